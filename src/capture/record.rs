@@ -1,0 +1,87 @@
+//! One line of the capture, as data.
+
+use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// The first line of a capture.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Header {
+    /// Format version; this program writes 1.
+    pub capture: u32,
+    /// Program name and version.
+    pub program: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// Short name of the upstream, as shown in lists.
+    pub name: String,
+    /// `stdio` or `http`.
+    pub transport: String,
+    /// The upstream's argv, secrets masked.
+    pub upstream: Vec<String>,
+    pub pid: u32,
+    /// Environment entries that look relevant and not secret may be added by later versions; unknown keys are ignored.
+    pub cwd: String,
+}
+
+/// Where a payload lies in the capture (in the uncompressed file, for compressed ones).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Location {
+    /// Offset of the first byte of the record's line.
+    pub line: u64,
+    /// Offset of the payload's first byte, counted from the start of the line.
+    pub start: u32,
+    /// Length of the payload as it stands in the file, in bytes.
+    pub len: u32,
+    pub encoding: Encoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// The payload stands in the file as it was on the wire.
+    #[default]
+    Verbatim,
+    /// A JSON string, quotes included in the range.
+    Text,
+    /// A JSON string in base64, quotes included in the range.
+    Base64,
+}
+
+/// One event read back from a capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record<'a> {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub session: SessionId,
+    pub location: Location,
+    pub payload: Payload<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// One line (or what a peer sent as one), exactly as on the wire, without its line feed.
+    Line {
+        from: Party,
+        /// `Some(Operator)` for an answer that only the operator got.
+        to: Option<Party>,
+        /// Seq of the message that this one replays.
+        replay_of: Option<u64>,
+        /// `false` for a last line that ended without a line feed.
+        terminated: bool,
+        /// Whether it is one JSON value in valid UTF-8.
+        json: bool,
+        bytes: Cow<'a, [u8]>,
+    },
+    Stderr(Cow<'a, [u8]>),
+    Opened(Opened),
+    Closed(Closed),
+    Gap(Gap),
+    Note(String),
+    /// A kind of event that this version does not know, or a damaged line: its line number and what is wrong.
+    Damaged {
+        line_number: u64,
+        reason: String,
+    },
+    Unknown,
+}

@@ -1,0 +1,1 @@
+//! Arguments to plain configuration; the only place that knows clap.

@@ -1,0 +1,44 @@
+//! MCP Sentinel: a terminal inspector-proxy for the Model Context Protocol.
+//!
+//! It stands between a real MCP client and a real MCP server, forwards every byte untouched, records every
+//! message and shows the conversation. Three promises, in this order:
+//!
+//! 1. **Transparent.** The same bytes, the same order, both ways: forward first, look after.
+//! 2. **Nothing lost.** What was seen is in the capture.
+//! 3. **Never in the way.** No screen and no viewer slows or stops the traffic.
+//!
+//! # The house
+//! Modules import only from modules further down this list; `tests/layering.rs` fails on any import that points up.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`cli`] | arguments to plain configuration; the only place that knows clap |
+//! | [`run`] | composition: one file a mode; the only place that knows everybody |
+//! | [`demo`] | the built-in MCP server and client of `mcp-sentinel demo`, which are ordinary peers |
+//! | [`ui`] | the TUI: `update(App, Event) -> Vec<Effect>` and `render(&App)`; the only place that knows ratatui |
+//! | [`headless`] | the other face: startup line, summary, `--print` |
+//! | [`traffic`] | the model: a pure fold of captured events into sessions, exchanges and the inventory |
+//! | [`link`] | the local socket between a proxy and whoever attaches; the registry of live proxies |
+//! | [`proxy`] | the data path: pumps, the child process, operator calls |
+//! | [`capture`] | the file that is the log: recorder, reader, redaction, retention |
+//! | [`tap`] | the contract between data path and observers: events out, commands in |
+//! | [`mcp`] | what MCP says: methods, eras, composing requests, schemas |
+//! | [`wire`] | what a message is: JSON-RPC envelope over borrowed bytes, line framing, splicing |
+//!
+//! `proxy` and `traffic` never see each other; `ui` and `headless` never see `proxy`: they hold a sender of
+//! [`tap::Command`]s.
+
+#![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
+
+pub mod capture;
+pub mod cli;
+pub mod demo;
+pub mod headless;
+pub mod link;
+pub mod mcp;
+pub mod proxy;
+pub mod run;
+pub mod tap;
+pub mod traffic;
+pub mod ui;
+pub mod wire;

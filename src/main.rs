@@ -1,0 +1,3 @@
+//! Parse, run, exit code; no logic.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The server as a child process: spawn, pipes, process group, signals, reaping.

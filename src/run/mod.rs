@@ -1,0 +1,1 @@
+//! Composition: one file a mode; the only place that knows everybody.

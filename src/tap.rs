@@ -1,0 +1,203 @@
+//! The contract between the data path and its observers: [`Event`]s out, [`Command`]s in.
+//!
+//! The data path pushes events on a queue with a byte budget and never parses for an observer. Observers never hold
+//! a reference into the data path: they send commands and read the capture.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// One client-to-server conversation: a child process on stdio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub u32);
+
+/// Microseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Timestamp(pub i64);
+
+/// Who wrote a message. `Sentinel` marks anything we made up; it is never taken for a peer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Party {
+    Client,
+    Server,
+    Operator,
+    Sentinel,
+}
+
+/// Something that happened on the data path.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub at: Timestamp,
+    pub session: SessionId,
+    pub body: Body,
+}
+
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Bytes of a peer's stream, cut anywhere; the recorder puts the lines together again, per session and sender.
+    Stream {
+        from: Party,
+        bytes: Bytes,
+    },
+    /// The sender's stream ended; a last line without a line end is complete now.
+    End {
+        from: Party,
+    },
+    /// One whole line that is not part of the stream both peers see: sent by the operator, or an answer to the
+    /// operator that the client never gets.
+    Line {
+        from: Party,
+        to: Party,
+        bytes: Bytes,
+        replay_of: Option<u64>,
+    },
+    /// Bytes of the server's standard error, cut anywhere.
+    Stderr {
+        bytes: Bytes,
+    },
+    Opened(Opened),
+    Closed(Closed),
+    /// Something the operator should know, in words; recorded as from `sentinel`.
+    Note {
+        text: String,
+    },
+}
+
+/// A session began.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Opened {
+    /// `client` for the peer on our stdin, `operator` for the operator's own session.
+    pub by: String,
+    /// `stdio` or `http`.
+    pub transport: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pid: Option<u32>,
+}
+
+/// A session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Closed {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exit: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signal: Option<i32>,
+    /// In words: what ended it.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub reason: String,
+}
+
+/// Messages that were forwarded but could not be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Gap {
+    pub messages: u64,
+    pub bytes: u64,
+    /// In words: `disk slow`, `no space left on device`.
+    pub reason: String,
+}
+
+/// What the operator asks of a live proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Sends one JSON-RPC request or notification as the operator. The proxy gives a request a fresh id and progress
+    /// token, spliced into the bytes; its answer reaches the capture and never the client.
+    Send {
+        route: Route,
+        message: String,
+        replay_of: Option<u64>,
+    },
+    /// Answers a request that the server made in a session of the operator's.
+    Answer { session: SessionId, message: String },
+    /// Opens the operator's own session if it is not open, and lists what the server offers.
+    Refresh,
+    /// Ends the operator's own session.
+    CloseOperator,
+}
+
+/// Where an operator's message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// Into a live session, beside its client.
+    Session(SessionId),
+    /// Into the operator's own session, which is opened when needed.
+    Operator,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Written to the server, in this session, under this raw id token (`None` for a notification).
+    Sent {
+        session: SessionId,
+        id: Option<String>,
+    },
+    Done,
+}
+
+/// A command that was not carried out: the reason, in a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// A command and where its outcome goes.
+#[derive(Debug)]
+pub struct Order {
+    pub command: Command,
+    pub outcome: tokio::sync::oneshot::Sender<Result<Reply, Refused>>,
+}
+
+/// The sending end that the TUI and the link hold.
+pub type Orders = tokio::sync::mpsc::Sender<Order>;
+
+/// What a push does when the queue's byte budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// The data path waits for the disk: lossless.
+    Wait,
+    /// The event is dropped and counted.
+    Drop,
+}
+
+/// The pushing end of the queue; cheap to clone. A disabled tap takes events and forgets them.
+#[derive(Debug, Clone)]
+pub struct Tap {}
+
+impl Tap {
+    /// A tap that records nothing (`--no-capture`).
+    pub fn disabled() -> Self {
+        todo!()
+    }
+    /// Whether anybody records: when not, the data path need not stamp or share anything.
+    pub fn is_enabled(&self) -> bool {
+        todo!()
+    }
+    /// Takes an event without waiting. Under [`Overflow::Wait`] the budget may be overdrawn by this one event: the
+    /// data path calls [`Tap::ready`] before it reads again.
+    pub fn push(&self, _event: Event) {
+        todo!()
+    }
+    /// Whether the next read must wait for [`Tap::ready`] first.
+    pub fn is_full(&self) -> bool {
+        todo!()
+    }
+    /// Returns when there is room again (at once under [`Overflow::Drop`]).
+    pub async fn ready(&self) {
+        todo!()
+    }
+    /// Lets the recorder look; called after the bytes have been written on.
+    pub fn wake(&self) {
+        todo!()
+    }
+}
+
+/// The recorder's end of the queue.
+#[derive(Debug)]
+pub struct Drain {}
+
+/// A queue with a budget in bytes of payload.
+pub fn queue(_budget_bytes: usize, _overflow: Overflow) -> (Tap, Drain) {
+    todo!()
+}

@@ -1,0 +1,100 @@
+//! What the server offers, as it last said in any session: pages merged, staleness noticed.
+
+use crate::tap::Timestamp;
+
+/// One kind of thing the server lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing<T> {
+    pub items: Vec<T>,
+    /// All pages of one walk were seen.
+    pub complete: bool,
+    /// When the last page came; `None` when it was never listed.
+    pub listed_at: Option<Timestamp>,
+    /// When a `list_changed` came after that.
+    pub stale_since: Option<Timestamp>,
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            complete: false,
+            listed_at: None,
+            stale_since: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: String,
+    /// Raw JSON.
+    pub input_schema: String,
+    /// Raw JSON.
+    pub output_schema: Option<String>,
+    /// `readOnlyHint` and the like, as the server gave them.
+    pub read_only: Option<bool>,
+    pub destructive: Option<bool>,
+    pub idempotent: Option<bool>,
+    pub open_world: Option<bool>,
+    /// The whole definition, raw JSON.
+    pub raw: String,
+    /// Called but never listed.
+    pub unlisted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resource {
+    /// The URI, or the URI template when `template` is set.
+    pub uri: String,
+    pub template: bool,
+    pub name: String,
+    pub title: Option<String>,
+    pub description: String,
+    pub mime_type: Option<String>,
+    pub size: Option<u64>,
+    pub raw: String,
+    /// Read but never listed.
+    pub unlisted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PromptArgument {
+    pub name: String,
+    pub description: String,
+    pub required: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prompt {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: String,
+    pub arguments: Vec<PromptArgument>,
+    pub raw: String,
+    pub unlisted: bool,
+}
+
+/// What the server said of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerInfo {
+    pub name: String,
+    pub title: Option<String>,
+    pub version: String,
+    pub protocol_version: String,
+    pub supported_versions: Vec<String>,
+    /// Raw JSON.
+    pub capabilities: String,
+    pub instructions: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inventory {
+    pub server: Option<ServerInfo>,
+    pub tools: Listing<Tool>,
+    pub resources: Listing<Resource>,
+    pub templates: Listing<Resource>,
+    pub prompts: Listing<Prompt>,
+}

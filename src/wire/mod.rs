@@ -1,0 +1,12 @@
+//! What a message is: the JSON-RPC envelope over borrowed bytes, line framing, and splicing an edit into raw bytes.
+//!
+//! Nothing here knows MCP, performs I/O or reads a clock. Nothing here ever fails on input: whatever arrives is
+//! classified, and every byte of it can be found again.
+
+pub mod envelope;
+pub mod framing;
+pub mod object;
+pub mod splice;
+pub mod token;
+
+pub use envelope::{Envelope, Frame, Kind, parse};
