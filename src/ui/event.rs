@@ -1,0 +1,193 @@
+//! What reaches the screen and what leaves it. Everything slow, everything with a clock or a file behind it, crosses
+//! this border as data: that is what makes a screen a pure function of the events before it.
+
+use super::app::hub::Listing;
+use super::json::Document;
+use crate::capture::record::{Header, Location};
+use crate::link::registry::Entry;
+use crate::tap::{Command, Refused, Reply, Timestamp};
+use crate::traffic::digest::Digest;
+use crate::traffic::view::Filter;
+use crate::traffic::{Row, RowId};
+use ratatui::crossterm::event::{KeyEvent, MouseEvent};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    Key(KeyEvent),
+    Mouse(MouseEvent),
+    Paste(String),
+    Resize {
+        width: u16,
+        height: u16,
+    },
+    /// What the clock says; comes before a frame that shows something that ages.
+    Tick {
+        now: Timestamp,
+        utc_offset_seconds: i32,
+    },
+    Fed(Fed),
+    /// The answer to [`Effect::Load`].
+    Body {
+        location: Location,
+        body: Body,
+    },
+    /// The answer to [`Effect::Command`].
+    Outcome {
+        token: Token,
+        outcome: Result<Reply, Refused>,
+    },
+    /// The answer to [`Effect::Scan`]: of the rows asked about, those with a matching body.
+    Scanned {
+        generation: u64,
+        matches: Vec<RowId>,
+    },
+    /// The answer to [`Effect::Editor`]: the text as the editor left it.
+    Edited(Result<String, String>),
+    /// Something to tell the operator that no part of the screen waits for.
+    Notice(Notice),
+    /// What the hub shows.
+    Listed(Listing),
+}
+
+/// A piece of the capture, as the feed reads it.
+#[derive(Debug)]
+pub enum Fed {
+    /// The capture was opened; always first.
+    Opened(Box<Header>),
+    Batch {
+        digests: Vec<Digest>,
+        /// Bytes read and bytes there are.
+        progress: (u64, u64),
+    },
+    /// All that is there has been read; more may come while the proxy lives.
+    CaughtUp,
+    /// The last batch of an ended conversation was sent before this.
+    Ended,
+    Failed(String),
+}
+
+/// A message read back from the capture.
+#[derive(Debug, Clone)]
+pub enum Body {
+    Loading,
+    /// The bytes as on the wire, laid out for reading.
+    Loaded(Arc<Document>),
+    Failed(Arc<str>),
+}
+
+/// Which part of the screen gave a command, and which of its commands it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token {
+    pub owner: Owner,
+    pub number: u64,
+}
+
+/// A part of the screen that gives commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    Inventory,
+    Sheet,
+    Ask,
+    App,
+}
+
+/// A sentence for the status bar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub text: String,
+    pub error: bool,
+}
+
+impl Notice {
+    pub fn info(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            error: false,
+        }
+    }
+    pub fn error(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            error: true,
+        }
+    }
+}
+
+/// Work for the world outside. Carried out by `ui::mod`; in tests it is compared as data.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Read a message back.
+    Load(Location),
+    Command {
+        token: Token,
+        command: Command,
+    },
+    /// To the terminal's clipboard, or to a file when it is too long for that.
+    Copy(String),
+    /// Write the messages at these places, one a line, to a new file in the working directory.
+    Save {
+        stem: String,
+        messages: Vec<Location>,
+    },
+    /// Look for the filter in these rows' messages.
+    Scan {
+        generation: u64,
+        filter: Filter,
+        rows: Vec<(RowId, Vec<Location>)>,
+    },
+    /// Open this text in the operator's `$EDITOR`.
+    Editor(String),
+    /// List live proxies and saved captures.
+    List,
+    Open(PathBuf),
+    Attach(Entry),
+    /// Stop the process as Ctrl-Z does, with the terminal restored.
+    Suspend,
+    /// Leave this screen: back to the hub if it was opened from there, else end.
+    Quit,
+}
+
+/// What one part of the screen asks of the others, or of the world. [`super::app::App`] carries it out within the
+/// same update.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    Do(Effect),
+    Say(Notice),
+    /// Go to Traffic and select this row.
+    Show(RowId),
+    /// Open the sheet.
+    Call(Call),
+    /// Close the sheet or overlay that says so. Its draft stays.
+    Close,
+}
+
+/// What a sheet is opened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    Tool(String),
+    Resource {
+        uri: String,
+        template: bool,
+    },
+    Prompt(String),
+    /// Send a captured request again, as it was or edited first.
+    Replay {
+        row: RowId,
+        edit: bool,
+    },
+    /// Answer a request that the server made of the operator.
+    Answer(RowId),
+}
+
+/// Whether a row holds a request of its own that could be sent again.
+pub fn replayable(row: &Row<'_>) -> bool {
+    use crate::traffic::RowKind;
+    row.kind == RowKind::Exchange
+        && matches!(
+            row.from,
+            crate::tap::Party::Client | crate::tap::Party::Operator
+        )
+}

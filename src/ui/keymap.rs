@@ -1,0 +1,772 @@
+//! The one table of keys: what a key does where. Lookup, the hints in the status bar, the help overlay and the README's
+//! table are all made from it.
+
+use super::app::Tab;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// What the operator can ask for. What it means is up to the part of the screen that has the focus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    Quit,
+    Suspend,
+    Help,
+    NextPane,
+    PreviousPane,
+    Pane(Tab),
+    MouseToggle,
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Open,
+    Back,
+    Filter,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    Follow,
+    Pause,
+    HideNotifications,
+    HideStderr,
+    HideGarbage,
+    Replay,
+    Edit,
+    Copy,
+    Save,
+    Diff,
+    NextView,
+    PreviousView,
+    Fold,
+    FoldAll,
+    UnfoldAll,
+    Wrap,
+    Call,
+    Schema,
+    Refresh,
+    ShowCalls,
+    Send,
+    SendInvalid,
+    Earlier,
+    Editor,
+    Route,
+    Accept,
+    Decline,
+    Yes,
+    No,
+}
+
+/// Where a key has its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// Everywhere but where one types.
+    Global,
+    /// In everything that has lines.
+    Move,
+    /// The list of the Traffic pane.
+    Traffic,
+    /// The detail of the Traffic pane.
+    Detail,
+    /// Typing a filter or a search.
+    Prompt,
+    /// Tools, Resources and Prompts.
+    Inventory,
+    Server,
+    Log,
+    Help,
+    Hub,
+    /// A call being written.
+    Sheet,
+    /// A call that has been sent: its answer is shown.
+    Sent,
+    /// A request of the server's that waits for the operator.
+    Ask,
+    /// A question with yes or no.
+    Question,
+}
+
+impl Context {
+    /// Whether a key that is not bound here is text.
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Prompt | Self::Sheet | Self::Ask)
+    }
+
+    /// The heading in the help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Global => "Everywhere",
+            Self::Move => "Moving",
+            Self::Traffic => "Traffic",
+            Self::Detail => "A message",
+            Self::Prompt => "Typing a filter or a search",
+            Self::Inventory => "Tools, Resources, Prompts",
+            Self::Server => "Server",
+            Self::Log => "Log",
+            Self::Help => "Help",
+            Self::Hub => "Hub",
+            Self::Sheet => "Writing a call",
+            Self::Sent => "A call that was sent",
+            Self::Ask => "Answering the server",
+            Self::Question => "A question",
+        }
+    }
+}
+
+/// A key with its modifiers. Shift is part of the character for letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub code: KeyCode,
+    pub modifiers: KeyModifiers,
+}
+
+const fn ch(c: char) -> Key {
+    Key {
+        code: KeyCode::Char(c),
+        modifiers: KeyModifiers::NONE,
+    }
+}
+const fn ctrl(c: char) -> Key {
+    Key {
+        code: KeyCode::Char(c),
+        modifiers: KeyModifiers::CONTROL,
+    }
+}
+const fn key(code: KeyCode) -> Key {
+    Key {
+        code,
+        modifiers: KeyModifiers::NONE,
+    }
+}
+const fn ctrl_key(code: KeyCode) -> Key {
+    Key {
+        code,
+        modifiers: KeyModifiers::CONTROL,
+    }
+}
+
+impl Key {
+    pub fn of(event: &KeyEvent) -> Self {
+        let mut modifiers = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT);
+        let code = match event.code {
+            // Some terminals say Shift-Tab one way, some the other.
+            KeyCode::Tab if event.modifiers.contains(KeyModifiers::SHIFT) => KeyCode::BackTab,
+            KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => {
+                KeyCode::Char(c.to_ascii_lowercase())
+            }
+            code => code,
+        };
+        if code == KeyCode::BackTab {
+            modifiers = KeyModifiers::NONE;
+        }
+        Self { code, modifiers }
+    }
+
+    /// As people write it: `Ctrl-R`, `PgDn`, `G`.
+    pub fn label(self) -> String {
+        let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
+            KeyCode::Char(c) if self.modifiers.contains(KeyModifiers::CONTROL) => {
+                c.to_ascii_uppercase().to_string()
+            }
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::Up => "↑".to_owned(),
+            KeyCode::Down => "↓".to_owned(),
+            KeyCode::Left => "←".to_owned(),
+            KeyCode::Right => "→".to_owned(),
+            KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::PageDown => "PgDn".to_owned(),
+            KeyCode::BackTab => "Shift-Tab".to_owned(),
+            KeyCode::F(number) => format!("F{number}"),
+            other => format!("{other:?}"),
+        };
+        let ctrl = if self.modifiers.contains(KeyModifiers::CONTROL) {
+            "Ctrl-"
+        } else {
+            ""
+        };
+        let alt = if self.modifiers.contains(KeyModifiers::ALT) {
+            "Alt-"
+        } else {
+            ""
+        };
+        format!("{ctrl}{alt}{name}")
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    pub context: Context,
+    pub keys: &'static [Key],
+    pub action: Action,
+    /// One or two words for the status bar; empty keeps it out of there.
+    pub hint: &'static str,
+    /// A few words for the help.
+    pub help: &'static str,
+}
+
+const fn bind(
+    context: Context,
+    keys: &'static [Key],
+    action: Action,
+    hint: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding {
+        context,
+        keys,
+        action,
+        hint,
+        help,
+    }
+}
+
+use Action as A;
+use Context as C;
+use KeyCode as K;
+
+/// Every key, in the order in which hints and help show them.
+pub const TABLE: &[&[Binding]] = &[
+    GLOBAL, MOVE, TRAFFIC, DETAIL, PROMPT, INVENTORY, SERVER, LOG, HUB, SHEET, ASK, QUESTION,
+];
+
+const GLOBAL: &[Binding] = &[
+    bind(C::Global, &[ch('1')], A::Pane(Tab::Traffic), "", "Traffic"),
+    bind(C::Global, &[ch('2')], A::Pane(Tab::Tools), "", "Tools"),
+    bind(
+        C::Global,
+        &[ch('3')],
+        A::Pane(Tab::Resources),
+        "",
+        "Resources",
+    ),
+    bind(C::Global, &[ch('4')], A::Pane(Tab::Prompts), "", "Prompts"),
+    bind(C::Global, &[ch('5')], A::Pane(Tab::Server), "", "Server"),
+    bind(C::Global, &[ch('6')], A::Pane(Tab::Log), "", "Log"),
+    bind(C::Global, &[key(K::Tab)], A::NextPane, "", "next pane"),
+    bind(
+        C::Global,
+        &[key(K::BackTab)],
+        A::PreviousPane,
+        "",
+        "previous pane",
+    ),
+    bind(
+        C::Global,
+        &[ch('?'), key(K::F(1))],
+        A::Help,
+        "help",
+        "this help",
+    ),
+    bind(
+        C::Global,
+        &[ch('m')],
+        A::MouseToggle,
+        "",
+        "mouse on or off (off: the terminal selects text)",
+    ),
+    bind(
+        C::Global,
+        &[ch('q'), ctrl('c')],
+        A::Quit,
+        "quit",
+        "quit, or back to the hub",
+    ),
+    bind(
+        C::Global,
+        &[ctrl('z')],
+        A::Suspend,
+        "",
+        "suspend; fg brings it back",
+    ),
+];
+
+const MOVE: &[Binding] = &[
+    bind(C::Move, &[key(K::Up), ch('k')], A::Up, "", "up"),
+    bind(C::Move, &[key(K::Down), ch('j')], A::Down, "", "down"),
+    bind(
+        C::Move,
+        &[key(K::Left), ch('h')],
+        A::Left,
+        "",
+        "left: fold, or the other side",
+    ),
+    bind(
+        C::Move,
+        &[key(K::Right), ch('l')],
+        A::Right,
+        "",
+        "right: unfold, or the other side",
+    ),
+    bind(
+        C::Move,
+        &[key(K::PageUp), ctrl('u'), ctrl('b')],
+        A::PageUp,
+        "",
+        "a page up",
+    ),
+    bind(
+        C::Move,
+        &[key(K::PageDown), ctrl('d'), ctrl('f')],
+        A::PageDown,
+        "",
+        "a page down",
+    ),
+    bind(C::Move, &[ch('g'), key(K::Home)], A::Top, "", "first"),
+    bind(C::Move, &[ch('G'), key(K::End)], A::Bottom, "", "last"),
+];
+
+const TRAFFIC: &[Binding] = &[
+    bind(
+        C::Traffic,
+        &[ch('/')],
+        A::Filter,
+        "filter",
+        "narrow the list (!word leaves out)",
+    ),
+    bind(
+        C::Traffic,
+        &[key(K::Enter)],
+        A::Open,
+        "open",
+        "go to the message",
+    ),
+    bind(C::Traffic, &[key(K::Esc)], A::Back, "", "clear the filter"),
+    bind(
+        C::Traffic,
+        &[ch('r')],
+        A::Replay,
+        "replay",
+        "send again as it was",
+    ),
+    bind(C::Traffic, &[ch('e')], A::Edit, "edit", "edit and send"),
+    bind(
+        C::Traffic,
+        &[ch('f')],
+        A::Follow,
+        "follow",
+        "follow the newest",
+    ),
+    bind(
+        C::Traffic,
+        &[ch('p')],
+        A::Pause,
+        "pause",
+        "pause the view, never the traffic",
+    ),
+    bind(C::Traffic, &[ch('y')], A::Copy, "copy", "copy the message"),
+    bind(
+        C::Traffic,
+        &[ch('w')],
+        A::Save,
+        "",
+        "save the exchange to a file",
+    ),
+    bind(
+        C::Traffic,
+        &[ch('d')],
+        A::Diff,
+        "",
+        "compare a replay with its original",
+    ),
+    bind(
+        C::Traffic,
+        &[ch(']')],
+        A::NextView,
+        "",
+        "next view of the message",
+    ),
+    bind(
+        C::Traffic,
+        &[ch('[')],
+        A::PreviousView,
+        "",
+        "previous view of the message",
+    ),
+    bind(
+        C::Traffic,
+        &[ch('N')],
+        A::HideNotifications,
+        "",
+        "hide or show notifications",
+    ),
+    bind(
+        C::Traffic,
+        &[ch('S')],
+        A::HideStderr,
+        "",
+        "hide or show stderr",
+    ),
+    bind(
+        C::Traffic,
+        &[ch('X')],
+        A::HideGarbage,
+        "",
+        "hide or show what is no message",
+    ),
+];
+
+const DETAIL: &[Binding] = &[
+    bind(
+        C::Detail,
+        &[key(K::Esc)],
+        A::Back,
+        "back",
+        "back to the list",
+    ),
+    bind(
+        C::Detail,
+        &[key(K::Enter), ch(' ')],
+        A::Fold,
+        "fold",
+        "fold or unfold",
+    ),
+    bind(
+        C::Detail,
+        &[ch('/')],
+        A::Search,
+        "search",
+        "search in the message",
+    ),
+    bind(C::Detail, &[ch('n')], A::NextMatch, "", "next match"),
+    bind(
+        C::Detail,
+        &[ch('N')],
+        A::PreviousMatch,
+        "",
+        "previous match",
+    ),
+    bind(
+        C::Detail,
+        &[ch(']')],
+        A::NextView,
+        "view",
+        "next view: Messages, Timing, Raw",
+    ),
+    bind(C::Detail, &[ch('[')], A::PreviousView, "", "previous view"),
+    bind(C::Detail, &[ch('z')], A::FoldAll, "", "fold everything"),
+    bind(C::Detail, &[ch('Z')], A::UnfoldAll, "", "unfold everything"),
+    bind(
+        C::Detail,
+        &[ch('t')],
+        A::Wrap,
+        "",
+        "wrap long lines or cut them",
+    ),
+    bind(
+        C::Detail,
+        &[ch('r')],
+        A::Replay,
+        "replay",
+        "send again as it was",
+    ),
+    bind(C::Detail, &[ch('e')], A::Edit, "edit", "edit and send"),
+    bind(C::Detail, &[ch('y')], A::Copy, "copy", "copy the message"),
+    bind(
+        C::Detail,
+        &[ch('w')],
+        A::Save,
+        "",
+        "save the exchange to a file",
+    ),
+    bind(
+        C::Detail,
+        &[ch('d')],
+        A::Diff,
+        "",
+        "compare a replay with its original",
+    ),
+];
+
+const PROMPT: &[Binding] = &[
+    bind(
+        C::Prompt,
+        &[key(K::Enter)],
+        A::Open,
+        "done",
+        "keep it and go on",
+    ),
+    bind(C::Prompt, &[key(K::Esc)], A::Back, "clear", "clear it"),
+];
+
+const INVENTORY: &[Binding] = &[
+    bind(
+        C::Inventory,
+        &[key(K::Enter), ch('c')],
+        A::Call,
+        "call",
+        "call, read or get it",
+    ),
+    bind(
+        C::Inventory,
+        &[ch('e')],
+        A::Edit,
+        "last arguments",
+        "call with the last arguments",
+    ),
+    bind(
+        C::Inventory,
+        &[ch('/')],
+        A::Filter,
+        "find",
+        "narrow the list",
+    ),
+    bind(
+        C::Inventory,
+        &[key(K::Esc)],
+        A::Back,
+        "",
+        "clear the filter",
+    ),
+    bind(
+        C::Inventory,
+        &[ch('s')],
+        A::Schema,
+        "schema",
+        "schema as JSON",
+    ),
+    bind(
+        C::Inventory,
+        &[ch('t')],
+        A::ShowCalls,
+        "calls",
+        "its last call in Traffic",
+    ),
+    bind(
+        C::Inventory,
+        &[ch('y')],
+        A::Copy,
+        "copy",
+        "copy the definition",
+    ),
+    bind(
+        C::Inventory,
+        &[ch('r')],
+        A::Refresh,
+        "refresh",
+        "list again",
+    ),
+];
+
+const SERVER: &[Binding] = &[
+    bind(
+        C::Server,
+        &[ch('y')],
+        A::Copy,
+        "copy",
+        "copy the capture file's path",
+    ),
+    bind(C::Server, &[ch('r')], A::Refresh, "refresh", "list again"),
+];
+
+const LOG: &[Binding] = &[
+    bind(
+        C::Log,
+        &[key(K::Enter)],
+        A::Open,
+        "open",
+        "show it in Traffic",
+    ),
+    bind(C::Log, &[ch('f')], A::Follow, "follow", "follow the newest"),
+    bind(
+        C::Log,
+        &[ch('t')],
+        A::Wrap,
+        "",
+        "wrap long lines or cut them",
+    ),
+    bind(C::Log, &[ch('y')], A::Copy, "copy", "copy the line"),
+];
+
+const HUB: &[Binding] = &[
+    bind(C::Hub, &[key(K::Enter)], A::Open, "open", "open it"),
+    bind(C::Hub, &[ch('/')], A::Filter, "find", "narrow the list"),
+    bind(C::Hub, &[key(K::Esc)], A::Back, "", "clear the filter"),
+    bind(C::Hub, &[ch('r')], A::Refresh, "refresh", "look again"),
+    bind(
+        C::Hub,
+        &[ch('w')],
+        A::Wrap,
+        "how to wrap",
+        "how to put it in front of a server",
+    ),
+];
+
+const SHEET: &[Binding] = &[
+    bind(
+        C::Sheet,
+        &[key(K::F(5)), ctrl_key(K::Enter)],
+        A::Send,
+        "send",
+        "send",
+    ),
+    bind(
+        C::Sheet,
+        &[key(K::F(2))],
+        A::SendInvalid,
+        "send although invalid",
+        "send although invalid",
+    ),
+    bind(
+        C::Sheet,
+        &[ctrl('r')],
+        A::Earlier,
+        "earlier",
+        "earlier arguments",
+    ),
+    bind(C::Sheet, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
+    bind(
+        C::Sheet,
+        &[key(K::Tab)],
+        A::Route,
+        "session",
+        "through the operator's session or the client's",
+    ),
+    bind(
+        C::Sheet,
+        &[key(K::Esc)],
+        A::Back,
+        "close",
+        "close; the draft stays",
+    ),
+    bind(C::Sent, &[key(K::Esc)], A::Back, "close", "close"),
+    bind(
+        C::Sent,
+        &[key(K::Enter)],
+        A::Open,
+        "in Traffic",
+        "show it in Traffic",
+    ),
+    bind(
+        C::Sent,
+        &[ch('e')],
+        A::Edit,
+        "edit",
+        "back to the arguments",
+    ),
+    bind(C::Sent, &[ch('r')], A::Replay, "again", "send again"),
+    bind(
+        C::Sent,
+        &[ch('d')],
+        A::Diff,
+        "diff",
+        "compare with the original",
+    ),
+    bind(C::Sent, &[ch('y')], A::Copy, "copy", "copy the answer"),
+];
+
+const ASK: &[Binding] = &[
+    bind(
+        C::Ask,
+        &[key(K::F(5)), ctrl_key(K::Enter)],
+        A::Accept,
+        "accept",
+        "send this answer",
+    ),
+    bind(C::Ask, &[key(K::F(8))], A::Decline, "decline", "decline"),
+    bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
+    bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
+];
+
+const QUESTION: &[Binding] = &[
+    bind(C::Question, &[ch('y'), key(K::Enter)], A::Yes, "yes", "yes"),
+    bind(
+        C::Question,
+        &[ch('n'), key(K::Esc), ch('q')],
+        A::No,
+        "no",
+        "no",
+    ),
+];
+
+fn rows() -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().copied().flatten()
+}
+
+/// What `event` means in the first of `contexts` that binds it.
+pub fn lookup(contexts: &[Context], event: &KeyEvent) -> Option<Action> {
+    let wanted = Key::of(event);
+    contexts.iter().find_map(|context| {
+        rows()
+            .find(|row| row.context == *context && row.keys.contains(&wanted))
+            .map(|row| row.action)
+    })
+}
+
+/// The rows of one context.
+pub fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
+    rows().filter(move |row| row.context == context)
+}
+
+/// The first key bound to an action, as people write it.
+pub fn label(context: Context, action: Action) -> String {
+    of(context)
+        .find(|row| row.action == action)
+        .and_then(|row| row.keys.first())
+        .map(|key| key.label())
+        .unwrap_or_default()
+}
+
+/// `↑ k`, `Ctrl-U`: the keys of a row.
+pub fn labels(binding: &Binding) -> String {
+    binding
+        .keys
+        .iter()
+        .map(|key| key.label())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_key_means_two_things_in_one_context() {
+        let mut seen = HashSet::new();
+        for row in rows() {
+            for key in row.keys {
+                assert!(
+                    seen.insert((row.context, *key)),
+                    "{:?} {}",
+                    row.context,
+                    key.label()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_has_a_key_and_says_what_it_does() {
+        for row in rows() {
+            assert!(!row.keys.is_empty() && !row.help.is_empty(), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn escape_never_quits_and_never_suspends() {
+        let escape = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
+        for row in rows() {
+            let action = lookup(&[row.context], &escape);
+            assert!(
+                !matches!(action, Some(Action::Quit | Action::Suspend)),
+                "{:?}",
+                row.context
+            );
+        }
+    }
+
+    #[test]
+    fn text_is_never_taken_for_a_key_where_one_types() {
+        for row in rows().filter(|row| row.context.is_text()) {
+            for key in row.keys {
+                let text = matches!(key.code, KeyCode::Char(_)) && key.modifiers.is_empty();
+                assert!(!text, "{:?} {}", row.context, key.label());
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Text from the wire, made safe to draw and exact to measure.
+//!
+//! Whatever a peer sends may end up in a cell: escape sequences, line breaks, marks that turn the writing direction
+//! round, characters of no width or two. [`clean`] leaves nothing that a terminal obeys and shows what was there;
+//! [`fit`] and its kin count columns as the terminal does.
+
+use std::borrow::Cow;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// More marks than this on one character say nothing to a reader and pile up over other lines.
+const MARKS: usize = 2;
+
+/// What stands for a character that must not be drawn; `None` when it may.
+fn stand_in(c: char) -> Option<char> {
+    Some(match c {
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+        '\u{7f}' => '␡',
+        // C1; soft hyphen; Arabic letter mark; zero-width space to right-to-left mark; line separator to directional
+        // overrides; word joiner to deprecated formats; variation selectors; byte order mark; annotations; tags.
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
+        _ => return None,
+    })
+}
+
+/// Characters that only choose between renderings of their neighbour; terminals disagree on their width.
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200d}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// `text` with nothing left in it that a terminal would obey or measure differently than we do.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut marks = MARKS;
+    for c in text.chars() {
+        if is_selector(c) {
+            continue;
+        }
+        if let Some(stand_in) = stand_in(c) {
+            marks = 0;
+            out.push(stand_in);
+        } else if c.width() == Some(0) {
+            // A mark with nothing to sit on (at the start, or on a stand-in) would sit on its neighbour's cell.
+            if marks < MARKS && !out.is_empty() {
+                marks += 1;
+                out.push(c);
+            }
+        } else {
+            marks = 0;
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Columns that clean text takes.
+pub fn width(text: &str) -> usize {
+    if text.is_ascii() {
+        text.len()
+    } else {
+        text.graphemes(true).map(UnicodeWidthStr::width).sum()
+    }
+}
+
+/// Cleans `text` and cuts it to at most `columns`, with `…` where something was cut.
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    // A name of megabytes is not read to its end for a few columns: a column holds at most a few marked characters.
+    let enough = text
+        .char_indices()
+        .nth(columns.saturating_mul(4).saturating_add(16))
+        .map_or(text.len(), |(at, _)| at);
+    let whole = enough == text.len();
+    let text = clean(&text[..enough]);
+    if whole && width(&text) <= columns {
+        return text;
+    }
+    if columns == 0 {
+        return Cow::Borrowed("");
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for grapheme in text.graphemes(true) {
+        let next = UnicodeWidthStr::width(grapheme);
+        if used + next > columns - 1 {
+            break;
+        }
+        used += next;
+        out.push_str(grapheme);
+    }
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// Exactly `columns` wide, text at the left.
+pub fn fit(text: &str, columns: usize) -> String {
+    let mut out = cut(text, columns).into_owned();
+    let missing = columns.saturating_sub(width(&out));
+    out.extend(std::iter::repeat_n(' ', missing));
+    out
+}
+
+/// Exactly `columns` wide, text at the right.
+pub fn fit_right(text: &str, columns: usize) -> String {
+    let text = cut(text, columns);
+    let mut out = " ".repeat(columns.saturating_sub(width(&text)));
+    out.push_str(&text);
+    out
+}
+
+/// The lines of `text`, cleaned one by one and wrapped at words to `columns`.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let mut current = String::new();
+        let mut used = 0;
+        for word in clean(line).split_word_bounds() {
+            let word_width = width(word);
+            if used + word_width <= columns {
+                current.push_str(word);
+                used += word_width;
+                continue;
+            }
+            if used > 0 {
+                lines.push(std::mem::take(&mut current).trim_end().to_owned());
+                used = 0;
+            }
+            if word.trim().is_empty() {
+                continue;
+            }
+            for grapheme in word.graphemes(true) {
+                let next = UnicodeWidthStr::width(grapheme);
+                if used > 0 && used + next > columns {
+                    lines.push(std::mem::take(&mut current));
+                    used = 0;
+                }
+                current.push_str(grapheme);
+                used += next;
+            }
+        }
+        lines.push(current.trim_end().to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_gets_through() {
+        assert_eq!(clean("\x1b[31mred\x07\r\n"), "␛[31mred␇␍␊");
+        assert_eq!(
+            clean("a\u{202e}b\u{200b}c\u{9b}d\u{feff}"),
+            "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}"
+        );
+        assert!(matches!(clean("plain"), Cow::Borrowed("plain")));
+        assert_eq!(clean("día 日本 é"), "día 日本 é");
+    }
+
+    #[test]
+    fn piled_up_marks_are_thinned_out() {
+        let zalgo = format!("a{}b", "\u{301}".repeat(500));
+        assert_eq!(clean(&zalgo), "a\u{301}\u{301}b");
+        assert_eq!(clean("\u{301}a"), "a");
+    }
+
+    #[test]
+    fn joined_emoji_fall_apart_into_parts_of_known_width() {
+        let family = "👨\u{200d}👩\u{200d}👧";
+        assert_eq!(clean(family), "👨👩👧");
+        assert_eq!(width(&clean(family)), 6);
+    }
+
+    #[test]
+    fn every_text_fits_exactly() {
+        let long = "x".repeat(10_000);
+        let marks = "e\u{301}".repeat(300);
+        for text in [
+            "",
+            "a",
+            "日本語テキスト",
+            "🦀🦀🦀🦀",
+            "\u{202e}abc",
+            &long,
+            &marks,
+            "שלום עולם",
+            "한국어 e\u{301}",
+        ] {
+            for columns in 0..30 {
+                assert_eq!(
+                    width(&fit(text, columns)),
+                    columns,
+                    "{text:.20} in {columns}"
+                );
+                assert_eq!(
+                    width(&fit_right(text, columns)),
+                    columns,
+                    "{text:.20} in {columns}"
+                );
+            }
+        }
+        assert_eq!(fit("日本語", 5), "日本…");
+        assert_eq!(fit("日本語", 4), "日… ");
+    }
+
+    #[test]
+    fn wrapping_keeps_words_and_breaks_what_is_longer_than_a_line() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("a\n\nb", 10), ["a", "", "b"]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+    }
+}
