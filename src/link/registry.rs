@@ -1,7 +1,20 @@
 //! Live proxies, one 0600 JSON file each in a 0700 directory under the runtime directory.
+//!
+//! A socket that refuses connections marks its entry as stale: that holds after a kill -9 and when the pid has been
+//! given to another process since.
 
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+
+/// The longest path a Unix socket can be bound to, on the strictest system we run on (macOS: 104 with the NUL).
+const SOCKET_PATH_LIMIT: usize = 103;
 
 /// A live proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,25 +35,239 @@ pub struct Entry {
 
 /// `$XDG_RUNTIME_DIR/mcp-sentinel` or a directory of the user's own under the temporary directory; 0700, owned by us,
 /// or an error.
-pub fn directory() -> std::io::Result<PathBuf> {
-    todo!()
+pub fn directory() -> io::Result<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match runtime.filter(|path| path.is_absolute() && path.is_dir()) {
+        Some(runtime) => private_directory(runtime.join("mcp-sentinel")),
+        None => private_directory(std::env::temp_dir().join(own_name())),
+    }
+}
+
+/// Where the proxy with this pid listens: in `directory`, or in a shorter place when the path would be too long for a
+/// socket.
+pub fn socket_path(directory: &Path, pid: u32) -> io::Result<PathBuf> {
+    let path = directory.join(format!("{pid}.sock"));
+    if path.as_os_str().len() <= SOCKET_PATH_LIMIT {
+        return Ok(path);
+    }
+    Ok(private_directory(Path::new("/tmp").join(own_name()))?.join(format!("{pid}.sock")))
+}
+
+fn own_name() -> String {
+    format!("mcp-sentinel-{}", rustix::process::geteuid().as_raw())
+}
+
+/// Creates the directory when missing and makes sure that nobody else can have put anything into it.
+fn private_directory(path: PathBuf) -> io::Result<PathBuf> {
+    match DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(io::Error::new(
+                error.kind(),
+                format!("cannot create {}: {error}", path.display()),
+            ));
+        }
+        _ => {}
+    }
+    let found = fs::symlink_metadata(&path)?;
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{} is not a directory of this user's", path.display()),
+        ));
+    }
+    if found.mode() & 0o077 != 0 {
+        fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+    }
+    Ok(path)
 }
 
 /// An entry on disk; removed, with its socket, when dropped.
 #[derive(Debug)]
-pub struct Published {}
+pub struct Published {
+    file: PathBuf,
+    entry: Entry,
+}
 
 impl Published {
-    pub fn publish(_directory: &Path, _entry: Entry) -> std::io::Result<Self> {
-        todo!()
+    /// Call when the socket is listening: an entry whose socket refuses is taken for a dead proxy's.
+    pub fn publish(directory: &Path, entry: Entry) -> io::Result<Self> {
+        let published = Self {
+            file: directory.join(format!("{}.json", entry.pid)),
+            entry,
+        };
+        published.write()?;
+        Ok(published)
     }
+
     /// Rewrites the entry atomically, e.g. when the client's name becomes known.
-    pub fn update(&mut self, _change: impl FnOnce(&mut Entry)) -> std::io::Result<()> {
-        todo!()
+    pub fn update(&mut self, change: impl FnOnce(&mut Entry)) -> io::Result<()> {
+        change(&mut self.entry);
+        self.write()
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let draft = self.file.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)?;
+        serde_json::to_writer(&mut file, &self.entry)?;
+        file.write_all(b"\n")?;
+        fs::rename(&draft, &self.file)
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        // Nothing to be done about a failure here: the next list() tidies up.
+        let _ = fs::remove_file(&self.file);
+        let _ = fs::remove_file(&self.entry.socket);
     }
 }
 
 /// The live proxies, oldest first. Entries of dead processes are removed.
-pub fn list(_directory: &Path) -> std::io::Result<Vec<Entry>> {
-    todo!()
+pub fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+    let mut live = Vec::new();
+    for file in fs::read_dir(directory)? {
+        let path = file?.path();
+        match path.extension().and_then(OsStr::to_str) {
+            Some("json") => live.extend(live_entry(&path)),
+            Some("sock" | "new") => remove_if_orphan(&path),
+            _ => {}
+        }
+    }
+    live.sort_by(|a, b| (&a.started, a.pid).cmp(&(&b.started, b.pid)));
+    Ok(live)
+}
+
+/// The entry in this file, when its proxy lives; an entry that cannot be read was not written by us.
+fn live_entry(file: &Path) -> Option<Entry> {
+    let entry: Entry = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    if answers(&entry.socket) {
+        return Some(entry);
+    }
+    let _ = fs::remove_file(file);
+    let _ = fs::remove_file(&entry.socket);
+    None
+}
+
+/// Whether anybody listens on the socket. A proxy that is stopped or overrun still counts: only a refusal is final.
+fn answers(socket: &Path) -> bool {
+    match UnixStream::connect(socket) {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+        ),
+    }
+}
+
+/// Removes what a proxy left that died before or while it published its entry.
+fn remove_if_orphan(path: &Path) {
+    let pid = path
+        .file_stem()
+        .and_then(OsStr::to_str)
+        .and_then(|stem| stem.parse().ok())
+        .and_then(rustix::process::Pid::from_raw);
+    let dead = pid
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
+    if dead && !path.with_extension("json").exists() {
+        let _ = fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    fn entry(directory: &Path, pid: u32) -> Entry {
+        Entry {
+            pid,
+            name: "everything".to_owned(),
+            socket: directory.join(format!("{pid}.sock")),
+            ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn a_published_entry_is_listed_while_its_socket_answers() {
+        let directory = tempfile::tempdir().unwrap();
+        let entry = entry(directory.path(), 41);
+        let _listener = UnixListener::bind(&entry.socket).unwrap();
+        let mut published = Published::publish(directory.path(), entry).unwrap();
+        published
+            .update(|entry| entry.client = Some("Inspector 2.12".to_owned()))
+            .unwrap();
+
+        let live = list(directory.path()).unwrap();
+        assert_eq!(live.len(), 1);
+        assert_eq!(live[0].client.as_deref(), Some("Inspector 2.12"));
+
+        let mode = fs::metadata(directory.path().join("41.json"))
+            .unwrap()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(published);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_entry_whose_socket_refuses_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let entry = entry(directory.path(), 42);
+        drop(UnixListener::bind(&entry.socket).unwrap());
+        std::mem::forget(Published::publish(directory.path(), entry).unwrap());
+
+        assert_eq!(list(directory.path()).unwrap(), []);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_socket_that_was_never_published_goes_with_its_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let dead = i32::MAX as u32;
+        let own = std::process::id();
+        for pid in [dead, own] {
+            drop(UnixListener::bind(directory.path().join(format!("{pid}.sock"))).unwrap());
+        }
+
+        list(directory.path()).unwrap();
+        assert!(!directory.path().join(format!("{dead}.sock")).exists());
+        assert!(directory.path().join(format!("{own}.sock")).exists());
+    }
+
+    #[test]
+    fn an_entry_that_is_not_ours_to_read_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("7.json"), "not json").unwrap();
+        assert_eq!(list(directory.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_directory_open_to_others_is_closed() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("mcp-sentinel");
+        DirBuilder::new().mode(0o755).create(&path).unwrap();
+        private_directory(path.clone()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_directory_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("mcp-sentinel");
+        std::os::unix::fs::symlink(parent.path(), &path).unwrap();
+        assert!(private_directory(path).is_err());
+    }
+
+    #[test]
+    fn a_socket_path_too_long_to_bind_moves_to_a_shorter_place() {
+        let deep = PathBuf::from(format!("/{}", "x".repeat(120)));
+        let path = socket_path(&deep, 9).unwrap();
+        assert!(path.as_os_str().len() <= SOCKET_PATH_LIMIT);
+        assert!(path.ends_with("9.sock"));
+    }
 }
