@@ -38,7 +38,10 @@ pub async fn connect(socket: &Path) -> io::Result<Link> {
 
 /// Commands sent and not answered yet, by their id on the socket; `None` once the proxy is gone.
 #[derive(Debug)]
-struct Unanswered(Mutex<Option<HashMap<u64, oneshot::Sender<Result<Reply, Refused>>>>>);
+struct Unanswered(Mutex<Option<HashMap<u64, Outcome>>>);
+
+/// Where the outcome of one command is awaited.
+type Outcome = oneshot::Sender<Result<Reply, Refused>>;
 
 impl Default for Unanswered {
     fn default() -> Self {
@@ -48,11 +51,7 @@ impl Default for Unanswered {
 
 impl Unanswered {
     /// Remembers who waits; hands it back when the proxy is gone already.
-    fn add(
-        &self,
-        id: u64,
-        outcome: oneshot::Sender<Result<Reply, Refused>>,
-    ) -> Option<oneshot::Sender<Result<Reply, Refused>>> {
+    fn add(&self, id: u64, outcome: Outcome) -> Option<Outcome> {
         match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(waiting) => {
                 waiting.insert(id, outcome);
