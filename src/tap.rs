@@ -1,7 +1,12 @@
 //! The contract between the data path and its observers: [`Event`]s out, [`Command`]s in.
 //!
 //! The data path pushes events on a queue with a byte budget and never parses for an observer. Observers never hold
-//! a reference into the data path: they send commands and read the capture.
+//! a reference into the data path: they send commands and read the capture. The queue itself is in [`queue()`]'s file.
+
+mod queue;
+
+pub use queue::{Drain, Tap, queue};
+pub(crate) use queue::{Lost, Queued, Source};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,6 +19,14 @@ pub struct SessionId(pub u32);
 /// Microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The wall clock, which may be set back while we run.
+    pub fn now() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self(since.map_or(0, |it| i64::try_from(it.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
 
 /// Who wrote a message. `Sentinel` marks anything we made up; it is never taken for a peer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,45 +172,4 @@ pub enum Overflow {
     Wait,
     /// The event is dropped and counted.
     Drop,
-}
-
-/// The pushing end of the queue; cheap to clone. A disabled tap takes events and forgets them.
-#[derive(Debug, Clone)]
-pub struct Tap {}
-
-impl Tap {
-    /// A tap that records nothing (`--no-capture`).
-    pub fn disabled() -> Self {
-        todo!()
-    }
-    /// Whether anybody records: when not, the data path need not stamp or share anything.
-    pub fn is_enabled(&self) -> bool {
-        todo!()
-    }
-    /// Takes an event without waiting. Under [`Overflow::Wait`] the budget may be overdrawn by this one event: the
-    /// data path calls [`Tap::ready`] before it reads again.
-    pub fn push(&self, _event: Event) {
-        todo!()
-    }
-    /// Whether the next read must wait for [`Tap::ready`] first.
-    pub fn is_full(&self) -> bool {
-        todo!()
-    }
-    /// Returns when there is room again (at once under [`Overflow::Drop`]).
-    pub async fn ready(&self) {
-        todo!()
-    }
-    /// Lets the recorder look; called after the bytes have been written on.
-    pub fn wake(&self) {
-        todo!()
-    }
-}
-
-/// The recorder's end of the queue.
-#[derive(Debug)]
-pub struct Drain {}
-
-/// A queue with a budget in bytes of payload.
-pub fn queue(_budget_bytes: usize, _overflow: Overflow) -> (Tap, Drain) {
-    todo!()
 }

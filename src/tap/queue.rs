@@ -1,0 +1,581 @@
+//! The queue between the data path and the recorder.
+//!
+//! What a push costs is what the traffic pays, so a push is a short lock and a refcount: it never waits for the disk,
+//! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
+//! queue out at once. It looks again about a millisecond after each batch and parks only after finding nothing.
+
+use super::{Body, Event, Overflow, Party, SessionId, Timestamp};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long the recorder lets events gather before it looks again: at most a thousand looks a second, and a message
+/// in the file a millisecond after it was forwarded.
+const NAP: Duration = Duration::from_millis(1);
+
+/// A queue with a budget in bytes, payloads and our own bookkeeping together.
+pub fn queue(budget_bytes: usize, overflow: Overflow) -> (Tap, Drain) {
+    let queue = Arc::new(Queue {
+        slots: Mutex::default(),
+        queued_bytes: AtomicUsize::new(0),
+        budget_bytes: budget_bytes.max(1),
+        overflow,
+        room: Notify::new(),
+        parked: AtomicBool::new(false),
+        recorder: OnceLock::new(),
+    });
+    (
+        Tap {
+            queue: Some(Arc::clone(&queue)),
+        },
+        Drain { queue },
+    )
+}
+
+/// The pushing end of the queue; cheap to clone. A disabled tap takes events and forgets them.
+#[derive(Debug, Clone)]
+pub struct Tap {
+    queue: Option<Arc<Queue>>,
+}
+
+impl Tap {
+    /// A tap that records nothing (`--no-capture`).
+    pub fn disabled() -> Self {
+        Self { queue: None }
+    }
+
+    /// Whether anybody records: when not, the data path need not stamp or share anything.
+    pub fn is_enabled(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Takes an event without waiting. Under [`Overflow::Wait`] the budget may be overdrawn by this one event: the
+    /// data path calls [`Tap::ready`] before it reads again. Under [`Overflow::Drop`] an event that finds the budget
+    /// used up is counted and forgotten, and a gap is recorded in its place.
+    pub fn push(&self, event: Event) {
+        if let Some(queue) = &self.queue {
+            queue.push(event);
+        }
+    }
+
+    /// Whether the next read must wait for [`Tap::ready`] first.
+    pub fn is_full(&self) -> bool {
+        self.queue
+            .as_ref()
+            .is_some_and(|queue| queue.overflow == Overflow::Wait && queue.is_full())
+    }
+
+    /// Returns when there is room again (at once under [`Overflow::Drop`]).
+    pub async fn ready(&self) {
+        let Some(queue) = &self.queue else { return };
+        while self.is_full() {
+            let room = queue.room.notified();
+            tokio::pin!(room);
+            // Enlist first and look again after: room made in between is not missed.
+            room.as_mut().enable();
+            if !self.is_full() {
+                return;
+            }
+            queue.hurry();
+            room.await;
+        }
+    }
+
+    /// Lets the recorder look; called after the bytes have been written on, and before waiting for a peer that does
+    /// not take them. Costs a system call only when the recorder has gone to sleep for want of events.
+    pub fn wake(&self) {
+        if let Some(queue) = &self.queue
+            && queue.parked.load(Ordering::Acquire)
+            && queue.parked.swap(false, Ordering::AcqRel)
+        {
+            queue.hurry();
+        }
+    }
+}
+
+/// The recorder's end of the queue. When it is gone the tap takes events and forgets them, and nobody waits for room.
+#[derive(Debug)]
+pub struct Drain {
+    queue: Arc<Queue>,
+}
+
+impl Drain {
+    /// Swaps everything queued into `batch`, which must be empty; whether there was anything. What was taken counts
+    /// against the budget until it is released.
+    pub(crate) fn take(&mut self, batch: &mut VecDeque<Queued>) -> bool {
+        let mut slots = self.queue.slots();
+        slots.settle();
+        std::mem::swap(&mut slots.items, batch);
+        !batch.is_empty()
+    }
+
+    /// No more events come: what was dropped of torn lines is all there will be of them.
+    pub(crate) fn end_losses(&mut self) {
+        let mut slots = self.queue.slots();
+        let sessions: Vec<_> = slots.losses.iter().map(|it| it.lost.session).collect();
+        for session in sessions {
+            slots.end(session, None);
+        }
+    }
+
+    /// Gives back what taken items weighed, when they are in the file or given up.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        let before = self.queue.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let budget = self.queue.budget_bytes;
+        if before >= budget && before - bytes < budget {
+            self.queue.room.notify_waiters();
+        }
+    }
+
+    /// Whether half of the budget is used: who waits for a disk to recover must not wait longer.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.queue.queued_bytes.load(Ordering::Acquire) >= self.queue.budget_bytes.div_ceil(2)
+    }
+
+    /// Lets events gather for about a millisecond, unless somebody waits for room.
+    pub(crate) fn nap(&self) {
+        if !self.queue.is_full() {
+            self.sleep(NAP);
+        }
+    }
+
+    /// Sleeps, whatever is queued; cut short by a full queue, or by unparking the thread.
+    pub(crate) fn sleep(&self, time: Duration) {
+        self.queue.recorder.get_or_init(std::thread::current);
+        std::thread::park_timeout(time);
+    }
+
+    /// Sleeps until there is something to take, or the time is over, or the thread is unparked.
+    pub(crate) fn park(&self, time: Option<Duration>) {
+        self.queue.recorder.get_or_init(std::thread::current);
+        self.queue.parked.store(true, Ordering::Release);
+        // A push that came before the flag has nobody to wake us; one that comes after sees the flag.
+        if !self.queue.slots().has_news() {
+            match time {
+                Some(time) => std::thread::park_timeout(time),
+                None => std::thread::park(),
+            }
+        }
+        self.queue.parked.store(false, Ordering::Release);
+    }
+}
+
+impl std::ops::Drop for Drain {
+    fn drop(&mut self) {
+        let mut slots = self.queue.slots();
+        slots.closed = true;
+        slots.items = VecDeque::new();
+        drop(slots);
+        self.queue.queued_bytes.store(0, Ordering::Release);
+        self.queue.room.notify_waiters();
+    }
+}
+
+/// What the recorder takes from the queue.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    Event(Event),
+    /// Events of one source were dropped here.
+    Lost(Lost),
+}
+
+impl Queued {
+    /// What it counts against the budget.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Event(event) => event.body.payload().map_or(0, Bytes::len) + size_of::<Self>(),
+            Self::Lost(_) => 0,
+        }
+    }
+}
+
+/// Where bytes come from, within a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    Stream(Party),
+    Stderr,
+    /// Lines that are whole by themselves and part of no stream.
+    Apart,
+}
+
+/// What was dropped of one source, up to a line end. An incomplete line that came before it lost its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub at: Timestamp,
+    pub session: SessionId,
+    pub source: Source,
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug)]
+struct Queue {
+    slots: Mutex<Slots>,
+    /// What was pushed and not released yet.
+    queued_bytes: AtomicUsize,
+    budget_bytes: usize,
+    overflow: Overflow,
+    room: Notify,
+    /// The recorder found nothing and sleeps until it is woken.
+    parked: AtomicBool,
+    recorder: OnceLock<Thread>,
+}
+
+impl Queue {
+    fn push(&self, event: Event) {
+        let mut slots = self.slots();
+        if slots.closed {
+            return;
+        }
+        let event = match self.overflow {
+            Overflow::Wait => Some(event),
+            Overflow::Drop => slots.admit(event, self.is_full()),
+        };
+        if let Some(event) = event {
+            let item = Queued::Event(event);
+            self.queued_bytes.fetch_add(item.weight(), Ordering::AcqRel);
+            slots.items.push_back(item);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.queued_bytes.load(Ordering::Acquire) >= self.budget_bytes
+    }
+
+    fn hurry(&self) {
+        if let Some(recorder) = self.recorder.get() {
+            recorder.unpark();
+        }
+    }
+
+    /// Nothing that can panic runs under the lock, so a poisoned one is as good as any.
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    items: VecDeque<Queued>,
+    /// Losses that are not in `items` yet; a few at most, and none under [`Overflow::Wait`].
+    losses: Vec<Loss>,
+    closed: bool,
+}
+
+/// A loss that may still grow.
+#[derive(Debug)]
+struct Loss {
+    lost: Lost,
+    /// The last dropped byte was not a line end: what comes next is the rest of a torn line.
+    torn: bool,
+}
+
+impl Slots {
+    /// What of the event is to be queued when events may be dropped.
+    fn admit(&mut self, mut event: Event, full: bool) -> Option<Event> {
+        if self.losses.is_empty() && !full {
+            return Some(event);
+        }
+        let source = event.body.source();
+        if let Some(source) = source {
+            if full {
+                self.lose(&event, source);
+                return None;
+            }
+            self.mend(&mut event, source)?;
+        }
+        match &event.body {
+            Body::End { from } => self.end(event.session, Some(Source::Stream(*from))),
+            Body::Closed(_) => self.end(event.session, None),
+            _ => {}
+        }
+        self.settle();
+        Some(event)
+    }
+
+    /// Counts an event as lost.
+    fn lose(&mut self, event: &Event, source: Source) {
+        let bytes = event.body.payload().map_or(&b""[..], |it| it);
+        let messages = match source {
+            Source::Stream(_) => memchr::memchr_iter(b'\n', bytes).count() as u64,
+            Source::Stderr => 0,
+            Source::Apart => 1,
+        };
+        let torn = source != Source::Apart && bytes.last().is_some_and(|last| *last != b'\n');
+        let loss = match self.loss(event.session, source) {
+            Some(index) => &mut self.losses[index],
+            None => {
+                self.losses.push(Loss {
+                    lost: Lost {
+                        at: event.at,
+                        session: event.session,
+                        source,
+                        messages: 0,
+                        bytes: 0,
+                    },
+                    torn: false,
+                });
+                let last = self.losses.len() - 1;
+                &mut self.losses[last]
+            }
+        };
+        loss.lost.messages += messages;
+        loss.lost.bytes += bytes.len() as u64;
+        if !bytes.is_empty() {
+            loss.torn = torn;
+        }
+    }
+
+    /// Cuts the rest of a torn line off the front of an event that there is room for; nothing when no more is left.
+    fn mend(&mut self, event: &mut Event, source: Source) -> Option<()> {
+        let Some(index) = self
+            .loss(event.session, source)
+            .filter(|&it| self.losses[it].torn)
+        else {
+            return Some(());
+        };
+        let Some(bytes) = event.body.payload_mut() else {
+            return Some(());
+        };
+        let Some(line_end) = memchr::memchr(b'\n', bytes) else {
+            self.lose(event, source);
+            return None;
+        };
+        let rest = bytes.split_off(line_end + 1);
+        self.lose(event, source);
+        if rest.is_empty() {
+            return None;
+        }
+        if let Some(bytes) = event.body.payload_mut() {
+            *bytes = rest;
+        }
+        debug_assert!(!self.losses[index].torn);
+        Some(())
+    }
+
+    /// The source ended (every source of the session, when none is given): a torn line will get no more.
+    fn end(&mut self, session: SessionId, source: Option<Source>) {
+        let ended = |lost: &Lost| {
+            lost.session == session && source.is_none_or(|source| source == lost.source)
+        };
+        for loss in self.losses.iter_mut().filter(|it| ended(&it.lost)) {
+            if std::mem::take(&mut loss.torn) && loss.lost.source != Source::Stderr {
+                loss.lost.messages += 1;
+            }
+        }
+    }
+
+    /// Queues the losses that end with a line.
+    fn settle(&mut self) {
+        for loss in self.losses.extract_if(.., |it| !it.torn) {
+            self.items.push_back(Queued::Lost(loss.lost));
+        }
+    }
+
+    fn loss(&self, session: SessionId, source: Source) -> Option<usize> {
+        self.losses
+            .iter()
+            .position(|it| it.lost.session == session && it.lost.source == source)
+    }
+
+    fn has_news(&self) -> bool {
+        !self.items.is_empty() || self.losses.iter().any(|it| !it.torn)
+    }
+}
+
+impl Body {
+    /// The source of an event that may be dropped; none for those that never are.
+    fn source(&self) -> Option<Source> {
+        match self {
+            Self::Stream { from, .. } => Some(Source::Stream(*from)),
+            Self::Stderr { .. } => Some(Source::Stderr),
+            Self::Line { .. } => Some(Source::Apart),
+            Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
+        }
+    }
+
+    fn payload(&self) -> Option<&Bytes> {
+        match self {
+            Self::Stream { bytes, .. } | Self::Stderr { bytes } | Self::Line { bytes, .. } => {
+                Some(bytes)
+            }
+            Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
+        }
+    }
+
+    fn payload_mut(&mut self) -> Option<&mut Bytes> {
+        match self {
+            Self::Stream { bytes, .. } | Self::Stderr { bytes } | Self::Line { bytes, .. } => {
+                Some(bytes)
+            }
+            Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(from: Party, bytes: &str) -> Event {
+        Event {
+            at: Timestamp(1),
+            session: SessionId(1),
+            body: Body::Stream {
+                from,
+                bytes: Bytes::copy_from_slice(bytes.as_bytes()),
+            },
+        }
+    }
+
+    fn end(from: Party) -> Event {
+        Event {
+            at: Timestamp(1),
+            session: SessionId(1),
+            body: Body::End { from },
+        }
+    }
+
+    /// Takes and releases everything; streams as their text, losses as `lost(messages, bytes)`.
+    fn drained(drain: &mut Drain) -> Vec<String> {
+        let mut batch = VecDeque::new();
+        drain.take(&mut batch);
+        drain.release(batch.iter().map(Queued::weight).sum());
+        batch
+            .into_iter()
+            .map(|item| match item {
+                Queued::Lost(lost) => format!("lost({}, {})", lost.messages, lost.bytes),
+                Queued::Event(event) => match event.body.payload() {
+                    Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                    None => "end".into(),
+                },
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_pushed_is_taken_in_order() {
+        let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+        for text in ["a\n", "b", "c\n"] {
+            tap.push(stream(Party::Client, text));
+        }
+        assert_eq!(drained(&mut drain), ["a\n", "b", "c\n"]);
+        assert!(drained(&mut drain).is_empty());
+    }
+
+    #[test]
+    fn a_disabled_tap_is_never_full_and_says_so() {
+        let tap = Tap::disabled();
+        tap.push(stream(Party::Client, "a\n"));
+        tap.wake();
+        assert!(!tap.is_enabled() && !tap.is_full());
+    }
+
+    #[test]
+    fn waiting_overdraws_the_budget_by_one_event_and_drops_none() {
+        let (tap, mut drain) = queue(1, Overflow::Wait);
+        assert!(!tap.is_full());
+        tap.push(stream(Party::Client, "a\n"));
+        assert!(tap.is_full());
+        tap.push(stream(Party::Client, "b\n"));
+        assert_eq!(drained(&mut drain), ["a\n", "b\n"]);
+        assert!(!tap.is_full());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_is_woken_by_the_release() {
+        let (tap, mut drain) = queue(1, Overflow::Wait);
+        tap.push(stream(Party::Client, "a\n"));
+        let waiting = tokio::spawn({
+            let tap = tap.clone();
+            async move { tap.ready().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drained(&mut drain);
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_recorder_that_is_gone_stops_nobody() {
+        let (tap, drain) = queue(1, Overflow::Wait);
+        tap.push(stream(Party::Client, "a\n"));
+        let waiting = tokio::spawn({
+            let tap = tap.clone();
+            async move { tap.ready().await }
+        });
+        tokio::task::yield_now().await;
+        drop(drain);
+        waiting.await.unwrap();
+        tap.push(stream(Party::Client, "a\n"));
+        assert!(!tap.is_full());
+    }
+
+    #[test]
+    fn a_loss_is_counted_and_stands_where_it_happened() {
+        let (tap, mut drain) = queue(1, Overflow::Drop);
+        tap.push(stream(Party::Client, "a\n"));
+        tap.push(stream(Party::Client, "b\nc\n"));
+        tap.push(stream(Party::Client, "d\n"));
+        assert_eq!(drained(&mut drain), ["a\n", "lost(3, 6)"]);
+        tap.push(stream(Party::Client, "e\n"));
+        assert_eq!(drained(&mut drain), ["e\n"]);
+    }
+
+    #[test]
+    fn a_loss_that_ends_within_a_line_takes_the_rest_of_that_line() {
+        let (tap, mut drain) = queue(1, Overflow::Drop);
+        tap.push(stream(Party::Client, "a\n"));
+        tap.push(stream(Party::Client, "b\nc"));
+        assert_eq!(drained(&mut drain), ["a\n"], "the loss is still growing");
+        tap.push(stream(Party::Client, "cc"));
+        tap.push(stream(Party::Client, "c\nd\ne"));
+        assert_eq!(drained(&mut drain), ["lost(2, 7)", "d\ne"]);
+    }
+
+    #[test]
+    fn a_torn_line_that_never_ends_is_one_lost_message() {
+        let (tap, mut drain) = queue(1, Overflow::Drop);
+        tap.push(stream(Party::Client, "a\n"));
+        tap.push(stream(Party::Client, "bb"));
+        tap.push(end(Party::Client));
+        assert_eq!(drained(&mut drain), ["a\n", "lost(1, 2)", "end"]);
+        tap.push(stream(Party::Server, "a\n"));
+        tap.push(stream(Party::Server, "b"));
+        drain.end_losses();
+        assert_eq!(drained(&mut drain), ["a\n", "lost(1, 1)"]);
+    }
+
+    #[test]
+    fn the_loss_of_one_stream_leaves_the_other_whole() {
+        let (tap, mut drain) = queue(1, Overflow::Drop);
+        tap.push(stream(Party::Client, "a\n"));
+        tap.push(stream(Party::Client, "b"));
+        drained(&mut drain);
+        tap.push(stream(Party::Server, "x"));
+        drained(&mut drain);
+        tap.push(stream(Party::Server, "y\n"));
+        assert_eq!(drained(&mut drain), ["y\n"]);
+    }
+
+    #[test]
+    fn a_parked_recorder_is_woken_and_an_awake_one_is_left_alone() {
+        let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+        let recorder = std::thread::spawn(move || {
+            while drained(&mut drain).is_empty() {
+                drain.park(None);
+            }
+        });
+        while !tap.queue.as_ref().unwrap().parked.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        tap.push(stream(Party::Client, "a\n"));
+        tap.wake();
+        recorder.join().unwrap();
+        assert!(!tap.queue.as_ref().unwrap().parked.load(Ordering::Acquire));
+    }
+}
