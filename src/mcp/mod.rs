@@ -5,6 +5,7 @@
 pub mod compose;
 pub mod methods;
 pub mod schema;
+pub mod uri_template;
 
 /// The two eras of the protocol (specification 2026-07-28, basic/versioning): `legacy` opens with `initialize`,
 /// `modern` carries its metadata in every request.

@@ -1,0 +1,414 @@
+//! Reading a JSON Schema for people: an arguments table, a skeleton to start typing from, and validation.
+//!
+//! Schemas come from the server and are hostile: nothing is fetched, depth and size are bounded. They are read from
+//! their raw text, so that properties keep the order in which the server wrote them.
+
+mod skeleton;
+mod validate;
+
+pub use skeleton::skeleton;
+pub use validate::{Violation, validate};
+
+use crate::wire::object;
+
+/// How many `$ref` hops are followed before a schema counts as circular.
+const MAX_REFS: usize = 16;
+/// How deep nested objects are shown.
+const MAX_DEPTH: usize = 5;
+/// How many rows a table may have.
+const MAX_ARGUMENTS: usize = 200;
+/// How many alternatives are named before `…` stands for the rest.
+const MAX_ALTERNATIVES: usize = 4;
+
+/// One row of an arguments table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// Dotted path for nested objects; `items[].sku` inside arrays.
+    pub name: String,
+    /// In words: `number`, `string (3 choices)`, `array of string`, `string or null`.
+    pub type_name: String,
+    pub required: bool,
+    /// Raw JSON.
+    pub default: Option<String>,
+    /// Raw JSON of the permitted values, when they are listed.
+    pub choices: Vec<String>,
+    pub description: String,
+}
+
+/// The arguments of an object schema, in the order in which the schema names them.
+pub fn arguments(schema: &str) -> Vec<Argument> {
+    let mut rows = Vec::new();
+    collect(Node::root(schema), "", 0, &mut rows);
+    rows
+}
+
+fn collect(node: Node<'_>, prefix: &str, depth: usize, rows: &mut Vec<Argument>) {
+    for property in node.properties() {
+        if rows.len() >= MAX_ARGUMENTS {
+            return;
+        }
+        let name = format!("{prefix}{}", property.name);
+        rows.push(Argument {
+            type_name: property.node.type_name(0),
+            required: property.required,
+            default: property.node.get("default").map(str::to_owned),
+            choices: property.node.choices(),
+            description: property.node.text("description").unwrap_or_default(),
+            name: name.clone(),
+        });
+        if depth < MAX_DEPTH {
+            collect(property.node, &format!("{name}."), depth + 1, rows);
+            if let Some(items) = property.node.child("items") {
+                collect(items, &format!("{name}[]."), depth + 1, rows);
+            }
+        }
+    }
+}
+
+/// A subschema, with the document that its local references point into.
+#[derive(Debug, Clone, Copy)]
+struct Node<'a> {
+    document: &'a str,
+    raw: &'a str,
+}
+
+/// A property of an object schema.
+struct Property<'a> {
+    name: String,
+    node: Node<'a>,
+    required: bool,
+}
+
+impl<'a> Node<'a> {
+    fn root(document: &'a str) -> Self {
+        Self {
+            document,
+            raw: document,
+        }
+        .resolved()
+    }
+
+    fn at(self, raw: &'a str) -> Self {
+        Self { raw, ..self }.resolved()
+    }
+
+    /// Follows local references; one that leads nowhere, away or in a circle leaves the node as it is.
+    fn resolved(self) -> Self {
+        let mut node = self;
+        for _ in 0..MAX_REFS {
+            let Some(reference) = object::string_at(node.raw, &["$ref"]) else {
+                return node;
+            };
+            let Some(raw) = local(self.document, &reference) else {
+                return node;
+            };
+            node.raw = raw;
+        }
+        self
+    }
+
+    fn get(self, key: &str) -> Option<&'a str> {
+        object::at(self.raw, &[key])
+    }
+
+    fn child(self, key: &str) -> Option<Self> {
+        self.get(key).map(|raw| self.at(raw))
+    }
+
+    fn text(self, key: &str) -> Option<String> {
+        object::string_at(self.raw, &[key]).map(|text| text.into_owned())
+    }
+
+    fn list(self, key: &str) -> impl Iterator<Item = Self> {
+        self.get(key)
+            .into_iter()
+            .flat_map(object::elements)
+            .map(move |raw| self.at(raw))
+    }
+
+    fn choices(self) -> Vec<String> {
+        match self.get("const") {
+            Some(only) => vec![only.to_owned()],
+            None => self.get("enum").map_or_else(Vec::new, |list| {
+                object::elements(list).map(str::to_owned).collect()
+            }),
+        }
+    }
+
+    /// What `type` says: none, one or several names.
+    fn types(self) -> Vec<String> {
+        let Some(raw) = self.get("type") else {
+            return Vec::new();
+        };
+        match object::unescape(raw) {
+            Some(one) => vec![one.into_owned()],
+            None => object::elements(raw)
+                .filter_map(object::unescape)
+                .map(|name| name.into_owned())
+                .collect(),
+        }
+    }
+
+    fn is_null(self) -> bool {
+        self.types() == ["null"]
+    }
+
+    /// The alternatives of `anyOf` or `oneOf`.
+    fn alternatives(self) -> Vec<Self> {
+        ["anyOf", "oneOf"]
+            .into_iter()
+            .flat_map(|key| self.list(key))
+            .collect()
+    }
+
+    /// The properties of this object schema, those of `allOf` included. Of several alternatives all are shown, and
+    /// none of theirs is needed, unless there is only one that is not null.
+    fn properties(self) -> Vec<Property<'a>> {
+        let mut found = Vec::new();
+        self.gather(true, 0, &mut found);
+        found
+    }
+
+    fn gather(self, counts: bool, depth: usize, found: &mut Vec<Property<'a>>) {
+        if depth > MAX_DEPTH {
+            return;
+        }
+        let required: Vec<_> = self
+            .get("required")
+            .into_iter()
+            .flat_map(object::elements)
+            .filter_map(object::unescape)
+            .collect();
+        for (name, raw) in self.get("properties").into_iter().flat_map(object::members) {
+            let required = counts && required.contains(&name);
+            match found.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.required |= required,
+                None => found.push(Property {
+                    node: self.at(raw),
+                    name: name.into_owned(),
+                    required,
+                }),
+            }
+        }
+        for part in self.list("allOf") {
+            part.gather(counts, depth + 1, found);
+        }
+        let mut alternatives = self.alternatives();
+        alternatives.retain(|alternative| !alternative.is_null());
+        let only = alternatives.len() == 1;
+        for alternative in alternatives {
+            alternative.gather(counts && only, depth + 1, found);
+        }
+    }
+
+    /// The type in words.
+    fn type_name(self, depth: usize) -> String {
+        if depth > MAX_DEPTH {
+            return "…".to_owned();
+        }
+        if let Some(only) = self.get("const") {
+            return format!("always {only}");
+        }
+        let mut names: Vec<String> = self
+            .types()
+            .into_iter()
+            .map(|name| self.qualified(name, depth))
+            .collect();
+        if names.is_empty() {
+            for alternative in self.alternatives() {
+                names.push(alternative.type_name(depth + 1));
+            }
+        }
+        if names.is_empty() {
+            names.extend(
+                self.list("allOf")
+                    .next()
+                    .map(|part| part.type_name(depth + 1)),
+            );
+        }
+        if names.is_empty() {
+            names.push(self.implied_type(depth));
+        }
+        let mut unique: Vec<String> = Vec::new();
+        for name in names {
+            if !unique.contains(&name) {
+                unique.push(name);
+            }
+        }
+        if unique.len() > MAX_ALTERNATIVES {
+            unique.truncate(MAX_ALTERNATIVES);
+            unique.push("…".to_owned());
+        }
+        let choices = self
+            .get("enum")
+            .map_or(0, |list| object::elements(list).count());
+        match choices {
+            0 => unique.join(" or "),
+            1 => format!("{} (1 choice)", unique.join(" or ")),
+            n => format!("{} ({n} choices)", unique.join(" or ")),
+        }
+    }
+
+    /// A type name with what narrows it: an array's items, a string's format, a number's bounds.
+    fn qualified(self, name: String, depth: usize) -> String {
+        match name.as_str() {
+            "array" => match self.child("items") {
+                Some(items) => format!("array of {}", items.type_name(depth + 1)),
+                None => name,
+            },
+            "string" => match self.text("format") {
+                Some(format) => format!("string ({format})"),
+                None => name,
+            },
+            "number" | "integer" => match (self.get("minimum"), self.get("maximum")) {
+                (Some(low), Some(high)) => format!("{name} {low}..{high}"),
+                (Some(low), None) => format!("{name} ≥ {low}"),
+                (None, Some(high)) => format!("{name} ≤ {high}"),
+                (None, None) => name,
+            },
+            _ => name,
+        }
+    }
+
+    fn implied_type(self, depth: usize) -> String {
+        if self.get("properties").is_some() || self.get("additionalProperties").is_some() {
+            "object".to_owned()
+        } else if self.get("items").is_some() {
+            self.qualified("array".to_owned(), depth)
+        } else {
+            match self
+                .get("enum")
+                .and_then(|list| object::elements(list).next())
+            {
+                Some(first) => kind_of(first).to_owned(),
+                None => "any".to_owned(),
+            }
+        }
+    }
+}
+
+/// The JSON type of a raw value.
+fn kind_of(raw: &str) -> &'static str {
+    match raw.bytes().next() {
+        Some(b'"') => "string",
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        Some(_) => "number",
+        None => "any",
+    }
+}
+
+/// The value that a reference within the document (`#`, `#/$defs/x`, RFC 6901) points to.
+fn local<'a>(document: &'a str, reference: &str) -> Option<&'a str> {
+    let pointer = reference.strip_prefix('#')?;
+    pointer.split('/').skip(1).try_fold(document, |raw, step| {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        match step.parse::<usize>() {
+            Ok(index) if raw.starts_with('[') => object::elements(raw).nth(index),
+            _ => object::at(raw, &[&step]),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(schema: &str, name: &str) -> Argument {
+        arguments(schema)
+            .into_iter()
+            .find(|argument| argument.name == name)
+            .unwrap_or_else(|| panic!("no argument {name}"))
+    }
+
+    fn type_of(schema: &str) -> String {
+        row(
+            &format!(r#"{{"type":"object","properties":{{"x":{schema}}}}}"#),
+            "x",
+        )
+        .type_name
+    }
+
+    #[test]
+    fn arguments_keep_the_order_of_the_schema() {
+        let schema = r#"{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"number"}},"required":["a"]}"#;
+        let names: Vec<_> = arguments(schema)
+            .into_iter()
+            .map(|a| (a.name, a.required))
+            .collect();
+        assert_eq!(names, [("z".to_owned(), false), ("a".to_owned(), true)]);
+    }
+
+    #[test]
+    fn types_are_said_in_words() {
+        assert_eq!(
+            type_of(r#"{"type":"array","items":{"type":"string"}}"#),
+            "array of string"
+        );
+        assert_eq!(type_of(r#"{"type":["string","null"]}"#), "string or null");
+        assert_eq!(type_of(r#"{"enum":["a","b","c"]}"#), "string (3 choices)");
+        assert_eq!(
+            type_of(r#"{"type":"string","format":"date-time"}"#),
+            "string (date-time)"
+        );
+        assert_eq!(
+            type_of(r#"{"type":"integer","minimum":1,"maximum":10}"#),
+            "integer 1..10"
+        );
+        assert_eq!(
+            type_of(r#"{"anyOf":[{"type":"number"},{"type":"null"}]}"#),
+            "number or null"
+        );
+        assert_eq!(type_of(r#"{"const":"on"}"#), r#"always "on""#);
+        assert_eq!(type_of("{}"), "any");
+        assert_eq!(type_of("true"), "any");
+    }
+
+    #[test]
+    fn nested_objects_have_dotted_names() {
+        let schema = r#"{"properties":{"place":{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}},
+            "items":{"type":"array","items":{"type":"object","properties":{"sku":{"type":"string"}}}}}}"#;
+        let names: Vec<_> = arguments(schema).into_iter().map(|a| a.name).collect();
+        assert_eq!(names, ["place", "place.city", "items", "items[].sku"]);
+        assert!(row(schema, "place.city").required);
+    }
+
+    #[test]
+    fn local_references_are_followed_and_circles_end() {
+        let schema = r##"{"$defs":{"node":{"type":"object","properties":{"next":{"$ref":"#/$defs/node"},"v":{"$ref":"#/$defs/a~1b"}}},
+            "a/b":{"type":"number"}},"properties":{"head":{"$ref":"#/$defs/node"},"loop":{"$ref":"#/properties/loop"}}}"##;
+        assert_eq!(row(schema, "head.v").type_name, "number");
+        assert!(arguments(schema).len() <= MAX_ARGUMENTS);
+        assert_eq!(row(schema, "loop").type_name, "any");
+    }
+
+    #[test]
+    fn remote_references_stay_unknown() {
+        assert_eq!(type_of(r#"{"$ref":"https://example.com/s.json"}"#), "any");
+    }
+
+    #[test]
+    fn parts_of_all_of_and_alternatives_are_arguments_too() {
+        let schema = r#"{"allOf":[{"properties":{"a":{}},"required":["a"]}],
+            "oneOf":[{"properties":{"b":{}},"required":["b"]},{"properties":{"c":{}}}]}"#;
+        assert!(row(schema, "a").required);
+        assert!(!row(schema, "b").required);
+        assert_eq!(arguments(schema).len(), 3);
+    }
+
+    #[test]
+    fn what_is_no_schema_has_no_arguments() {
+        for hostile in [
+            "",
+            "null",
+            "[]",
+            "{",
+            "\"x\"",
+            r#"{"properties":7,"required":3}"#,
+        ] {
+            assert_eq!(arguments(hostile), []);
+        }
+    }
+}
