@@ -1,1 +1,321 @@
 //! The server as a child process: spawn, pipes, process group, signals, reaping.
+//!
+//! Knows processes; must not know what they say. The server gets a process group of its own, led by a guardian that
+//! outlives us by a moment: whatever ends this process, the server and all that it has started are ended, too.
+
+use super::ProxyError;
+use super::stdio::{Sink, Source};
+use super::sys;
+use crate::tap::Closed;
+use rustix::process::{Pid, Signal, WaitOptions};
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long processes that the server leaves behind may take after SIGTERM.
+const LEFT_BEHIND: Duration = Duration::from_millis(500);
+
+/// A server that has been started.
+#[derive(Debug)]
+pub struct Child {
+    process: tokio::process::Child,
+    pub pid: u32,
+    group: Group,
+}
+
+/// Our ends of a server's three pipes.
+#[derive(Debug)]
+pub struct Pipes {
+    pub stdin: Sink,
+    pub stdout: Source,
+    pub stderr: Source,
+}
+
+impl Child {
+    /// Starts `argv` with our environment and working directory. The calling thread must outlive the server.
+    pub fn spawn(argv: &[OsString], grace: Duration) -> Result<(Self, Pipes), ProxyError> {
+        let Some((program, arguments)) = argv.split_first() else {
+            return Err(not_started(
+                "the server",
+                "its command is empty".into(),
+                127,
+            ));
+        };
+        let pipe = |what| move |source| ProxyError::Io { what, source };
+        let making = pipe("cannot make a pipe");
+        let (stdin, to_server) = std::io::pipe().map_err(making)?;
+        let (from_server, stdout) = std::io::pipe().map_err(making)?;
+        let (errors, stderr) = std::io::pipe().map_err(making)?;
+        let pipes = Pipes {
+            stdin: Sink::pipe(to_server.into()).map_err(making)?,
+            stdout: Source::pipe(from_server.into()).map_err(making)?,
+            stderr: Source::pipe(errors.into()).map_err(making)?,
+        };
+        let group = Group::new(grace).map_err(pipe("cannot fork the server's guardian"))?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::from(stdin))
+            .stdout(Stdio::from(stdout))
+            .stderr(Stdio::from(stderr))
+            .process_group(group.leader.as_raw_nonzero().get());
+        sys::die_with_parent(&mut command);
+        let process = tokio::process::Command::from(command)
+            .spawn()
+            .map_err(|error| {
+                let (reason, code) = why_not(Path::new(program), &error);
+                not_started(&program.to_string_lossy(), reason, code)
+            })?;
+        let pid = process.id().unwrap_or_default();
+        Ok((
+            Self {
+                process,
+                pid,
+                group,
+            },
+            pipes,
+        ))
+    }
+
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Signals the server and everything that it has started.
+    pub fn signal(&self, signal: Signal) {
+        // Gone already is as good as signalled.
+        let _ = rustix::process::kill_process_group(self.group.leader, signal);
+    }
+}
+
+/// The server's process group and the guardian that leads it.
+#[derive(Debug)]
+struct Group {
+    leader: Pid,
+    /// The guardian acts when this is closed, which it is when we are gone.
+    _alive: io::PipeWriter,
+}
+
+impl Group {
+    fn new(grace: Duration) -> io::Result<Self> {
+        let (reader, alive) = std::io::pipe()?;
+        let leader = sys::fork_guardian(&OwnedFd::from(reader), grace)?;
+        Ok(Self {
+            leader,
+            _alive: alive,
+        })
+    }
+
+    fn has_members(&self) -> bool {
+        rustix::process::test_kill_process_group(self.leader).is_ok()
+    }
+}
+
+impl Drop for Group {
+    /// Dismisses the guardian and ends what the server has left behind.
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process(self.leader, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.leader), WaitOptions::empty());
+        if !self.has_members() {
+            return;
+        }
+        let _ = rustix::process::kill_process_group(self.leader, Signal::TERM);
+        let deadline = Instant::now() + LEFT_BEHIND;
+        while self.has_members() {
+            if Instant::now() > deadline {
+                let _ = rustix::process::kill_process_group(self.leader, Signal::KILL);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// How the server ended, for the capture and for people.
+pub fn closed(status: ExitStatus) -> Closed {
+    let reason = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("the server exited with status {code}"),
+        (None, Some(number)) => format!("the server was ended by {}", signal_name(number)),
+        (None, None) => "the server ended".to_owned(),
+    };
+    Closed {
+        exit: status.code(),
+        signal: status.signal(),
+        reason,
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    let name = match number {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        _ => return format!("signal {number}"),
+    };
+    format!("{name} (signal {number})")
+}
+
+fn not_started(command: &str, reason: String, code: i32) -> ProxyError {
+    ProxyError::Start {
+        command: command.to_owned(),
+        reason,
+        code,
+    }
+}
+
+/// Why a program did not start, in words, with the exit code that shells give: 127 for what is not there, 126 for
+/// what is there and cannot be run.
+fn why_not(program: &Path, error: &io::Error) -> (String, i32) {
+    let by_path = program.as_os_str().as_bytes().contains(&b'/');
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let found = if by_path {
+        program.exists().then(|| program.to_owned())
+    } else {
+        candidates(program, &search).find(|path| path.exists())
+    };
+    let Some(path) = found else {
+        let reason = if by_path {
+            "there is no such file"
+        } else {
+            "there is no such command in PATH"
+        };
+        return (reason.into(), 127);
+    };
+    let shown = path.display();
+    if path.is_dir() {
+        return (format!("{shown} is a directory"), 126);
+    }
+    match error.kind() {
+        ErrorKind::NotFound => match interpreter(&path) {
+            Some(name) => (
+                format!("its interpreter {name} (first line of {shown}) is not there"),
+                127,
+            ),
+            None => (format!("the loader that {shown} needs is not there"), 127),
+        },
+        ErrorKind::PermissionDenied if !may_execute(&path) => {
+            (format!("{shown} is not executable (chmod +x)"), 126)
+        }
+        _ if error.raw_os_error() == Some(libc::ENOEXEC) => (
+            format!("{shown} is neither a program for this machine nor a script with a #! line"),
+            126,
+        ),
+        _ => (format!("{shown}: {error}"), 126),
+    }
+}
+
+fn candidates(program: &Path, search: &std::ffi::OsStr) -> impl Iterator<Item = PathBuf> {
+    let directories: Vec<PathBuf> = std::env::split_paths(search).collect();
+    directories
+        .into_iter()
+        .map(move |directory| directory.join(program))
+}
+
+fn may_execute(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|data| data.permissions().mode() & 0o111 != 0)
+}
+
+/// The program that the `#!` line of a script names.
+fn interpreter(path: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut start = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(256).read_to_end(&mut start).ok()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
+    let name = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(argv: &[&str]) -> (String, i32) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _in = runtime.enter();
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        match Child::spawn(&argv, Duration::ZERO) {
+            Err(ProxyError::Start { reason, code, .. }) => (reason, code),
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    fn file(name: &str, text: &str, mode: u32) -> (tempfile::TempDir, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        (directory, path)
+    }
+
+    #[test]
+    fn a_command_that_is_not_in_path_is_127() {
+        let (reason, code) = refused(&["no-such-command-anywhere"]);
+        assert_eq!(
+            (reason.as_str(), code),
+            ("there is no such command in PATH", 127)
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_127() {
+        let (reason, code) = refused(&["/nowhere/server"]);
+        assert_eq!((reason.as_str(), code), ("there is no such file", 127));
+    }
+
+    #[test]
+    fn a_file_without_the_execute_bit_is_126() {
+        let (_directory, path) = file("server", "#!/bin/sh\n", 0o644);
+        let (reason, code) = refused(&[&path]);
+        assert!(reason.ends_with("is not executable (chmod +x)"), "{reason}");
+        assert_eq!(code, 126);
+    }
+
+    #[test]
+    fn a_missing_interpreter_is_named() {
+        let (_directory, path) = file("server", "#!/nowhere/python -u\n", 0o755);
+        let (reason, code) = refused(&[&path]);
+        assert!(
+            reason.starts_with("its interpreter /nowhere/python "),
+            "{reason}"
+        );
+        assert_eq!(code, 127);
+    }
+
+    #[test]
+    fn a_directory_is_126() {
+        let (reason, code) = refused(&["/tmp/"]);
+        assert!(reason.ends_with("is a directory"), "{reason}");
+        assert_eq!(code, 126);
+    }
+
+    #[test]
+    fn an_empty_command_is_127() {
+        let (reason, code) = refused(&[]);
+        assert_eq!((reason.as_str(), code), ("its command is empty", 127));
+    }
+}

@@ -3,14 +3,24 @@
 //! Knows the wire, the tap and as much of MCP as operator calls need. Never sees the model or a screen.
 
 pub mod child;
+pub mod gate;
+pub mod handshake;
 pub mod operator;
 pub mod pump;
+pub mod signals;
+pub mod stderr;
 pub mod stdio;
 pub mod stdio_to_stdio;
+mod sys;
 
 use crate::mcp::Era;
-use crate::tap::{Order, Tap};
+use crate::tap::{Closed, Order, SessionId, Tap};
+use gate::Owner;
+use operator::Desk;
 use std::ffi::OsString;
+use std::sync::Arc;
+use stdio_to_stdio::{ClientEnd, Live, Session, Stop};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What to run, and how.
@@ -60,14 +70,127 @@ pub enum ProxyError {
     },
 }
 
-/// Runs the data path until the client or the server is gone, or `shutdown` is cancelled. Blocks the calling thread,
-/// which must outlive the proxy (the kernel's parent-death signal is tied to it).
+/// Runs the data path. Blocks the calling thread, which must outlive the proxy (the kernel's parent-death signal is
+/// tied to it).
+///
+/// With a client, returns when the client's session is over. Without one, returns when `shutdown` is cancelled or a
+/// signal says so, because the operator may want to look at what a server that is gone has said; only a server that
+/// cannot be started ends it at once. SIGTERM, SIGINT and SIGHUP are handed on to the server, and cancel `shutdown`.
 pub fn run(
-    _config: Config,
-    _client: Client,
-    _tap: Tap,
-    _orders: tokio::sync::mpsc::Receiver<Order>,
-    _shutdown: CancellationToken,
+    config: Config,
+    client: Client,
+    tap: Tap,
+    orders: mpsc::Receiver<Order>,
+    shutdown: CancellationToken,
 ) -> Result<Ended, ProxyError> {
-    todo!()
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ProxyError::Io {
+            what: "cannot start the data path",
+            source,
+        })?;
+    let ended = runtime.block_on(async {
+        let signals = signals::Signals::listen().map_err(|source| ProxyError::Io {
+            what: "cannot listen for signals",
+            source,
+        })?;
+        let (stop, stopping) = watch::channel(Stop::No);
+        tokio::spawn(hand_on(signals, shutdown.clone(), stop));
+        let config = Arc::new(config);
+        match client {
+            Client::Stdio => with_client(config, tap, orders, stopping).await,
+            Client::Operator => without_client(config, tap, orders, stopping, shutdown).await,
+        }
+    });
+    // A thread may wait for a terminal for ever.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Turns signals and the token into orders to stop.
+async fn hand_on(
+    mut signals: signals::Signals,
+    shutdown: CancellationToken,
+    stop: watch::Sender<Stop>,
+) {
+    loop {
+        let order = tokio::select! {
+            biased;
+            signal = signals.next() => Stop::By(signal),
+            () = shutdown.cancelled(), if *stop.borrow() == Stop::No => Stop::Politely,
+        };
+        // No session left is nobody to tell.
+        let _ = stop.send(order);
+        shutdown.cancel();
+    }
+}
+
+async fn with_client(
+    config: Arc<Config>,
+    tap: Tap,
+    orders: mpsc::Receiver<Order>,
+    stop: watch::Receiver<Stop>,
+) -> Result<Ended, ProxyError> {
+    let (live, injections) = Live::new(SessionId(1), Owner::Client);
+    let desk = Desk::new(
+        config.clone(),
+        tap.clone(),
+        stop.clone(),
+        Some(live.clone()),
+    );
+    let session = Session {
+        live,
+        injections,
+        client: ClientEnd::Stdio,
+        config,
+        tap,
+        stop,
+    };
+    let over = CancellationToken::new();
+    let desk = tokio::spawn(desk.run(orders, over.clone()));
+    let closed = session.run().await;
+    over.cancel();
+    // It ends the operator's own sessions, within their grace.
+    let _ = desk.await;
+    closed.map(Ended::from)
+}
+
+async fn without_client(
+    config: Arc<Config>,
+    tap: Tap,
+    orders: mpsc::Receiver<Order>,
+    stop: watch::Receiver<Stop>,
+    shutdown: CancellationToken,
+) -> Result<Ended, ProxyError> {
+    let mut desk = Desk::new(config, tap, stop, None);
+    let mut first = desk.open();
+    let mut ended = None;
+    let desk = tokio::spawn(desk.run(orders, shutdown.clone()));
+    tokio::select! {
+        closed = &mut first => match closed {
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(closed)) => {
+                ended = Some(closed);
+                shutdown.cancelled().await;
+            }
+            Err(_) => {}
+        },
+        () = shutdown.cancelled() => {}
+    }
+    let _ = desk.await;
+    if ended.is_none() {
+        ended = first.await.ok().transpose()?;
+    }
+    Ok(ended.unwrap_or_default().into())
+}
+
+impl From<Closed> for Ended {
+    fn from(closed: Closed) -> Self {
+        let by_signal = closed.signal.map(|signal| 128 + signal);
+        Self {
+            code: closed.exit.or(by_signal).unwrap_or(0),
+            how: closed.reason,
+        }
+    }
 }

@@ -1,1 +1,262 @@
 //! The operator in a session: raw calls with ids of our own, and an own session whose handshake rmcp does.
+//!
+//! The desk takes orders one by one and never waits for a server: what must wait, waits in a task of its own.
+
+mod letter;
+mod own;
+
+use super::pump::Injection;
+use super::stdio_to_stdio::{Live, Stop};
+use super::{Config, ProxyError};
+use crate::tap::{Closed, Command, Order, Refused, Reply, Route, SessionId, Tap};
+use bytes::Bytes;
+use own::{Era, Own};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How long the server may take to read a line of the operator's.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Outcome = Result<Reply, Refused>;
+
+fn refused<T>(reason: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused(reason.into()))
+}
+
+/// Takes the operator's orders.
+#[derive(Debug)]
+pub struct Desk {
+    config: Arc<Config>,
+    tap: Tap,
+    stop: watch::Receiver<Stop>,
+    /// The session of the peer on our stdin, if there is one.
+    client: Option<Arc<Live>>,
+    /// The operator's sessions, ended ones included; the last one is the current one unless it was closed.
+    own: Vec<Arc<Own>>,
+    current: bool,
+    next: u32,
+}
+
+impl Desk {
+    pub fn new(
+        config: Arc<Config>,
+        tap: Tap,
+        stop: watch::Receiver<Stop>,
+        client: Option<Arc<Live>>,
+    ) -> Self {
+        Self {
+            config,
+            tap,
+            stop,
+            next: client.as_ref().map_or(1, |client| client.id.0 + 1),
+            client,
+            own: Vec::new(),
+            current: false,
+        }
+    }
+
+    /// Serves until `over` is cancelled, then ends the operator's sessions.
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>, over: CancellationToken) {
+        loop {
+            tokio::select! {
+                Some(order) = orders.recv() => self.carry_out(order),
+                () = over.cancelled() => break,
+            }
+        }
+        self.close().await;
+    }
+
+    /// Opens the operator's own session; how it ended, once it has.
+    pub fn open(&mut self) -> oneshot::Receiver<Result<Closed, ProxyError>> {
+        let (ended, end) = oneshot::channel();
+        let id = SessionId(self.next);
+        self.next += 1;
+        let own = Own::open(
+            id,
+            self.config.clone(),
+            self.tap.clone(),
+            self.stop.clone(),
+            ended,
+        );
+        self.own.push(Arc::new(own));
+        self.current = true;
+        end
+    }
+
+    async fn close(&mut self) {
+        for own in &self.own {
+            own.close();
+        }
+        for own in &self.own {
+            own.ended().await;
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        let Order { command, outcome } = order;
+        match command {
+            Command::Send {
+                route,
+                message,
+                replay_of,
+            } => match self.destination(route) {
+                Ok(destination) => answer(outcome, async move {
+                    let (live, era) = destination.ready().await?;
+                    send(&live, message, replay_of, era.as_ref()).await
+                }),
+                Err(refusal) => drop(outcome.send(Err(refusal))),
+            },
+            Command::Answer { session, message } => match self.own_session(session) {
+                Ok(own) => answer(outcome, async move {
+                    own.ready().await?;
+                    reply(&own.live, message).await
+                }),
+                Err(refusal) => drop(outcome.send(Err(refusal))),
+            },
+            Command::Refresh => {
+                let own = match self.current() {
+                    Some(own) if own.live.closed().is_none() => {
+                        own.refresh();
+                        own
+                    }
+                    _ => self.opened(),
+                };
+                answer(
+                    outcome,
+                    async move { own.ready().await.map(|_| Reply::Done) },
+                );
+            }
+            Command::CloseOperator => {
+                let Some(own) = self.current() else {
+                    return drop(outcome.send(refused("the operator has no session of its own")));
+                };
+                self.current = false;
+                own.close();
+                answer(outcome, async move {
+                    own.ended().await;
+                    Ok(Reply::Done)
+                });
+            }
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Own>> {
+        self.own.last().filter(|_| self.current).cloned()
+    }
+
+    fn opened(&mut self) -> Arc<Own> {
+        drop(self.open());
+        self.own[self.own.len() - 1].clone()
+    }
+
+    fn destination(&mut self, route: Route) -> Result<Destination, Refused> {
+        let id = match route {
+            Route::Operator => {
+                let own = self.current().unwrap_or_else(|| self.opened());
+                return Ok(Destination::Own(own));
+            }
+            Route::Session(id) => id,
+        };
+        match &self.client {
+            Some(client) if client.id == id => Ok(Destination::Client(client.clone())),
+            _ => self.own_session(id).map(Destination::Own),
+        }
+    }
+
+    fn own_session(&self, id: SessionId) -> Result<Arc<Own>, Refused> {
+        if self.client.as_ref().is_some_and(|client| client.id == id) {
+            return refused("requests in this session are the client's to answer");
+        }
+        let own = self.own.iter().find(|own| own.live.id == id);
+        own.cloned()
+            .ok_or_else(|| Refused(format!("there is no session {}", id.0)))
+    }
+}
+
+/// Where a message of the operator's goes.
+enum Destination {
+    Client(Arc<Live>),
+    Own(Arc<Own>),
+}
+
+impl Destination {
+    /// Waits for the handshake of an own session; a client's handshake is the client's affair.
+    async fn ready(&self) -> Result<(Arc<Live>, Option<Era>), Refused> {
+        match self {
+            Self::Own(own) => Ok((own.live.clone(), Some(own.ready().await?))),
+            Self::Client(live) => {
+                if live.closed().is_none() && !live.is_ready() {
+                    return refused("the client has not finished its handshake yet");
+                }
+                Ok((live.clone(), None))
+            }
+        }
+    }
+}
+
+fn answer(outcome: oneshot::Sender<Outcome>, work: impl Future<Output = Outcome> + Send + 'static) {
+    tokio::spawn(async move {
+        // Whoever ordered may be gone by now.
+        let _ = outcome.send(work.await);
+    });
+}
+
+/// Sends a request under a fresh id, or a notification as it is.
+async fn send(live: &Live, message: String, replay_of: Option<u64>, era: Option<&Era>) -> Outcome {
+    still_open(live)?;
+    let letter = letter::prepare(message, &live.gate, era)?;
+    let sent = inject(live, letter.line, replay_of).await;
+    if let (Err(_), Some(id)) = (&sent, &letter.id) {
+        live.gate.forget(id);
+    }
+    sent.map(|()| Reply::Sent {
+        session: live.id,
+        id: letter.id,
+    })
+}
+
+/// Sends an answer to a request that the server has made.
+async fn reply(live: &Live, message: String) -> Outcome {
+    still_open(live)?;
+    let (line, id) = letter::answer(message)?;
+    if !live.gate.take_asked(&id) {
+        return refused(format!("the server waits for no answer to {id}"));
+    }
+    inject(live, line, None).await?;
+    Ok(Reply::Sent {
+        session: live.id,
+        id: Some(id),
+    })
+}
+
+fn still_open(live: &Live) -> Result<(), Refused> {
+    match live.closed() {
+        Some(reason) => refused(format!("session {} is over: {reason}", live.id.0)),
+        None => Ok(()),
+    }
+}
+
+async fn inject(live: &Live, line: Bytes, replay_of: Option<u64>) -> Result<(), Refused> {
+    let (written, done) = oneshot::channel();
+    let injection = Injection {
+        line,
+        replay_of,
+        written,
+    };
+    let writing = async {
+        live.injections.send(injection).await.ok()?;
+        done.await.ok()
+    };
+    match tokio::time::timeout(PATIENCE, writing).await {
+        Ok(Some(())) => Ok(()),
+        Ok(None) => {
+            // The reason is set by the session when it has seen its pump end.
+            tokio::task::yield_now().await;
+            still_open(live)?;
+            refused("the session's input was closed meanwhile")
+        }
+        Err(_) => refused("the server does not read its input: not sent"),
+    }
+}

@@ -1,1 +1,376 @@
 //! One direction of a session: read, tap, write.
+//!
+//! Knows chunks of bytes and where lines end; must not know what a message means. What is read is pushed on the tap
+//! before it is written on, and the recorder is woken after.
+
+use super::gate::{Gate, Verdict};
+use super::stdio::{Sink, Source};
+use crate::tap::{Body, Event, Party, SessionId, Tap, Timestamp};
+use crate::wire::framing::LineSplitter;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How long a pipe is read on after its writer has exited, when something that it left behind holds it open.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of an unfinished line is held back when nothing of the operator's is due.
+const LATECOMER: usize = 64 * 1024;
+
+/// Who writes in this direction, and where it is recorded.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    pub tap: Tap,
+    pub session: SessionId,
+    pub from: Party,
+}
+
+impl Lane {
+    /// Pushes an event stamped with the current time.
+    pub fn push(&self, body: Body) {
+        if self.tap.is_enabled() {
+            self.tap.push(Event {
+                at: now(),
+                session: self.session,
+                body,
+            });
+        }
+    }
+
+    fn stream(&self, bytes: &Bytes) {
+        if self.tap.is_enabled() {
+            self.push(Body::Stream {
+                from: self.from,
+                bytes: bytes.clone(),
+            });
+        }
+    }
+
+    fn note(&self, text: String) {
+        self.push(Body::Note { text });
+        self.tap.wake();
+    }
+
+    /// Waits for the recorder where the operator chose that it must be waited for.
+    async fn room(&self) {
+        if self.tap.is_full() {
+            self.tap.ready().await;
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    }))
+}
+
+/// A line of the operator's, on its way to the server.
+#[derive(Debug)]
+pub struct Injection {
+    /// With its line end.
+    pub line: Bytes,
+    pub replay_of: Option<u64>,
+    /// Told when the line has been written. Whoever no longer waits does not want it sent.
+    pub written: oneshot::Sender<()>,
+}
+
+/// Why a direction came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The writer has closed its end.
+    End,
+    /// The reader has closed its end, and cannot be told anything any more.
+    NoReader,
+}
+
+/// Client to server, with the operator's lines let in between the client's.
+#[derive(Debug)]
+pub struct Upstream {
+    pub client: Source,
+    pub server: Sink,
+    pub lane: Lane,
+    pub injections: mpsc::Receiver<Injection>,
+    /// Sees what has been forwarded until it has seen enough.
+    pub handshake: super::handshake::Watch,
+}
+
+impl Upstream {
+    /// Runs until the client or the server's input is gone; on return both ends are closed.
+    pub async fn run(mut self) -> Stopped {
+        let mut buf = BytesMut::new();
+        let mut waiting = VecDeque::new();
+        let mut mid_line = false;
+        loop {
+            if !mid_line {
+                while let Some(injection) = waiting.pop_front() {
+                    if let Err(error) = self.inject(injection).await {
+                        return self.server_is_deaf(&error);
+                    }
+                }
+            }
+            self.lane.room().await;
+            let read = tokio::select! {
+                biased;
+                Some(injection) = self.injections.recv() => {
+                    waiting.push_back(injection);
+                    continue;
+                }
+                read = self.client.read(&mut buf) => read,
+            };
+            let mut chunk = match read {
+                Ok(chunk) if !chunk.is_empty() => chunk,
+                Ok(_) => break,
+                Err(error) => {
+                    self.lane
+                        .note(format!("cannot read from the client: {error}"));
+                    break;
+                }
+            };
+            // Let what waits in at the first line end.
+            if !waiting.is_empty()
+                && let Some(end) = memchr::memchr(b'\n', &chunk)
+            {
+                let line_end = chunk.split_to(end + 1);
+                if let Err(error) = self.forward(&line_end).await {
+                    return self.server_is_deaf(&error);
+                }
+                while let Some(injection) = waiting.pop_front() {
+                    if let Err(error) = self.inject(injection).await {
+                        return self.server_is_deaf(&error);
+                    }
+                }
+                mid_line = false;
+            }
+            if !chunk.is_empty() {
+                mid_line = chunk.last() != Some(&b'\n');
+                if let Err(error) = self.forward(&chunk).await {
+                    return self.server_is_deaf(&error);
+                }
+            }
+        }
+        self.lane.push(Body::End {
+            from: self.lane.from,
+        });
+        self.lane.tap.wake();
+        Stopped::End
+    }
+
+    async fn forward(&mut self, chunk: &Bytes) -> io::Result<()> {
+        self.lane.stream(chunk);
+        let written = self.server.write(chunk).await;
+        self.lane.tap.wake();
+        self.handshake.look(chunk);
+        written
+    }
+
+    async fn inject(&mut self, injection: Injection) -> io::Result<()> {
+        if injection.written.is_closed() {
+            return Ok(());
+        }
+        self.lane.push(Body::Line {
+            from: Party::Operator,
+            to: Party::Server,
+            bytes: injection.line.clone(),
+            replay_of: injection.replay_of,
+        });
+        let written = self.server.write(&injection.line).await;
+        self.lane.tap.wake();
+        if written.is_ok() {
+            // Nobody waiting is nobody to tell.
+            let _ = injection.written.send(());
+        }
+        written
+    }
+
+    fn server_is_deaf(&self, error: &io::Error) -> Stopped {
+        self.lane.note(format!(
+            "the server reads no more, what was last sent to it may not have arrived: {error}"
+        ));
+        Stopped::NoReader
+    }
+}
+
+/// Server to client.
+#[derive(Debug)]
+pub struct Downstream {
+    pub server: Source,
+    pub client: Sink,
+    pub lane: Lane,
+    pub gate: Arc<Gate>,
+    /// Cancelled when the server has exited.
+    pub exited: CancellationToken,
+    /// Cancelled when the client has closed its end.
+    pub client_ended: CancellationToken,
+}
+
+impl Downstream {
+    /// Runs until the server has said its last, or nobody hears it; on return both ends are closed.
+    pub async fn run(mut self) -> Stopped {
+        let mut buf = BytesMut::new();
+        let mut sieve = Sieve::default();
+        let mut client_ended = false;
+        let lingered = lingered(self.exited.clone());
+        let ending = self.client_ended.clone();
+        let ending = ending.cancelled();
+        tokio::pin!(lingered, ending);
+        loop {
+            self.lane.room().await;
+            let read = tokio::select! {
+                biased;
+                read = self.server.read(&mut buf) => read,
+                () = &mut lingered => break,
+                () = &mut ending, if !client_ended => {
+                    client_ended = true;
+                    continue;
+                }
+                () = self.client.abandoned(), if client_ended => return self.client_is_deaf(),
+            };
+            let chunk = match read {
+                Ok(chunk) if !chunk.is_empty() => chunk,
+                Ok(_) => break,
+                Err(error) => {
+                    self.lane
+                        .note(format!("cannot read from the server: {error}"));
+                    break;
+                }
+            };
+            let chunk = if self.gate.is_closed() {
+                sieve.sift(chunk, &self.lane, &self.gate)
+            } else {
+                sieve.passed(&chunk);
+                self.lane.stream(&chunk);
+                chunk
+            };
+            let written = self.client.write(&chunk).await;
+            self.lane.tap.wake();
+            if written.is_err() {
+                return self.client_is_deaf();
+            }
+        }
+        let rest = sieve.finish(&self.lane, &self.gate);
+        let written = self.client.write(&rest).await;
+        self.lane.push(Body::End {
+            from: self.lane.from,
+        });
+        self.lane.tap.wake();
+        if written.is_ok() {
+            Stopped::End
+        } else {
+            Stopped::NoReader
+        }
+    }
+
+    fn client_is_deaf(&self) -> Stopped {
+        self.lane
+            .note("the client reads no more, what was last sent to it may not have arrived".into());
+        Stopped::NoReader
+    }
+}
+
+/// Returns a while after `exited`: for reading what is left in a pipe, but not for as long as something holds it.
+async fn lingered(exited: CancellationToken) {
+    exited.cancelled_owned().await;
+    tokio::time::sleep(LINGER).await;
+}
+
+/// Cuts the server's stream into lines and takes out those that are not for the client.
+#[derive(Debug, Default)]
+struct Sieve {
+    lines: LineSplitter,
+    /// The line that is under way has been forwarded in part: the rest of it follows unseen.
+    mid_line: bool,
+}
+
+impl Sieve {
+    /// Notes that a chunk went by unsifted.
+    fn passed(&mut self, chunk: &[u8]) {
+        self.mid_line = chunk.last() != Some(&b'\n');
+    }
+
+    /// Records every complete line of `chunk`, and returns what the client gets of them.
+    fn sift(&mut self, mut chunk: Bytes, lane: &Lane, gate: &Gate) -> Bytes {
+        let mut passing = BytesMut::new();
+        if self.mid_line {
+            let end = memchr::memchr(b'\n', &chunk).map_or(chunk.len(), |end| end + 1);
+            let begun = chunk.split_to(end);
+            self.passed(&begun);
+            lane.stream(&begun);
+            passing.extend_from_slice(&begun);
+        }
+        self.lines
+            .push(chunk, |line| deliver(line, lane, gate, &mut passing));
+        if self.lines.pending() > LATECOMER && !gate.awaits() {
+            passing.extend_from_slice(&self.let_through(lane));
+        }
+        passing.freeze()
+    }
+
+    /// Gives up on an unfinished line: nothing that is due can be as long.
+    fn let_through(&mut self, lane: &Lane) -> Bytes {
+        let begun = self.lines.finish().unwrap_or_default();
+        self.mid_line = !begun.is_empty();
+        lane.stream(&begun);
+        begun
+    }
+
+    /// What the client gets of a last line without a line end.
+    fn finish(&mut self, lane: &Lane, gate: &Gate) -> Bytes {
+        let mut passing = BytesMut::new();
+        if let Some(line) = self.lines.finish() {
+            deliver(line, lane, gate, &mut passing);
+        }
+        passing.freeze()
+    }
+}
+
+/// Records one line as what it is, and appends it to what the client gets when it is the client's.
+fn deliver(line: Bytes, lane: &Lane, gate: &Gate, passing: &mut BytesMut) {
+    match gate.judge(&line) {
+        Verdict::Pass => {
+            lane.stream(&line);
+            passing.extend_from_slice(&line);
+        }
+        Verdict::Asked => lane.stream(&line),
+        Verdict::Operator => lane.push(Body::Line {
+            from: Party::Server,
+            to: Party::Operator,
+            bytes: line,
+            replay_of: None,
+        }),
+    }
+}
+
+/// Reads the server's standard error to its end and hands every chunk to `forward`.
+pub async fn stderr(
+    mut errors: Source,
+    lane: Lane,
+    exited: CancellationToken,
+    mut forward: impl FnMut(Bytes),
+) {
+    let mut buf = BytesMut::new();
+    let lingered = lingered(exited);
+    tokio::pin!(lingered);
+    loop {
+        lane.room().await;
+        let read = tokio::select! {
+            biased;
+            read = errors.read(&mut buf) => read,
+            () = &mut lingered => return,
+        };
+        match read {
+            Ok(bytes) if !bytes.is_empty() => {
+                lane.push(Body::Stderr {
+                    bytes: bytes.clone(),
+                });
+                lane.tap.wake();
+                forward(bytes);
+            }
+            _ => return,
+        }
+    }
+}

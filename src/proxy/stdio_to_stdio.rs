@@ -1,1 +1,363 @@
-//! A stdio client in front of a stdio server: both pumps and their closing rules.
+//! A client in front of a stdio server: both pumps, and the rules by which their session ends.
+//!
+//! The client is the peer on our stdin and stdout, or the operator's own. Knows streams and processes; must not know
+//! what messages mean.
+
+use super::child::{self, Child};
+use super::gate::{Gate, Owner};
+use super::handshake::Watch;
+use super::pump::{self, Downstream, Injection, Lane, Stopped, Upstream};
+use super::stderr::Forwarder;
+use super::stdio::{Sink, Source};
+use super::{Config, ProxyError};
+use crate::tap::{Body, Closed, Opened, Party, SessionId, Tap};
+use rustix::process::Signal;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long a server may take to go after its input was closed, when we are the ones who close.
+const EOF_GRACE: Duration = Duration::from_millis(500);
+/// How long a client that is being left may take to read what is left for it.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How a session is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Nobody has said so.
+    No,
+    /// As a client would: by closing the server's input first.
+    Politely,
+    /// By a signal, which the server gets, too.
+    By(Signal),
+}
+
+/// What a session shares with the operator's desk.
+#[derive(Debug)]
+pub struct Live {
+    pub id: SessionId,
+    pub gate: Arc<Gate>,
+    /// Lines for the server, between the client's.
+    pub injections: mpsc::Sender<Injection>,
+    /// The client's handshake is over.
+    ready: Arc<AtomicBool>,
+    /// Why the session takes no more lines, in words.
+    closed: Mutex<Option<String>>,
+}
+
+impl Live {
+    pub fn new(id: SessionId, owner: Owner) -> (Arc<Self>, mpsc::Receiver<Injection>) {
+        let (injections, receiver) = mpsc::channel(16);
+        let live = Self {
+            id,
+            gate: Arc::new(Gate::new(owner)),
+            injections,
+            ready: Arc::default(),
+            closed: Mutex::default(),
+        };
+        (Arc::new(live), receiver)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub fn closed(&self) -> Option<String> {
+        let closed = self.closed.lock();
+        closed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last reason counts: in the end it is the server's exit status.
+    fn close(&self, reason: &str) {
+        let closed = self.closed.lock();
+        *closed.unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+}
+
+/// The client end of a session.
+#[derive(Debug)]
+pub enum ClientEnd {
+    Stdio,
+    /// The operator's own client, on the other end of a socket pair.
+    Operator(UnixStream),
+}
+
+impl ClientEnd {
+    fn party(&self) -> Party {
+        match self {
+            Self::Stdio => Party::Client,
+            Self::Operator(_) => Party::Operator,
+        }
+    }
+
+    fn open(self) -> io::Result<(Source, Sink)> {
+        match self {
+            Self::Stdio => Ok((Source::stdin()?, Sink::stdout()?)),
+            Self::Operator(socket) => {
+                let other = socket.try_clone()?;
+                Ok((Source::socket(socket.into())?, Sink::socket(other.into())))
+            }
+        }
+    }
+}
+
+/// Everything that a session is made of before it starts.
+#[derive(Debug)]
+pub struct Session {
+    pub live: Arc<Live>,
+    pub injections: mpsc::Receiver<Injection>,
+    pub client: ClientEnd,
+    pub config: Arc<Config>,
+    pub tap: Tap,
+    pub stop: watch::Receiver<Stop>,
+}
+
+impl Session {
+    /// Starts the server on the calling thread, and runs until it has ended and its last words are delivered.
+    pub async fn run(self) -> Result<Closed, ProxyError> {
+        let live = self.live.clone();
+        let ended = self.start().await;
+        match &ended {
+            Ok(closed) => live.close(&closed.reason),
+            Err(error) => live.close(&error.to_string()),
+        }
+        ended
+    }
+
+    async fn start(self) -> Result<Closed, ProxyError> {
+        let (child, pipes) = Child::spawn(&self.config.command, self.config.grace)?;
+        let lane = Lane {
+            tap: self.tap,
+            session: self.live.id,
+            from: self.client.party(),
+        };
+        lane.push(Body::Opened(Opened {
+            by: match self.client {
+                ClientEnd::Stdio => "client".into(),
+                ClientEnd::Operator(_) => "operator".into(),
+            },
+            transport: "stdio".into(),
+            pid: Some(child.pid),
+        }));
+        lane.tap.wake();
+        let (source, sink) = self.client.open().map_err(|source| ProxyError::Io {
+            what: "cannot use our own stdin and stdout",
+            source,
+        })?;
+        let exited = CancellationToken::new();
+        let client_ended = CancellationToken::new();
+        let upstream = Upstream {
+            client: source,
+            server: pipes.stdin,
+            lane: lane.clone(),
+            injections: self.injections,
+            handshake: Watch::new(self.live.ready.clone()),
+        };
+        let downstream = Downstream {
+            server: pipes.stdout,
+            client: sink,
+            lane: Lane {
+                from: Party::Server,
+                ..lane.clone()
+            },
+            gate: self.live.gate.clone(),
+            exited: exited.clone(),
+            client_ended: client_ended.clone(),
+        };
+        Running {
+            errors: tokio::spawn(errors(
+                pipes.stderr,
+                lane.clone(),
+                exited.clone(),
+                self.config.forward_stderr,
+            )),
+            up: tokio::spawn(upstream.run()),
+            down: tokio::spawn(downstream.run()),
+            ending: Ending::new(self.config.grace),
+            live: self.live,
+            stop: self.stop,
+            child,
+            lane,
+            exited,
+            client_ended,
+            nobody_listens: false,
+        }
+        .run()
+        .await
+    }
+}
+
+/// Reads the server's standard error, and forwards it where that is wanted.
+async fn errors(source: Source, lane: Lane, exited: CancellationToken, forward: bool) {
+    let mut forwarder = forward.then(Forwarder::start).and_then(Result::ok);
+    pump::stderr(source, lane, exited, |chunk| {
+        if let Some(forwarder) = &mut forwarder {
+            forwarder.forward(chunk);
+        }
+    })
+    .await;
+    if let Some(forwarder) = forwarder {
+        forwarder.finish();
+    }
+}
+
+/// A session under way.
+struct Running {
+    live: Arc<Live>,
+    child: Child,
+    lane: Lane,
+    up: JoinHandle<Stopped>,
+    down: JoinHandle<Stopped>,
+    errors: JoinHandle<()>,
+    stop: watch::Receiver<Stop>,
+    ending: Ending,
+    exited: CancellationToken,
+    client_ended: CancellationToken,
+    /// The client does not read any more.
+    nobody_listens: bool,
+}
+
+impl Running {
+    async fn run(mut self) -> Result<Closed, ProxyError> {
+        let status = self.until_exit().await.map_err(|source| ProxyError::Io {
+            what: "cannot wait for the server",
+            source,
+        })?;
+        self.exited.cancel();
+        self.up.abort();
+        if !self.down.is_finished() {
+            self.last_words().await;
+        }
+        // Reads on for a moment at most, but our own stderr may be stuck.
+        let _ = tokio::time::timeout(LAST_WORDS, self.errors).await;
+        drop(self.child);
+        let closed = child::closed(status);
+        self.lane.push(Body::Closed(closed.clone()));
+        self.lane.tap.wake();
+        Ok(closed)
+    }
+
+    async fn until_exit(&mut self) -> io::Result<ExitStatus> {
+        let (mut up_runs, mut down_runs) = (true, true);
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return status,
+                Ok(()) = self.stop.changed() => {
+                    let stop = *self.stop.borrow_and_update();
+                    self.obey(stop);
+                }
+                stopped = &mut self.up, if up_runs => {
+                    up_runs = false;
+                    self.up_stopped(stopped.ok());
+                }
+                stopped = &mut self.down, if down_runs => {
+                    down_runs = false;
+                    self.nobody_listens = stopped.ok() == Some(Stopped::NoReader);
+                    self.end_for_nobody();
+                }
+                signal = self.ending.due() => self.child.signal(signal),
+            }
+        }
+    }
+
+    fn obey(&mut self, stop: Stop) {
+        match stop {
+            Stop::No => {}
+            Stop::Politely => {
+                // Dropping the pump closes the server's input.
+                self.up.abort();
+                self.ending.begin(EOF_GRACE, Signal::TERM);
+            }
+            Stop::By(signal) => {
+                self.child.signal(signal);
+                let next = if signal == Signal::TERM {
+                    Signal::KILL
+                } else {
+                    Signal::TERM
+                };
+                self.ending.begin(self.ending.grace, next);
+            }
+        }
+    }
+
+    fn up_stopped(&mut self, stopped: Option<Stopped>) {
+        match stopped {
+            Some(Stopped::NoReader) => self.live.close("the server has closed its input"),
+            Some(Stopped::End) => {
+                self.live
+                    .close("the client has closed its side of the session");
+                self.client_ended.cancel();
+                self.end_for_nobody();
+            }
+            None => self.live.close("the session is being ended"),
+        }
+    }
+
+    /// A server that reads the end of its input and goes on is left alone as long as somebody may listen to it.
+    fn end_for_nobody(&mut self) {
+        if self.nobody_listens && self.client_ended.is_cancelled() {
+            self.ending.begin(self.ending.grace, Signal::TERM);
+        }
+    }
+
+    /// Waits for the client to read what the server has left; not for ever once we are told to end.
+    async fn last_words(&mut self) {
+        let told = self.ending.begun;
+        let stop = &mut self.stop;
+        let enough = async {
+            if !told {
+                // No sender is no order to come.
+                if stop.changed().await.is_err() {
+                    std::future::pending().await
+                }
+            }
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            _ = &mut self.down => {}
+            () = enough => self.down.abort(),
+        }
+    }
+}
+
+/// The escalation from patience over SIGTERM to SIGKILL.
+struct Ending {
+    grace: Duration,
+    begun: bool,
+    next: Option<(Instant, Signal)>,
+}
+
+impl Ending {
+    fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            begun: false,
+            next: None,
+        }
+    }
+
+    /// Only the first call starts the clock.
+    fn begin(&mut self, after: Duration, signal: Signal) {
+        if !self.begun {
+            self.begun = true;
+            self.next = Some((Instant::now() + after, signal));
+        }
+    }
+
+    /// The next signal, when it is time for it.
+    async fn due(&mut self) -> Signal {
+        let Some((at, signal)) = self.next else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(at).await;
+        self.next = (signal != Signal::KILL).then(|| (at + self.grace, Signal::KILL));
+        signal
+    }
+}

@@ -1,0 +1,244 @@
+//! Which of the server's messages are for the operator and not for the client.
+//!
+//! Knows ids and tokens; must not know how lines travel. While no operator has sent anything in a client's session
+//! the gate is open and no message is looked at.
+
+use crate::mcp::methods;
+use crate::wire::envelope::{Envelope, Frame, Kind, parse};
+use crate::wire::object;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What every id of ours begins with, so that most lines need no parsing.
+const MARK: &str = "mcpx-";
+const SUBSCRIPTION: &[&str] = &["_meta", "io.modelcontextprotocol/subscriptionId"];
+
+/// Whose session the gate stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Client,
+    Operator,
+}
+
+/// What becomes of one line from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// For the client: on it goes.
+    Pass,
+    /// An answer to the operator: recorded as such, and never seen by the client.
+    Operator,
+    /// A request in the operator's own session: it waits for the operator's answer.
+    Asked,
+}
+
+#[derive(Debug)]
+pub struct Gate {
+    owner: Owner,
+    closed: AtomicBool,
+    next: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Raw tokens of every id (which is the progress token, too) that we have given out in this session.
+    ours: HashSet<String>,
+    /// Those that have no answer yet.
+    unanswered: HashSet<String>,
+    /// Raw ids of the server's requests that wait for the operator.
+    asked: HashSet<String>,
+}
+
+impl Gate {
+    pub fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            closed: AtomicBool::new(owner == Owner::Operator),
+            next: AtomicU64::new(1),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether lines must be looked at.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether something is due that may be as long as it likes. Without, only short latecomers are waited for.
+    pub fn awaits(&self) -> bool {
+        self.owner == Owner::Operator || !self.state().unanswered.is_empty()
+    }
+
+    /// A raw id token that no peer uses, now or later; from here on the gate looks out for it.
+    pub fn fresh_id(&self) -> String {
+        use std::hash::{BuildHasher, RandomState};
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let random = RandomState::new().hash_one(number);
+        let id = format!("\"{MARK}{number}-{random:016x}\"");
+        let mut state = self.state();
+        state.ours.insert(id.clone());
+        state.unanswered.insert(id.clone());
+        self.closed.store(true, Ordering::Release);
+        id
+    }
+
+    /// The request with this id was not sent after all.
+    pub fn forget(&self, id: &str) {
+        self.state().unanswered.remove(id);
+    }
+
+    /// Whether this raw token is one that we have given out.
+    pub fn is_ours(&self, id: &str) -> bool {
+        self.state().ours.contains(id)
+    }
+
+    /// Takes the server's open request with this raw id, if there is one, to answer it.
+    pub fn take_asked(&self, id: &str) -> bool {
+        self.state().asked.remove(id)
+    }
+
+    pub fn judge(&self, line: &[u8]) -> Verdict {
+        let ours_is_possible = memchr::memmem::find(line, MARK.as_bytes()).is_some();
+        if self.owner == Owner::Client && !ours_is_possible {
+            return Verdict::Pass;
+        }
+        let mut state = self.state();
+        match parse(line) {
+            Frame::Message(envelope) if state.is_for_operator(&envelope) => Verdict::Operator,
+            Frame::Batch(all) if state.are_for_operator(&all) => Verdict::Operator,
+            Frame::Message(envelope) if self.owner == Owner::Operator => {
+                state.note_asked(&envelope)
+            }
+            _ => Verdict::Pass,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_for_operator(&mut self, envelope: &Envelope<'_>) -> bool {
+        let Some(method) = &envelope.method else {
+            let Some(id) = envelope.id else { return false };
+            self.unanswered.remove(id);
+            return self.ours.contains(id);
+        };
+        if envelope.kind() != Kind::Notification {
+            return false;
+        }
+        let params = envelope.params.unwrap_or_default();
+        let token = match method.as_ref() {
+            methods::PROGRESS => object::at(params, &["progressToken"]),
+            methods::CANCELLED => object::at(params, &["requestId"]),
+            _ => object::at(params, SUBSCRIPTION),
+        };
+        token.is_some_and(|token| self.ours.contains(token))
+    }
+
+    /// A batch that holds anything of the client's is the client's: it cannot be taken apart without changing it.
+    fn are_for_operator(&mut self, batch: &[Envelope<'_>]) -> bool {
+        let ours = batch
+            .iter()
+            .filter(|envelope| self.is_for_operator(envelope))
+            .count();
+        ours > 0 && ours == batch.len()
+    }
+
+    fn note_asked(&mut self, envelope: &Envelope<'_>) -> Verdict {
+        match (envelope.kind(), envelope.id, envelope.method.as_deref()) {
+            (Kind::Request, Some(id), Some(method)) if method != methods::PING => {
+                self.asked.insert(id.to_owned());
+                Verdict::Asked
+            }
+            _ => Verdict::Pass,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(gate: &Gate, line: &str) -> Verdict {
+        gate.judge(line.as_bytes())
+    }
+
+    #[test]
+    fn a_gate_of_a_client_is_open_until_an_operator_sends_something() {
+        let gate = Gate::new(Owner::Client);
+        assert!(!gate.is_closed());
+        gate.fresh_id();
+        assert!(gate.is_closed());
+    }
+
+    #[test]
+    fn an_answer_to_the_operator_is_kept_from_the_client_also_when_it_comes_twice() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert!(gate.awaits());
+        assert_eq!(judge(&gate, &answer), Verdict::Operator);
+        assert!(!gate.awaits());
+        assert_eq!(judge(&gate, &answer), Verdict::Operator);
+    }
+
+    #[test]
+    fn progress_and_subscriptions_of_the_operator_are_kept_from_the_client() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let progress = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id},"progress":1}}}}"#
+        );
+        let changed = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
+        );
+        assert_eq!(judge(&gate, &progress), Verdict::Operator);
+        assert_eq!(judge(&gate, &changed), Verdict::Operator);
+        assert!(gate.awaits(), "the answer itself is still due");
+    }
+
+    #[test]
+    fn what_only_mentions_an_id_of_ours_is_the_clients() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        for line in [
+            format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":{id}}}}}"#),
+            format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"data":{id}}}}}"#
+            ),
+            r#"{"jsonrpc":"2.0","id":"mcpx-9","result":{}}"#.to_owned(),
+            format!("{{{id}"),
+        ] {
+            assert_eq!(judge(&gate, &line), Verdict::Pass, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_partly_the_clients_is_the_clients() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let ours = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        let theirs = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        assert_eq!(judge(&gate, &format!("[{ours},{theirs}]")), Verdict::Pass);
+        assert_eq!(judge(&gate, &format!("[{ours}]")), Verdict::Operator);
+    }
+
+    #[test]
+    fn a_request_in_the_operators_own_session_waits_for_one_answer() {
+        let gate = Gate::new(Owner::Operator);
+        let request = r#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{}}"#;
+        assert_eq!(judge(&gate, request), Verdict::Asked);
+        assert!(gate.take_asked("7"));
+        assert!(!gate.take_asked("7"));
+    }
+
+    #[test]
+    fn a_ping_in_the_operators_own_session_is_answered_by_its_client() {
+        let gate = Gate::new(Owner::Operator);
+        let ping = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
+        assert_eq!(judge(&gate, ping), Verdict::Pass);
+    }
+}

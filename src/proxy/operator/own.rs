@@ -1,0 +1,372 @@
+//! The operator's own session: one more client in front of a server of its own, on a thread of its own.
+//!
+//! rmcp shakes hands, answers pings and asks for the lists; its bytes go through the same pumps as any client's, so
+//! they are recorded as any client's. The server's other requests are not given to it: they wait for the operator.
+
+use super::refused;
+use crate::mcp;
+use crate::proxy::gate::Owner;
+use crate::proxy::pump::{Injection, Lane};
+use crate::proxy::stdio_to_stdio::{ClientEnd, Live, Session, Stop};
+use crate::proxy::{Config, ProxyError};
+use crate::tap::{Body, Closed, Party, Refused, SessionId, Tap};
+use rmcp::model::{
+    ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
+};
+use rmcp::service::{
+    ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer,
+    RunningService,
+};
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::{RoleClient, ServiceError};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// A server that lists more pages than this goes on for ever.
+const PAGES: usize = 1000;
+const LINE_BYTES: usize = 1 << 30;
+/// How long a failed handshake waits for the server's exit status, which may explain it.
+const EXPLANATION: Duration = Duration::from_millis(500);
+
+/// The era of a session whose handshake is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Era {
+    Legacy,
+    /// With the `_meta` that every request must carry: keys, and raw values.
+    Modern(Vec<(&'static str, String)>),
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    ShakingHands,
+    Ready(Era),
+    Failed(String),
+}
+
+#[derive(Debug)]
+pub struct Own {
+    pub live: Arc<Live>,
+    phase: watch::Receiver<Phase>,
+    refresh: Arc<Notify>,
+    close: CancellationToken,
+    ended: CancellationToken,
+}
+
+/// What the session's thread gets.
+struct Parts {
+    live: Arc<Live>,
+    injections: mpsc::Receiver<Injection>,
+    config: Arc<Config>,
+    tap: Tap,
+    stop: watch::Receiver<Stop>,
+    close: CancellationToken,
+    phase: watch::Sender<Phase>,
+    refresh: Arc<Notify>,
+}
+
+impl Own {
+    /// Starts the session on a thread of its own, which lives as long as its server.
+    pub fn open(
+        id: SessionId,
+        config: Arc<Config>,
+        tap: Tap,
+        stop: watch::Receiver<Stop>,
+        outcome: oneshot::Sender<Result<Closed, ProxyError>>,
+    ) -> Self {
+        let (live, injections) = Live::new(id, Owner::Operator);
+        let (phase, phases) = watch::channel(Phase::ShakingHands);
+        let own = Self {
+            live: live.clone(),
+            phase: phases,
+            refresh: Arc::default(),
+            close: CancellationToken::new(),
+            ended: CancellationToken::new(),
+        };
+        let parts = Parts {
+            live,
+            injections,
+            config,
+            tap,
+            stop,
+            close: own.close.clone(),
+            phase,
+            refresh: own.refresh.clone(),
+        };
+        let ended = own.ended.clone().drop_guard();
+        let thread = std::thread::Builder::new()
+            .name("operator".into())
+            .spawn(move || {
+                let _ended = ended;
+                // Only `run` may ask, and only for the first session.
+                let _ = outcome.send(parts.run());
+            });
+        if thread.is_err() {
+            own.ended.cancel();
+        }
+        own
+    }
+
+    /// Waits for the handshake; refuses when it failed or the session is over.
+    pub async fn ready(&self) -> Result<Era, Refused> {
+        let mut phase = self.phase.clone();
+        let settled = phase
+            .wait_for(|phase| !matches!(phase, Phase::ShakingHands))
+            .await
+            .map(|phase| phase.clone());
+        match settled {
+            Ok(Phase::Ready(era)) => Ok(era),
+            Ok(Phase::Failed(reason)) => {
+                let _ = tokio::time::timeout(EXPLANATION, self.ended.cancelled()).await;
+                match self.live.closed() {
+                    Some(end) => refused(format!("{reason} ({end})")),
+                    None => refused(reason),
+                }
+            }
+            Ok(Phase::ShakingHands) | Err(_) => refused(
+                self.live
+                    .closed()
+                    .unwrap_or_else(|| "the operator's session could not be started".into()),
+            ),
+        }
+    }
+
+    /// Asks the server for its lists again.
+    pub fn refresh(&self) {
+        self.refresh.notify_one();
+    }
+
+    pub fn close(&self) {
+        self.close.cancel();
+    }
+
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+}
+
+impl Parts {
+    fn run(self) -> Result<Closed, ProxyError> {
+        let starting = |source| ProxyError::Io {
+            what: "cannot start the operator's session",
+            source,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(starting)?;
+        let (ours, theirs) = UnixStream::pair().map_err(starting)?;
+        let closed = runtime.block_on(async {
+            let lane = Lane {
+                tap: self.tap.clone(),
+                session: self.live.id,
+                from: Party::Operator,
+            };
+            let operator = tokio::spawn(converse(
+                theirs,
+                self.config.era,
+                lane,
+                self.phase,
+                self.refresh,
+            ));
+            let session = Session {
+                live: self.live,
+                injections: self.injections,
+                client: ClientEnd::Operator(ours),
+                config: self.config,
+                tap: self.tap,
+                stop: either(self.stop, self.close),
+            };
+            let closed = session.run().await;
+            operator.abort();
+            closed
+        });
+        runtime.shutdown_background();
+        closed
+    }
+}
+
+/// One receiver for both ways in which an own session is told to end.
+fn either(mut stop: watch::Receiver<Stop>, close: CancellationToken) -> watch::Receiver<Stop> {
+    let (sender, receiver) = watch::channel(Stop::No);
+    tokio::spawn(async move {
+        let mut closed = false;
+        loop {
+            let order = tokio::select! {
+                Ok(()) = stop.changed() => *stop.borrow_and_update(),
+                () = close.cancelled(), if !closed => {
+                    closed = true;
+                    Stop::Politely
+                }
+                () = sender.closed() => return,
+            };
+            if sender.send(order).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The operator's side of the conversation: the handshake, then the lists, once and whenever they are asked for.
+async fn converse(
+    socket: UnixStream,
+    era: Option<mcp::Era>,
+    lane: Lane,
+    phase: watch::Sender<Phase>,
+    refresh: Arc<Notify>,
+) {
+    let client = match shake_hands(socket, era).await {
+        Ok(client) => client,
+        Err(error) => {
+            let reason = format!("the handshake with the server failed: {error}");
+            note(&lane, reason.clone());
+            let _ = phase.send(Phase::Failed(reason));
+            return;
+        }
+    };
+    client
+        .set_response_cache_config(ClientCacheConfig::disabled())
+        .await;
+    // Nobody may be waiting.
+    let _ = phase.send(Phase::Ready(era_of(&client)));
+    loop {
+        list_everything(client.peer(), &lane).await;
+        refresh.notified().await;
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "roots and sampling are deprecated in the modern era and alive in the legacy one"
+)]
+fn identity() -> ClientConfig {
+    let capabilities = ClientCapabilities::builder()
+        .enable_roots()
+        .enable_sampling()
+        .enable_elicitation()
+        .build();
+    let name = Implementation::new("mcp-sentinel", env!("CARGO_PKG_VERSION"));
+    ClientConfig::new(capabilities, name)
+        .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
+}
+
+type Client = RunningService<RoleClient, ClientConfig>;
+
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error(transparent)]
+    Protocol(#[from] Box<ClientInitializeError>),
+}
+
+async fn shake_hands(socket: UnixStream, era: Option<mcp::Era>) -> Result<Client, HandshakeError> {
+    socket.set_nonblocking(true)?;
+    let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
+    let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
+    let preferred_versions = vec![ProtocolVersion::LATEST];
+    let lifecycle = match era {
+        Some(mcp::Era::Legacy) => ClientLifecycleMode::Initialize,
+        Some(mcp::Era::Modern) => ClientLifecycleMode::Discover { preferred_versions },
+        None => ClientLifecycleMode::Auto {
+            preferred_versions,
+            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+        },
+    };
+    let client = identity().serve_with_lifecycle(transport, lifecycle).await;
+    Ok(client.map_err(Box::new)?)
+}
+
+fn era_of(client: &Client) -> Era {
+    let version = client.peer_info().map(|info| info.protocol_version.clone());
+    let Some(version) = version.filter(|version| !version.has_initialize()) else {
+        return Era::Legacy;
+    };
+    let config = identity();
+    let raw = |value| serde_json::to_string(&value).ok();
+    let metadata = [
+        (
+            "io.modelcontextprotocol/protocolVersion",
+            serde_json::to_string(&version).ok(),
+        ),
+        (
+            "io.modelcontextprotocol/clientInfo",
+            serde_json::to_string(&config.client_info).ok(),
+        ),
+        (
+            "io.modelcontextprotocol/clientCapabilities",
+            raw(&config.capabilities),
+        ),
+    ];
+    let known = |(key, value): (&'static str, Option<String>)| value.map(|value| (key, value));
+    Era::Modern(metadata.into_iter().filter_map(known).collect())
+}
+
+/// Asks for every page of every list that the server says it has; what it answers is read from the capture.
+async fn list_everything(peer: &Peer<RoleClient>, lane: &Lane) {
+    let Some(server) = peer.peer_info() else {
+        return;
+    };
+    let has = &server.capabilities;
+    // Side by side: a list that never comes holds up no other.
+    tokio::join!(
+        pages(has.tools.is_some(), "tools", lane, |page| async move {
+            peer.list_tools(page).await.map(|list| list.next_cursor)
+        }),
+        pages(
+            has.resources.is_some(),
+            "resources",
+            lane,
+            |page| async move { peer.list_resources(page).await.map(|list| list.next_cursor) }
+        ),
+        pages(
+            has.resources.is_some(),
+            "resource templates",
+            lane,
+            |page| async move {
+                let list = peer.list_resource_templates(page).await;
+                list.map(|list| list.next_cursor)
+            }
+        ),
+        pages(has.prompts.is_some(), "prompts", lane, |page| async move {
+            peer.list_prompts(page).await.map(|list| list.next_cursor)
+        }),
+    );
+}
+
+async fn pages<F>(
+    offered: bool,
+    what: &str,
+    lane: &Lane,
+    list: impl Fn(Option<PaginatedRequestParams>) -> F,
+) where
+    F: Future<Output = Result<Option<String>, ServiceError>>,
+{
+    let mut cursor = None;
+    for _ in 0..if offered { PAGES } else { 0 } {
+        let page = cursor
+            .is_some()
+            .then(|| PaginatedRequestParams::default().with_cursor(cursor.take()));
+        match list(page).await {
+            Ok(Some(next)) => cursor = Some(next),
+            Ok(None) => return,
+            // An answer that says no says so in the traffic.
+            Err(ServiceError::McpError(_) | ServiceError::TransportClosed) => return,
+            Err(error) => {
+                return note(
+                    lane,
+                    format!("the list of {what} was not asked for to its end: {error}"),
+                );
+            }
+        }
+    }
+}
+
+fn note(lane: &Lane, text: String) {
+    lane.push(Body::Note { text });
+    lane.tap.wake();
+}

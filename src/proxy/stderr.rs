@@ -1,0 +1,88 @@
+//! The server's standard error on its way to ours, which may be a terminal, a file, or a pipe that nobody reads.
+//!
+//! A thread writes it, in blocking mode, because the descriptor is shared with whoever started us. What that reader
+//! does not take in time is left out and counted, not waited for: the protocol must not stand still for a log.
+
+use bytes::Bytes;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// What may wait for the reader of our stderr.
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+/// How long the end waits for that reader.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub struct Forwarder {
+    queue: mpsc::Sender<Bytes>,
+    queued: Arc<AtomicUsize>,
+    left_out: usize,
+    /// Hangs up when the thread has written everything.
+    done: mpsc::Receiver<()>,
+}
+
+impl Forwarder {
+    pub fn start() -> io::Result<Self> {
+        let (queue, chunks) = mpsc::channel::<Bytes>();
+        let (finished, done) = mpsc::channel();
+        let queued = Arc::new(AtomicUsize::new(0));
+        let waiting = queued.clone();
+        std::thread::Builder::new()
+            .name("stderr".into())
+            .spawn(move || {
+                let _finished: mpsc::Sender<()> = finished;
+                for chunk in chunks {
+                    write_all(&chunk);
+                    waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
+                }
+            })?;
+        Ok(Self {
+            queue,
+            queued,
+            left_out: 0,
+            done,
+        })
+    }
+
+    pub fn forward(&mut self, chunk: Bytes) {
+        if self.queued.load(Ordering::Relaxed) > QUEUE_BYTES {
+            self.left_out += chunk.len();
+            return;
+        }
+        if self.left_out > 0 {
+            let count = std::mem::take(&mut self.left_out);
+            self.enqueue(Bytes::from(format!(
+                "\nmcp-sentinel: {count} bytes of the server's stderr left out here, they were not read in time\n"
+            )));
+        }
+        self.enqueue(chunk);
+    }
+
+    fn enqueue(&self, chunk: Bytes) {
+        self.queued.fetch_add(chunk.len(), Ordering::Relaxed);
+        // The thread only ends when this queue does.
+        let _ = self.queue.send(chunk);
+    }
+
+    /// Waits a moment for what is queued.
+    pub fn finish(self) {
+        drop(self.queue);
+        let _ = self.done.recv_timeout(PATIENCE);
+    }
+}
+
+/// Writes to descriptor 2 itself: the lock of `std::io::stderr` would make others wait for our reader.
+fn write_all(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match rustix::io::write(rustix::stdio::stderr(), bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(rustix::io::Errno::INTR) => {}
+            // Somebody else made it non-blocking.
+            Err(rustix::io::Errno::AGAIN) => std::thread::sleep(Duration::from_millis(5)),
+            Err(_) => return,
+        }
+    }
+}
