@@ -1,12 +1,426 @@
 //! One record, reduced to what the model keeps: parsed once, owned, small.
+//!
+//! Everything that must be looked up in the message's JSON is looked up here, so that folding never parses.
+//! The exceptions are the answers that fill the inventory: they are rare, and travel as raw text.
 
-use crate::capture::record::Record;
+use super::gist::{gist, gist_of_bytes};
+use super::summary::{self, Answer, Params, SERVER_INFO};
+use crate::capture::record::{Encoding, Location, Payload, Record};
+use crate::mcp::methods;
+use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use crate::wire::{self, Envelope, Frame, Kind, object};
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What [`super::Traffic::apply`] folds in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Digest {}
+pub struct Digest {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub session: SessionId,
+    pub location: Location,
+    /// Bytes of the payload.
+    pub bytes: u64,
+    pub content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    Line {
+        from: Party,
+        to: Option<Party>,
+        replay_of: Option<u64>,
+        messages: Messages,
+    },
+    /// A preview of a line of the server's standard error.
+    Stderr(Box<str>),
+    Opened(Opened),
+    Closed(Closed),
+    Gap(Gap),
+    Note(Box<str>),
+    Damaged {
+        line_number: u64,
+        reason: Box<str>,
+    },
+    /// An event that a later version of this program knows.
+    Unknown,
+}
+
+/// One line usually holds one message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Messages {
+    One(Message),
+    /// A batch: each message and where it stands.
+    Batch(Vec<(Location, Message)>),
+}
+
+/// What one message is to the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub kind: MessageKind,
+    /// Empty for an answer; a word for what is no message.
+    pub method: Box<str>,
+    /// The raw id token.
+    pub id: Option<Box<str>>,
+    /// The tool, prompt, URI or task it is about, exactly as the peer wrote it.
+    pub name: Box<str>,
+    /// What a person would say of it.
+    pub gist: Box<str>,
+    /// A raw token: a request's own progress token, the token that a progress notification reports on, or the id of
+    /// the request that a cancellation names.
+    pub reference: Option<Box<str>>,
+    pub detail: Detail,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    Request,
+    Notification,
+    Result,
+    /// A result that says `isError: true`.
+    ToolError,
+    /// A modern result that asks for more input.
+    InputRequired,
+    Error,
+    /// Not JSON, not JSON-RPC, or malformed.
+    Garbage,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Detail {
+    #[default]
+    None,
+    Request(Box<RequestDetail>),
+    Answer(Box<AnswerDetail>),
+    Progress {
+        done: f64,
+        total: Option<f64>,
+    },
+}
+
+/// What only some requests say.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RequestDetail {
+    /// Name and version of the client, from `initialize` or modern metadata.
+    pub client: Option<Box<str>>,
+    pub protocol_version: Option<Box<str>>,
+    /// It carries modern metadata.
+    pub modern: bool,
+    /// Page of a list.
+    pub cursor: Option<Box<str>>,
+    /// It belongs to this task.
+    pub task: Option<Box<str>>,
+    /// It asks to become a task.
+    pub becomes_task: bool,
+    pub round: Option<Round>,
+}
+
+/// What links the rounds of a modern request that needed more input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Round {
+    /// Hash of the params without what a retry adds or changes.
+    pub params: u64,
+    /// Hash of the raw `requestState`.
+    pub state: Option<u64>,
+    /// It answers an earlier result's questions.
+    pub retry: bool,
+}
+
+/// What only some answers say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnswerDetail {
+    /// Hash of the raw `requestState`.
+    pub state: Option<u64>,
+    /// The task that the request became.
+    pub task: Option<Box<str>>,
+    /// Raw `serverInfo` of modern metadata.
+    pub server_info: Option<Box<str>>,
+    /// The whole raw result, when the inventory may want it.
+    pub offer: Option<Box<str>>,
+}
+
+/// The same on every run, so that digests can be made anywhere.
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
 
 /// Pure, and safe for any thread.
-pub fn digest(_record: &Record<'_>) -> Digest {
-    todo!()
+pub fn digest(record: &Record<'_>) -> Digest {
+    let (bytes, content) = match &record.payload {
+        Payload::Line {
+            from,
+            to,
+            replay_of,
+            bytes,
+            ..
+        } => {
+            let messages = messages(bytes, record.location);
+            let content = Content::Line {
+                from: *from,
+                to: *to,
+                replay_of: *replay_of,
+                messages,
+            };
+            (bytes.len(), content)
+        }
+        Payload::Stderr(bytes) => (bytes.len(), Content::Stderr(gist_of_bytes(bytes))),
+        Payload::Opened(opened) => (0, Content::Opened(opened.clone())),
+        Payload::Closed(closed) => (0, Content::Closed(closed.clone())),
+        Payload::Gap(gap) => (0, Content::Gap(gap.clone())),
+        Payload::Note(text) => (0, Content::Note(gist(text))),
+        Payload::Damaged {
+            line_number,
+            reason,
+        } => (
+            0,
+            Content::Damaged {
+                line_number: *line_number,
+                reason: gist(reason),
+            },
+        ),
+        Payload::Unknown => (0, Content::Unknown),
+    };
+    Digest {
+        seq: record.seq,
+        at: record.at,
+        session: record.session,
+        location: record.location,
+        bytes: bytes as u64,
+        content,
+    }
+}
+
+fn messages(bytes: &[u8], location: Location) -> Messages {
+    match wire::parse(bytes) {
+        Frame::Message(envelope) => Messages::One(message(&envelope, bytes)),
+        Frame::Batch(envelopes) if envelopes.is_empty() => {
+            Messages::One(garbage("empty batch", bytes))
+        }
+        Frame::Batch(envelopes) => {
+            let text = std::str::from_utf8(bytes).unwrap_or_default();
+            let mut elements = object::elements(text);
+            let place = |envelope: Envelope<'_>| {
+                let raw = elements.next().unwrap_or(text);
+                (
+                    within(location, text, raw),
+                    message(&envelope, raw.as_bytes()),
+                )
+            };
+            Messages::Batch(envelopes.into_iter().map(place).collect())
+        }
+        Frame::NotJsonRpc => Messages::One(garbage("not JSON-RPC", bytes)),
+        Frame::NotJson(_) => Messages::One(garbage("not JSON", bytes)),
+        Frame::Blank => Messages::One(garbage("blank line", bytes)),
+    }
+}
+
+/// Where `part`, a slice of `whole`, lies when `whole` lies at `location`.
+fn within(location: Location, whole: &str, part: &str) -> Location {
+    let offset = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize);
+    match (
+        location.encoding,
+        offset.map(u32::try_from),
+        u32::try_from(part.len()),
+    ) {
+        (Encoding::Verbatim, Some(Ok(offset)), Ok(len))
+            if offset
+                .checked_add(len)
+                .is_some_and(|end| end <= location.len) =>
+        {
+            Location {
+                start: location.start.saturating_add(offset),
+                len,
+                ..location
+            }
+        }
+        _ => location,
+    }
+}
+
+fn garbage(what: &str, bytes: &[u8]) -> Message {
+    Message {
+        kind: MessageKind::Garbage,
+        method: what.into(),
+        id: None,
+        name: Box::default(),
+        gist: gist_of_bytes(bytes),
+        reference: None,
+        detail: Detail::None,
+    }
+}
+
+fn message(envelope: &Envelope<'_>, bytes: &[u8]) -> Message {
+    let id = envelope.id.map(Box::from);
+    match envelope.kind() {
+        Kind::Request | Kind::Notification => {
+            let method = envelope.method.as_deref().unwrap_or_default();
+            Message {
+                id,
+                ..outgoing(
+                    method,
+                    envelope.params.unwrap_or_default(),
+                    envelope.id.is_some(),
+                )
+            }
+        }
+        Kind::Result => Message {
+            id,
+            ..result(envelope.result.unwrap_or_default())
+        },
+        Kind::Error => Message {
+            kind: MessageKind::Error,
+            id,
+            gist: summary::of_error(envelope.error.unwrap_or_default()),
+            ..garbage("", b"")
+        },
+        Kind::Malformed => garbage("malformed", bytes),
+    }
+}
+
+fn outgoing(method: &str, raw: &str, request: bool) -> Message {
+    let params = Params::read(raw);
+    let reference = match method {
+        methods::CANCELLED => params.request_id,
+        methods::PROGRESS => params.progress_token,
+        _ if request => params
+            .meta
+            .and_then(|meta| object::at(meta, &["progressToken"])),
+        _ => None,
+    };
+    let detail = if request {
+        request_detail(method, raw, &params)
+    } else if method == methods::PROGRESS {
+        Detail::Progress {
+            done: params
+                .progress
+                .and_then(|raw| raw.parse().ok())
+                .unwrap_or(0.0),
+            total: params.total.and_then(|raw| raw.parse().ok()),
+        }
+    } else {
+        Detail::None
+    };
+    Message {
+        kind: if request {
+            MessageKind::Request
+        } else {
+            MessageKind::Notification
+        },
+        method: method.into(),
+        id: None,
+        name: summary::subject(method, &params),
+        gist: summary::of_params(method, raw, &params),
+        reference: reference.map(Box::from),
+        detail,
+    }
+}
+
+const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
+fn string(raw: Option<&str>) -> Option<Box<str>> {
+    raw.and_then(object::unescape)
+        .map(Cow::into_owned)
+        .map(Into::into)
+}
+
+fn request_detail(method: &str, raw: &str, params: &Params<'_>) -> Detail {
+    let mut detail = RequestDetail {
+        cursor: string(params.cursor),
+        becomes_task: params.task.is_some(),
+        task: method
+            .starts_with("tasks/")
+            .then(|| string(params.task_id))
+            .flatten(),
+        ..RequestDetail::default()
+    };
+    if method == methods::INITIALIZE {
+        detail.client = params.client_info.map(summary::implementation);
+        detail.protocol_version = string(params.protocol_version);
+    }
+    for (key, value) in object::members(params.meta.unwrap_or_default()) {
+        match &*key {
+            PROTOCOL_VERSION => {
+                detail.modern = true;
+                detail.protocol_version = string(Some(value));
+            }
+            CLIENT_INFO => detail.client = Some(summary::implementation(value)),
+            RELATED_TASK => detail.task = string(object::at(value, &["taskId"])),
+            _ => {}
+        }
+    }
+    let retry = params.request_state.is_some() || params.input_responses.is_some();
+    let may_go_rounds = matches!(
+        method,
+        methods::TOOLS_CALL | methods::RESOURCES_READ | methods::PROMPTS_GET
+    );
+    if may_go_rounds && (detail.modern || retry) {
+        detail.round = Some(Round {
+            params: params_hash(raw),
+            state: params.request_state.map(|raw| stable_hash(raw.as_bytes())),
+            retry,
+        });
+    }
+    if detail == RequestDetail::default() {
+        Detail::None
+    } else {
+        Detail::Request(Box::new(detail))
+    }
+}
+
+/// Independent of the order of members, and of what differs between the rounds of one request.
+fn params_hash(raw: &str) -> u64 {
+    object::members(raw)
+        .filter(|(key, _)| !matches!(&**key, "_meta" | "requestState" | "inputResponses"))
+        .map(|(key, value)| {
+            let mut hasher = DefaultHasher::new();
+            (key.as_bytes(), value).hash(&mut hasher);
+            hasher.finish()
+        })
+        .fold(0, u64::wrapping_add)
+}
+
+fn result(raw: &str) -> Message {
+    let answer = Answer::read(raw);
+    let kind = if answer.is_error == Some("true") {
+        MessageKind::ToolError
+    } else if answer.result_type_is("input_required") {
+        MessageKind::InputRequired
+    } else {
+        MessageKind::Result
+    };
+    let describes_server = answer.server_info.is_some() || answer.supported_versions.is_some();
+    let lists = matches!(
+        answer.list,
+        Some((_, "tool" | "resource" | "template" | "prompt"))
+    );
+    let detail = AnswerDetail {
+        state: answer.request_state.map(|raw| stable_hash(raw.as_bytes())),
+        task: match answer.task {
+            Some(task) => string(object::at(task, &["taskId"])),
+            None if answer.result_type_is("task") => string(answer.task_id),
+            None => None,
+        },
+        server_info: answer
+            .meta
+            .and_then(|meta| object::at(meta, &[SERVER_INFO]))
+            .map(Box::from),
+        offer: (describes_server || lists).then(|| raw.into()),
+    };
+    Message {
+        kind,
+        method: Box::default(),
+        id: None,
+        name: Box::default(),
+        gist: summary::of_result(raw, &answer),
+        reference: None,
+        detail: if detail == AnswerDetail::default() {
+            Detail::None
+        } else {
+            Detail::Answer(Box::new(detail))
+        },
+    }
 }

@@ -45,6 +45,13 @@ pub struct Tool {
     pub unlisted: bool,
 }
 
+impl Tool {
+    /// About how many tokens of a model's context the definition takes: four bytes to a token.
+    pub fn tokens(&self) -> usize {
+        self.raw.len().div_ceil(4)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resource {
     /// The URI, or the URI template when `template` is set.

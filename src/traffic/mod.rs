@@ -3,14 +3,32 @@
 //! [`digest::digest`] turns one record into a small owned [`digest::Digest`] (the costly part; any thread may do it),
 //! [`Traffic::apply`] folds it in (the cheap part). Bodies stay in the capture file; a row knows where they are.
 
+mod catalogue;
 pub mod digest;
+pub mod filter;
+mod fold;
+pub mod gist;
 pub mod inventory;
+mod lines;
+mod links;
+mod sessions;
+mod stats;
+mod storage;
+mod store;
+mod summary;
 pub mod view;
 
 use crate::capture::record::Location;
 use crate::tap::{Party, SessionId, Timestamp};
-use digest::Digest;
+use catalogue::Catalogue;
 use inventory::Inventory;
+use links::{Links, Scope, Side};
+use sessions::Sessions;
+use stats::AllStats;
+pub use stats::Stats;
+use std::collections::{BTreeSet, VecDeque};
+use storage::{NONE, Symbol};
+use store::Store;
 
 /// A row of the traffic list: an exchange, a notification, or a line that is no message. Stable for the model's life.
 pub type RowId = u32;
@@ -57,7 +75,8 @@ pub struct Progress {
     pub total: Option<f64>,
 }
 
-/// Everything the list shows of one row; borrowed from the model.
+/// Everything the list shows of one row; borrowed from the model. Its texts are safe to show: short, one line, no
+/// control characters. What a peer wrote exactly is in the capture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row<'a> {
     pub id: RowId,
@@ -70,8 +89,10 @@ pub struct Row<'a> {
     pub method: &'a str,
     /// Tool, prompt or URI; empty when there is none.
     pub name: &'a str,
-    /// What a person would say of it: `a=2 b=3`, `12 tools`, an error's message.
+    /// What a person would say of it: `a=2 b=3`, `12 tools`, `a=2 → Unknown tool` when it failed.
     pub summary: &'a str,
+    /// What a person would say of its answer alone: `5`, `12 tools`, an error's code and message.
+    pub outcome: &'a str,
     /// Raw id token; empty when there is none.
     pub message_id: &'a str,
     pub status: Status,
@@ -146,59 +167,175 @@ pub struct Counters {
     pub bytes: u64,
 }
 
+impl Status {
+    /// The word on the screen, which the filter finds too.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Pending => "pending",
+            Self::Ok => "ok",
+            Self::ToolError => "tool error",
+            Self::Error => "error",
+            Self::InputRequired => "input required",
+            Self::Cancelled => "cancelled",
+            Self::Late => "late",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The word for a party.
+pub fn party_word(party: Party) -> &'static str {
+    match party {
+        Party::Client => "client",
+        Party::Server => "server",
+        Party::Operator => "operator",
+        Party::Sentinel => "sentinel",
+    }
+}
+
+/// Which rows changed after they were added, for views to catch up with.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Changes ever noted.
+    total: u64,
+    /// The last of them; a view that is further behind looks at every row.
+    recent: VecDeque<RowId>,
+}
+
+const MOST_CHANGES: usize = 1 << 16;
+
+impl Changes {
+    fn note(&mut self, row: RowId) {
+        if self.recent.len() == MOST_CHANGES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(row);
+        self.total += 1;
+    }
+    /// The rows noted after the first `seen` changes; `None` when they are no longer all known.
+    fn since(&self, seen: u64) -> Option<impl Iterator<Item = RowId>> {
+        let missed = usize::try_from(self.total - seen).ok()?;
+        let skip = self.recent.len().checked_sub(missed)?;
+        Some(self.recent.iter().skip(skip).copied())
+    }
+}
+
 /// The model.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    inventory: Inventory,
+    store: Store,
+    links: Links,
+    /// The pending exchanges.
+    open: BTreeSet<(Scope, RowId)>,
+    stats: AllStats,
+    catalogue: Catalogue,
     counters: Counters,
-    sessions: Vec<Session>,
+    sessions: Sessions,
+    changes: Changes,
+    latest: Timestamp,
 }
 
 impl Traffic {
-    pub fn apply(&mut self, _digest: Digest) {
-        todo!()
-    }
     /// Number of rows; ids are `0..len`.
     pub fn len(&self) -> u32 {
-        todo!()
+        self.store.len()
     }
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    pub fn row(&self, _id: RowId) -> Option<Row<'_>> {
-        todo!()
+    pub fn row(&self, id: RowId) -> Option<Row<'_>> {
+        self.store.view(id)
     }
     /// The messages of a row, oldest first.
-    pub fn parts(&self, _id: RowId) -> Vec<Part> {
-        todo!()
+    pub fn parts(&self, id: RowId) -> Vec<Part> {
+        self.store.parts_of(id)
+    }
+    /// The rows nested directly under a row, oldest first.
+    pub fn children(&self, id: RowId) -> impl Iterator<Item = RowId> {
+        self.store.children(id)
+    }
+    /// The row that the message with this sequence number began.
+    pub fn row_of_seq(&self, seq: u64) -> Option<RowId> {
+        self.store.row_of_seq(seq)
     }
     /// The exchange that sent this request id in this session on behalf of the operator.
-    pub fn operator_exchange(&self, _session: SessionId, _message_id: &str) -> Option<RowId> {
-        todo!()
+    pub fn operator_exchange(&self, session: SessionId, message_id: &str) -> Option<RowId> {
+        let scope = Scope {
+            session: session.0,
+            side: Side::Client,
+        };
+        let row = self.links.newest_with_id(&self.store, scope, message_id)?;
+        self.store
+            .row(row)
+            .filter(|data| data.from == Party::Operator)
+            .map(|_| row)
     }
     /// Requests of the server's in the operator's sessions that wait for the operator's answer, oldest first.
     pub fn waiting_for_operator(&self) -> Vec<RowId> {
-        todo!()
+        let operators = self
+            .sessions
+            .all()
+            .iter()
+            .filter(|session| session.by == "operator");
+        let mut rows: Vec<RowId> = operators
+            .flat_map(|session| {
+                let scope = Scope {
+                    session: session.id,
+                    side: Side::Server,
+                };
+                self.open
+                    .range((scope, 0)..=(scope, NONE))
+                    .map(|&(_, row)| row)
+            })
+            .filter(|&row| {
+                // The session answers pings by itself.
+                let method = self.store.row(row).map(|row| self.store.symbol(row.method));
+                method != Some(crate::mcp::methods::PING)
+            })
+            .collect();
+        rows.sort_unstable();
+        rows
     }
-    /// Rows that use this tool, prompt or resource, newest first, at most `limit`.
-    pub fn calls_of(&self, _method: &str, _name: &str, _limit: usize) -> Vec<RowId> {
-        todo!()
+    fn call_of(&self, method: &str, name: &str) -> Option<(Symbol, Symbol)> {
+        Some((
+            self.store.find_symbol(method)?,
+            self.store.find_symbol(name)?,
+        ))
+    }
+    /// Exchanges that use this tool, prompt or resource, newest first, at most `limit`.
+    pub fn calls_of(&self, method: &str, name: &str, limit: usize) -> Vec<RowId> {
+        let newest = self
+            .call_of(method, name)
+            .map_or(NONE, |call| self.stats.newest(call));
+        std::iter::successors(Some(newest), |&row| {
+            self.store.extra(row).map(|extra| extra.previous_call)
+        })
+        .take_while(|&row| row != NONE)
+        .take(limit)
+        .collect()
+    }
+    /// How the calls of this method and name went.
+    pub fn stats(&self, method: &str, name: &str) -> Stats {
+        self.call_of(method, name)
+            .map_or_else(Stats::default, |call| self.stats.get(call))
     }
     /// `took` at the given percentile (0 to 100) over the answered exchanges of this method and name.
-    pub fn percentile(&self, _method: &str, _name: &str, _percentile: u8) -> Option<i64> {
-        todo!()
+    pub fn percentile(&self, method: &str, name: &str, percentile: u8) -> Option<i64> {
+        self.stats
+            .percentile(self.call_of(method, name)?, percentile)
     }
     pub fn inventory(&self) -> &Inventory {
-        &self.inventory
+        self.catalogue.inventory()
     }
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
     pub fn sessions(&self) -> &[Session] {
-        &self.sessions
+        self.sessions.all()
     }
     /// The newest timestamp folded in.
     pub fn latest(&self) -> Timestamp {
-        todo!()
+        self.latest
     }
 }

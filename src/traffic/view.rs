@@ -1,28 +1,14 @@
 //! Which rows are shown, in which order: filter, hidden kinds, nesting. Kept up to date as rows arrive and change.
+//!
+//! A row is a line of its own when it is kept and nothing that it is nested under is: so what the filter finds inside
+//! a call that it does not find stays reachable. Under an unfolded line stands everything nested in it, found or not.
 
-use super::{RowId, Traffic};
-
-/// A text filter over method, name, id, status and summary. `!text` negates; several words must all match;
-/// case is ignored. An empty filter keeps everything.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Filter {}
-
-impl Filter {
-    /// Never fails: any text is a filter.
-    pub fn parse(_text: &str) -> Self {
-        todo!()
-    }
-    pub fn is_empty(&self) -> bool {
-        todo!()
-    }
-    pub fn keeps(&self, _traffic: &Traffic, _row: RowId) -> bool {
-        todo!()
-    }
-    /// Whether a raw body matches, for the slower pass over bodies.
-    pub fn keeps_body(&self, _body: &[u8]) -> bool {
-        todo!()
-    }
-}
+pub use super::filter::Filter;
+use super::filter::Verdicts;
+use super::lines::{Lines, RowSet};
+use super::storage::{NONE, RowData};
+use super::{RowId, RowKind, Traffic};
+use std::collections::HashSet;
 
 /// Kinds of rows that can be hidden with one key each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +16,17 @@ pub struct Hidden {
     pub notifications: bool,
     pub stderr: bool,
     pub garbage: bool,
+}
+
+impl Hidden {
+    fn hides(self, kind: RowKind) -> bool {
+        match kind {
+            RowKind::Notification => self.notifications,
+            RowKind::Stderr => self.stderr,
+            RowKind::Garbage => self.garbage,
+            RowKind::Exchange | RowKind::Orphan | RowKind::Mark => false,
+        }
+    }
 }
 
 /// One line of the list.
@@ -43,43 +40,198 @@ pub struct Shown {
 /// The list as shown. Positions are `0..len`; a selection is kept as a [`RowId`] and found again by
 /// [`View::position`].
 #[derive(Debug, Default)]
-pub struct View {}
+pub struct View {
+    filter: Filter,
+    verdicts: Verdicts,
+    hidden: Hidden,
+    /// Rows whose bodies match the filter.
+    body_matches: HashSet<RowId>,
+    /// Rows that pass the filter and are not hidden.
+    kept: RowSet,
+    lines: Lines,
+    unfolded: HashSet<RowId>,
+    rows_seen: u32,
+    changes_seen: u64,
+}
 
 impl View {
-    pub fn set_filter(&mut self, _traffic: &Traffic, _filter: Filter) {
-        todo!()
+    pub fn set_filter(&mut self, traffic: &Traffic, filter: Filter) {
+        self.filter = filter;
+        self.verdicts = Verdicts::default();
+        self.body_matches.clear();
+        self.rebuild(traffic);
     }
-    pub fn set_hidden(&mut self, _traffic: &Traffic, _hidden: Hidden) {
-        todo!()
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+    pub fn set_hidden(&mut self, traffic: &Traffic, hidden: Hidden) {
+        self.hidden = hidden;
+        self.rebuild(traffic);
     }
     pub fn hidden(&self) -> Hidden {
-        todo!()
+        self.hidden
     }
     /// Unfolds or folds the rows nested under `row`.
-    pub fn toggle(&mut self, _traffic: &Traffic, _row: RowId) {
-        todo!()
+    pub fn toggle(&mut self, traffic: &Traffic, row: RowId) {
+        if !self.unfolded.remove(&row) {
+            self.unfolded.insert(row);
+        }
+        if let Some(line) = self.line_above(traffic, row) {
+            self.lines
+                .set_nested(line, self.nested_lines(traffic, line));
+        }
     }
-    pub fn is_unfolded(&self, _row: RowId) -> bool {
-        todo!()
+    pub fn is_unfolded(&self, row: RowId) -> bool {
+        self.unfolded.contains(&row)
     }
     /// Takes in what was applied to the model since the last call.
-    pub fn refresh(&mut self, _traffic: &mut Traffic) {
-        todo!()
+    pub fn refresh(&mut self, traffic: &Traffic) {
+        let behind = self.rows_seen <= traffic.len();
+        let Some(changed) = traffic.changes.since(self.changes_seen).filter(|_| behind) else {
+            return self.rebuild(traffic);
+        };
+        self.changes_seen = traffic.changes.total;
+        let known = self.rows_seen;
+        for row in changed.filter(|&row| row < known) {
+            self.update(traffic, row);
+        }
+        self.take_new(traffic);
     }
     /// Marks rows as matching because their bodies match the filter (found by the slower pass).
-    pub fn add_body_matches(&mut self, _traffic: &Traffic, _rows: &[RowId]) {
-        todo!()
+    pub fn add_body_matches(&mut self, traffic: &Traffic, rows: &[RowId]) {
+        self.body_matches.extend(rows);
+        let known = self.rows_seen;
+        for &row in rows.iter().filter(|&&row| row < known) {
+            self.update(traffic, row);
+        }
     }
     pub fn len(&self) -> usize {
-        todo!()
+        self.lines.len()
     }
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    pub fn window(&self, _traffic: &Traffic, _top: usize, _height: usize) -> Vec<Shown> {
-        todo!()
+    pub fn window(&self, _traffic: &Traffic, top: usize, height: usize) -> Vec<Shown> {
+        self.lines.window(top, height)
     }
-    pub fn position(&self, _traffic: &Traffic, _row: RowId) -> Option<usize> {
-        todo!()
+    /// Where `row` is shown; `None` when it is filtered out, hidden or folded away.
+    pub fn position(&self, traffic: &Traffic, row: RowId) -> Option<usize> {
+        self.lines.position(row).or_else(|| {
+            let line = self.line_above(traffic, row)?;
+            self.lines.position_nested(line, row)
+        })
+    }
+
+    fn rebuild(&mut self, traffic: &Traffic) {
+        self.kept.clear();
+        self.lines.clear();
+        self.rows_seen = 0;
+        self.changes_seen = traffic.changes.total;
+        self.take_new(traffic);
+    }
+
+    fn take_new(&mut self, traffic: &Traffic) {
+        let mut outdated = HashSet::new();
+        for (row, data) in (self.rows_seen..).zip(traffic.store.rows_from(self.rows_seen)) {
+            let keeps = self.keeps(traffic, row, data);
+            self.kept.set(row, keeps);
+            if data.parent == NONE {
+                self.set_line(traffic, row, keeps);
+                continue;
+            }
+            match self.line_above(traffic, data.parent) {
+                // The youngest child of a line comes last under it; deeper ones come in between.
+                Some(line) if line == data.parent && !outdated.contains(&line) => {
+                    if self.unfolded.contains(&line) {
+                        self.lines.push_nested(line, Shown { row, depth: 1 });
+                    }
+                }
+                Some(line) => {
+                    outdated.insert(line);
+                }
+                None => self.set_line(traffic, row, keeps),
+            }
+        }
+        self.rows_seen = traffic.len();
+        for line in outdated {
+            self.lines
+                .set_nested(line, self.nested_lines(traffic, line));
+        }
+    }
+
+    /// Looks at a known row again.
+    fn update(&mut self, traffic: &Traffic, row: RowId) {
+        let Some(data) = traffic.store.row(row) else {
+            return;
+        };
+        let keeps = self.keeps(traffic, row, data);
+        if !self.kept.set(row, keeps) {
+            return;
+        }
+        // What is nested under it may become lines of their own, or stop to be.
+        let mut family = vec![row];
+        while let Some(member) = family.pop() {
+            let above = traffic.store.row(member).map_or(NONE, |data| data.parent);
+            let line = self.kept.contains(member) && self.line_above(traffic, above).is_none();
+            self.set_line(traffic, member, line);
+            family.extend(
+                traffic
+                    .children(member)
+                    .filter(|&child| child < self.rows_seen),
+            );
+        }
+    }
+
+    fn keeps(&mut self, traffic: &Traffic, row: RowId, data: &RowData) -> bool {
+        if self.hidden.hides(data.kind) {
+            return false;
+        }
+        self.filter
+            .keeps_row(&traffic.store, data, &mut self.verdicts)
+            || self.body_matches.contains(&row)
+                && !self
+                    .filter
+                    .excludes(&traffic.store, data, &mut self.verdicts)
+    }
+
+    /// The line that `row` is or that it stands under: its farthest ancestor that is kept.
+    fn line_above(&self, traffic: &Traffic, row: RowId) -> Option<RowId> {
+        let parent = |&row: &RowId| traffic.store.row(row).map(|data| data.parent);
+        std::iter::successors(Some(row), parent)
+            .take_while(|&row| row != NONE)
+            .filter(|&row| self.kept.contains(row))
+            .last()
+    }
+
+    fn set_line(&mut self, traffic: &Traffic, row: RowId, line: bool) {
+        self.lines.set(row, line);
+        if line && self.unfolded.contains(&row) {
+            self.lines.set_nested(row, self.nested_lines(traffic, row));
+        }
+    }
+
+    /// Everything nested under `line`, as far as it is unfolded, each parent before its children.
+    fn nested_lines(&self, traffic: &Traffic, line: RowId) -> Vec<Shown> {
+        let mut shown = Vec::new();
+        let mut pending: Vec<Shown> = Vec::new();
+        let unfold = |row: RowId, depth: u8, pending: &mut Vec<Shown>| {
+            if self.unfolded.contains(&row) {
+                let start = pending.len();
+                let children = traffic
+                    .children(row)
+                    .take_while(|&child| child < self.rows_seen);
+                pending.extend(children.map(|row| Shown {
+                    row,
+                    depth: depth.saturating_add(1),
+                }));
+                pending[start..].reverse();
+            }
+        };
+        unfold(line, 0, &mut pending);
+        while let Some(next) = pending.pop() {
+            shown.push(next);
+            unfold(next.row, next.depth, &mut pending);
+        }
+        shown
     }
 }

@@ -1,0 +1,495 @@
+//! Filling the inventory from what passes by: list answers put together page by page, greetings, changes announced.
+
+use super::RowId;
+use super::digest::{RequestDetail, stable_hash};
+use super::inventory::{Inventory, Listing, Prompt, PromptArgument, Resource, ServerInfo, Tool};
+use super::summary::SERVER_INFO;
+use crate::mcp::methods;
+use crate::tap::Timestamp;
+use crate::wire::object;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+/// Items kept of one walk through a list; a server that never ends its list is cut off here.
+const MOST_ITEMS: usize = 20_000;
+/// Names kept that were called without being listed.
+const MOST_UNLISTED: usize = 1000;
+
+/// The inventory and what is under way to complete it.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    inventory: Inventory,
+    /// The cursor of each open list request.
+    asked: HashMap<RowId, Option<Box<str>>>,
+    tools: Walks<Tool>,
+    resources: Walks<Resource>,
+    templates: Walks<Resource>,
+    prompts: Walks<Prompt>,
+    /// The raw `serverInfo` last taken in, as most messages repeat it.
+    last_server_info: Box<str>,
+}
+
+impl Catalogue {
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// A request to the server that may teach us something when it is answered.
+    pub fn asked(&mut self, row: RowId, method: &str, detail: Option<&RequestDetail>) {
+        if matches!(
+            method,
+            methods::TOOLS_LIST
+                | methods::RESOURCES_LIST
+                | methods::TEMPLATES_LIST
+                | methods::PROMPTS_LIST
+        ) {
+            self.asked
+                .insert(row, detail.and_then(|detail| detail.cursor.clone()));
+        }
+    }
+    /// That request got no answer that teaches anything.
+    pub fn unanswered(&mut self, row: RowId) {
+        self.asked.remove(&row);
+    }
+
+    /// A tool, prompt or resource was used for the first time.
+    pub fn called(&mut self, method: &str, name: &str) {
+        let inventory = &mut self.inventory;
+        match method {
+            methods::TOOLS_CALL => self.tools.called(&mut inventory.tools, name),
+            methods::PROMPTS_GET => self.prompts.called(&mut inventory.prompts, name),
+            methods::RESOURCES_READ => self.resources.called(&mut inventory.resources, name),
+            _ => {}
+        }
+    }
+
+    /// The result of the client's request `row`; the protocol version when it settles one.
+    pub fn offered(
+        &mut self,
+        row: RowId,
+        session: u32,
+        method: &str,
+        result: &str,
+        at: Timestamp,
+    ) -> Option<String> {
+        let cursor = self.asked.remove(&row).flatten();
+        let page = Page {
+            session,
+            cursor,
+            result,
+            at,
+        };
+        let inventory = &mut self.inventory;
+        match method {
+            methods::TOOLS_LIST => {
+                let list = page.list("tools", read_tool);
+                self.tools.page(&mut inventory.tools, &page, list);
+            }
+            methods::RESOURCES_LIST => {
+                let list = page.list("resources", read_resource);
+                self.resources.page(&mut inventory.resources, &page, list);
+            }
+            methods::TEMPLATES_LIST => {
+                let list = page.list("resourceTemplates", read_template);
+                self.templates.page(&mut inventory.templates, &page, list);
+            }
+            methods::PROMPTS_LIST => {
+                let list = page.list("prompts", read_prompt);
+                self.prompts.page(&mut inventory.prompts, &page, list);
+            }
+            methods::INITIALIZE | methods::DISCOVER => return self.greeting(result),
+            _ => {}
+        }
+        None
+    }
+
+    fn greeting(&mut self, result: &str) -> Option<String> {
+        let text = |path: &[&str]| object::string_at(result, path).map(Cow::into_owned);
+        let info = object::at(result, &["serverInfo"])
+            .or_else(|| object::at(result, &["_meta", SERVER_INFO]))
+            .unwrap_or_default();
+        let known = self.inventory.server.take().unwrap_or_default();
+        let version = text(&["protocolVersion"]);
+        let versions = object::at(result, &["supportedVersions"]);
+        let mut server = ServerInfo {
+            protocol_version: version.clone().unwrap_or(known.protocol_version),
+            supported_versions: versions.map_or(known.supported_versions, |list| {
+                object::elements(list)
+                    .filter_map(object::unescape)
+                    .map(Into::into)
+                    .collect()
+            }),
+            capabilities: object::at(result, &["capabilities"])
+                .map_or(known.capabilities, Into::into),
+            instructions: text(&["instructions"]).or(known.instructions),
+            name: known.name,
+            title: known.title,
+            version: known.version,
+        };
+        if !info.is_empty() {
+            name_server(&mut server, info);
+        }
+        self.inventory.server = Some(server);
+        version
+    }
+
+    /// The `serverInfo` that a modern result carries.
+    pub fn server_info(&mut self, raw: &str) {
+        if *self.last_server_info == *raw {
+            return;
+        }
+        self.last_server_info = raw.into();
+        name_server(self.inventory.server.get_or_insert_default(), raw);
+    }
+
+    /// A notification of the server's; some say that a list has changed.
+    pub fn list_changed(&mut self, method: &str, at: Timestamp) {
+        let inventory = &mut self.inventory;
+        match method {
+            "notifications/tools/list_changed" => self.tools.changed(&mut inventory.tools, at),
+            "notifications/prompts/list_changed" => {
+                self.prompts.changed(&mut inventory.prompts, at)
+            }
+            "notifications/resources/list_changed" => {
+                self.resources.changed(&mut inventory.resources, at);
+                self.templates.changed(&mut inventory.templates, at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Its walks will not go on.
+    pub fn close_session(&mut self, session: u32) {
+        self.tools.under_way.remove(&session);
+        self.resources.under_way.remove(&session);
+        self.templates.under_way.remove(&session);
+        self.prompts.under_way.remove(&session);
+    }
+}
+
+fn name_server(server: &mut ServerInfo, raw: &str) {
+    let text = |key: &str| object::string_at(raw, &[key]).map(Cow::into_owned);
+    server.name = text("name").unwrap_or_default();
+    server.title = text("title");
+    server.version = text("version").unwrap_or_default();
+}
+
+/// One answered page of a list.
+struct Page<'a> {
+    session: u32,
+    cursor: Option<Box<str>>,
+    result: &'a str,
+    at: Timestamp,
+}
+
+impl<'a> Page<'a> {
+    /// The items that stand under `member`.
+    fn list<T>(&self, member: &str, read: fn(&str) -> T) -> impl Iterator<Item = T> + use<'a, T> {
+        object::elements(object::at(self.result, &[member]).unwrap_or_default()).map(read)
+    }
+}
+
+/// Something that a server lists.
+trait Item: Sized {
+    fn unlisted(name: &str) -> Self;
+    fn key(&self) -> &str;
+    fn is_unlisted(&self) -> bool;
+}
+
+/// The walks through one list that sessions have under way.
+#[derive(Debug)]
+struct Walks<T> {
+    under_way: HashMap<u32, Walk<T>>,
+    /// The session whose unfinished walk is what the listing shows, as there is nothing better.
+    shown: Option<u32>,
+    /// Hashes of the keys of the last finished walk.
+    listed: HashSet<u64>,
+    /// Everything called, in order of the first call; kept to be compared with each new list.
+    called: Vec<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Walk<T> {
+    /// The cursor that the next page must be asked with.
+    next: Box<str>,
+    /// The pages so far; empty when the listing itself holds them.
+    items: Vec<T>,
+    /// Hashes of the keys so far: what a server lists twice is shown once.
+    seen: HashSet<u64>,
+    from_start: bool,
+    /// When the list changed during the walk.
+    changed: Option<Timestamp>,
+}
+
+impl<T> Default for Walks<T> {
+    fn default() -> Self {
+        Self {
+            under_way: HashMap::new(),
+            shown: None,
+            listed: HashSet::new(),
+            called: Vec::new(),
+        }
+    }
+}
+
+impl<T: Item> Walks<T> {
+    fn page(&mut self, listing: &mut Listing<T>, page: &Page<'_>, list: impl Iterator<Item = T>) {
+        let Some(mut walk) = self.resume(listing, page) else {
+            return;
+        };
+        let room = MOST_ITEMS.saturating_sub(walk.seen.len());
+        let new = list
+            .filter(|item| walk.seen.insert(stable_hash(item.key().as_bytes())))
+            .take(room);
+        let in_place = self.shown == Some(page.session);
+        if in_place {
+            while listing.items.pop_if(|item| item.is_unlisted()).is_some() {}
+            listing.items.extend(new);
+        } else {
+            walk.items.extend(new);
+        }
+        let next = object::string_at(page.result, &["nextCursor"]);
+        if in_place || next.is_none() {
+            if !in_place {
+                listing.items = std::mem::take(&mut walk.items);
+            }
+            listing.listed_at = Some(page.at);
+            listing.stale_since = walk.changed;
+            listing.complete = next.is_none() && walk.from_start && walk.changed.is_none();
+            let missing = self
+                .called
+                .iter()
+                .filter(|name| !walk.seen.contains(&stable_hash(name.as_bytes())));
+            listing.items.extend(missing.map(|name| T::unlisted(name)));
+        }
+        match next {
+            Some(next) => {
+                walk.next = next.into();
+                self.under_way.insert(page.session, walk);
+            }
+            None => {
+                self.listed = walk.seen;
+                self.shown = self.shown.filter(|_| !in_place);
+            }
+        }
+    }
+
+    /// The walk that this page continues or begins; `None` for a page that says nothing new.
+    fn resume(&mut self, listing: &mut Listing<T>, page: &Page<'_>) -> Option<Walk<T>> {
+        let walk = self.under_way.remove(&page.session);
+        match (walk, &page.cursor) {
+            (Some(walk), Some(cursor)) if walk.next == *cursor => return Some(walk),
+            // A page from the middle is worth showing only where there is nothing.
+            (_, Some(_)) if listing.listed_at.is_some() => return None,
+            _ => {}
+        }
+        let other_is_shown = self
+            .shown
+            .is_some_and(|other| self.under_way.contains_key(&other));
+        if !listing.complete && !other_is_shown {
+            self.shown = Some(page.session);
+            listing.items.clear();
+        } else if self.shown == Some(page.session) {
+            self.shown = None;
+        }
+        Some(Walk {
+            next: Box::default(),
+            items: Vec::new(),
+            seen: HashSet::new(),
+            from_start: page.cursor.is_none(),
+            changed: None,
+        })
+    }
+
+    fn called(&mut self, listing: &mut Listing<T>, name: &str) {
+        if self.called.len() == MOST_UNLISTED || name.is_empty() {
+            return;
+        }
+        self.called.push(name.into());
+        let shown = self.shown.and_then(|session| self.under_way.get(&session));
+        let listed = shown.map_or(&self.listed, |walk| &walk.seen);
+        if !listed.contains(&stable_hash(name.as_bytes())) {
+            listing.items.push(T::unlisted(name));
+        }
+    }
+
+    fn changed(&mut self, listing: &mut Listing<T>, at: Timestamp) {
+        if listing.listed_at.is_some() {
+            listing.stale_since.get_or_insert(at);
+        }
+        for walk in self.under_way.values_mut() {
+            walk.changed.get_or_insert(at);
+        }
+    }
+}
+
+/// The string members that every kind of item has.
+#[derive(Default)]
+struct Common {
+    name: String,
+    title: Option<String>,
+    description: String,
+}
+
+impl Common {
+    fn read(&mut self, key: &str, value: &str) {
+        let text = || object::unescape(value).map(Cow::into_owned);
+        match key {
+            "name" => self.name = text().unwrap_or_default(),
+            "title" => self.title = text(),
+            "description" => self.description = text().unwrap_or_default(),
+            _ => {}
+        }
+    }
+}
+
+fn read_tool(raw: &str) -> Tool {
+    let (mut tool, mut common) = (
+        Tool {
+            raw: raw.into(),
+            ..Tool::default()
+        },
+        Common::default(),
+    );
+    for (key, value) in object::members(raw) {
+        match &*key {
+            "inputSchema" => tool.input_schema = value.into(),
+            "outputSchema" => tool.output_schema = Some(value.into()),
+            "annotations" => {
+                let hint = |key| match object::at(value, &[key]) {
+                    Some("true") => Some(true),
+                    Some("false") => Some(false),
+                    _ => None,
+                };
+                tool.read_only = hint("readOnlyHint");
+                tool.destructive = hint("destructiveHint");
+                tool.idempotent = hint("idempotentHint");
+                tool.open_world = hint("openWorldHint");
+                // Before 2025-06-18 the title stood among the annotations.
+                let title = object::string_at(value, &["title"]).map(Cow::into_owned);
+                common.title = common.title.or(title);
+            }
+            _ => common.read(&key, value),
+        }
+    }
+    Tool {
+        name: common.name,
+        title: common.title,
+        description: common.description,
+        ..tool
+    }
+}
+
+fn read_template(raw: &str) -> Resource {
+    Resource {
+        template: true,
+        ..read_resource(raw)
+    }
+}
+
+fn read_resource(raw: &str) -> Resource {
+    let mut resource = Resource {
+        raw: raw.into(),
+        ..Resource::default()
+    };
+    let mut common = Common::default();
+    let text = |value| object::unescape(value).map(Cow::into_owned);
+    for (key, value) in object::members(raw) {
+        match &*key {
+            "uri" | "uriTemplate" => resource.uri = text(value).unwrap_or_default(),
+            "mimeType" => resource.mime_type = text(value),
+            "size" => resource.size = value.parse().ok(),
+            _ => common.read(&key, value),
+        }
+    }
+    Resource {
+        name: common.name,
+        title: common.title,
+        description: common.description,
+        ..resource
+    }
+}
+
+fn read_prompt(raw: &str) -> Prompt {
+    let (mut prompt, mut common) = (
+        Prompt {
+            raw: raw.into(),
+            ..Prompt::default()
+        },
+        Common::default(),
+    );
+    for (key, value) in object::members(raw) {
+        if key == "arguments" {
+            prompt.arguments = object::elements(value).map(read_argument).collect();
+        } else {
+            common.read(&key, value);
+        }
+    }
+    Prompt {
+        name: common.name,
+        title: common.title,
+        description: common.description,
+        ..prompt
+    }
+}
+
+fn read_argument(raw: &str) -> PromptArgument {
+    let text = |key| {
+        object::string_at(raw, &[key])
+            .unwrap_or_default()
+            .into_owned()
+    };
+    PromptArgument {
+        name: text("name"),
+        description: text("description"),
+        required: object::at(raw, &["required"]) == Some("true"),
+    }
+}
+
+impl Item for Tool {
+    fn unlisted(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            unlisted: true,
+            ..Self::default()
+        }
+    }
+    fn key(&self) -> &str {
+        &self.name
+    }
+    fn is_unlisted(&self) -> bool {
+        self.unlisted
+    }
+}
+
+impl Item for Resource {
+    fn unlisted(uri: &str) -> Self {
+        Self {
+            uri: uri.into(),
+            unlisted: true,
+            ..Self::default()
+        }
+    }
+    fn key(&self) -> &str {
+        &self.uri
+    }
+    fn is_unlisted(&self) -> bool {
+        self.unlisted
+    }
+}
+
+impl Item for Prompt {
+    fn unlisted(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            unlisted: true,
+            ..Self::default()
+        }
+    }
+    fn key(&self) -> &str {
+        &self.name
+    }
+    fn is_unlisted(&self) -> bool {
+        self.unlisted
+    }
+}

@@ -1,0 +1,231 @@
+//! The text filter of the list: which words a row must have and must not have.
+
+use super::storage::{RowData, Symbol};
+use super::store::Store;
+use super::{RowId, Status, Traffic, party_word};
+use crate::tap::Party;
+use memchr::memchr2_iter;
+
+/// A text filter over method, name, id, status, sender and summary. `!text` negates; several words must all match;
+/// case is ignored. An empty filter keeps everything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    words: Vec<Word>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    needle: Needle,
+    negated: bool,
+}
+
+/// What a search looks for, whatever the case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Needle {
+    /// Lower-case bytes, and which of them is the least common: the one to look for first.
+    Ascii { lower: Box<[u8]>, rarest: usize },
+    /// Lower-case characters.
+    Unicode(Box<[char]>),
+}
+
+/// From common to rare in JSON and English; what is not here is rarer still.
+const COMMON: &[u8] = b"\" eatosnirlcdpmu,:gfhybvwk0123_-xqjz";
+
+impl Needle {
+    fn new(text: &str) -> Self {
+        if !text.is_ascii() {
+            return Self::Unicode(text.chars().flat_map(char::to_lowercase).collect());
+        }
+        let lower = text.to_ascii_lowercase().into_bytes().into_boxed_slice();
+        let rarity = |byte: &u8| {
+            COMMON
+                .iter()
+                .position(|common| common == byte)
+                .unwrap_or(COMMON.len())
+        };
+        let rarest = (0..lower.len())
+            .max_by_key(|&index| rarity(&lower[index]))
+            .unwrap_or(0);
+        Self::Ascii { lower, rarest }
+    }
+    fn is_in(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Ascii { lower, rarest } => is_ascii_in(lower, *rarest, text),
+            Self::Unicode(lower) => text
+                .utf8_chunks()
+                .any(|chunk| is_unicode_in(lower, chunk.valid())),
+        }
+    }
+}
+
+fn is_ascii_in(lower: &[u8], rarest: usize, text: &[u8]) -> bool {
+    let Some(&byte) = lower.get(rarest) else {
+        return true;
+    };
+    memchr2_iter(byte, byte.to_ascii_uppercase(), text).any(|at| {
+        at.checked_sub(rarest)
+            .and_then(|start| text.get(start..start + lower.len()))
+            .is_some_and(|here| here.eq_ignore_ascii_case(lower))
+    })
+}
+
+fn is_unicode_in(lower: &[char], text: &str) -> bool {
+    text.char_indices().any(|(start, _)| {
+        let mut here = text[start..].chars().flat_map(char::to_lowercase);
+        lower.iter().all(|&wanted| here.next() == Some(wanted))
+    })
+}
+
+impl Filter {
+    /// Never fails: any text is a filter.
+    pub fn parse(text: &str) -> Self {
+        let word = |word: &str| {
+            let (negated, text) = word
+                .strip_prefix('!')
+                .map_or((false, word), |rest| (true, rest));
+            (!text.is_empty()).then(|| Word {
+                needle: Needle::new(text),
+                negated,
+            })
+        };
+        Self {
+            words: text.split_whitespace().filter_map(word).collect(),
+        }
+    }
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+    pub fn keeps(&self, traffic: &Traffic, row: RowId) -> bool {
+        let store = &traffic.store;
+        store
+            .row(row)
+            .is_some_and(|row| self.keeps_row(store, row, &mut Verdicts::default()))
+    }
+    /// Whether a raw body matches, for the slower pass over bodies. A filter that only excludes finds no bodies.
+    pub fn keeps_body(&self, body: &[u8]) -> bool {
+        self.words.iter().any(|word| !word.negated)
+            && self
+                .words
+                .iter()
+                .all(|word| word.needle.is_in(body) != word.negated)
+    }
+    /// Whether the row itself has a word that it must not have, so that no match in its body may bring it back.
+    pub(super) fn excludes(&self, store: &Store, row: &RowData, verdicts: &mut Verdicts) -> bool {
+        let mut words = self.words.iter().enumerate();
+        words.any(|(number, word)| word.negated && word.is_in_row(number, store, row, verdicts))
+    }
+    pub(super) fn keeps_row(&self, store: &Store, row: &RowData, verdicts: &mut Verdicts) -> bool {
+        let mut words = self.words.iter().enumerate();
+        words.all(|(number, word)| word.is_in_row(number, store, row, verdicts) != word.negated)
+    }
+}
+
+impl Word {
+    fn is_in_row(
+        &self,
+        number: usize,
+        store: &Store,
+        row: &RowData,
+        verdicts: &mut Verdicts,
+    ) -> bool {
+        let known = verdicts.of_word(number);
+        known.symbol(row.method, store, &self.needle)
+            || known.symbol(row.name, store, &self.needle)
+            || known.status(row.status, &self.needle)
+            || known.party(row.from, &self.needle)
+            || self.needle.is_in(store.texts.bytes(store.summary(row)))
+            || self.needle.is_in(store.id_of(row))
+    }
+}
+
+/// What is already known of a filter's words: methods, names, states and senders repeat in every row.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    words: Vec<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    symbols: Vec<Option<bool>>,
+    statuses: [Option<bool>; 9],
+    parties: [Option<bool>; 4],
+}
+
+impl Verdicts {
+    fn of_word(&mut self, number: usize) -> &mut Known {
+        if number >= self.words.len() {
+            self.words.resize_with(number + 1, Known::default);
+        }
+        &mut self.words[number]
+    }
+}
+
+impl Known {
+    fn symbol(&mut self, symbol: Symbol, store: &Store, needle: &Needle) -> bool {
+        let index = symbol.0 as usize;
+        if index >= self.symbols.len() {
+            self.symbols.resize(store.symbols.len() as usize, None);
+        }
+        match self.symbols.get_mut(index) {
+            Some(known) => {
+                *known.get_or_insert_with(|| needle.is_in(store.symbol(symbol).as_bytes()))
+            }
+            None => false,
+        }
+    }
+    fn status(&mut self, status: Status, needle: &Needle) -> bool {
+        *self.statuses[status as usize]
+            .get_or_insert_with(|| needle.is_in(status.word().as_bytes()))
+    }
+    fn party(&mut self, party: Party, needle: &Needle) -> bool {
+        *self.parties[party as usize]
+            .get_or_insert_with(|| needle.is_in(party_word(party).as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn case_is_ignored_in_every_script() {
+        for (needle, text, found) in [
+            ("SUM", "get-sum", true),
+            ("sum", "GET-SUM", true),
+            ("straße", "Große STRAßE", true),
+            ("ÉTÉ", "un été", true),
+            ("日本", "in 日本", true),
+            ("zz", "z z", false),
+            ("abc", "ab", false),
+        ] {
+            assert_eq!(
+                Needle::new(needle).is_in(text.as_bytes()),
+                found,
+                "{needle} in {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lone_exclamation_mark_excludes_nothing() {
+        assert!(Filter::parse("  ! ").is_empty());
+    }
+
+    #[test]
+    fn bodies_must_have_every_word_and_none_that_is_excluded() {
+        let filter = Filter::parse("hello !world");
+        assert!(filter.keeps_body(b"{\"text\":\"Hello\"}"));
+        assert!(!filter.keeps_body(b"{\"text\":\"hello World\"}"));
+        assert!(!Filter::parse("!world").keeps_body(b"anything"));
+        assert!(Filter::parse("caf\u{e9}").keeps_body(b"\xff broken CAF\xc3\x89"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_search_finds_what_a_lower_cased_search_finds(needle in "[a-cA-C \"é]{1,4}", text in "[a-cA-C \"éÉ]{0,40}") {
+            let expected = text.to_lowercase().contains(&needle.to_lowercase());
+            prop_assert_eq!(Needle::new(&needle).is_in(text.as_bytes()), expected);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Short texts that are safe to show, made of what a hostile peer wrote.
+
+use std::borrow::Cow;
+
+/// Characters of a gist; the list has no room for more.
+const CHARS: usize = 80;
+/// Bytes of a gist: what the arena holds of one text.
+const BYTES: usize = 250;
+
+/// What stands in for `c` on a screen: `None` when it vanishes, a space for white space, U+FFFD for anything that
+/// would move the cursor, turn the writing direction or hide text.
+fn shown(c: char) -> Option<char> {
+    match c {
+        ' '..='~' => Some(c),
+        '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
+        // Joiners and variation selectors belong to emoji and to honest scripts; nothing is lost without them.
+        '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => None,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{17b4}'
+        | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e007f}' => Some('\u{fffd}'),
+        c if c.is_control() => Some('\u{fffd}'),
+        c => Some(c),
+    }
+}
+
+/// `text` with everything replaced that could deceive or disturb a screen; borrowed when nothing was.
+pub fn neutral(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter_map(shown).collect())
+}
+
+/// The longest head of `text` of at most `max` bytes.
+pub fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// A text under construction that never gets longer than a list can show. White space is collapsed.
+#[derive(Debug)]
+pub struct Gist {
+    text: String,
+    chars: usize,
+    limit: usize,
+    full: bool,
+}
+
+impl Default for Gist {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            chars: 0,
+            limit: CHARS,
+            full: false,
+        }
+    }
+}
+
+impl Gist {
+    /// Whether more text would not be taken.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            if self.full {
+                break;
+            }
+            if let Some(c) = shown(c) {
+                self.push_char(c);
+            }
+        }
+        self
+    }
+    /// Like [`Gist::push`], giving this text no more than `chars` of the room that is left.
+    pub fn push_at_most(&mut self, text: &str, chars: usize) -> &mut Self {
+        let limit = std::mem::replace(&mut self.limit, (self.chars + chars).min(CHARS));
+        self.push(text);
+        self.limit = limit;
+        self.full = self.chars >= CHARS || self.text.len() >= BYTES;
+        self
+    }
+    fn push_char(&mut self, c: char) {
+        if c == ' ' && (self.text.is_empty() || self.text.ends_with(' ')) {
+            return;
+        }
+        if self.chars + 1 >= self.limit || self.text.len() + c.len_utf8() + '…'.len_utf8() > BYTES
+        {
+            self.full = true;
+            self.chars = self.limit;
+            self.text.push('…');
+            return;
+        }
+        self.text.push(c);
+        self.chars += 1;
+    }
+    pub fn finish(mut self) -> Box<str> {
+        self.text.truncate(self.text.trim_end().len());
+        self.text.into_boxed_str()
+    }
+}
+
+/// One text as a gist.
+pub fn gist(text: &str) -> Box<str> {
+    let mut gist = Gist::default();
+    gist.push(text);
+    gist.finish()
+}
+
+/// Bytes of any kind as a gist: only their head is looked at.
+pub fn gist_of_bytes(bytes: &[u8]) -> Box<str> {
+    gist(&String::from_utf8_lossy(
+        &bytes[..bytes.len().min(4 * BYTES)],
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escape_sequences_and_direction_tricks_are_neutralised() {
+        assert_eq!(&*gist("\u{1b}[31mred\u{202e}evil\u{7}"), "�[31mred�evil�");
+        assert_eq!(neutral("a\u{200b}b\u{9b}c"), "a�b�c");
+        assert_eq!(neutral("tags \u{e0041}"), "tags �");
+    }
+
+    #[test]
+    fn lines_become_one_line() {
+        assert_eq!(&*gist("  one\r\n\t two\u{2028}three  "), "one two three");
+    }
+
+    #[test]
+    fn emoji_survive() {
+        assert_eq!(&*gist("ok ✔\u{fe0f} 日本"), "ok ✔ 日本");
+    }
+
+    #[test]
+    fn a_long_text_ends_in_an_ellipsis() {
+        let text = gist(&"x".repeat(500));
+        assert_eq!(text.chars().count(), 80);
+        assert!(text.ends_with('…'));
+        assert_eq!(&*gist(&"x".repeat(79)), "x".repeat(79));
+    }
+
+    #[test]
+    fn a_long_part_leaves_room_for_the_next() {
+        let mut gist = Gist::default();
+        gist.push("a=")
+            .push_at_most(&"x".repeat(100), 10)
+            .push(" b=2");
+        assert_eq!(&*gist.finish(), "a=xxxxxxxxx… b=2");
+    }
+
+    proptest! {
+        #[test]
+        fn a_gist_is_short_and_harmless(text in any::<String>(), tail in "[\\x00-\\x1f\u{200b}-\u{206f}é日]{0,100}") {
+            let text = gist(&(text + &tail));
+            prop_assert!(text.chars().count() <= 80 && text.len() <= BYTES);
+            let harmful = |c: char| c.is_control() || shown(c) != Some(c);
+            prop_assert!(!text.chars().any(harmful), "{:?}", text);
+        }
+        #[test]
+        fn cutting_never_splits_a_character(text in any::<String>(), max in 0usize..40) {
+            prop_assert!(cut(&text, max).len() <= max);
+        }
+    }
+}

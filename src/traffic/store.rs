@@ -1,0 +1,300 @@
+//! The rows and everything that hangs on them.
+
+use super::links::{Scope, Side};
+use super::storage::{
+    Chunked, Extra, ExtraPart, NONE, Place, RowData, Symbol, Symbols, Text, Texts,
+};
+use super::{Part, Progress, Role, Row, RowId, RowKind, Status};
+use crate::capture::record::Location;
+use crate::tap::{Party, SessionId, Timestamp};
+use std::collections::HashMap;
+
+/// Rows, their texts and their parts.
+#[derive(Debug, Default)]
+pub struct Store {
+    rows: Chunked<RowData>,
+    extras: Chunked<Extra>,
+    parts: Chunked<ExtraPart>,
+    pub texts: Texts,
+    pub symbols: Symbols,
+    progress: HashMap<RowId, Progress>,
+}
+
+/// Who wrote a captured message, when, and where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    pub seq: u64,
+    pub at: i64,
+    pub session: u32,
+    pub from: Party,
+    pub place: Place,
+}
+
+impl Store {
+    pub fn len(&self) -> u32 {
+        self.rows.len()
+    }
+    pub fn row(&self, row: RowId) -> Option<&RowData> {
+        self.rows.get(row)
+    }
+    pub fn row_mut(&mut self, row: RowId) -> Option<&mut RowData> {
+        self.rows.get_mut(row)
+    }
+    pub fn rows_from(&self, first: RowId) -> impl Iterator<Item = &RowData> {
+        self.rows.iter_from(first)
+    }
+    pub fn extra(&self, row: RowId) -> Option<&Extra> {
+        self.extras.get(self.rows.get(row)?.extra)
+    }
+    pub fn extra_mut(&mut self, row: RowId) -> Option<&mut Extra> {
+        self.extras.get_mut(self.rows.get(row)?.extra)
+    }
+
+    /// Adds a row of its own, with nothing attached. After 2^32 - 1 rows there are no more.
+    pub fn push(
+        &mut self,
+        source: Source,
+        kind: RowKind,
+        method: &str,
+        name: &str,
+        summary: &str,
+    ) -> RowId {
+        let row = self.rows.len();
+        let data = RowData {
+            seq: source.seq,
+            at: source.at,
+            place: source.place,
+            method: self
+                .symbols
+                .intern(&mut self.texts, &super::gist::neutral(method)),
+            name: self
+                .symbols
+                .intern(&mut self.texts, &super::gist::neutral(name)),
+            session: source.session,
+            parent: NONE,
+            next_sibling: NONE,
+            extra: NONE,
+            summary: self.texts.keep(summary),
+            from: source.from,
+            kind,
+            status: Status::None,
+            depth: 0,
+        };
+        self.rows.push(data);
+        row
+    }
+    /// The extra of `row`, made when it has none.
+    pub fn make_extra(&mut self, row: RowId) -> Option<&mut Extra> {
+        let data = self.rows.get_mut(row)?;
+        if data.extra == NONE {
+            data.extra = self.extras.len();
+            self.extras.push(Extra::default());
+        }
+        self.extras.get_mut(data.extra)
+    }
+    pub fn attach(&mut self, row: RowId, role: Role, source: Source) {
+        let part = ExtraPart {
+            seq: source.seq,
+            at: source.at,
+            place: source.place,
+            next: NONE,
+            role,
+            from: source.from,
+        };
+        let number = self.parts.len();
+        let Some(extra) = self.make_extra(row) else {
+            return;
+        };
+        let last = std::mem::replace(&mut extra.last_part, number);
+        if last == NONE {
+            extra.first_part = number;
+        } else if let Some(last) = self.parts.get_mut(last) {
+            last.next = number;
+        }
+        self.parts.push(part);
+    }
+    /// Nests `child`, the newest row, under `parent`.
+    pub fn nest(&mut self, child: RowId, mut parent: RowId) {
+        // Deeper than a screen can show: beside the parent instead of under it.
+        if self.row(parent).is_some_and(|row| row.depth == u8::MAX) {
+            parent = self.row(parent).map_or(NONE, |row| row.parent);
+        }
+        let Some(depth) = self.row(parent).map(|row| row.depth + 1) else {
+            return;
+        };
+        let Some(extra) = self.make_extra(parent) else {
+            return;
+        };
+        extra.children += 1;
+        let elder = std::mem::replace(&mut extra.last_child, child);
+        if elder == NONE {
+            extra.first_child = child;
+        } else if let Some(elder) = self.row_mut(elder) {
+            elder.next_sibling = child;
+        }
+        if let Some(row) = self.row_mut(child) {
+            row.parent = parent;
+            row.depth = depth;
+        }
+    }
+    /// The first row of the message with this sequence number.
+    pub fn row_of_seq(&self, seq: u64) -> Option<RowId> {
+        // Rows come in the order of the capture, whose numbers ascend; in one where they do not, some are not found.
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.row(middle).is_some_and(|row| row.seq < seq) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.row(low)
+            .is_some_and(|row| row.seq == seq)
+            .then_some(low)
+    }
+
+    pub fn set_progress(&mut self, row: RowId, progress: Progress) {
+        self.progress.insert(row, progress);
+    }
+    pub fn has_progress(&self, row: RowId) -> bool {
+        self.progress.contains_key(&row)
+    }
+
+    pub fn scope(&self, row: RowId) -> Scope {
+        let (session, from) = self
+            .row(row)
+            .map_or((0, Party::Client), |row| (row.session, row.from));
+        let side = if from == Party::Server {
+            Side::Server
+        } else {
+            Side::Client
+        };
+        Scope { session, side }
+    }
+    pub fn is_pending(&self, row: RowId) -> bool {
+        self.row(row)
+            .is_some_and(|row| row.status == Status::Pending)
+    }
+    pub fn id_bytes(&self, row: RowId) -> &[u8] {
+        self.texts
+            .bytes(self.extra(row).map_or(Text::default(), |extra| extra.id))
+    }
+    pub fn id_of(&self, row: &RowData) -> &[u8] {
+        self.texts.bytes(
+            self.extras
+                .get(row.extra)
+                .map_or(Text::default(), |extra| extra.id),
+        )
+    }
+    pub fn token_bytes(&self, row: RowId) -> &[u8] {
+        self.texts
+            .bytes(self.extra(row).map_or(Text::default(), |extra| extra.token))
+    }
+    pub fn has_id(&self, row: RowId, scope: Scope, id: &[u8]) -> bool {
+        self.id_bytes(row) == id && self.scope(row) == scope
+    }
+    pub fn has_token(&self, row: RowId, scope: Scope, token: &[u8]) -> bool {
+        self.token_bytes(row) == token && self.scope(row) == scope
+    }
+    pub fn symbol(&self, symbol: Symbol) -> &str {
+        self.texts.get(self.symbols.text(symbol))
+    }
+    pub fn find_symbol(&self, text: &str) -> Option<Symbol> {
+        self.symbols.find(&self.texts, &super::gist::neutral(text))
+    }
+    /// The text of the summary column: what was asked, or what was answered when nothing was said in asking.
+    pub fn summary(&self, row: &RowData) -> Text {
+        match self.extras.get(row.extra) {
+            Some(extra) if row.summary == Text::default() => extra.outcome,
+            _ => row.summary,
+        }
+    }
+
+    pub fn view(&self, id: RowId) -> Option<Row<'_>> {
+        let row = self.row(id)?;
+        let extra = self.extras.get(row.extra);
+        let link = |pick: fn(&Extra) -> RowId| extra.map(pick).filter(|&row| row != NONE);
+        let answer = extra
+            .filter(|extra| extra.answered)
+            .map(|extra| extra.answer);
+        let ended = row.kind == RowKind::Exchange && row.status != Status::Pending;
+        Some(Row {
+            id,
+            seq: row.seq,
+            at: Timestamp(row.at),
+            session: SessionId(row.session),
+            from: row.from,
+            kind: row.kind,
+            method: self.symbol(row.method),
+            name: self.symbol(row.name),
+            summary: self.texts.get(self.summary(row)),
+            outcome: extra.map_or("", |extra| self.texts.get(extra.outcome)),
+            message_id: extra.map_or("", |extra| self.texts.get(extra.id)),
+            status: row.status,
+            took: extra
+                .filter(|_| ended)
+                .map(|extra| extra.ended_at.saturating_sub(row.at)),
+            size: row.place.wire_len() + answer.map_or(0, Place::wire_len),
+            progress: self.progress.get(&id).copied(),
+            parent: Some(row.parent).filter(|&row| row != NONE),
+            children: extra.map_or(0, |extra| extra.children),
+            replay_of: link(|extra| extra.replay_of),
+            request: row.place.location(),
+            answer: answer.map(Place::location),
+        })
+    }
+    /// The messages of a row, oldest first.
+    pub fn parts_of(&self, id: RowId) -> Vec<Part> {
+        let Some(row) = self.row(id) else {
+            return Vec::new();
+        };
+        let part = |role, seq, at, from, location: Location| Part {
+            role,
+            seq,
+            at: Timestamp(at),
+            from,
+            location,
+        };
+        let first = if row.kind == RowKind::Exchange {
+            Role::Request
+        } else {
+            Role::Line
+        };
+        let mut parts = vec![part(first, row.seq, row.at, row.from, row.place.location())];
+        let Some(extra) = self.extras.get(row.extra) else {
+            return parts;
+        };
+        let mut next = extra.first_part;
+        while let Some(more) = self.parts.get(next) {
+            parts.push(part(
+                more.role,
+                more.seq,
+                more.at,
+                more.from,
+                more.place.location(),
+            ));
+            next = more.next;
+        }
+        if extra.answered {
+            let answer = extra.answer.location();
+            parts.push(part(
+                Role::Answer,
+                extra.answer_seq,
+                extra.ended_at,
+                extra.answer_from,
+                answer,
+            ));
+            parts[1..].sort_by_key(|part| part.seq);
+        }
+        parts
+    }
+    /// The rows nested directly under `row`, oldest first.
+    pub fn children(&self, row: RowId) -> impl Iterator<Item = RowId> {
+        let first = self.extra(row).map_or(NONE, |extra| extra.first_child);
+        std::iter::successors(Some(first), |&row| {
+            self.row(row).map(|row| row.next_sibling)
+        })
+        .take_while(|&row| row != NONE)
+    }
+}

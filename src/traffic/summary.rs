@@ -1,0 +1,428 @@
+//! What a person would say of a message, in a few words: from its params, its result or its error.
+//!
+//! Never raw JSON: scalars are shown, what nests is only named.
+
+use super::gist::{Gist, gist};
+use crate::mcp::methods;
+use crate::wire::object;
+
+/// Room for one value of an argument list, so that the first does not crowd out the rest.
+const VALUE_CHARS: usize = 32;
+
+/// `a=2 b="x" deep={…}` for the members of a raw object, `_meta` left out.
+fn arguments(into: &mut Gist, raw: &str) {
+    for (key, value) in object::members(raw) {
+        if into.is_full() {
+            return;
+        }
+        if key == "_meta" {
+            continue;
+        }
+        if !into.is_empty() {
+            into.push(" ");
+        }
+        into.push_at_most(&key, VALUE_CHARS).push("=");
+        push_value(into, value);
+    }
+}
+
+/// A scalar as JSON writes it; `{…}` and `[…]` for what nests.
+fn push_value(into: &mut Gist, raw: &str) {
+    match raw.as_bytes().first() {
+        Some(b'"') => {
+            let text = object::unescape(raw).unwrap_or_default();
+            into.push("\"").push_at_most(&text, VALUE_CHARS).push("\"");
+        }
+        Some(b'{') => {
+            let inside = object::members(raw).next().map_or("{}", |_| "{…}");
+            into.push(inside);
+        }
+        Some(b'[') => {
+            let inside = object::elements(raw).next().map_or("[]", |_| "[…]");
+            into.push(inside);
+        }
+        _ => {
+            into.push_at_most(raw, VALUE_CHARS);
+        }
+    }
+}
+
+/// `name version` of a raw `clientInfo` or `serverInfo`.
+pub fn implementation(raw: &str) -> Box<str> {
+    let (mut name, mut version) = (None, None);
+    for (key, value) in object::members(raw) {
+        match &*key {
+            "name" => name = object::unescape(value),
+            "version" => version = object::unescape(value),
+            _ => {}
+        }
+    }
+    let mut into = Gist::default();
+    into.push_at_most(&name.unwrap_or_default(), 50);
+    if let Some(version) = version {
+        into.push(" ").push(&version);
+    }
+    into.finish()
+}
+
+fn text_of<'a>(raw: Option<&'a str>) -> std::borrow::Cow<'a, str> {
+    raw.and_then(object::unescape).unwrap_or_default()
+}
+
+/// The members of params that say something, found in one pass.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Params<'a> {
+    pub name: Option<&'a str>,
+    pub uri: Option<&'a str>,
+    pub arguments: Option<&'a str>,
+    pub meta: Option<&'a str>,
+    pub reference: Option<&'a str>,
+    pub argument: Option<&'a str>,
+    pub client_info: Option<&'a str>,
+    pub protocol_version: Option<&'a str>,
+    pub cursor: Option<&'a str>,
+    pub task_id: Option<&'a str>,
+    pub request_id: Option<&'a str>,
+    pub progress_token: Option<&'a str>,
+    pub progress: Option<&'a str>,
+    pub total: Option<&'a str>,
+    pub message: Option<&'a str>,
+    pub messages: Option<&'a str>,
+    pub level: Option<&'a str>,
+    pub logger: Option<&'a str>,
+    pub data: Option<&'a str>,
+    pub reason: Option<&'a str>,
+    pub request_state: Option<&'a str>,
+    pub input_responses: Option<&'a str>,
+    pub task: Option<&'a str>,
+}
+
+impl<'a> Params<'a> {
+    pub fn read(raw: &'a str) -> Self {
+        let mut params = Self::default();
+        for (key, value) in object::members(raw) {
+            let slot = match &*key {
+                "name" => &mut params.name,
+                "uri" => &mut params.uri,
+                "arguments" => &mut params.arguments,
+                "_meta" => &mut params.meta,
+                "ref" => &mut params.reference,
+                "argument" => &mut params.argument,
+                "clientInfo" => &mut params.client_info,
+                "protocolVersion" => &mut params.protocol_version,
+                "cursor" => &mut params.cursor,
+                "taskId" => &mut params.task_id,
+                "requestId" => &mut params.request_id,
+                "progressToken" => &mut params.progress_token,
+                "progress" => &mut params.progress,
+                "total" => &mut params.total,
+                "message" => &mut params.message,
+                "messages" => &mut params.messages,
+                "level" => &mut params.level,
+                "logger" => &mut params.logger,
+                "data" => &mut params.data,
+                "reason" => &mut params.reason,
+                "requestState" => &mut params.request_state,
+                "inputResponses" => &mut params.input_responses,
+                "task" => &mut params.task,
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        params
+    }
+}
+
+/// The tool, prompt, URI or task that a message with this method is about; empty when there is none.
+pub fn subject(method: &str, params: &Params<'_>) -> Box<str> {
+    let raw = match method {
+        methods::TOOLS_CALL | methods::PROMPTS_GET => params.name,
+        methods::COMPLETE => {
+            let reference = params.reference.unwrap_or_default();
+            object::at(reference, &["name"]).or_else(|| object::at(reference, &["uri"]))
+        }
+        _ if method.starts_with("resources/") || method.starts_with("notifications/resources/") => {
+            params.uri
+        }
+        _ if method.starts_with("tasks/") || method.starts_with("notifications/tasks") => {
+            params.task_id
+        }
+        _ => None,
+    };
+    text_of(raw).into()
+}
+
+/// What a request or a notification says.
+pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
+    let mut into = Gist::default();
+    match method {
+        methods::TOOLS_CALL | methods::PROMPTS_GET => {
+            arguments(&mut into, params.arguments.unwrap_or_default());
+        }
+        methods::INITIALIZE => return implementation(params.client_info.unwrap_or_default()),
+        methods::COMPLETE => {
+            let argument = params.argument.unwrap_or_default();
+            into.push(&text_of(object::at(argument, &["name"])))
+                .push("=");
+            push_value(
+                &mut into,
+                object::at(argument, &["value"]).unwrap_or("\"\""),
+            );
+        }
+        methods::PROGRESS => {
+            into.push(params.progress.unwrap_or("?"));
+            if let Some(total) = params.total {
+                into.push("/").push(total);
+            }
+            into.push(" ").push(&text_of(params.message));
+        }
+        methods::LOG_MESSAGE => {
+            into.push(&text_of(params.level)).push(" ");
+            if params.logger.is_some() {
+                into.push(&text_of(params.logger)).push(": ");
+            }
+            let data = params.data.unwrap_or_default();
+            match object::unescape(data) {
+                Some(text) => into.push(&text),
+                None if object::members(data).next().is_some() => {
+                    let message = object::string_at(data, &["message"]);
+                    let plain = message.as_deref().filter(|text| !text.is_empty());
+                    match plain {
+                        Some(text) => into.push(text),
+                        None => {
+                            let mut inner = Gist::default();
+                            arguments(&mut inner, data);
+                            into.push(&inner.finish())
+                        }
+                    }
+                }
+                None => {
+                    push_value(&mut into, data);
+                    &mut into
+                }
+            };
+        }
+        methods::CANCELLED => {
+            into.push("request ").push(params.request_id.unwrap_or("?"));
+            into.push(" ").push(&text_of(params.reason));
+        }
+        methods::ELICITATION => {
+            into.push(&text_of(params.message));
+        }
+        methods::SAMPLING => {
+            let last = params
+                .messages
+                .and_then(|list| object::elements(list).last());
+            into.push("\"")
+                .push_at_most(&prose(last.unwrap_or_default()), 60)
+                .push("\"");
+        }
+        // The cursor is opaque; that there is one is worth a word.
+        _ if method.ends_with("/list") && params.cursor.is_some() => {
+            into.push("next page");
+        }
+        _ if params.uri.is_some() || params.task_id.is_some() => {}
+        _ => arguments(&mut into, raw),
+    }
+    into.finish()
+}
+
+/// The text of a raw message, prompt message or content block.
+fn prose(raw: &str) -> std::borrow::Cow<'_, str> {
+    let content = object::at(raw, &["content"]).unwrap_or(raw);
+    let block = object::elements(content).next().unwrap_or(content);
+    object::string_at(block, &["text"])
+        .or_else(|| object::unescape(content))
+        .unwrap_or_default()
+}
+
+/// The members of a result that say something, found in one pass.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Answer<'a> {
+    pub is_error: Option<&'a str>,
+    pub result_type: Option<&'a str>,
+    pub request_state: Option<&'a str>,
+    pub input_requests: Option<&'a str>,
+    pub meta: Option<&'a str>,
+    pub task: Option<&'a str>,
+    pub task_id: Option<&'a str>,
+    pub server_info: Option<&'a str>,
+    pub supported_versions: Option<&'a str>,
+    pub content: Option<&'a str>,
+    /// The listed things and the word for one of them.
+    pub list: Option<(&'a str, &'static str)>,
+    pub contents: Option<&'a str>,
+    pub messages: Option<&'a str>,
+    pub completion: Option<&'a str>,
+    pub action: Option<&'a str>,
+    pub status: Option<&'a str>,
+    pub structured: Option<&'a str>,
+}
+
+impl<'a> Answer<'a> {
+    pub fn read(raw: &'a str) -> Self {
+        let mut answer = Self::default();
+        for (key, value) in object::members(raw) {
+            let word = match &*key {
+                "tools" => Some("tool"),
+                "resources" => Some("resource"),
+                "resourceTemplates" => Some("template"),
+                "prompts" => Some("prompt"),
+                "roots" => Some("root"),
+                "tasks" => Some("task"),
+                "skills" => Some("skill"),
+                _ => None,
+            };
+            if let Some(word) = word {
+                answer.list = Some((value, word));
+                continue;
+            }
+            let slot = match &*key {
+                "isError" => &mut answer.is_error,
+                "resultType" => &mut answer.result_type,
+                "requestState" => &mut answer.request_state,
+                "inputRequests" => &mut answer.input_requests,
+                "_meta" => &mut answer.meta,
+                "task" => &mut answer.task,
+                "taskId" => &mut answer.task_id,
+                "serverInfo" => &mut answer.server_info,
+                "supportedVersions" => &mut answer.supported_versions,
+                "content" => &mut answer.content,
+                "contents" => &mut answer.contents,
+                "messages" => &mut answer.messages,
+                "completion" => &mut answer.completion,
+                "action" => &mut answer.action,
+                "status" => &mut answer.status,
+                "structuredContent" => &mut answer.structured,
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        answer
+    }
+    pub fn result_type_is(&self, word: &str) -> bool {
+        self.result_type
+            .is_some_and(|raw| raw.trim_matches('"') == word)
+    }
+}
+
+fn count(into: &mut Gist, list: &str, word: &str) {
+    let count = object::elements(list).count();
+    into.push(&format!(
+        "{count} {word}{}",
+        if count == 1 { "" } else { "s" }
+    ));
+}
+
+/// What a result says.
+pub fn of_result(raw: &str, answer: &Answer<'_>) -> Box<str> {
+    let mut into = Gist::default();
+    if answer.result_type_is("input_required") {
+        into.push("asks for input");
+        let mut joint = ": ";
+        for (_, request) in object::members(answer.input_requests.unwrap_or_default()) {
+            into.push(joint)
+                .push(&text_of(object::at(request, &["method"])));
+            joint = ", ";
+        }
+    } else if let Some(info) = answer.server_info {
+        return implementation(info);
+    } else if let Some((list, word)) = answer.list {
+        count(&mut into, list, word);
+    } else if let Some(list) = answer.content.or(answer.contents) {
+        content(&mut into, list, answer.structured);
+    } else if let Some(list) = answer.messages {
+        count(&mut into, list, "message");
+    } else if let Some(completion) = answer.completion {
+        count(
+            &mut into,
+            object::at(completion, &["values"]).unwrap_or_default(),
+            "value",
+        );
+    } else if let Some(action) = answer.action {
+        into.push(&text_of(Some(action)));
+    } else if let Some(task) = answer.task {
+        into.push("task ")
+            .push(&text_of(object::at(task, &["taskId"])));
+    } else if let Some(id) = answer.task_id {
+        into.push("task ")
+            .push(&text_of(Some(id)))
+            .push(" ")
+            .push(&text_of(answer.status));
+    } else if let Some(versions) = answer.supported_versions {
+        let info = answer
+            .meta
+            .and_then(|meta| object::at(meta, &[SERVER_INFO]));
+        into.push(&implementation(info.unwrap_or_default()))
+            .push(" ");
+        let joined: Vec<_> = object::elements(versions)
+            .filter_map(object::unescape)
+            .collect();
+        into.push(&joined.join(", "));
+    } else {
+        arguments(&mut into, raw);
+    }
+    into.finish()
+}
+
+/// The key under which modern results carry the server's name and version.
+pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+/// The first text of a content list; without one, what kinds of blocks there are.
+fn content(into: &mut Gist, list: &str, structured: Option<&str>) {
+    // Sampling answers have one block where tools have a list.
+    if list.starts_with('{') {
+        into.push(&prose(list));
+        return;
+    }
+    let (mut blocks, mut kind) = (0, None);
+    for block in object::elements(list) {
+        let (mut text, mut mime, mut type_name) = (None, None, None);
+        for (key, value) in object::members(block) {
+            match &*key {
+                "text" => text = Some(value),
+                "mimeType" => mime = Some(value),
+                "type" => type_name = Some(value),
+                _ => {}
+            }
+        }
+        if text.is_some() {
+            into.push(&text_of(text));
+            return;
+        }
+        blocks += 1;
+        kind = kind.or(mime).or(type_name);
+    }
+    match (blocks, structured) {
+        (0, Some(structured)) => push_value(into, structured),
+        (0, None) => {
+            into.push("empty");
+        }
+        _ => {
+            into.push(&text_of(kind));
+            if blocks > 1 {
+                into.push(&format!(" and {} more", blocks - 1));
+            }
+        }
+    }
+}
+
+/// What an error says: its code and its message.
+pub fn of_error(raw: &str) -> Box<str> {
+    let (mut code, mut message) = (None, None);
+    for (key, value) in object::members(raw) {
+        match &*key {
+            "code" => code = Some(value),
+            "message" => message = Some(value),
+            _ => {}
+        }
+    }
+    if code.is_none() && message.is_none() {
+        return gist(&object::unescape(raw).unwrap_or_default());
+    }
+    let mut into = Gist::default();
+    into.push_at_most(code.unwrap_or_default(), 16)
+        .push(" ")
+        .push(&text_of(message));
+    into.finish()
+}
