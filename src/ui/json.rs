@@ -1,17 +1,544 @@
 //! A JSON document laid out for reading, over raw bytes that may be anything.
+//!
+//! [`Document`] lays the text out once, in one pass over its tokens and without a tree: depth, size and spelling do not
+//! matter, and every row knows which bytes it stands for. What is not one JSON value is shown as the lines that it has.
+//! [`view::View`] is what a person does with it. Knows nothing of MCP, panes or keys.
+
+mod draw;
+pub mod view;
+
+use crate::wire::object;
+use crate::wire::token::{TokenKind, tokens};
+use std::ops::Range;
+
+/// A container that holds no other and is at most this long stands on one row.
+const SHORT: usize = 60;
+/// No such row.
+const NONE: u32 = u32::MAX;
+
+/// What a piece of text means, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    Plain,
+    Key,
+    String,
+    Number,
+    Literal,
+    Punctuation,
+    /// What the view adds: fold marks, counts, cuts.
+    Note,
+}
+
+/// A run of text in one ink. Still raw: whoever draws it neutralises control characters.
+pub type Piece = (Ink, String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Scalar,
+    /// `{` or `[` with rows inside; `pair` is its closing row.
+    Open,
+    /// `pair` is its opening row.
+    Close,
+    /// `{}` or `[]`.
+    Empty,
+    /// A line of a document that is not JSON.
+    Raw,
+}
+
+/// One row of the layout with everything unfolded.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    shape: Shape,
+    ink: Ink,
+    /// A comma follows.
+    comma: bool,
+    /// Shown whole when folded: a short container without another inside.
+    short: bool,
+    /// An object, where it is a container.
+    object: bool,
+    depth: u32,
+    parent: u32,
+    pair: u32,
+    /// Members directly inside.
+    count: u32,
+    /// The key's token with its quotes; empty for elements.
+    key: (u32, u32),
+    /// The value's raw text; for an opening row the whole container.
+    value: (u32, u32),
+}
 
 /// A document, laid out. Costs one pass to build; immutable after.
 #[derive(Debug)]
 pub struct Document {
-    bytes: Vec<u8>,
+    text: String,
+    /// The bytes as they came, when they are not UTF-8 and `text` is only a likeness.
+    original: Option<Vec<u8>>,
+    rows: Vec<Row>,
+    json: bool,
 }
 
 impl Document {
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes }
+        let (text, original) = match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(error) => {
+                let bytes = error.into_bytes();
+                (String::from_utf8_lossy(&bytes).into_owned(), Some(bytes))
+            }
+        };
+        let rows = match original {
+            None => Layout::of(&text),
+            Some(_) => None,
+        };
+        let json = rows.is_some();
+        let rows = rows.unwrap_or_else(|| raw_rows(&text));
+        Self {
+            text,
+            original,
+            rows,
+            json,
+        }
     }
+
     /// The bytes as they came.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.original.as_deref().unwrap_or(self.text.as_bytes())
+    }
+
+    /// Whether it is one JSON value.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Laid out as text, one line a row, everything unfolded and nothing cut: for editors and comparisons.
+    pub fn pretty(&self) -> String {
+        let mut out = String::with_capacity(self.text.len() * 2);
+        let mut index = 0;
+        while let Some(row) = self.rows.get(index) {
+            for _ in 0..row.depth {
+                out.push_str("  ");
+            }
+            self.write_key(row, &mut out);
+            match row.shape {
+                Shape::Open if row.short => {
+                    for (_, text) in self.compact(row) {
+                        out.push_str(&text);
+                    }
+                }
+                Shape::Open => out.push(self.bracket(row)),
+                Shape::Close => out.push(self.bracket(row)),
+                Shape::Empty => {
+                    let open = self.bracket(row);
+                    out.push(open);
+                    out.push(closing(open));
+                }
+                Shape::Scalar | Shape::Raw => out.push_str(self.slice(row.value)),
+            }
+            let last = if row.shape == Shape::Open && row.short {
+                row.pair as usize
+            } else {
+                index
+            };
+            if self.rows[last].comma {
+                out.push(',');
+            }
+            out.push('\n');
+            index = last + 1;
+        }
+        out.pop();
+        out
+    }
+
+    fn write_key(&self, row: &Row, out: &mut String) {
+        if row.key.0 != row.key.1 {
+            out.push_str(self.slice(row.key));
+            out.push_str(": ");
+        }
+    }
+
+    fn slice(&self, (start, end): (u32, u32)) -> &str {
+        &self.text[start as usize..end as usize]
+    }
+
+    /// The row's own bracket.
+    fn bracket(&self, row: &Row) -> char {
+        let text = self.slice(row.value);
+        let bracket = match row.shape {
+            Shape::Close => text.chars().next_back(),
+            _ => text.chars().next(),
+        };
+        bracket.unwrap_or(' ')
+    }
+
+    /// A short container on one row.
+    fn compact(&self, row: &Row) -> Vec<Piece> {
+        let text = self.slice(row.value);
+        let mut pieces: Vec<Piece> = Vec::new();
+        let last = text.len() - 1;
+        for token in tokens(text) {
+            let (ink, spelled) = (ink_of(token.kind), &text[token.range.clone()]);
+            let spelled = match spelled {
+                _ if token.kind == TokenKind::Space => continue,
+                ":" => ": ".to_owned(),
+                "," => ", ".to_owned(),
+                "{" | "[" => format!("{spelled} "),
+                "}" | "]" if token.range.start == last => format!(" {spelled}"),
+                other => other.to_owned(),
+            };
+            pieces.push((ink, spelled));
+        }
+        pieces
+    }
+
+    /// A folded container: the whole of a short one, else the names or the number of what is inside.
+    fn folded(&self, index: u32) -> Vec<Piece> {
+        const NAMES: usize = 100;
+        let row = &self.rows[index as usize];
+        if row.short {
+            return self.compact(row);
+        }
+        let open = self.bracket(row);
+        let mut inside = String::new();
+        if open == '[' {
+            inside = row.count.to_string();
+        } else {
+            let mut child = index + 1;
+            while child < row.pair {
+                let member = &self.rows[child as usize];
+                if !inside.is_empty() {
+                    inside.push_str(", ");
+                }
+                if inside.len() > NAMES {
+                    inside.push('…');
+                    break;
+                }
+                let key = self.slice(member.key);
+                inside.extend(key.trim_matches('"').chars().take(NAMES));
+                child = match member.shape {
+                    Shape::Open => member.pair + 1,
+                    _ => child + 1,
+                };
+            }
+        }
+        vec![
+            (Ink::Punctuation, format!("{open} ")),
+            (Ink::Note, inside),
+            (Ink::Punctuation, format!(" {}", closing(open))),
+        ]
+    }
+
+    /// What a row stands for, as it stands in the document.
+    fn value(&self, index: u32) -> &str {
+        let row = &self.rows[index as usize];
+        self.slice(row.value)
+    }
+
+    /// Where the row stands in the document, as a JSON Pointer.
+    fn pointer(&self, index: u32) -> String {
+        let mut steps = Vec::new();
+        let mut at = index;
+        while let Some(row) = self.rows.get(at as usize) {
+            if row.shape == Shape::Close {
+                at = row.pair;
+                continue;
+            }
+            if row.parent == NONE {
+                break;
+            }
+            steps.push(if row.key.0 == row.key.1 {
+                self.position_in(row.parent, at).to_string()
+            } else {
+                let key = object::unescape(self.slice(row.key)).unwrap_or_default();
+                key.replace('~', "~0").replace('/', "~1")
+            });
+            at = row.parent;
+        }
+        steps.iter().rev().fold(String::new(), |mut path, step| {
+            path.push('/');
+            path.push_str(step);
+            path
+        })
+    }
+
+    fn position_in(&self, parent: u32, index: u32) -> usize {
+        let mut position = 0;
+        let mut child = parent + 1;
+        while child < index {
+            let row = &self.rows[child as usize];
+            child = match row.shape {
+                Shape::Open => row.pair + 1,
+                _ => child + 1,
+            };
+            position += 1;
+        }
+        position
+    }
+}
+
+fn closing(open: char) -> char {
+    if open == '{' { '}' } else { ']' }
+}
+
+fn ink_of(kind: TokenKind) -> Ink {
+    match kind {
+        TokenKind::Punctuation => Ink::Punctuation,
+        TokenKind::Key => Ink::Key,
+        TokenKind::String => Ink::String,
+        TokenKind::Number => Ink::Number,
+        TokenKind::Literal => Ink::Literal,
+        TokenKind::Space | TokenKind::Garbage => Ink::Plain,
+    }
+}
+
+/// Valid JSON without the white space between its tokens; nothing else is touched. One line, unless a string holds a
+/// raw line break, which JSON forbids.
+pub fn minify(text: &str) -> String {
+    tokens(text)
+        .filter(|token| token.kind != TokenKind::Space)
+        .map(|token| &text[token.range])
+        .collect()
+}
+
+/// What the grammar allows next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Value,
+    ValueOrEnd,
+    Key,
+    KeyOrEnd,
+    Colon,
+    CommaOrEnd,
+}
+
+/// Lays out one JSON value, with a stack of its own.
+struct Layout {
+    rows: Vec<Row>,
+    /// The containers that are open, by their opening rows; whether one holds another container.
+    open: Vec<(u32, bool)>,
+    key: (u32, u32),
+    want: Want,
+}
+
+impl Layout {
+    /// `None` when `text` is not one JSON value, or too long to number its bytes.
+    fn of(text: &str) -> Option<Vec<Row>> {
+        u32::try_from(text.len()).ok()?;
+        let mut layout = Self {
+            rows: Vec::new(),
+            open: Vec::new(),
+            key: (0, 0),
+            want: Want::Value,
+        };
+        for token in tokens(text) {
+            let range = span(&token.range)?;
+            match token.kind {
+                TokenKind::Space => {}
+                TokenKind::Garbage => return None,
+                TokenKind::Punctuation => {
+                    layout.punctuation(text.as_bytes()[token.range.start], range)?;
+                }
+                TokenKind::Key | TokenKind::String
+                    if matches!(layout.want, Want::Key | Want::KeyOrEnd) =>
+                {
+                    layout.key = range;
+                    layout.want = Want::Colon;
+                }
+                // What the lexer took for a key is a value where the grammar wants one.
+                TokenKind::Key => layout.scalar(Ink::String, range)?,
+                kind => layout.scalar(ink_of(kind), range)?,
+            }
+        }
+        (layout.open.is_empty() && layout.want == Want::CommaOrEnd).then_some(layout.rows)
+    }
+
+    fn punctuation(&mut self, byte: u8, range: (u32, u32)) -> Option<()> {
+        match (byte, self.want) {
+            (b'{' | b'[', Want::Value | Want::ValueOrEnd) => {
+                if let Some((_, nests)) = self.open.last_mut() {
+                    *nests = true;
+                }
+                let index = self.push(Shape::Open, Ink::Punctuation, range)?;
+                self.rows[index as usize].object = byte == b'{';
+                self.open.push((index, false));
+                self.want = match byte {
+                    b'{' => Want::KeyOrEnd,
+                    _ => Want::ValueOrEnd,
+                };
+            }
+            (b'}' | b']', Want::KeyOrEnd | Want::ValueOrEnd | Want::CommaOrEnd) => {
+                self.close(byte, range)?;
+                self.want = Want::CommaOrEnd;
+            }
+            (b':', Want::Colon) => self.want = Want::Value,
+            (b',', Want::CommaOrEnd) => {
+                let (open, _) = *self.open.last()?;
+                self.want = match self.rows[open as usize].object {
+                    true => Want::Key,
+                    false => Want::Value,
+                };
+                self.rows.last_mut()?.comma = true;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn scalar(&mut self, ink: Ink, range: (u32, u32)) -> Option<()> {
+        if !matches!(self.want, Want::Value | Want::ValueOrEnd) {
+            return None;
+        }
+        self.push(Shape::Scalar, ink, range)?;
+        self.want = Want::CommaOrEnd;
+        Some(())
+    }
+
+    fn close(&mut self, byte: u8, range: (u32, u32)) -> Option<()> {
+        let (index, nests) = self.open.pop()?;
+        let next = u32::try_from(self.rows.len()).ok()?;
+        let row = &mut self.rows[index as usize];
+        if row.object != (byte == b'}') {
+            return None;
+        }
+        row.value.1 = range.1;
+        if row.count == 0 {
+            row.shape = Shape::Empty;
+            return Some(());
+        }
+        row.pair = next;
+        row.short = !nests && (row.value.1 - row.value.0) as usize <= SHORT;
+        let close = Row {
+            shape: Shape::Close,
+            pair: index,
+            key: (0, 0),
+            value: range,
+            ..*row
+        };
+        self.rows.push(close);
+        Some(())
+    }
+
+    fn push(&mut self, shape: Shape, ink: Ink, value: (u32, u32)) -> Option<u32> {
+        let index = u32::try_from(self.rows.len()).ok()?;
+        let parent = self.open.last().map_or(NONE, |(parent, _)| *parent);
+        if let Some(parent) = self.rows.get_mut(parent as usize) {
+            parent.count += 1;
+        }
+        self.rows.push(Row {
+            shape,
+            ink,
+            comma: false,
+            short: false,
+            object: false,
+            depth: u32::try_from(self.open.len()).ok()?,
+            parent,
+            pair: NONE,
+            count: 0,
+            key: std::mem::take(&mut self.key),
+            value,
+        });
+        Some(index)
+    }
+}
+
+fn span(range: &Range<usize>) -> Option<(u32, u32)> {
+    Some((
+        u32::try_from(range.start).ok()?,
+        u32::try_from(range.end).ok()?,
+    ))
+}
+
+/// The lines of what is not JSON; past 4 GiB nothing is shown.
+fn raw_rows(text: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut start = 0;
+    for line in text.split('\n') {
+        let Some(value) = span(&(start..start + line.len())) else {
+            break;
+        };
+        start += line.len() + 1;
+        rows.push(Row {
+            shape: Shape::Raw,
+            ink: Ink::Plain,
+            comma: false,
+            short: false,
+            object: false,
+            depth: 0,
+            parent: NONE,
+            pair: NONE,
+            count: 0,
+            key: (0, 0),
+            value,
+        });
+    }
+    if rows.len() > 1 && text.ends_with('\n') {
+        rows.pop();
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        Document::new(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn laying_out_keeps_every_spelling() {
+        let text = r#"{"a":[1.0,1e400,-0,12345678901234567890],"a":"\ud800","b":{"c":{"d":null}}}"#;
+        let pretty = document(text).pretty();
+        assert_eq!(minify(&pretty), text);
+        assert_eq!(
+            pretty,
+            "{\n  \"a\": [ 1.0, 1e400, -0, 12345678901234567890 ],\n  \"a\": \"\\ud800\",\n  \"b\": {\n    \"c\": { \"d\": null }\n  }\n}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_one_json_value_is_shown_as_its_lines() {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "1 2",
+            "{]",
+            "[}",
+            "nope",
+            "[1}",
+            ",",
+            ":",
+            "]",
+            "{1:2}",
+        ] {
+            let document = document(text);
+            assert!(!document.is_json(), "{text}");
+            assert_eq!(document.pretty(), text);
+        }
+        assert_eq!(document("a\nb\n").rows.len(), 2);
+        for text in ["1", " \"a\" ", "{}", "[]", "[[],{}]", "null\r\n"] {
+            assert!(document(text).is_json(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_come_back_as_they_were() {
+        let bytes = b"[\"\xff\xfe\"]".to_vec();
+        let document = Document::new(bytes.clone());
+        assert_eq!(document.bytes(), bytes);
+        assert!(!document.is_json());
+    }
+
+    #[test]
+    fn depth_costs_nothing() {
+        let text = format!("{}1{}", "{\"a\":[".repeat(50_000), "]}".repeat(50_000));
+        let document = document(&text);
+        assert!(document.is_json());
+        assert_eq!(
+            document.pointer(document.rows.len() as u32 / 2).len(),
+            50_000 * 4
+        );
     }
 }

@@ -2,7 +2,9 @@
 //! and the answers of slow work arrive as events, slow work leaves as effects. This file is the only async one.
 
 pub mod app;
+pub mod diff;
 pub mod event;
+pub mod format;
 pub mod json;
 pub mod keymap;
 pub mod layout;

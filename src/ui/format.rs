@@ -1,0 +1,203 @@
+//! Times, durations, sizes and counts as people read them, in few columns.
+
+use crate::tap::Timestamp;
+
+const SECOND: i64 = 1_000_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// `12:04:01.120`, local.
+pub fn time_of_day(at: Timestamp, utc_offset_seconds: i32) -> String {
+    let millis = at.0.rem_euclid(SECOND) / 1000;
+    format!("{}.{millis:03}", clock(at, utc_offset_seconds))
+}
+
+/// `12:04:01`, local.
+pub fn clock(at: Timestamp, utc_offset_seconds: i32) -> String {
+    let local = at.0.div_euclid(SECOND) + i64::from(utc_offset_seconds);
+    let second = local.rem_euclid(DAY_SECONDS);
+    format!(
+        "{:02}:{:02}:{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// `today 17:02`, `yesterday 17:02`, `2026-11-19 17:02`, local.
+pub fn day_and_time(at: Timestamp, now: Timestamp, utc_offset_seconds: i32) -> String {
+    let day = |time: Timestamp| {
+        (time.0.div_euclid(SECOND) + i64::from(utc_offset_seconds)).div_euclid(DAY_SECONDS)
+    };
+    let time = &clock(at, utc_offset_seconds)[..5];
+    match day(now) - day(at) {
+        0 => format!("today {time}"),
+        1 => format!("yesterday {time}"),
+        _ => format!("{} {time}", date(day(at))),
+    }
+}
+
+/// The civil date of a day counted from 1970-01-01 (proleptic Gregorian, years of 400-year eras starting in March).
+fn date(days: i64) -> String {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `820 µs`, `3.2 ms`, `30.0 s`, `2:05 min`, `3:40 h`.
+pub fn duration(micros: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let value = micros as f64;
+    match micros {
+        i64::MIN..1000 => format!("{micros} µs"),
+        1000..10_000 => format!("{:.1} ms", value / 1e3),
+        10_000..1_000_000 => format!("{} ms", micros / 1000),
+        1_000_000..60_000_000 => format!("{:.1} s", value / 1e6),
+        60_000_000..3_600_000_000 => {
+            format!("{}:{:02} min", micros / 60_000_000, micros / SECOND % 60)
+        }
+        _ => format!(
+            "{}:{:02} h",
+            micros / 3_600_000_000,
+            micros / 60_000_000 % 60
+        ),
+    }
+}
+
+/// `00:12:04`, or with days in front.
+pub fn uptime(micros: i64) -> String {
+    let seconds = micros.max(0) / SECOND;
+    let (days, seconds) = (seconds / DAY_SECONDS, seconds % DAY_SECONDS);
+    let time = format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
+    if days > 0 {
+        format!("{days}d {time}")
+    } else {
+        time
+    }
+}
+
+/// `54`, `1.2k`, `340k`, `3.4M`.
+pub fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let value = bytes as f64;
+    match bytes {
+        0..1000 => bytes.to_string(),
+        1000..9950 => format!("{:.1}k", value / 1e3),
+        9950..999_500 => format!("{:.0}k", value / 1e3),
+        999_500..9_950_000 => format!("{:.1}M", value / 1e6),
+        9_950_000..999_500_000 => format!("{:.0}M", value / 1e6),
+        _ => format!("{:.1}G", value / 1e9),
+    }
+}
+
+/// `18 022`: digits in groups of three.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 error`, `2 errors`.
+pub fn plural(number: u64, noun: &str) -> String {
+    format!(
+        "{} {noun}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_local_and_never_negative() {
+        let at = Timestamp(1_795_228_441_120_456);
+        assert_eq!(time_of_day(at, 0), "02:34:01.120");
+        assert_eq!(time_of_day(at, -3 * 3600), "23:34:01.120");
+        assert_eq!(time_of_day(Timestamp(-1), 0), "23:59:59.999");
+    }
+
+    #[test]
+    fn days_are_named_while_they_are_near() {
+        let at = Timestamp(1_795_228_441_000_000);
+        let later = |hours: i64| Timestamp(at.0 + hours * 3600 * SECOND);
+        assert_eq!(day_and_time(at, later(1), 0), "today 02:34");
+        assert_eq!(day_and_time(at, later(24), 0), "yesterday 02:34");
+        assert_eq!(day_and_time(at, later(100), 0), "2026-11-21 02:34");
+        assert_eq!(
+            day_and_time(Timestamp(951_782_400_000_000), at, 0),
+            "2000-02-29 00:00"
+        );
+    }
+
+    #[test]
+    fn durations_and_sizes_stay_short() {
+        for micros in [
+            0,
+            999,
+            1000,
+            9999,
+            10_000,
+            999_999,
+            59_900_000,
+            3_599_000_000,
+            86_400_000_000,
+        ] {
+            assert!(
+                duration(micros).chars().count() <= 9,
+                "{}",
+                duration(micros)
+            );
+        }
+        for bytes in [
+            0,
+            999,
+            1000,
+            9949,
+            9950,
+            999_499,
+            999_500,
+            9_949_999,
+            999_499_999,
+            1 << 40,
+        ] {
+            assert!(size(bytes).len() <= 7, "{}", size(bytes));
+        }
+        assert_eq!(
+            (duration(2100), duration(30_000_000)),
+            ("2.1 ms".into(), "30.0 s".into())
+        );
+        assert_eq!(
+            (size(1234), size(50_000_000)),
+            ("1.2k".into(), "50M".into())
+        );
+        assert_eq!(
+            (count(18_022), count(1), count(1_000_000)),
+            ("18 022".into(), "1".into(), "1 000 000".into())
+        );
+        assert_eq!(uptime(13_251_000_000), "03:40:51");
+    }
+}

@@ -1,0 +1,563 @@
+//! What a person does with a [`Document`]: move, fold, search, wrap, pick a value.
+//!
+//! Folding costs one pass over the rows; drawing costs what is on the screen, whatever the size of the document.
+
+use super::{Document, Ink, NONE, Row, Shape};
+use crate::wire::object;
+use regex::{Regex, RegexBuilder};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A string longer than this is cut, with a mark, until it is expanded.
+pub(super) const CUT: usize = 400;
+/// An expanded text is laid out in lines of at most this many bytes.
+const PART: usize = 1000;
+/// The size that the view is drawn in before anybody says.
+const DEFAULT_SIZE: (u16, u16) = (80, 24);
+
+/// A value opened up below its row.
+#[derive(Debug)]
+pub(super) enum Expansion {
+    /// A string's text, line by line.
+    Text(Vec<String>),
+    /// A string that holds a JSON document.
+    Nested(Document),
+}
+
+impl Expansion {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(lines) => lines.len(),
+            Self::Nested(document) => document.rows.len(),
+        }
+    }
+}
+
+/// One line of the layout as folded: a row, or (from 1) a part of the row's expansion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    pub row: u32,
+    pub part: u32,
+}
+
+/// A document as somebody looks at it.
+#[derive(Debug)]
+pub struct View {
+    pub(super) document: Arc<Document>,
+    pub(super) folded: BTreeSet<u32>,
+    pub(super) expanded: BTreeMap<u32, Expansion>,
+    /// What folding leaves, in order.
+    pub(super) entries: Vec<Entry>,
+    pub(super) cursor: usize,
+    /// The entry at the top, and how many of its wrapped lines are above.
+    pub(super) top: (usize, usize),
+    pub(super) left: usize,
+    pub(super) wrap: bool,
+    pub(super) size: (u16, u16),
+    pub(super) search: Option<Search>,
+}
+
+#[derive(Debug)]
+pub(super) struct Search {
+    pub pattern: Regex,
+    /// Rows that hold a match, in order.
+    rows: Vec<u32>,
+}
+
+/// Moves of the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+}
+
+impl View {
+    pub fn new(document: Arc<Document>) -> Self {
+        let folded = (0u32..)
+            .zip(&document.rows)
+            .filter(|(_, row)| row.shape == Shape::Open && row.short)
+            .map(|(index, _)| index)
+            .collect();
+        let mut view = Self {
+            document,
+            folded,
+            expanded: BTreeMap::new(),
+            entries: Vec::new(),
+            cursor: 0,
+            top: (0, 0),
+            left: 0,
+            wrap: true,
+            size: DEFAULT_SIZE,
+            search: None,
+        };
+        view.layout();
+        view
+    }
+
+    pub fn document(&self) -> &Arc<Document> {
+        &self.document
+    }
+
+    /// Tells the view how many columns and rows it is drawn in.
+    pub fn resize(&mut self, width: u16, height: u16) {
+        if self.size != (width, height) {
+            self.size = (width, height);
+            self.top.1 = 0;
+            self.keep_cursor_in_sight();
+        }
+    }
+
+    /// Lines of the layout as folded.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Where the cursor stands, from 0.
+    pub fn position(&self) -> usize {
+        self.cursor
+    }
+
+    pub fn go(&mut self, step: Move) {
+        if self.moves_inside(step) {
+            return;
+        }
+        let page = usize::from(self.size.1.saturating_sub(1)).max(1);
+        let last = self.entries.len().saturating_sub(1);
+        self.cursor = match step {
+            Move::Up => self.cursor.saturating_sub(1),
+            Move::Down => (self.cursor + 1).min(last),
+            Move::PageUp => self.cursor.saturating_sub(page),
+            Move::PageDown => (self.cursor + page).min(last),
+            Move::Top => 0,
+            Move::Bottom => last,
+        };
+        self.keep_cursor_in_sight();
+    }
+
+    /// A line that is higher than the screen is scrolled through before it is left.
+    fn moves_inside(&mut self, step: Move) -> bool {
+        let screen = usize::from(self.size.1).max(1);
+        let hidden = self.height_of(self.cursor).saturating_sub(screen);
+        if hidden == 0 || self.top.0 != self.cursor {
+            return false;
+        }
+        let above = match step {
+            Move::Up => self.top.1.checked_sub(1),
+            Move::PageUp if self.top.1 > 0 => Some(self.top.1.saturating_sub(screen)),
+            Move::Down if self.top.1 < hidden => Some(self.top.1 + 1),
+            Move::PageDown if self.top.1 < hidden => Some((self.top.1 + screen).min(hidden)),
+            _ => None,
+        };
+        if let Some(above) = above {
+            self.top.1 = above;
+        }
+        above.is_some()
+    }
+
+    /// Moves the view by lines (the wheel), the cursor with it.
+    pub fn scroll(&mut self, lines: isize) {
+        let last = self.entries.len().saturating_sub(1);
+        let top = self.top.0.saturating_add_signed(lines).min(last);
+        let moved = top as isize - self.top.0 as isize;
+        self.top = (top, 0);
+        self.cursor = self.cursor.saturating_add_signed(moved).min(last);
+        self.keep_cursor_in_sight();
+    }
+
+    /// Sideways, when long lines are not wrapped.
+    pub fn shift(&mut self, columns: isize) {
+        if !self.wrap {
+            self.left = self.left.saturating_add_signed(columns);
+        }
+    }
+
+    pub fn toggle_wrap(&mut self) {
+        self.wrap = !self.wrap;
+        self.left = 0;
+        self.top.1 = 0;
+        self.keep_cursor_in_sight();
+    }
+
+    pub fn wraps(&self) -> bool {
+        self.wrap
+    }
+
+    /// Puts the cursor on the line that is drawn at `y`; false when there is none.
+    pub fn click(&mut self, y: u16) -> bool {
+        let mut below = usize::from(y) + self.top.1;
+        for entry in self.top.0..self.entries.len() {
+            let height = self.height_of(entry);
+            if below < height {
+                self.cursor = entry;
+                return true;
+            }
+            below -= height;
+        }
+        false
+    }
+
+    /// Folds or unfolds what the cursor is on.
+    pub fn toggle(&mut self) {
+        let Some((index, row)) = self.at_cursor() else {
+            return;
+        };
+        match row.shape {
+            Shape::Open if self.folded.contains(&index) => self.unfold_row(index),
+            Shape::Open => self.fold_row(index),
+            Shape::Close => self.fold_row(row.pair),
+            _ if self.expanded.contains_key(&index) => self.fold_row(index),
+            _ => self.unfold_row(index),
+        }
+    }
+
+    /// Opens what the cursor is on; false when there was nothing to open.
+    pub fn unfold(&mut self) -> bool {
+        let Some((index, row)) = self.at_cursor() else {
+            return false;
+        };
+        let closed = match row.shape {
+            Shape::Open => self.folded.contains(&index),
+            Shape::Scalar | Shape::Raw => {
+                !self.expanded.contains_key(&index) && self.can_expand(&row)
+            }
+            Shape::Close | Shape::Empty => false,
+        };
+        if closed {
+            self.unfold_row(index);
+        }
+        closed
+    }
+
+    /// Folds what the cursor is on, or goes to what holds it.
+    pub fn fold(&mut self) {
+        let Some((index, row)) = self.at_cursor() else {
+            return;
+        };
+        let open = match row.shape {
+            Shape::Open => !self.folded.contains(&index),
+            _ => self.expanded.contains_key(&index),
+        };
+        match row.shape {
+            Shape::Close => self.fold_row(row.pair),
+            _ if open => self.fold_row(index),
+            _ if row.parent != NONE => {
+                self.cursor = self.entry_of(row.parent);
+                self.keep_cursor_in_sight();
+            }
+            _ => {}
+        }
+    }
+
+    /// Folds every container inside the outermost one.
+    pub fn fold_all(&mut self) {
+        let at = self.at_cursor().map(|(index, _)| index);
+        self.folded = (0u32..)
+            .zip(&self.document.rows)
+            .filter(|(_, row)| row.shape == Shape::Open && (row.depth > 0 || row.short))
+            .map(|(index, _)| index)
+            .collect();
+        self.expanded.clear();
+        self.layout_around(at);
+    }
+
+    pub fn unfold_all(&mut self) {
+        let at = self.at_cursor().map(|(index, _)| index);
+        self.folded
+            .retain(|row| self.document.rows[*row as usize].short);
+        self.layout_around(at);
+    }
+
+    /// Raw text of the value under the cursor: these bytes stand in the document.
+    pub fn value(&self) -> &str {
+        self.at_cursor().map_or("", |(index, row)| {
+            let index = match row.shape {
+                Shape::Close => row.pair,
+                _ => index,
+            };
+            self.document.value(index)
+        })
+    }
+
+    /// JSON Pointer of the value under the cursor.
+    pub fn pointer(&self) -> String {
+        self.at_cursor()
+            .map(|(index, _)| self.document.pointer(index))
+            .unwrap_or_default()
+    }
+
+    /// Marks what matches `text` (letters of either case) and goes to the first match from the cursor on.
+    pub fn search(&mut self, text: &str) {
+        self.search = None;
+        let pattern = RegexBuilder::new(&regex::escape(text))
+            .case_insensitive(true)
+            .build();
+        let (Ok(pattern), false) = (pattern, text.is_empty()) else {
+            return;
+        };
+        let document = &self.document;
+        let rows = (0u32..)
+            .zip(&document.rows)
+            .filter(|(_, row)| {
+                let value = match row.shape {
+                    Shape::Scalar | Shape::Raw => document.slice(row.value),
+                    _ => "",
+                };
+                matches_token(&pattern, document.slice(row.key)) || matches_token(&pattern, value)
+            })
+            .map(|(index, _)| index)
+            .collect();
+        self.search = Some(Search { pattern, rows });
+        let here = self.at_cursor().map_or(0, |(index, _)| index);
+        self.go_to_match(|row| row >= here);
+    }
+
+    pub fn next_match(&mut self) {
+        let here = self.at_cursor().map_or(0, |(index, _)| index);
+        self.go_to_match(|row| row > here);
+    }
+
+    pub fn previous_match(&mut self) {
+        let here = self.at_cursor().map_or(0, |(index, _)| index);
+        let Some(search) = &self.search else { return };
+        let before = search.rows.partition_point(|row| *row < here);
+        let found = match before {
+            0 => search.rows.last(),
+            n => search.rows.get(n - 1),
+        };
+        if let Some(row) = found.copied() {
+            self.show(row);
+        }
+    }
+
+    /// Which match the cursor is on (from 1, 0 for none) and how many rows match; `None` without a search.
+    pub fn matches(&self) -> Option<(usize, usize)> {
+        let search = self.search.as_ref()?;
+        let here = self.at_cursor().map_or(NONE, |(index, _)| index);
+        let at = search.rows.binary_search(&here).map_or(0, |at| at + 1);
+        Some((at, search.rows.len()))
+    }
+
+    fn go_to_match(&mut self, wanted: impl Fn(u32) -> bool) {
+        let Some(search) = &self.search else { return };
+        let at = search.rows.partition_point(|row| !wanted(*row));
+        let found = search.rows.get(at).or(search.rows.first());
+        if let Some(row) = found.copied() {
+            self.show(row);
+        }
+    }
+
+    /// Unfolds what hides a row and goes there; a match that lies past a string's cut opens the string.
+    fn show(&mut self, row: u32) {
+        let mut up = self.document.rows[row as usize].parent;
+        while let Some(parent) = self.document.rows.get(up as usize) {
+            self.folded.remove(&up);
+            up = parent.parent;
+        }
+        let value = self.document.slice(self.document.rows[row as usize].value);
+        let cut = cut_at(value, CUT);
+        if let Some(search) = &self.search
+            && cut < value.len()
+            && matches!(
+                self.document.rows[row as usize].shape,
+                Shape::Scalar | Shape::Raw
+            )
+            && !search.pattern.is_match(&value[..cut])
+        {
+            self.expand(row);
+        }
+        self.layout_around(Some(row));
+        if let (Some(search), Some(Expansion::Text(lines))) =
+            (&self.search, self.expanded.get(&row))
+        {
+            let part = lines.iter().position(|line| search.pattern.is_match(line));
+            self.cursor += part.map_or(0, |part| part + 1);
+            self.keep_cursor_in_sight();
+        }
+    }
+
+    fn at_cursor(&self) -> Option<(u32, Row)> {
+        let entry = self.entries.get(self.cursor)?;
+        Some((entry.row, self.document.rows[entry.row as usize]))
+    }
+
+    fn fold_row(&mut self, row: u32) {
+        match self.document.rows[row as usize].shape {
+            Shape::Open => {
+                self.folded.insert(row);
+            }
+            _ => {
+                self.expanded.remove(&row);
+            }
+        }
+        self.layout_around(Some(row));
+    }
+
+    fn unfold_row(&mut self, row: u32) {
+        match self.document.rows[row as usize].shape {
+            Shape::Open => {
+                self.folded.remove(&row);
+            }
+            _ => self.expand(row),
+        }
+        self.layout_around(Some(row));
+    }
+
+    /// Whether a scalar has more to show than its row does.
+    pub(super) fn can_expand(&self, row: &Row) -> bool {
+        let value = self.document.slice(row.value);
+        match row.shape {
+            Shape::Raw => value.len() > CUT,
+            Shape::Scalar if row.ink == Ink::String => {
+                value.len() > CUT || value.contains("\\n") || holds_json(value)
+            }
+            Shape::Scalar => value.len() > CUT,
+            _ => false,
+        }
+    }
+
+    fn expand(&mut self, index: u32) {
+        let row = self.document.rows[index as usize];
+        if !self.can_expand(&row) {
+            return;
+        }
+        let raw = self.document.slice(row.value);
+        let text = match row.ink {
+            Ink::String => object::unescape(raw).unwrap_or(raw.into()),
+            _ => raw.into(),
+        };
+        let expansion = if holds_json(raw) {
+            let nested = Document::new(text.clone().into_owned().into_bytes());
+            match nested.is_json() {
+                true => Expansion::Nested(nested),
+                false => Expansion::Text(parts(&text)),
+            }
+        } else {
+            Expansion::Text(parts(&text))
+        };
+        self.expanded.insert(index, expansion);
+    }
+
+    /// Works out what folding leaves.
+    fn layout(&mut self) {
+        self.entries.clear();
+        let mut row = 0;
+        while let Some(at) = self.document.rows.get(row as usize) {
+            self.entries.push(Entry { row, part: 0 });
+            if let Some(expansion) = self.expanded.get(&row) {
+                let parts = u32::try_from(expansion.len()).unwrap_or(u32::MAX - 1);
+                self.entries
+                    .extend((1..=parts).map(|part| Entry { row, part }));
+            }
+            row = match at.shape {
+                Shape::Open if self.folded.contains(&row) => at.pair + 1,
+                _ => row + 1,
+            };
+        }
+    }
+
+    fn layout_around(&mut self, row: Option<u32>) {
+        let top = self.entries.get(self.top.0).copied();
+        self.layout();
+        if let Some(top) = top {
+            let at = self.entries.partition_point(|entry| *entry < top);
+            self.top = (at.min(self.entries.len().saturating_sub(1)), 0);
+        }
+        if let Some(row) = row {
+            self.cursor = self.entry_of(row);
+        }
+        self.keep_cursor_in_sight();
+    }
+
+    /// The entry of a row, or of what hides it.
+    fn entry_of(&self, row: u32) -> usize {
+        let wanted = Entry { row, part: 0 };
+        match self.entries.binary_search(&wanted) {
+            Ok(at) => at,
+            Err(at) => at.saturating_sub(1),
+        }
+    }
+
+    /// Moves the top so that the cursor's line is drawn.
+    fn keep_cursor_in_sight(&mut self) {
+        let last = self.entries.len().saturating_sub(1);
+        self.cursor = self.cursor.min(last);
+        if self.cursor <= self.top.0 {
+            if self.cursor < self.top.0 {
+                self.top = (self.cursor, 0);
+            }
+            return;
+        }
+        let height = usize::from(self.size.1).max(1);
+        // Walk up from the cursor as far as the screen reaches.
+        let mut used = 0;
+        let mut first = self.cursor;
+        loop {
+            used += self.height_of(first);
+            if used > height || first == 0 {
+                break;
+            }
+            first -= 1;
+        }
+        if used > height {
+            first = (first + 1).min(self.cursor);
+        }
+        if self.top.0 < first {
+            self.top = (first, 0);
+        }
+    }
+
+    fn height_of(&self, entry: usize) -> usize {
+        match self.entries.get(entry) {
+            Some(entry) if self.wrap => self.wrapped(self.pieces(*entry)).len(),
+            _ => 1,
+        }
+    }
+}
+
+/// The last character boundary at or before `limit`.
+pub(super) fn cut_at(text: &str, limit: usize) -> usize {
+    let mut cut = limit.min(text.len());
+    while !text.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    cut
+}
+
+/// Whether a token matches as it is spelled, or unescaped.
+fn matches_token(pattern: &Regex, token: &str) -> bool {
+    pattern.is_match(token)
+        || token.contains('\\')
+            && object::unescape(token).is_some_and(|text| pattern.is_match(&text))
+}
+
+/// Whether a string's token looks as if an object or an array stood inside.
+fn holds_json(token: &str) -> bool {
+    let inside = token.trim_start_matches('"').trim_start();
+    token.len() > 4 && (inside.starts_with('{') || inside.starts_with('['))
+}
+
+/// Text in lines that are not too long.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    for line in text.lines() {
+        let mut rest = line;
+        while rest.len() > PART {
+            let (part, more) = rest.split_at(cut_at(rest, PART));
+            parts.push(part.to_owned());
+            rest = more;
+        }
+        parts.push(rest.to_owned());
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+use super::*;
+use ratatui::style::{Modifier, Style};
+
+fn view(text: &str) -> View {
+    View::new(Arc::new(Document::new(text.as_bytes().to_vec())))
+}
+
+fn screen(view: &View) -> Vec<String> {
+    view.lines(&|_| Style::new(), Style::new(), None)
+        .iter()
+        .map(|line| line.to_string().trim_end().to_owned())
+        .collect()
+}
+
+#[test]
+fn short_containers_stand_on_one_row_and_the_rest_is_open() {
+    let view = view(r#"{"a":{"type":"text","n":1},"b":[[1,2],[]],"c":{}}"#);
+    assert_eq!(
+        screen(&view),
+        [
+            "▾ {",
+            r#"    "a": { "type": "text", "n": 1 },"#,
+            r#"  ▾ "b": ["#,
+            "      [ 1, 2 ],",
+            "      []",
+            "    ],",
+            r#"    "c": {}"#,
+            "  }",
+        ]
+    );
+}
+
+#[test]
+fn a_folded_container_names_what_is_inside() {
+    let mut view =
+        view(r#"{"params":{"name":"x","arguments":{"a":{}},"_meta":{}},"list":[{"a":{}},[[]]]}"#);
+    view.fold_all();
+    assert_eq!(
+        screen(&view),
+        [
+            "▾ {",
+            r#"  ▸ "params": { name, arguments, _meta },"#,
+            r#"  ▸ "list": [ 2 ]"#,
+            "  }",
+        ]
+    );
+    view.go(Move::Down);
+    view.toggle();
+    assert_eq!(screen(&view).len(), 8);
+    view.fold();
+    assert_eq!(screen(&view).len(), 4);
+    view.fold();
+    assert_eq!(
+        view.position(),
+        0,
+        "folding what is folded goes to what holds it"
+    );
+}
+
+#[test]
+fn the_value_under_the_cursor_is_the_raw_text() {
+    let mut view = view(r#"{ "a": 1.50, "b": { "x":  [ "\u00e9" ] } }"#);
+    view.go(Move::Down);
+    assert_eq!((view.value(), view.pointer().as_str()), ("1.50", "/a"));
+    view.go(Move::Down);
+    assert_eq!(view.value(), r#"{ "x":  [ "\u00e9" ] }"#);
+    view.go(Move::Down);
+    assert_eq!(
+        (view.value(), view.pointer().as_str()),
+        (r#"[ "\u00e9" ]"#, "/b/x")
+    );
+    view.toggle();
+    view.go(Move::Down);
+    assert_eq!(
+        (view.value(), view.pointer().as_str()),
+        (r#""\u00e9""#, "/b/x/0")
+    );
+    view.go(Move::Bottom);
+    assert!(
+        view.value().starts_with("{ \"a\""),
+        "a closing row stands for the whole"
+    );
+}
+
+#[test]
+fn searching_unfolds_to_the_match_and_goes_round() {
+    let mut view = view(r#"{"a":{"b":{"c":"Needle","d":{}}},"needle":2,"e":"n\u0065edle"}"#);
+    view.fold_all();
+    view.search("needle");
+    assert_eq!(
+        (view.pointer().as_str(), view.matches()),
+        ("/a/b/c", Some((1, 3)))
+    );
+    view.next_match();
+    view.next_match();
+    assert_eq!(view.pointer(), "/e", "escapes are read");
+    view.next_match();
+    assert_eq!(view.pointer(), "/a/b/c");
+    view.previous_match();
+    assert_eq!(
+        (view.pointer().as_str(), view.matches()),
+        ("/e", Some((3, 3)))
+    );
+    view.search("");
+    assert_eq!(view.matches(), None);
+}
+
+#[test]
+fn long_strings_are_cut_and_open_into_their_lines() {
+    let text = format!(r#"{{"t":"{}\nlast"}}"#, "x".repeat(3000));
+    let mut view = view(&text);
+    view.resize(80, 60);
+    assert!(
+        screen(&view)[6].ends_with("… 2.6k more"),
+        "{:?}",
+        screen(&view)
+    );
+    view.go(Move::Down);
+    assert!(view.unfold());
+    assert!(!view.unfold());
+    let lines = screen(&view);
+    assert_eq!(lines[1], r#"  ▾ "t": text, 3.0k"#);
+    assert!(lines.iter().any(|line| line == "    │ last"), "{lines:?}");
+    view.search("last");
+    assert_eq!(view.value().len(), 3008);
+}
+
+#[test]
+fn a_match_past_the_cut_opens_the_string() {
+    let mut view = view(&format!(r#"["{} needle"]"#, "x".repeat(1200)));
+    view.search("needle");
+    assert!(screen(&view).iter().any(|line| line.contains("needle")));
+    assert_eq!(view.position(), 3, "the second line of the text");
+}
+
+#[test]
+fn json_inside_a_string_opens_as_json() {
+    let mut view = view(r#"["{\"a\":{\"b\":[]}}"]"#);
+    view.go(Move::Top);
+    view.unfold_all();
+    view.toggle();
+    view.go(Move::Down);
+    assert!(view.unfold());
+    let lines = screen(&view);
+    assert!(
+        lines[2].ends_with("│ {") && lines[3].ends_with(r#""a": {"#),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn nothing_a_terminal_obeys_is_drawn() {
+    for text in [
+        "\u{1b}[31m not json",
+        "[\"\u{9b}31m\u{202e}\"]",
+        "{\"\u{7f}\":1}",
+    ] {
+        let lines = screen(&view(text)).join("");
+        assert!(
+            !lines.chars().any(|c| c.is_control() || c == '\u{202e}'),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn every_line_fits_and_the_cursor_is_always_drawn() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let wide = format!(r#"{{"日本語":"{}"}}"#, "日本".repeat(150));
+    for text in [
+        deep.as_str(),
+        wide.as_str(),
+        "",
+        "\n\n",
+        "{\"a\":",
+        "nul",
+        "[1,]",
+    ] {
+        for (width, height) in [(20, 5), (7, 1), (120, 40), (1, 1)] {
+            let mut view = view(text);
+            view.resize(width, height);
+            for step in [
+                Move::Down,
+                Move::PageDown,
+                Move::Bottom,
+                Move::Up,
+                Move::PageUp,
+            ] {
+                for wrap in [true, false] {
+                    view.go(step);
+                    view.toggle_wrap();
+                    assert_eq!(view.wraps(), !wrap);
+                    let cursor = Style::new().add_modifier(Modifier::REVERSED);
+                    let lines = view.lines(&|_| Style::new(), Style::new(), Some(cursor));
+                    assert!(lines.len() <= usize::from(height));
+                    assert!(
+                        lines
+                            .iter()
+                            .all(|line| line.width() <= usize::from(width).max(4))
+                    );
+                    assert!(view.is_empty() || lines.iter().any(|line| line.style == cursor));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_higher_than_the_screen_is_scrolled_through() {
+    let mut view = view(&format!(r#""{}Z""#, "x".repeat(390)));
+    view.resize(20, 5);
+    for _ in 0..40 {
+        view.go(Move::Down);
+    }
+    assert!(screen(&view).join("").contains('Z'));
+    view.go(Move::PageUp);
+    assert!(!screen(&view).join("").contains('Z'));
+}
+
+#[test]
+fn a_click_lands_on_what_is_drawn() {
+    let mut view = view(&format!(r#"["{}",2]"#, "x".repeat(100)));
+    view.unfold_all();
+    view.resize(40, 10);
+    assert!(view.click(1));
+    assert_eq!(view.pointer(), "/0");
+    assert!(view.click(3));
+    assert_eq!(view.pointer(), "/0", "a wrapped line belongs to its row");
+    assert!(view.click(4));
+    assert_eq!(view.pointer(), "/1");
+    assert!(!view.click(9));
+}
