@@ -1,4 +1,13 @@
 //! The face without a screen: the startup line, `--print`, the summary. Writes to stderr; stdout is the protocol's.
+//!
+//! Reads the capture like any other viewer. Must not know the data path, nor hold it up.
+
+use crate::capture::recorder::Totals;
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How `--print` writes traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +20,111 @@ pub enum Print {
 
 /// Says on stderr, in our name, what went wrong.
 pub fn complain(text: &str) {
-    say(text);
+    say(&text);
 }
 
-/// One line of ours on stderr; a closed stderr is nobody's loss.
-fn say(text: &str) {
-    use std::io::Write as _;
-    let _ = std::io::stderr().write_all(format!("mcp-sentinel: {text}\n").as_bytes());
+/// Says on stderr, in our name; a closed stderr is nobody's loss. Text of several lines stays so.
+pub fn say(text: &impl fmt::Display) {
+    let text = text.to_string();
+    let lines: Vec<_> = text.split('\n').map(neutral).collect();
+    let _ = std::io::stderr().write_all(format!("mcp-sentinel: {}\n", lines.join("\n")).as_bytes());
+}
+
+/// The one line at the start: who is connected to what, and where it is recorded.
+pub fn startup(upstream: &[String], capture: Option<&Path>) {
+    let command = shell_words::join(upstream);
+    match capture {
+        Some(path) => say(&format!(
+            "stdio → {command} · capturing to {}",
+            path.display()
+        )),
+        None => say(&format!("stdio → {command} · not capturing")),
+    }
+}
+
+/// The one line at the end.
+#[derive(Debug)]
+pub struct Summary<'a> {
+    /// `None` when nobody counted.
+    pub totals: Option<&'a Totals>,
+    pub took: Duration,
+    /// How the proxy ended, in words.
+    pub how: &'a str,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(totals) = self.totals {
+            let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            let errors = count(&totals.errors);
+            let s = if errors == 1 { "" } else { "s" };
+            write!(
+                f,
+                "{} from the client, {} from the server, {errors} error{s}, ",
+                messages(count(&totals.client_messages)),
+                count(&totals.server_messages),
+            )?;
+            let lost = count(&totals.lost_messages);
+            if lost > 0 {
+                write!(f, "{} NOT captured, ", messages(lost))?;
+            }
+        }
+        write!(f, "{} · {}", span(self.took), self.how)
+    }
+}
+
+/// What a terminal can show of `text` without being told to do anything.
+fn neutral(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+fn messages(count: u64) -> String {
+    format!("{count} message{}", if count == 1 { "" } else { "s" })
+}
+
+/// `850 ms`, `12.4 s`, `00:12:04`.
+pub fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        1..60 => format!("{:.1} s", time.as_secs_f64()),
+        seconds => format!(
+            "{:02}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts_in_words() {
+        let totals = Totals::default();
+        totals.client_messages.store(1, Ordering::Relaxed);
+        totals.server_messages.store(3, Ordering::Relaxed);
+        let summary = |totals: Option<&Totals>| {
+            let took = Duration::from_millis(12_440);
+            let how = "the server exited with status 0";
+            Summary { totals, took, how }.to_string()
+        };
+        assert_eq!(
+            summary(Some(&totals)),
+            "1 message from the client, 3 from the server, 0 errors, 12.4 s · the server exited with status 0"
+        );
+        totals.lost_messages.store(2, Ordering::Relaxed);
+        assert!(summary(Some(&totals)).contains("2 messages NOT captured"));
+        assert_eq!(summary(None), "12.4 s · the server exited with status 0");
+    }
+
+    #[test]
+    fn a_span_is_as_precise_as_it_is_short() {
+        assert_eq!(span(Duration::from_millis(850)), "850 ms");
+        assert_eq!(span(Duration::from_secs(724)), "00:12:04");
+        assert_eq!(span(Duration::from_secs(90_000)), "25:00:00");
+    }
 }

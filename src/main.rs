@@ -1,3 +1,10 @@
 //! Parse, run, exit code; no logic.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(match mcp_sentinel::cli::parse() {
+        Ok(mode) => mcp_sentinel::run::run(mode),
+        Err(stop) => stop.report(),
+    })
+}

@@ -34,6 +34,8 @@ pub struct Config {
     pub grace: std::time::Duration,
     /// Where the server's stderr goes besides the tap: our own stderr when headless, nowhere under a TUI.
     pub forward_stderr: bool,
+    /// Cancelled when a server has been started: until then nothing needs to be said or shown.
+    pub started: CancellationToken,
 }
 
 /// Who is at the client end of session 1.

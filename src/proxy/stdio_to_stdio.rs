@@ -133,6 +133,7 @@ impl Session {
 
     async fn start(self) -> Result<Closed, ProxyError> {
         let (child, pipes) = Child::spawn(&self.config.command, self.config.grace)?;
+        self.config.started.cancel();
         let lane = Lane {
             tap: self.tap,
             session: self.live.id,

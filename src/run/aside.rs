@@ -1,0 +1,180 @@
+//! What a proxy does beside the traffic: it registers itself, lets viewers in, prunes old captures, and finds out who
+//! the client is. All on one thread of its own; whatever fails here is said and changes nothing for the traffic.
+
+use crate::capture::reader::Reader;
+use crate::capture::store::{self, Retention};
+use crate::headless;
+use crate::link::registry::{self, Entry, Published};
+use crate::link::server::Server;
+use crate::tap::{Body, Event, Orders, SessionId, Tap, Timestamp};
+use crate::traffic::{Traffic, digest::digest};
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Messages within which a client that says who it is has said it.
+const INTRODUCTION: u64 = 1000;
+/// How often a growing capture is looked at for that.
+const SOON: Duration = Duration::from_millis(50);
+const LATER: Duration = Duration::from_secs(2);
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Plan {
+    /// Without its socket, which is chosen here.
+    pub entry: Entry,
+    pub orders: Orders,
+    pub tap: Tap,
+    /// Where the traffic can be read.
+    pub log: Option<PathBuf>,
+    /// What to keep in the captures directory, when this proxy adds to it.
+    pub retention: Option<Retention>,
+    /// Cancelled when the server runs: before that there is nothing to attach to.
+    pub started: CancellationToken,
+    /// The face without a screen: says the startup line and warnings.
+    pub headless: bool,
+}
+
+/// The thread, until it is told to end.
+#[derive(Debug)]
+pub struct Aside {
+    over: CancellationToken,
+    thread: JoinHandle<()>,
+}
+
+impl Aside {
+    pub fn start(plan: Plan) -> anyhow::Result<Self> {
+        let over = CancellationToken::new();
+        let until = over.clone();
+        let thread = std::thread::Builder::new()
+            .name("aside".to_owned())
+            .spawn(move || plan.carry_out(until))
+            .context("cannot start a thread")?;
+        Ok(Self { over, thread })
+    }
+
+    /// Takes the proxy off the list and lets go of the tap.
+    pub fn finish(self) {
+        self.over.cancel();
+        // A panic there has been reported already, and is no reason to lose the end of the capture.
+        let _ = self.thread.join();
+    }
+}
+
+impl Plan {
+    fn carry_out(self, over: CancellationToken) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return self.tell(&format!("nobody can attach: {error}")),
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                () = self.started.cancelled() => {}
+                () = over.cancelled() => return,
+            }
+            if self.headless {
+                headless::startup(&self.entry.upstream, self.entry.capture.as_deref());
+            }
+            let door = self.register();
+            self.prune();
+            match door {
+                Ok((server, mut published)) => {
+                    let serving = server.serve(self.orders.clone(), over.clone());
+                    let introducing = self.introduce(&mut published, &over);
+                    tokio::join!(serving, introducing);
+                }
+                Err(error) => {
+                    self.tell(&format!("nobody can attach: {error:#}"));
+                    over.cancelled().await;
+                }
+            }
+        });
+    }
+
+    fn register(&self) -> anyhow::Result<(Server, Published)> {
+        let directory = registry::directory().context("no runtime directory")?;
+        let socket = registry::socket_path(&directory, self.entry.pid)?;
+        let server = Server::bind(&socket)
+            .with_context(|| format!("cannot listen on {}", socket.display()))?;
+        let entry = Entry {
+            socket,
+            ..self.entry.clone()
+        };
+        let published = Published::publish(&directory, entry)
+            .with_context(|| format!("cannot write to {}", directory.display()))?;
+        Ok((server, published))
+    }
+
+    fn prune(&self) {
+        let Some(retention) = self.retention else {
+            return;
+        };
+        let live = || registry::list(&registry::directory()?);
+        let mut spared: Vec<PathBuf> = live()
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|entry| entry.capture)
+            .collect();
+        spared.extend(self.entry.capture.clone());
+        let pruned = store::directory().and_then(|it| store::prune(&it, retention, &spared));
+        if let Err(error) = pruned {
+            self.tell(&format!("cannot remove old captures: {error}"));
+        }
+    }
+
+    /// Puts the client's name into the registry once it has said it.
+    async fn introduce(&self, published: &mut Published, over: &CancellationToken) {
+        let Some(log) = &self.log else { return };
+        let client = tokio::select! {
+            () = over.cancelled() => return,
+            client = client_of(log) => client,
+        };
+        match client {
+            Ok(Some(client)) => {
+                if let Err(error) = published.update(|entry| entry.client = Some(client)) {
+                    self.tell(&format!("cannot note the client's name: {error}"));
+                }
+            }
+            Ok(None) => {}
+            Err(error) => self.tell(&format!("cannot find the client's name: {error:#}")),
+        }
+    }
+
+    fn tell(&self, warning: &str) {
+        if self.headless {
+            headless::complain(warning);
+        }
+        self.tap.push(Event {
+            at: Timestamp::now(),
+            session: SessionId(1),
+            body: Body::Note {
+                text: warning.to_owned(),
+            },
+        });
+        self.tap.wake();
+    }
+}
+
+/// Name and version of the client of a growing capture; `None` when it does not introduce itself.
+async fn client_of(log: &Path) -> anyhow::Result<Option<String>> {
+    let mut reader = Reader::open(log)?;
+    let mut traffic = Traffic::default();
+    let mut pause = SOON;
+    while traffic.counters().messages < INTRODUCTION {
+        let read = reader.read(100, |record| traffic.apply(digest(&record)))?;
+        let mut sessions = traffic.sessions().iter();
+        if let Some(client) = sessions.find_map(|session| session.client.clone()) {
+            return Ok(Some(client));
+        }
+        if read == 0 {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LATER);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,79 @@
+//! Why a mode gave up, and the exit code that says so.
+
+use crate::cli::Upstream;
+use crate::proxy::ProxyError;
+use std::ffi::OsString;
+use std::fmt;
+
+/// What `call` and `list` exit with when the server, or the way to it, is at fault.
+const PROTOCOL: u8 = 3;
+const USAGE: u8 = 2;
+
+/// A failure in words, with its exit code.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// The command line asks for what cannot be done.
+    pub fn usage(text: impl fmt::Display) -> Self {
+        Self {
+            code: USAGE,
+            error: anyhow::anyhow!("{text}"),
+        }
+    }
+
+    /// The server, or the way to it, is at fault.
+    pub fn protocol(text: impl fmt::Display) -> Self {
+        Self {
+            code: PROTOCOL,
+            error: anyhow::anyhow!("{text}"),
+        }
+    }
+
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: 1, error }
+    }
+}
+
+impl From<ProxyError> for Failure {
+    fn from(error: ProxyError) -> Self {
+        let code = match &error {
+            ProxyError::Start { code, .. } => exit_code(*code),
+            ProxyError::Io { .. } => 1,
+        };
+        Self {
+            code,
+            error: error.into(),
+        }
+    }
+}
+
+/// An exit code as the system can hand it on.
+pub fn exit_code(code: i32) -> u8 {
+    (code & 0xff) as u8
+}
+
+/// The command to start.
+pub fn command(upstream: Upstream) -> Result<Vec<OsString>, Failure> {
+    match upstream {
+        Upstream::Command(command) => Ok(command),
+        Upstream::Url(url) => Err(Failure::usage(format!(
+            "cannot reach {url}: HTTP servers are not built in this version; a server on stdio goes after --, for example:\n  mcp-sentinel -- node server.js"
+        ))),
+    }
+}

@@ -1,0 +1,159 @@
+//! A proxy in front of a stdio server: headless between a client and its server, or with a screen whose operator is
+//! the client.
+
+use super::aside::{Aside, Plan};
+use super::failure::{self, Failure};
+use super::recording::{Identity, Recording};
+use crate::cli::{self, CaptureTo, Recorded};
+use crate::headless::{self, Summary};
+use crate::link::registry::Entry;
+use crate::proxy::{self, Client, Config};
+use crate::tap::Tap;
+use crate::ui;
+use anyhow::Context as _;
+use std::io::IsTerminal as _;
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
+    let command = failure::command(asked.upstream)?;
+    if asked.listen.is_some() {
+        return Err(Failure::usage(
+            "cannot --listen: HTTP clients are not built in this version; leave it out to serve the client on stdin and stdout",
+        ));
+    }
+    let recorded = asked.recorded;
+    let began = Instant::now();
+    let screen = !recorded.headless && on_a_terminal();
+    let identity = Identity::new(&command, recorded.name.clone(), &recorded.redact);
+    let (recording, tap) = start_recording(&recorded, screen, &identity)?;
+    let (orders, received) = mpsc::channel(64);
+    let shutdown = CancellationToken::new();
+    let ended = CancellationToken::new();
+    let config = Config {
+        command,
+        era: recorded.era,
+        grace: recorded.grace,
+        forward_stderr: !screen,
+        started: CancellationToken::new(),
+    };
+
+    let aside = Aside::start(Plan {
+        entry: Entry {
+            pid: std::process::id(),
+            name: identity.name,
+            upstream: identity.upstream,
+            started: identity.started,
+            capture: recording.as_ref().and_then(|it| it.kept().map(Into::into)),
+            ..Entry::default()
+        },
+        orders: orders.clone(),
+        tap: tap.clone(),
+        log: recording.as_ref().map(|it| it.path().into()),
+        retention: (recorded.capture == CaptureTo::Fresh).then_some(recorded.retention),
+        started: config.started.clone(),
+        headless: !screen,
+    })?;
+    let face = match &recording {
+        Some(recording) if screen => {
+            let source = ui::Source {
+                capture: recording.path().into(),
+                orders: Some(orders),
+                ended: ended.clone(),
+                quit_ends_session: false,
+            };
+            Face::screen(source, config.started.clone(), shutdown.clone())?
+        }
+        _ => Face::Nobody,
+    };
+
+    let client = if screen {
+        Client::Operator
+    } else {
+        Client::Stdio
+    };
+    let outcome = proxy::run(config, client, tap, received, shutdown);
+
+    aside.finish();
+    let totals = recording.as_ref().map(Recording::totals);
+    let log = recording.map(|it| it.finish(outcome.is_ok()));
+    ended.cancel();
+    let shown = face.finish();
+    drop(log);
+    let outcome = outcome?;
+    headless::say(&Summary {
+        totals: totals.as_deref(),
+        took: began.elapsed(),
+        how: &outcome.how,
+    });
+    shown?;
+    Ok(failure::exit_code(outcome.code))
+}
+
+/// The screen needs both ends of the terminal.
+fn on_a_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Without a recorder when none is wanted and nobody looks. A file that was asked for by name must be there; a
+/// captures directory that cannot be used is no reason to keep a client from its server.
+fn start_recording(
+    recorded: &Recorded,
+    screen: bool,
+    identity: &Identity,
+) -> anyhow::Result<(Option<Recording>, Tap)> {
+    let watched = screen || recorded.print.is_some();
+    if recorded.capture == CaptureTo::Nowhere && !watched {
+        return Ok((None, Tap::disabled()));
+    }
+    match Recording::start(&recorded.capture, recorded.overflow, identity) {
+        Ok((recording, tap)) => Ok((Some(recording), tap)),
+        Err(error) if recorded.capture == CaptureTo::Fresh && !watched => {
+            headless::complain(&format!("not capturing: {error:#}"));
+            Ok((None, Tap::disabled()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Who watches, on a thread of its own.
+enum Face {
+    Nobody,
+    Screen(JoinHandle<anyhow::Result<()>>),
+}
+
+impl Face {
+    /// Takes the terminal once there is something to see; leaving the screen ends the proxy.
+    fn screen(
+        source: ui::Source,
+        started: CancellationToken,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let show = move || {
+            let shown = super::block_on(async {
+                tokio::select! {
+                    () = started.cancelled() => ui::run(source).await.map(drop),
+                    () = source.ended.cancelled() => Ok(()),
+                }
+            });
+            shutdown.cancel();
+            shown
+        };
+        let thread = std::thread::Builder::new().name("screen".to_owned());
+        Ok(Self::Screen(
+            thread.spawn(show).context("cannot start a thread")?,
+        ))
+    }
+
+    /// Returns when everything has been shown, and the operator has left.
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Screen(thread) => thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("the screen failed"))?,
+        }
+    }
+}

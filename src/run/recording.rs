@@ -1,0 +1,180 @@
+//! A recorder at work for one mode: what it writes, where it can be read, and what becomes of the file.
+
+use super::naming;
+use crate::capture::record::Header;
+use crate::capture::recorder::{Recorder, Totals};
+use crate::capture::{redact, store};
+use crate::cli::CaptureTo;
+use crate::tap::{self, Overflow, Tap};
+use anyhow::Context as _;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What may wait in memory for the disk.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// How people see the server.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub name: String,
+    /// Its argv, secrets masked.
+    pub upstream: Vec<String>,
+    /// RFC 3339, UTC.
+    pub started: String,
+}
+
+impl Identity {
+    pub fn new(command: &[OsString], name: Option<String>, redact: &[regex::Regex]) -> Self {
+        let argv: Vec<String> = command
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let upstream = redact::argv(&argv, redact);
+        let now = chrono::Utc::now();
+        Self {
+            name: name.unwrap_or_else(|| naming::short_name(&upstream)),
+            upstream,
+            started: now.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+        }
+    }
+
+    fn header(&self) -> Header {
+        Header {
+            capture: 1,
+            program: concat!("mcp-sentinel ", env!("CARGO_PKG_VERSION")).to_owned(),
+            started: self.started.clone(),
+            name: self.name.clone(),
+            transport: "stdio".to_owned(),
+            upstream: self.upstream.clone(),
+            pid: std::process::id(),
+            cwd: std::env::current_dir()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// A recorder and its file.
+#[derive(Debug)]
+pub struct Recording {
+    recorder: Recorder,
+    path: PathBuf,
+    /// In the captures directory.
+    fresh: bool,
+    /// When the file is not to be kept.
+    scratch: Option<Scratch>,
+}
+
+impl Recording {
+    /// Records where `to` says; `Nowhere` means a file that nobody else can find and that goes with this process.
+    pub fn start(
+        to: &CaptureTo,
+        overflow: Overflow,
+        identity: &Identity,
+    ) -> anyhow::Result<(Self, Tap)> {
+        let path = match to {
+            CaptureTo::File(path) => {
+                std::path::absolute(path).context("cannot find the working directory")?
+            }
+            CaptureTo::Fresh => {
+                let directory = store::directory().context("cannot use the captures directory")?;
+                store::fresh_path(&directory, &identity.name)
+            }
+            CaptureTo::Nowhere => scratch_path(),
+        };
+        let (tap, drain) = tap::queue(QUEUE_BYTES, overflow);
+        let recorder = Recorder::start(path.clone(), identity.header(), drain)?;
+        let mut recording = Self {
+            recorder,
+            path,
+            fresh: *to == CaptureTo::Fresh,
+            scratch: None,
+        };
+        if *to == CaptureTo::Nowhere {
+            let scratch =
+                Scratch::hide(&recording.path).context("cannot hide the temporary log")?;
+            recording.path = scratch.path.clone();
+            recording.scratch = Some(scratch);
+        }
+        Ok((recording, tap))
+    }
+
+    /// Where to read what was recorded.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file, when it stays.
+    pub fn kept(&self) -> Option<&Path> {
+        self.scratch.is_none().then_some(self.path.as_path())
+    }
+
+    pub fn totals(&self) -> Arc<Totals> {
+        self.recorder.totals()
+    }
+
+    /// Writes all that is queued. The log can be read until the result is dropped. A capture that was not asked for by
+    /// name and has nothing to tell goes.
+    pub fn finish(self, telling: bool) -> Log {
+        self.recorder.finish();
+        if self.fresh && !telling {
+            // It stays, then, and says little.
+            let _ = fs::remove_file(&self.path);
+        }
+        Log {
+            _scratch: self.scratch,
+        }
+    }
+}
+
+/// What keeps a temporary log readable.
+#[derive(Debug)]
+pub struct Log {
+    _scratch: Option<Scratch>,
+}
+
+fn scratch_path() -> PathBuf {
+    let now = tap::Timestamp::now().0;
+    std::env::temp_dir().join(format!("mcp-sentinel-{}-{now}.jsonl", std::process::id()))
+}
+
+/// A log that nobody asked to keep. On Linux it has no name from the start, so that not even a kill -9 leaves it
+/// behind; elsewhere it is removed at the end.
+#[derive(Debug)]
+struct Scratch {
+    path: PathBuf,
+    #[cfg(target_os = "linux")]
+    _file: fs::File,
+}
+
+#[cfg(target_os = "linux")]
+impl Scratch {
+    fn hide(path: &Path) -> io::Result<Self> {
+        use std::os::fd::AsRawFd as _;
+        let file = fs::File::open(path)?;
+        fs::remove_file(path)?;
+        Ok(Self {
+            path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())),
+            _file: file,
+        })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Scratch {
+    fn hide(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
