@@ -10,6 +10,7 @@ pub(crate) use queue::{Lost, Queued, Source};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// One client-to-server conversation: a child process on stdio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,13 +24,19 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// The wall clock, which may be set back while we run.
     pub fn now() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        SystemTime::now().into()
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
         Self(since.map_or(0, |it| i64::try_from(it.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
 /// Who wrote a message. `Sentinel` marks anything we made up; it is never taken for a peer's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Party {
     Client,

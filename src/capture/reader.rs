@@ -1,61 +1,420 @@
 //! The one cursor over a capture, finished or growing, plain or compressed.
 
-use super::record::{Header, Location, Record};
-use std::path::Path;
+use super::inflate::Inflater;
+use super::lines::{Lines, Source};
+use super::parse::{self, Parser};
+use super::record::{Encoding, Header, Location, Record};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A first line that is longer is no header.
+const LONGEST_HEADER: usize = 16 << 20;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The newest format that this version reads.
+const FORMAT: u32 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error("cannot open capture {path}: {source}")]
     Open {
-        path: std::path::PathBuf,
+        path: PathBuf,
         source: std::io::Error,
     },
     #[error("cannot read capture: {0}")]
     Read(#[from] std::io::Error),
     #[error("{path} is not a capture: {reason}")]
-    NotACapture {
-        path: std::path::PathBuf,
-        reason: String,
-    },
+    NotACapture { path: PathBuf, reason: String },
 }
 
 /// Reads records in order. At the end of a growing file [`Reader::read`] returns 0 and may be called again later.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    lines: Lines,
+    parser: Parser,
+    header: Header,
+}
 
 impl Reader {
-    /// Opens from the start. A `.zst` capture is decompressed into an unlinked temporary file as it is read.
-    pub fn open(_path: &Path) -> Result<Self, ReadError> {
-        todo!()
+    /// Opens from the start. A compressed capture, whatever its name, is decompressed into a nameless temporary file
+    /// as it is read.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let failed = |source| ReadError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let no_capture = |reason| ReadError::NotACapture {
+            path: path.to_owned(),
+            reason,
+        };
+        // A pipe has no second reading; opening one could wait for ever.
+        if !path.metadata().map_err(failed)?.is_file() {
+            return Err(no_capture("it is not a regular file".into()));
+        }
+        let file = File::open(path).map_err(failed)?;
+        let mut lines = Lines::new(source(file).map_err(failed)?);
+        lines.longest = LONGEST_HEADER;
+        let Some(line) = lines.next().map_err(failed)? else {
+            return Err(no_capture("it has no complete first line".into()));
+        };
+        let header = header(lines.text(&line)).map_err(no_capture)?;
+        lines.longest = u32::MAX as usize;
+        Ok(Self {
+            lines,
+            parser: Parser::default(),
+            header,
+        })
     }
+
     pub fn header(&self) -> &Header {
-        todo!()
+        &self.header
     }
+
     /// Hands at most `limit` complete records to `each`; how many there were. A torn last line stays unread.
     pub fn read(
         &mut self,
-        _limit: usize,
-        _each: impl FnMut(Record<'_>),
+        limit: usize,
+        mut each: impl FnMut(Record<'_>),
     ) -> Result<usize, ReadError> {
-        todo!()
+        let mut count = 0;
+        while count < limit {
+            let line = match self.lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                // What was handed out has been read; the error comes again.
+                Err(_) if count > 0 => break,
+                Err(error) => return Err(error.into()),
+            };
+            let record = match self.lines.text(&line) {
+                Some(text) if text.trim_ascii().is_empty() => continue,
+                Some(text) => self.parser.read(text, line.offset, line.number),
+                None => {
+                    let location = Location {
+                        line: line.offset,
+                        ..Location::default()
+                    };
+                    parse::damaged(location, line.number, "the line is too long")
+                }
+            };
+            each(record);
+            count += 1;
+        }
+        Ok(count)
     }
+
     /// Bytes read so far and bytes there are now (of the file as stored), for a progress display.
     pub fn progress(&self) -> (u64, u64) {
-        todo!()
+        self.lines.progress()
     }
+
     /// Random access to payloads that this reader has passed; independent of the cursor, usable from another thread.
     pub fn bodies(&self) -> Result<Bodies, ReadError> {
-        todo!()
+        Ok(Bodies {
+            content: Arc::clone(self.lines.content()),
+        })
+    }
+}
+
+fn source(file: File) -> io::Result<Source> {
+    let mut magic = [0; 4];
+    match file.read_exact_at(&mut magic, 0) {
+        Ok(()) if magic == ZSTD_MAGIC => Ok(Source::Packed(Inflater::new(file)?)),
+        // Too short for either; the first line will tell.
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        Ok(()) | Err(_) => Ok(Source::Plain(Arc::new(file))),
+    }
+}
+
+fn header(line: Option<&[u8]>) -> Result<Header, String> {
+    let header = line.and_then(|line| serde_json::from_slice::<Header>(line).ok());
+    match header {
+        None | Some(Header { capture: 0, .. }) => Err("its first line is not a header".into()),
+        Some(header) if header.capture > FORMAT => Err(format!(
+            "a newer version wrote it (format {}, this version reads {FORMAT})",
+            header.capture
+        )),
+        Some(header) => Ok(header),
     }
 }
 
 /// Reads payloads back by location.
-#[derive(Debug)]
-pub struct Bodies {}
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    content: Arc<File>,
+}
 
 impl Bodies {
     /// The payload's bytes, decoded: what was on the wire.
-    pub fn fetch(&self, _location: Location) -> Result<Vec<u8>, ReadError> {
-        todo!()
+    pub fn fetch(&self, location: Location) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; location.len as usize];
+        let start = location.line + u64::from(location.start);
+        self.content.read_exact_at(&mut bytes, start)?;
+        if location.encoding == Encoding::Verbatim {
+            return Ok(bytes);
+        }
+        parse::decode(&bytes, location.encoding)
+            .map(Cow::into_owned)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::record::Payload;
+    use crate::tap::{Party, SessionId, Timestamp};
+    use std::io::Write;
+
+    const HEADER: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n","future":[1]}"#;
+
+    fn message(seq: u64, message: &str) -> String {
+        format!(
+            r#"{{"seq":{seq},"at":"2026-11-21T02:45:01.123456Z","session":1,"from":"client","message":{message}}}"#
+        )
+    }
+
+    /// A growing capture and a reader of it.
+    struct Growing {
+        file: tempfile::NamedTempFile,
+        reader: Reader,
+    }
+
+    impl Growing {
+        fn new(text: &str) -> Self {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            writeln!(file, "{HEADER}").unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let reader = Reader::open(file.path()).unwrap();
+            Self { file, reader }
+        }
+
+        fn grow(&mut self, text: &str) {
+            self.file.write_all(text.as_bytes()).unwrap();
+        }
+
+        /// What is there to read now: seq and payload in short.
+        fn read(&mut self) -> Vec<String> {
+            let mut read = Vec::new();
+            let count = self.reader.read(1000, |record| read.push(short(&record)));
+            assert_eq!(count.unwrap(), read.len());
+            read
+        }
+    }
+
+    fn short(record: &Record<'_>) -> String {
+        let payload = match &record.payload {
+            Payload::Line { bytes, .. } | Payload::Stderr(bytes) => {
+                String::from_utf8_lossy(bytes).into_owned()
+            }
+            Payload::Damaged { line_number, .. } => format!("damaged line {line_number}"),
+            other => format!("{other:?}"),
+        };
+        format!("{} {payload}", record.seq)
+    }
+
+    #[test]
+    fn a_torn_last_line_is_left_unread_until_it_is_complete() {
+        let first = message(1, "{}");
+        let second = message(2, r#"{"a":1}"#);
+        let (beginning, rest) = second.split_at(70);
+        let mut growing = Growing::new(&format!("{first}\n{beginning}"));
+        assert_eq!(growing.read(), ["1 {}"]);
+        assert!(growing.read().is_empty());
+        growing.grow(rest);
+        assert!(growing.read().is_empty());
+        growing.grow("\n");
+        assert_eq!(growing.read(), [r#"2 {"a":1}"#]);
+    }
+
+    #[test]
+    fn a_torn_last_line_may_be_taken_back_and_replaced() {
+        let first = message(1, "{}");
+        let mut growing = Growing::new(&format!("{first}\n{}", &message(2, "{}")[..70]));
+        assert_eq!(growing.read(), ["1 {}"]);
+        let whole = HEADER.len() + 1 + first.len() + 1;
+        growing.file.as_file().set_len(whole as u64).unwrap();
+        let mut appending = std::fs::OpenOptions::new()
+            .append(true)
+            .open(growing.file.path())
+            .unwrap();
+        writeln!(appending, "{}", message(2, "[]")).unwrap();
+        assert_eq!(growing.read(), ["2 []"]);
+    }
+
+    #[test]
+    fn a_file_cut_below_the_cursor_is_read_on_from_its_new_end() {
+        let lines = format!("{}\n{}\n", message(1, "{}"), message(2, "{}"));
+        let mut growing = Growing::new(&lines);
+        assert_eq!(growing.read().len(), 2);
+        let whole = HEADER.len() + 1 + message(1, "{}").len() + 1;
+        growing.file.as_file().set_len(whole as u64).unwrap();
+        assert!(growing.read().is_empty());
+        let mut appending = std::fs::OpenOptions::new()
+            .append(true)
+            .open(growing.file.path())
+            .unwrap();
+        writeln!(appending, "{}", message(2, "[]")).unwrap();
+        assert_eq!(growing.read(), ["2 []"]);
+    }
+
+    #[test]
+    fn a_damaged_line_is_reported_with_its_number_and_the_rest_is_read() {
+        let mut growing = Growing::new(&format!(
+            "{}\n\n  \r\nnot a record\n{}\n{}\n{}\n",
+            message(1, "{}"),
+            &message(2, r#"{"a":1}"#)[..80],
+            r#"{"seq":3,"at":"yesterday"}"#,
+            message(4, "{}"),
+        ));
+        assert_eq!(
+            growing.read(),
+            [
+                "1 {}",
+                "0 damaged line 5",
+                "0 damaged line 6",
+                "0 damaged line 7",
+                "4 {}"
+            ]
+        );
+    }
+
+    #[test]
+    fn members_in_another_order_and_unknown_ones_are_read_all_the_same() {
+        let mut growing = Growing::new(concat!(
+            r#"{"x":{"y":[1]},"message": {"b":1.0, "a":null} ,"from":"server","to":"operator","session":7,"at":"2026-11-21T03:45:01+01:00","seq":5,"replay_of":3}"#,
+            "\n",
+            r#"{"seq":6,"at":"2026-11-21T02:45:01.5Z","session":7,"http":{"status":200}}"#,
+            "\n",
+            r#"{"seq":7,"at":"2026-11-21T02:45:01.5Z","session":7,"from":"martian","message":1}"#,
+            "\n",
+            r#"{"seq":8,"at":"2026-11-21T02:45:01.5Z","session":7,"from":"client","message":null,"more":1}"#,
+            "\n",
+            r#"{"seq":9,"at":"2026-11-21T02:45:01.5Z","session":7,"from":"client","message":{"a":1},"more":1}"#,
+            "\n",
+        ));
+        let bodies = growing.reader.bodies().unwrap();
+        let mut records = 0;
+        growing
+            .reader
+            .read(10, |record| {
+                records += 1;
+                if let Payload::Line { bytes, .. } = &record.payload {
+                    assert_eq!(bodies.fetch(record.location).unwrap(), **bytes);
+                }
+                match record.seq {
+                    5 => {
+                        assert_eq!(record.session, SessionId(7));
+                        assert_eq!(record.at, Timestamp(1_795_229_101_000_000));
+                        assert_eq!(
+                            record.payload,
+                            Payload::Line {
+                                from: Party::Server,
+                                to: Some(Party::Operator),
+                                replay_of: Some(3),
+                                terminated: true,
+                                json: true,
+                                bytes: Cow::Borrowed(br#"{"b":1.0, "a":null}"#),
+                            }
+                        );
+                    }
+                    8 => assert_eq!(short(&record), "8 null"),
+                    9 => assert_eq!(short(&record), r#"9 {"a":1}"#),
+                    _ => assert_eq!(record.payload, Payload::Unknown),
+                }
+            })
+            .unwrap();
+        assert_eq!(records, 5);
+    }
+
+    #[test]
+    fn lines_longer_than_the_window_are_read_and_fetched_whole() {
+        let long = format!("\"{}\"", "x".repeat(3 << 20));
+        let long = format!("[{long}]");
+        let mut growing = Growing::new(&format!("{}\n{}\n", message(1, &long), message(2, "{}")));
+        let bodies = growing.reader.bodies().unwrap();
+        let mut locations = Vec::new();
+        growing
+            .reader
+            .read(1, |record| locations.push(record.location))
+            .unwrap();
+        assert_eq!(bodies.fetch(locations[0]).unwrap(), long.as_bytes());
+        assert_eq!(growing.read(), ["2 {}"]);
+    }
+
+    #[test]
+    fn a_line_too_long_to_be_told_of_is_damaged_and_the_next_one_is_read() {
+        let mut growing = Growing::new(&message(1, "{}"));
+        growing.reader.lines.longest = 100;
+        growing.grow(&format!("\n{}", message(2, &"[1]".repeat(200_000))));
+        assert_eq!(growing.read(), ["1 {}"]);
+        growing.grow(&format!("\n{}\n", message(3, "{}")));
+        assert_eq!(growing.read(), ["0 damaged line 3", "3 {}"]);
+        growing.grow(&format!("{}\n", message(4, &"[1]".repeat(20))));
+        assert_eq!(growing.read(), ["0 damaged line 5"]);
+    }
+
+    #[test]
+    fn what_is_no_capture_is_refused_with_the_reason() {
+        let refused = |text: &str| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            Reader::open(file.path()).unwrap_err().to_string()
+        };
+        assert!(refused("").contains("no complete first line"));
+        assert!(refused(HEADER).contains("no complete first line"));
+        assert!(refused("hello\n").contains("not a header"));
+        assert!(refused("{\"seq\":1}\n").contains("not a header"));
+        assert!(refused("{\"capture\":2}\n").contains("newer version"));
+        let missing = Reader::open(Path::new("/nowhere/at/all")).unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/at/all"));
+        let device = Reader::open(Path::new("/dev/zero")).unwrap_err();
+        assert!(device.to_string().contains("regular file"));
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_handed_out() {
+        let mut growing = Growing::new(&format!("{0}\n{0}\n{0}\n", message(1, "{}")));
+        assert_eq!(growing.reader.read(2, |_| ()).unwrap(), 2);
+        assert_eq!(growing.reader.read(2, |_| ()).unwrap(), 1);
+        assert_eq!(growing.reader.read(2, |_| ()).unwrap(), 0);
+        let (read, there) = growing.reader.progress();
+        assert_eq!(read, there);
+    }
+
+    #[test]
+    fn a_compressed_capture_of_several_frames_is_read_as_it_grows() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let pack = |text: &str| zstd::encode_all(text.as_bytes(), 3).unwrap();
+        file.write_all(&pack(&format!("{HEADER}\n{}", &message(1, "{}")[..50])))
+            .unwrap();
+        let mut reader = Reader::open(file.path()).unwrap();
+        assert_eq!(reader.read(10, |_| ()).unwrap(), 0);
+        let rest = pack(&format!(
+            "{}\n{}\n",
+            &message(1, "{}")[50..],
+            message(2, "[]")
+        ));
+        let bodies = reader.bodies().unwrap();
+        for (index, byte) in rest.iter().enumerate() {
+            file.write_all(&[*byte]).unwrap();
+            if index % 7 == 0 {
+                reader
+                    .read(10, |record| {
+                        bodies.fetch(record.location).unwrap();
+                    })
+                    .unwrap();
+            }
+        }
+        reader.read(10, |_| ()).unwrap();
+        let mut seen = Vec::new();
+        file.write_all(&pack(&format!("{}\n", message(3, "{}"))))
+            .unwrap();
+        reader.read(10, |record| seen.push(short(&record))).unwrap();
+        assert_eq!(seen, ["3 {}"]);
+        let (read, there) = reader.progress();
+        assert_eq!(read, there);
     }
 }

@@ -25,7 +25,8 @@ pub struct Header {
     pub cwd: String,
 }
 
-/// Where a payload lies in the capture (in the uncompressed file, for compressed ones).
+/// Where a payload lies in the capture (in the uncompressed file, for compressed ones). For a record without a payload
+/// of its own kind of bytes (a session's events, a note, a damaged line), the whole line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Location {
     /// Offset of the first byte of the record's line.
@@ -78,10 +79,12 @@ pub enum Payload<'a> {
     Closed(Closed),
     Gap(Gap),
     Note(String),
-    /// A kind of event that this version does not know, or a damaged line: its line number and what is wrong.
+    /// A line of the file that is no record: its number, counted from 1, and what is wrong with it. Such a record has
+    /// no seq, time and session of its own: all are 0.
     Damaged {
         line_number: u64,
         reason: String,
     },
+    /// A kind of event that this version does not know.
     Unknown,
 }

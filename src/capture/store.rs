@@ -1,5 +1,12 @@
-//! Where captures live, how they are named, and how long they stay.
+//! Where captures live, how they are named, who may write one, and how long they stay.
 
+use super::recorder::RecordError;
+use crate::tap::Timestamp;
+use etcetera::BaseStrategy;
+use rustix::fs::{FlockOperation, OFlags, flock};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// How much is kept in the captures directory. Captures of live proxies are never pruned.
@@ -24,27 +31,322 @@ pub struct Saved {
     pub path: PathBuf,
     pub name: String,
     /// Microseconds since the Unix epoch.
-    pub started: crate::tap::Timestamp,
+    pub started: Timestamp,
     pub bytes: u64,
 }
 
 /// `$XDG_STATE_HOME/mcp-sentinel/captures`, created 0700 when missing.
-pub fn directory() -> std::io::Result<PathBuf> {
-    todo!()
+pub fn directory() -> io::Result<PathBuf> {
+    let base = etcetera::choose_base_strategy().map_err(io::Error::other)?;
+    let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+    let directory = state.join("mcp-sentinel").join("captures");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)?;
+    Ok(directory)
 }
-/// A fresh path `<time>-<name>.jsonl` in `directory`; `name` is reduced to safe characters.
-pub fn fresh_path(_directory: &Path, _name: &str) -> PathBuf {
-    todo!()
+
+/// Reserves a fresh path `<time>-<name>.jsonl` in `directory` by creating it empty, so that two proxies that start in
+/// the same second get two; `name` is reduced to safe characters. The time is UTC.
+pub fn fresh_path(directory: &Path, name: &str) -> io::Result<PathBuf> {
+    let time = chrono::Utc::now().format(TIME);
+    let name = safe(name);
+    for copy in 1.. {
+        let path = directory.join(match copy {
+            1 => format!("{time}-{name}.jsonl"),
+            _ => format!("{time}-{name}-{copy}.jsonl"),
+        });
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+        {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map(|_| path),
+        }
+    }
+    unreachable!("some number is free")
 }
-/// Newest first.
-pub fn list(_directory: &Path) -> std::io::Result<Vec<Saved>> {
-    todo!()
+
+/// Newest first. Leaves out what was reserved and never written.
+pub fn list(directory: &Path) -> io::Result<Vec<Saved>> {
+    let mut saved = Vec::new();
+    for entry in directory.read_dir()? {
+        let path = entry?.path();
+        let Some(stem) = stem(&path) else { continue };
+        // Whoever removes a capture while we look is not our trouble.
+        let Ok(data) = path.symlink_metadata() else {
+            continue;
+        };
+        if !data.is_file() || data.len() == 0 {
+            continue;
+        }
+        let (started, name) = named(stem).unwrap_or_else(|| {
+            let modified = data.modified().unwrap_or(std::time::UNIX_EPOCH);
+            (Timestamp::from(modified), stem)
+        });
+        saved.push(Saved {
+            name: name.to_owned(),
+            started,
+            bytes: data.len(),
+            path,
+        });
+    }
+    saved.sort_by(|a, b| (b.started, &b.path).cmp(&(a.started, &a.path)));
+    Ok(saved)
 }
-/// Removes the oldest captures beyond the retention, except those in `live`.
-pub fn prune(
-    _directory: &Path,
-    _retention: Retention,
-    _live: &[PathBuf],
-) -> std::io::Result<usize> {
-    todo!()
+
+/// Removes the oldest captures beyond the retention; how many. Stay: those in `live`, those that somebody writes, and
+/// files that were not named by us.
+pub fn prune(directory: &Path, retention: Retention, live: &[PathBuf]) -> io::Result<usize> {
+    let (mut captures, mut bytes, mut removed) = (0, 0, 0);
+    for saved in list(directory)? {
+        if stem(&saved.path).and_then(named).is_none() {
+            continue;
+        }
+        captures += 1;
+        bytes += saved.bytes;
+        let within = captures <= retention.captures && bytes <= retention.bytes;
+        if within || live.contains(&saved.path) || is_written(&saved.path) {
+            continue;
+        }
+        match std::fs::remove_file(&saved.path) {
+            Ok(()) => {
+                captures -= 1;
+                bytes -= saved.bytes;
+                removed += 1;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(removed)
+}
+
+/// Opens a capture for writing, new or empty, readable by nobody else, and locked while it is open.
+pub(super) fn create(path: &Path) -> Result<File, RecordError> {
+    let failed = |source| RecordError::Create {
+        path: path.to_owned(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        // Never through a symbolic link, and never waiting for the other end of a pipe.
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)
+        .map_err(failed)?;
+    let data = file.metadata().map_err(failed)?;
+    if !data.is_file() {
+        return Err(RecordError::NotAFile { path: path.into() });
+    }
+    if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
+    {
+        return Err(RecordError::InUse { path: path.into() });
+    }
+    if data.len() > 0 {
+        return Err(RecordError::NotEmpty { path: path.into() });
+    }
+    file.set_permissions(Permissions::from_mode(0o600))
+        .map_err(failed)?;
+    Ok(file)
+}
+
+/// Whether a recorder has this capture open.
+fn is_written(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| {
+        flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+    })
+}
+
+const TIME: &str = "%Y%m%d-%H%M%S";
+
+/// The file name without the extensions of a capture; none for any other file.
+fn stem(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_suffix(".jsonl")
+        .or_else(|| name.strip_suffix(".jsonl.zst"))
+}
+
+/// Start and name of a capture that we named.
+fn named(stem: &str) -> Option<(Timestamp, &str)> {
+    let (time, name) = stem.split_at_checked("20261121-024501".len())?;
+    let started = chrono::NaiveDateTime::parse_from_str(time, TIME).ok()?;
+    let name = name.strip_prefix('-')?;
+    Some((Timestamp(started.and_utc().timestamp_micros()), name))
+}
+
+/// A name that is one harmless word in every shell and on every file system.
+fn safe(name: &str) -> String {
+    let mut safe = String::new();
+    for part in name
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+        .filter(|part| !part.trim_matches('.').is_empty())
+    {
+        if !safe.is_empty() {
+            safe.push('-');
+        }
+        safe.push_str(part);
+    }
+    safe.truncate(64);
+    match safe.trim_matches(['.', '-']) {
+        "" => "server".into(),
+        name => name.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(directory: &Path, name: &str, bytes: usize) -> PathBuf {
+        let path = directory.join(name);
+        std::fs::write(&path, "x".repeat(bytes)).unwrap();
+        path
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = directory
+            .read_dir()
+            .unwrap()
+            .map(|it| it.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_fresh_path_is_ours_alone_and_private() {
+        let home = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..3)
+            .map(|_| fresh_path(home.path(), "everything").unwrap())
+            .collect();
+        assert_ne!(paths[0], paths[1]);
+        assert_ne!(paths[1], paths[2]);
+        for path in paths {
+            let mode = path.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            assert!(
+                named(stem(&path).unwrap())
+                    .unwrap()
+                    .1
+                    .starts_with("everything")
+            );
+            create(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_name_becomes_one_safe_word() {
+        for (name, expected) in [
+            ("server-everything", "server-everything"),
+            ("@scope/pkg@1.2", "scope-pkg-1.2"),
+            ("../../etc/passwd", "etc-passwd"),
+            ("...", "server"),
+            ("", "server"),
+            ("ünï", "n"),
+            ("-rf", "rf"),
+            ("a\nb\u{1b}[31m", "a-b-31m"),
+        ] {
+            assert_eq!(safe(name), expected, "{name:?}");
+        }
+        assert_eq!(safe(&"x".repeat(1000)).len(), 64);
+    }
+
+    #[test]
+    fn captures_are_listed_newest_first() {
+        let home = tempfile::tempdir().unwrap();
+        put(home.path(), "20261121-024501-a.jsonl", 1);
+        put(home.path(), "20261121-024502-b-2.jsonl.zst", 2);
+        put(home.path(), "20261121-024503-reserved.jsonl", 0);
+        put(home.path(), "notes.txt", 1);
+        std::fs::create_dir(home.path().join("20261121-024504-d.jsonl")).unwrap();
+        let listed: Vec<_> = list(home.path())
+            .unwrap()
+            .into_iter()
+            .map(|it| (it.name, it.started.0, it.bytes))
+            .collect();
+        let second = 1_795_229_101_000_000;
+        assert_eq!(
+            listed,
+            [
+                ("b-2".to_owned(), second + 1_000_000, 2),
+                ("a".to_owned(), second, 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_capture_that_we_did_not_name_is_listed_by_its_file_and_never_pruned() {
+        let home = tempfile::tempdir().unwrap();
+        put(home.path(), "keep me.jsonl", 5);
+        assert_eq!(list(home.path()).unwrap()[0].name, "keep me");
+        let none = Retention {
+            captures: 0,
+            bytes: 0,
+        };
+        assert_eq!(prune(home.path(), none, &[]).unwrap(), 0);
+        assert_eq!(names(home.path()), ["keep me.jsonl"]);
+    }
+
+    #[test]
+    fn the_oldest_beyond_count_and_bytes_are_removed() {
+        let home = tempfile::tempdir().unwrap();
+        for second in 1..=5 {
+            put(home.path(), &format!("20261121-02450{second}-a.jsonl"), 10);
+        }
+        let count = Retention {
+            captures: 3,
+            bytes: 1000,
+        };
+        assert_eq!(prune(home.path(), count, &[]).unwrap(), 2);
+        let bytes = Retention {
+            captures: 50,
+            bytes: 25,
+        };
+        assert_eq!(prune(home.path(), bytes, &[]).unwrap(), 1);
+        let left = ["20261121-024504-a.jsonl", "20261121-024505-a.jsonl"];
+        assert_eq!(names(home.path()), left);
+    }
+
+    #[test]
+    fn a_live_capture_is_never_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let told = put(home.path(), "20261121-024501-told.jsonl", 10);
+        let written = home.path().join("20261121-024502-written.jsonl");
+        let mut file = create(&written).unwrap();
+        io::Write::write_all(&mut file, b"x").unwrap();
+        put(home.path(), "20261121-024500-old.jsonl", 10);
+        let none = Retention {
+            captures: 0,
+            bytes: 0,
+        };
+        assert_eq!(
+            prune(home.path(), none, std::slice::from_ref(&told)).unwrap(),
+            1
+        );
+        assert_eq!(list(home.path()).unwrap().len(), 2);
+        drop(file);
+        assert_eq!(prune(home.path(), none, &[told]).unwrap(), 1);
+    }
+
+    #[test]
+    fn only_a_new_or_empty_regular_file_becomes_a_capture() {
+        let home = tempfile::tempdir().unwrap();
+        let refused = |path: &Path| create(path).unwrap_err().to_string();
+        let full = put(home.path(), "full", 1);
+        assert!(refused(&full).contains("not empty"));
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink(&full, &link).unwrap();
+        assert!(refused(&link).contains("cannot create capture"));
+        assert!(refused(Path::new("/dev/null")).contains("not a regular file"));
+        let empty = put(home.path(), "empty", 0);
+        std::fs::set_permissions(&empty, Permissions::from_mode(0o644)).unwrap();
+        let file = create(&empty).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(refused(&empty).contains("another"));
+    }
 }

@@ -149,8 +149,8 @@ impl Drain {
         std::thread::park_timeout(time);
     }
 
-    /// Sleeps until there is something to take, or the time is over, or the thread is unparked.
-    pub(crate) fn park(&self, time: Option<Duration>) {
+    /// Sleeps until there is something to take, or the time is over, or the thread is unparked; whether there is.
+    pub(crate) fn park(&self, time: Option<Duration>) -> bool {
         self.queue.recorder.get_or_init(std::thread::current);
         self.queue.parked.store(true, Ordering::Release);
         // A push that came before the flag has nobody to wake us; one that comes after sees the flag.
@@ -161,6 +161,7 @@ impl Drain {
             }
         }
         self.queue.parked.store(false, Ordering::Release);
+        self.queue.slots().has_news()
     }
 }
 
@@ -194,7 +195,7 @@ impl Queued {
 }
 
 /// Where bytes come from, within a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Source {
     Stream(Party),
     Stderr,

@@ -1,0 +1,194 @@
+//! The lines of a file that may still grow, found with one pass over its bytes.
+
+use super::inflate::Inflater;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// How much is read at once; a longer line makes the window grow for as long as it is in there.
+const WINDOW: usize = 256 << 10;
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Plain(Arc<File>),
+    Packed(Inflater),
+}
+
+impl Source {
+    fn read_at(&mut self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.content().read_at(bytes, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) if self.inflate()? => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Makes more content where it is compressed; whether there was any.
+    fn inflate(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Plain(_) => Ok(false),
+            Self::Packed(inflater) => inflater.more(),
+        }
+    }
+
+    /// The file that offsets point into.
+    pub fn content(&self) -> &Arc<File> {
+        match self {
+            Self::Plain(file) => file,
+            Self::Packed(inflater) => inflater.content(),
+        }
+    }
+
+    /// Size of the file as it is stored.
+    fn stored(&self) -> io::Result<u64> {
+        let file = match self {
+            Self::Plain(file) => file,
+            Self::Packed(inflater) => inflater.packed(),
+        };
+        Ok(file.metadata()?.len())
+    }
+}
+
+/// A cursor over lines.
+#[derive(Debug)]
+pub(super) struct Lines {
+    source: Source,
+    window: Vec<u8>,
+    /// What of the window was read from the file and belongs to no line that was handed out.
+    unread: Range<usize>,
+    /// There is no line feed in the window before this.
+    scanned: usize,
+    /// Where in the file the unread part begins.
+    offset: u64,
+    /// How many lines have been handed out.
+    number: u64,
+    /// Lines from this length on are not held in memory, only their place is told.
+    pub longest: usize,
+    /// Where the line begins whose beginning was passed over for its length.
+    passing: Option<u64>,
+    /// How large the file was when all of it had been read.
+    exhausted: Option<u64>,
+}
+
+/// A line, without its line feed.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub offset: u64,
+    /// Counted from 1.
+    pub number: u64,
+    /// Where it stands in the window; nowhere when it is too long.
+    text: Option<Range<usize>>,
+}
+
+impl Lines {
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            window: vec![0; WINDOW],
+            unread: 0..0,
+            scanned: 0,
+            offset: 0,
+            number: 0,
+            longest: u32::MAX as usize,
+            passing: None,
+            exhausted: None,
+        }
+    }
+
+    /// The next complete line; none when there is none yet.
+    pub fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let news = &self.window[self.scanned..self.unread.end];
+            if let Some(found) = memchr::memchr(b'\n', news) {
+                let text = self.unread.start..self.scanned + found;
+                let too_long = self.passing.take();
+                let line = Line {
+                    offset: too_long.unwrap_or(self.offset),
+                    number: self.number + 1,
+                    text: (too_long.is_none() && text.len() < self.longest).then_some(text.clone()),
+                };
+                self.number += 1;
+                self.pass(text.len() + 1);
+                return Ok(Some(line));
+            }
+            self.scanned = self.unread.end;
+            if self.unread.len() >= self.longest {
+                self.passing.get_or_insert(self.offset);
+                self.pass(self.unread.len());
+            }
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The text of the line handed out last; none when it is too long.
+    pub fn text(&self, line: &Line) -> Option<&[u8]> {
+        line.text.clone().map(|range| &self.window[range])
+    }
+
+    /// Bytes of the stored file that were read, and how many there are.
+    pub fn progress(&self) -> (u64, u64) {
+        let read = match &self.source {
+            Source::Plain(_) => self.offset,
+            Source::Packed(inflater) => inflater.position(),
+        };
+        (read, self.source.stored().unwrap_or(read).max(read))
+    }
+
+    pub fn content(&self) -> &Arc<File> {
+        self.source.content()
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.unread.start += bytes;
+        self.scanned = self.unread.start;
+        self.offset += bytes as u64;
+    }
+
+    /// Reads on; whether there was anything.
+    fn fill(&mut self) -> io::Result<bool> {
+        // Asked before reading: what is appended in between is seen the next time.
+        let stored = self.source.stored()?;
+        if self.unread.is_empty() && self.exhausted == Some(stored) {
+            return Ok(false);
+        }
+        self.make_room();
+        let from = self.offset + self.unread.len() as u64;
+        let room = &mut self.window[self.unread.end..];
+        let read = self.source.read_at(room, from)?;
+        self.unread.end += read;
+        if read > 0 {
+            return Ok(true);
+        }
+        // The beginning of a line is read again when there is more: it may have been taken back by then.
+        self.unread.end = self.unread.start;
+        self.scanned = self.unread.start;
+        self.exhausted = Some(stored);
+        if let Source::Plain(_) = self.source {
+            self.offset = self.offset.min(stored);
+        }
+        Ok(false)
+    }
+
+    /// Moves the unread part to the front of the window, and makes it larger or smaller as needed.
+    fn make_room(&mut self) {
+        let unread = self.unread.len();
+        if self.unread.start > 0 {
+            self.window.copy_within(self.unread.clone(), 0);
+            self.scanned -= self.unread.start;
+            self.unread = 0..unread;
+        }
+        if unread == self.window.len() {
+            self.window.resize(unread * 2, 0);
+        } else if self.window.len() > WINDOW && unread < WINDOW {
+            self.window.truncate(WINDOW);
+            self.window.shrink_to_fit();
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! One line of the capture, read.
+//!
+//! Lines as [`super::write`] writes them go the short way: the members are taken in their fixed order, and a message,
+//! which the recorder has checked, is the rest of the line. Anything else that is JSON goes the long way.
+
+use super::record::{Encoding, Location, Payload, Record};
+use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Reads lines; remembers the last second it saw.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    clock: Clock,
+}
+
+impl Parser {
+    /// Reads one line, its line feed taken off, that begins at `offset`.
+    pub fn read<'l>(&mut self, line: &'l [u8], offset: u64, line_number: u64) -> Record<'l> {
+        let whole = Location {
+            line: offset,
+            start: 0,
+            len: u32::try_from(line.len()).unwrap_or(u32::MAX),
+            encoding: Encoding::Verbatim,
+        };
+        let known = self.known(line, whole);
+        known.unwrap_or_else(|| match any(line, whole) {
+            Ok(record) => record,
+            Err(reason) => damaged(whole, line_number, reason),
+        })
+    }
+
+    /// The short way.
+    fn known<'l>(&mut self, line: &'l [u8], whole: Location) -> Option<Record<'l>> {
+        let mut rest = Rest(line);
+        rest.eat(b"{\"seq\":")?;
+        let seq = rest.decimal()?;
+        rest.eat(b",\"at\":\"")?;
+        let at = self.clock.read(rest.take(Clock::LEN)?)?;
+        rest.eat(b"\",\"session\":")?;
+        let session = SessionId(u32::try_from(rest.decimal()?).ok()?);
+        rest.eat(b",\"")?;
+        let (location, payload) = match rest.eat(b"from\":\"") {
+            Some(()) => known_line(rest, whole)?,
+            None => known_event(rest, whole)?,
+        };
+        Some(Record {
+            seq,
+            at,
+            session,
+            location,
+            payload,
+        })
+    }
+}
+
+pub(super) fn damaged(
+    location: Location,
+    line_number: u64,
+    reason: impl Into<String>,
+) -> Record<'static> {
+    Record {
+        seq: 0,
+        at: Timestamp(0),
+        session: SessionId(0),
+        location,
+        payload: Payload::Damaged {
+            line_number,
+            reason: reason.into(),
+        },
+    }
+}
+
+fn known_line<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Payload<'l>)> {
+    let from = party(rest.word()?)?;
+    let to = match rest.eat(b",\"to\":\"") {
+        Some(()) => Some(party(rest.word()?)?),
+        None => None,
+    };
+    let replay_of = match rest.eat(b",\"replay_of\":") {
+        Some(()) => Some(rest.decimal()?),
+        None => None,
+    };
+    let terminated = rest.eat(b",\"unterminated\":true").is_none();
+    rest.eat(b",\"")?;
+    let encoding = if rest.eat(b"message\":").is_some() {
+        Encoding::Verbatim
+    } else if rest.eat(b"text\":").is_some() {
+        Encoding::Text
+    } else if rest.eat(b"base64\":").is_some() {
+        Encoding::Base64
+    } else {
+        rest.eat(b"note\":")?;
+        return Some((whole, Payload::Note(rest.last_value()?)));
+    };
+    let value = rest.last()?;
+    let payload = Payload::Line {
+        from,
+        to,
+        replay_of,
+        terminated,
+        json: encoding == Encoding::Verbatim,
+        bytes: match encoding {
+            Encoding::Verbatim => Cow::Borrowed(looks_whole(value).then_some(value)?),
+            Encoding::Text | Encoding::Base64 => decode(value, encoding)?,
+        },
+    };
+    Some((rest.location(whole, value, encoding), payload))
+}
+
+fn known_event<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Payload<'l>)> {
+    let kind = rest.word()?;
+    rest.eat(b":")?;
+    let encoding = match kind {
+        b"stderr" => Encoding::Text,
+        b"stderr_base64" => Encoding::Base64,
+        b"opened" => return Some((whole, Payload::Opened(rest.last_value()?))),
+        b"closed" => return Some((whole, Payload::Closed(rest.last_value()?))),
+        b"gap" => return Some((whole, Payload::Gap(rest.last_value()?))),
+        _ => return None,
+    };
+    let value = rest.last()?;
+    let payload = Payload::Stderr(decode(value, encoding)?);
+    Some((rest.location(whole, value, encoding), payload))
+}
+
+/// What is left of a line.
+#[derive(Debug, Clone, Copy)]
+struct Rest<'l>(&'l [u8]);
+
+impl<'l> Rest<'l> {
+    fn eat(&mut self, expected: &[u8]) -> Option<()> {
+        self.0 = self.0.strip_prefix(expected)?;
+        Some(())
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'l [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn decimal(&mut self) -> Option<u64> {
+        let len = self.0.iter().take_while(|it| it.is_ascii_digit()).count();
+        let digits = self.take(len)?;
+        if len == 0 {
+            return None;
+        }
+        digits.iter().try_fold(0_u64, |number, digit| {
+            number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
+    }
+
+    /// A short word and the quote that ends it.
+    fn word(&mut self) -> Option<&'l [u8]> {
+        let len = self.0.iter().take(32).position(|it| *it == b'"')?;
+        let word = self.take(len)?;
+        self.eat(b"\"")?;
+        Some(word)
+    }
+
+    /// The value of the last member.
+    fn last(&self) -> Option<&'l [u8]> {
+        self.0.strip_suffix(b"}")
+    }
+
+    fn last_value<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.last()?).ok()
+    }
+
+    /// Where the last value lies; it ends one byte before the line does.
+    fn location(&self, whole: Location, value: &[u8], encoding: Encoding) -> Location {
+        let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        Location {
+            line: whole.line,
+            start: whole.len - 1 - len,
+            len,
+            encoding,
+        }
+    }
+}
+
+fn party(word: &[u8]) -> Option<Party> {
+    match word {
+        b"client" => Some(Party::Client),
+        b"server" => Some(Party::Server),
+        b"operator" => Some(Party::Operator),
+        b"sentinel" => Some(Party::Sentinel),
+        _ => None,
+    }
+}
+
+/// Whether this can be one JSON value from its first byte to its last. A line that was cut short, or to which another
+/// program added members, is caught here.
+fn looks_whole(value: &[u8]) -> bool {
+    let json_space = |it: &u8| matches!(it, b' ' | b'\t' | b'\r');
+    let first = value.iter().find(|it| !json_space(it));
+    let last = value.iter().rfind(|it| !json_space(it));
+    match (first, last) {
+        (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => true,
+        _ => serde_json::from_slice::<IgnoredAny>(value).is_ok(),
+    }
+}
+
+/// What a JSON string says, or what it holds in base64.
+pub(super) fn decode(value: &[u8], encoding: Encoding) -> Option<Cow<'_, [u8]>> {
+    let plain = value
+        .strip_prefix(b"\"")
+        .and_then(|it| it.strip_suffix(b"\""))
+        .filter(|it| memchr::memchr2(b'"', b'\\', it).is_none());
+    match (encoding, plain) {
+        (Encoding::Verbatim, _) => Some(Cow::Borrowed(value)),
+        (Encoding::Text, Some(plain)) => Some(Cow::Borrowed(plain)),
+        (Encoding::Text, None) => {
+            let text: String = serde_json::from_slice(value).ok()?;
+            Some(Cow::Owned(text.into_bytes()))
+        }
+        (Encoding::Base64, Some(plain)) => STANDARD.decode(plain).ok().map(Cow::Owned),
+        (Encoding::Base64, None) => {
+            let text: String = serde_json::from_slice(value).ok()?;
+            STANDARD.decode(text).ok().map(Cow::Owned)
+        }
+    }
+}
+
+/// The members that this version knows, in any order, among any others.
+#[derive(Debug, serde::Deserialize)]
+struct Members<'l> {
+    seq: u64,
+    #[serde(borrow)]
+    at: Cow<'l, str>,
+    #[serde(default)]
+    session: Option<SessionId>,
+    #[serde(borrow, default)]
+    from: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    to: Option<Cow<'l, str>>,
+    #[serde(default)]
+    replay_of: Option<u64>,
+    #[serde(default)]
+    unterminated: bool,
+    #[serde(borrow, default, deserialize_with = "present")]
+    message: Option<&'l RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    text: Option<&'l RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    base64: Option<&'l RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stderr: Option<&'l RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stderr_base64: Option<&'l RawValue>,
+    #[serde(default)]
+    opened: Option<Opened>,
+    #[serde(default)]
+    closed: Option<Closed>,
+    #[serde(default)]
+    gap: Option<Gap>,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// `null` is a message like any other.
+fn present<'l, D: Deserializer<'l>>(value: D) -> Result<Option<&'l RawValue>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
+}
+
+/// The long way.
+fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
+    let members: Members<'_> = serde_json::from_slice(line).map_err(|it| it.to_string())?;
+    let at = chrono::DateTime::parse_from_rfc3339(&members.at)
+        .map_err(|it| format!("the time cannot be read: {it}"))?;
+    let from = members.from.as_deref().and_then(|it| party(it.as_bytes()));
+    let mut location = whole;
+    let mut found = |value: &RawValue, encoding| {
+        let value = value.get().as_bytes();
+        location = within(line, value, whole, encoding);
+        decode_any(&line[location.start as usize..][..value.len()], encoding)
+    };
+    let line_found = if let Some(value) = members.message {
+        Some((true, found(value, Encoding::Verbatim)?))
+    } else if let Some(value) = members.text {
+        Some((false, found(value, Encoding::Text)?))
+    } else if let Some(value) = members.base64 {
+        Some((false, found(value, Encoding::Base64)?))
+    } else {
+        None
+    };
+    let payload = match (line_found, from) {
+        (Some((json, bytes)), Some(from)) => Payload::Line {
+            from,
+            to: members.to.as_deref().and_then(|it| party(it.as_bytes())),
+            replay_of: members.replay_of,
+            terminated: !members.unterminated,
+            json,
+            bytes,
+        },
+        // From nobody, or from somebody that this version does not know.
+        (Some(_), None) => Payload::Unknown,
+        (None, _) => {
+            if let Some(value) = members.stderr {
+                Payload::Stderr(found(value, Encoding::Text)?)
+            } else if let Some(value) = members.stderr_base64 {
+                Payload::Stderr(found(value, Encoding::Base64)?)
+            } else if let Some(opened) = members.opened {
+                Payload::Opened(opened)
+            } else if let Some(closed) = members.closed {
+                Payload::Closed(closed)
+            } else if let Some(gap) = members.gap {
+                Payload::Gap(gap)
+            } else {
+                members.note.map_or(Payload::Unknown, Payload::Note)
+            }
+        }
+    };
+    Ok(Record {
+        seq: members.seq,
+        at: Timestamp(at.timestamp_micros()),
+        session: members.session.unwrap_or(SessionId(0)),
+        location,
+        payload,
+    })
+}
+
+fn decode_any(value: &[u8], encoding: Encoding) -> Result<Cow<'_, [u8]>, String> {
+    decode(value, encoding).ok_or_else(|| "the payload cannot be decoded".into())
+}
+
+/// Where `value`, a part of `line`, lies in it.
+fn within(line: &[u8], value: &[u8], whole: Location, encoding: Encoding) -> Location {
+    let start = value.as_ptr().addr() - line.as_ptr().addr();
+    Location {
+        line: whole.line,
+        start: u32::try_from(start).unwrap_or(u32::MAX),
+        len: u32::try_from(value.len()).unwrap_or(u32::MAX),
+        encoding,
+    }
+}
+
+/// Reads the one spelling of a time that [`super::write`] has.
+#[derive(Debug, Default)]
+struct Clock {
+    /// The text up to the second, and what it says.
+    text: [u8; 19],
+    second: i64,
+}
+
+impl Clock {
+    const LEN: usize = "2026-11-21T02:45:01.123456Z".len();
+
+    fn read(&mut self, text: &[u8]) -> Option<Timestamp> {
+        let (to_second, fraction) = text.split_first_chunk::<19>()?;
+        if *to_second != self.text {
+            let whole = std::str::from_utf8(to_second).ok()?;
+            let time = chrono::NaiveDateTime::parse_from_str(whole, "%Y-%m-%dT%H:%M:%S").ok()?;
+            self.second = time.and_utc().timestamp();
+            self.text = *to_second;
+        }
+        let digits = fraction.strip_prefix(b".")?.strip_suffix(b"Z")?;
+        let micros = digits.iter().try_fold(0, |micros, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| micros * 10 + i64::from(digit - b'0'))
+        })?;
+        Some(Timestamp(self.second * 1_000_000 + micros))
+    }
+}
