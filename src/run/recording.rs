@@ -82,6 +82,7 @@ impl Recording {
             CaptureTo::Fresh => {
                 let directory = store::directory().context("cannot use the captures directory")?;
                 store::fresh_path(&directory, &identity.name)
+                    .context("cannot create a file in the captures directory")?
             }
             CaptureTo::Nowhere => scratch_path(),
         };
