@@ -4,19 +4,91 @@ use bytes::Bytes;
 
 /// Reassembles lines. A line that lies within one chunk is a slice of it (no copy); the line end stays on the line.
 #[derive(Debug, Default)]
-pub struct LineSplitter {}
+pub struct LineSplitter {
+    /// The start of a line whose end has not come yet.
+    held: Vec<u8>,
+}
 
 impl LineSplitter {
     /// Takes the next chunk and hands each line that it completes to `each`, line end included.
-    pub fn push(&mut self, _chunk: Bytes, _each: impl FnMut(Bytes)) {
-        todo!()
+    pub fn push(&mut self, chunk: Bytes, mut each: impl FnMut(Bytes)) {
+        let mut start = 0;
+        for line_feed in memchr::memchr_iter(b'\n', &chunk) {
+            let end = line_feed + 1;
+            if self.held.is_empty() {
+                each(chunk.slice(start..end));
+            } else {
+                self.held.extend_from_slice(&chunk[start..end]);
+                each(Bytes::from(std::mem::take(&mut self.held)));
+            }
+            start = end;
+        }
+        self.held.extend_from_slice(&chunk[start..]);
     }
+
     /// The last line, when the stream ended without a line end.
     pub fn finish(&mut self) -> Option<Bytes> {
-        todo!()
+        (!self.held.is_empty()).then(|| Bytes::from(std::mem::take(&mut self.held)))
     }
+
     /// Bytes held of a line that is not complete yet.
     pub fn pending(&self) -> usize {
-        todo!()
+        self.held.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(chunks: &[&'static [u8]]) -> (Vec<Bytes>, Option<Bytes>) {
+        let (mut splitter, mut lines) = (LineSplitter::default(), Vec::new());
+        for chunk in chunks {
+            splitter.push(Bytes::from_static(chunk), |line| lines.push(line));
+        }
+        (lines, splitter.finish())
+    }
+
+    #[test]
+    fn line_ends_of_both_kinds_and_blank_lines_stay() {
+        let (lines, last) = lines(&[b"a\r\n\n\r\nb\n"]);
+        assert_eq!(lines, ["a\r\n", "\n", "\r\n", "b\n"].map(Bytes::from));
+        assert_eq!(last, None);
+    }
+
+    #[test]
+    fn a_line_is_put_together_from_many_chunks() {
+        let (lines, last) = lines(&[b"a", b"", b"b", b"c\nd", b"\n", b"\ne"]);
+        assert_eq!(lines, ["abc\n", "d\n", "\n"].map(Bytes::from));
+        assert_eq!(last, Some(Bytes::from("e")));
+    }
+
+    #[test]
+    fn a_line_within_one_chunk_is_not_copied() {
+        let chunk = Bytes::from_static(b"one\ntwo\n");
+        let start = chunk.as_ptr() as usize;
+        let mut places = Vec::new();
+        LineSplitter::default().push(chunk, |line| places.push(line.as_ptr() as usize - start));
+        assert_eq!(places, [0, 4]);
+    }
+
+    #[test]
+    fn what_is_pending_is_counted() {
+        let mut splitter = LineSplitter::default();
+        splitter.push(Bytes::from_static(b"a\nbcd"), drop);
+        assert_eq!(splitter.pending(), 3);
+        assert_eq!(splitter.finish(), Some(Bytes::from("bcd")));
+        assert_eq!((splitter.pending(), splitter.finish()), (0, None));
+    }
+
+    #[test]
+    fn a_line_of_fifty_megabytes_goes_through() {
+        let chunk = Bytes::from(vec![b'x'; 1 << 20]);
+        let (mut splitter, mut lengths) = (LineSplitter::default(), Vec::new());
+        for _ in 0..50 {
+            splitter.push(chunk.clone(), |line| lengths.push(line.len()));
+        }
+        splitter.push(Bytes::from_static(b"\n"), |line| lengths.push(line.len()));
+        assert_eq!(lengths, [(50 << 20) + 1]);
     }
 }

@@ -6,7 +6,8 @@
 pub mod envelope;
 pub mod framing;
 pub mod object;
+mod scan;
 pub mod splice;
 pub mod token;
 
-pub use envelope::{Envelope, Frame, Kind, parse};
+pub use envelope::{Envelope, Frame, Kind, is_json, parse};
