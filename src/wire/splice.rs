@@ -1,175 +1,198 @@
 //! Replacing a value inside raw JSON, leaving every other byte as it was.
+//!
+//! Where a key stands twice, the last member is the one that readers use, and so the one that is replaced.
 
-use super::object;
+use super::object::{Member, spans, unescape};
+use super::scan;
 use std::ops::Range;
 
-/// Returns `message` with the value at `path` (object keys from the root) replaced by the raw JSON `value`; where a
-/// key stands twice, the last member, which is the one that readers take.
+/// Returns `message` with the value at `path` (object keys from the root) replaced by the raw JSON `value`.
 /// A missing last key is inserted as the last member of its parent object; missing parents are created as objects.
-/// `None` when `message` is not an object, or a parent on the path exists and is not an object.
+/// `None` when `message` is not an object, a parent on the path exists and is not an object, or `path` is empty.
 pub fn set(message: &str, path: &[&str], value: &str) -> Option<String> {
-    let mut parent = is_object(message).then_some(message)?;
-    let (last, parents) = path.split_last()?;
-    for (depth, key) in parents.iter().enumerate() {
-        match object::at(parent, &[key]) {
-            Some(inner) if is_object(inner) => parent = inner,
-            Some(_) => return None,
+    let mut object = 0..message.len();
+    for (depth, key) in path.iter().enumerate() {
+        let found = Walk::of(message, object, key)?;
+        let rest = &path[depth + 1..];
+        match found.member {
+            Some(member) if rest.is_empty() => return Some(replaced(message, member.value, value)),
+            Some(member) => object = member.value,
             None => {
-                let nested = path[depth + 1..]
-                    .iter()
-                    .rev()
-                    .fold(value.to_owned(), |inner, key| {
-                        format!("{{{}:{inner}}}", quoted(key))
-                    });
-                return Some(inserted(message, parent, key, &nested));
+                let comma = if found.is_empty { "" } else { "," };
+                let member = nested(&path[depth..], value);
+                return Some(replaced(
+                    message,
+                    found.end..found.end,
+                    &format!("{comma}{member}"),
+                ));
             }
         }
-    }
-    Some(match object::at(parent, &[last]) {
-        Some(old) => replaced(message, span(message, old), value),
-        None => inserted(message, parent, last, value),
-    })
-}
-
-/// Returns `message` without the member at `path`, however often its key stands there; unchanged when it does not.
-pub fn remove(message: &str, path: &[&str]) -> String {
-    let mut message = message.to_owned();
-    while let Some(range) = member(&message, path) {
-        message = replaced(&message, range, "");
-    }
-    message
-}
-
-/// What to cut out so that one member at `path` is gone and its neighbours are still separated by one comma.
-fn member(message: &str, path: &[&str]) -> Option<Range<usize>> {
-    let (last, parents) = path.split_last()?;
-    let parent = object::at(message, parents)?;
-    let open = span(message, parent).start + parent.find('{')? + 1;
-    let mut previous = None;
-    for (key, value) in object::members(parent) {
-        let value = span(message, value);
-        if key == *last {
-            let start = previous.unwrap_or(open);
-            let rest = &message[value.end..];
-            let comma = rest
-                .trim_start()
-                .starts_with(',')
-                .then(|| rest.find(','))
-                .flatten();
-            return Some(match (previous, comma) {
-                (None, Some(comma)) => start..value.end + comma + 1,
-                _ => start..value.end,
-            });
-        }
-        previous = Some(value.end);
     }
     None
 }
 
-fn is_object(raw: &str) -> bool {
-    raw.trim_start().starts_with('{')
-}
-
-/// Where `part`, a slice of `whole`, lies in it.
-fn span(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
-}
-
-fn quoted(key: &str) -> String {
-    serde_json::Value::from(key).to_string()
-}
-
-fn replaced(message: &str, range: Range<usize>, value: &str) -> String {
-    [&message[..range.start], value, &message[range.end..]].concat()
-}
-
-/// `message` with one more member at the end of `parent`, an object that is a slice of it.
-fn inserted(message: &str, parent: &str, key: &str, value: &str) -> String {
-    let member = format!("{}:{value}", quoted(key));
-    let (at, member) = match object::members(parent).last() {
-        Some((_, last)) => (span(message, last).end, format!(",{member}")),
-        None => (
-            span(message, parent).start + parent.find('{').unwrap_or(0) + 1,
-            member,
-        ),
+/// Returns `message` without the member at `path`, and without its doubles; unchanged when it is not there.
+pub fn remove(message: &str, path: &[&str]) -> String {
+    let without = || {
+        let (last, parents) = path.split_last()?;
+        let mut object = 0..message.len();
+        for key in parents {
+            object = Walk::of(message, object, key)?.member?.value;
+        }
+        let shortened = without_member(&message[object.clone()], last)?;
+        Some(replaced(message, object, &shortened))
     };
-    replaced(message, at..at, &member)
+    without().unwrap_or_else(|| message.to_owned())
+}
+
+/// What one object on the path holds, by place in the whole message.
+struct Walk {
+    /// The last member with the wanted key.
+    member: Option<Member>,
+    /// Where a new last member goes.
+    end: usize,
+    is_empty: bool,
+}
+
+impl Walk {
+    /// `None` when the text at `object` is not an object.
+    fn of(message: &str, object: Range<usize>, key: &str) -> Option<Self> {
+        let (text, offset) = (&message[object.clone()], object.start);
+        let mut walk = Walk {
+            member: None,
+            end: offset + scan::space(text.as_bytes(), 0) + 1,
+            is_empty: true,
+        };
+        for member in spans(text) {
+            let Member { key: at, value } = member.ok()?;
+            walk.end = offset + value.end;
+            walk.is_empty = false;
+            if unescape(&text[at.clone()])? == key {
+                walk.member = Some(Member {
+                    key: at.start + offset..at.end + offset,
+                    value: value.start + offset..value.end + offset,
+                });
+            }
+        }
+        Some(walk)
+    }
+}
+
+/// A member `path[0]` that holds `value` at the rest of the path.
+fn nested(path: &[&str], value: &str) -> String {
+    let keys: Vec<String> = path
+        .iter()
+        .map(|key| serde_json::Value::from(*key).to_string())
+        .collect();
+    format!("{}:{value}{}", keys.join(":{"), "}".repeat(path.len() - 1))
+}
+
+fn replaced(text: &str, range: Range<usize>, with: &str) -> String {
+    [&text[..range.start], with, &text[range.end..]].concat()
+}
+
+/// The object `text` without its members called `key`. What stands between two members goes with the later one.
+fn without_member(text: &str, key: &str) -> Option<String> {
+    let mut kept = String::with_capacity(text.len());
+    let (mut last_end, mut any_kept) = (None, false);
+    for member in spans(text) {
+        let Member { key: at, value } = member.ok()?;
+        if last_end.is_none() {
+            kept.push_str(&text[..at.start]);
+        }
+        if unescape(&text[at.clone()])? != key {
+            let from = last_end.filter(|_| any_kept).unwrap_or(at.start);
+            kept.push_str(&text[from..value.end]);
+            any_kept = true;
+        }
+        last_end = Some(value.end);
+    }
+    kept.push_str(&text[last_end.unwrap_or(0)..]);
+    Some(kept)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn set_in(message: &str, path: &[&str], value: &str) -> String {
+        set(message, path, value).expect("an object")
+    }
+
     #[test]
-    fn a_replaced_value_leaves_every_other_byte_alone() {
-        let message = "{ \"id\" : 1.0 ,\"params\":{\"b\":1e3,  \"a\":[ 1 ]},\"x\":\"\\u00e9\" }\r";
+    fn a_value_is_replaced_and_nothing_else() {
+        let message = " {\"a\" : 1.0 ,\t\"id\":  7 , \"b\":[ 1e3 ]}\r\n";
         assert_eq!(
-            set(message, &["id"], "\"n\"").unwrap(),
-            message.replace("1.0", "\"n\"")
+            set_in(message, &["id"], "\"x\""),
+            message.replace("7", "\"x\"")
         );
+        let message = r#"{"params":{"_meta":{"progressToken" : 1},"n":1.0}}"#;
         assert_eq!(
-            set(message, &["params", "a"], "{}").unwrap(),
-            message.replace("[ 1 ]", "{}")
+            set_in(message, &["params", "_meta", "progressToken"], "\"t\""),
+            r#"{"params":{"_meta":{"progressToken" : "t"},"n":1.0}}"#
         );
     }
 
     #[test]
-    fn a_missing_member_is_inserted_last() {
+    fn a_missing_member_becomes_the_last_one() {
+        assert_eq!(set_in(r#"{"a":1 }"#, &["b"], "2"), r#"{"a":1,"b":2 }"#);
+        assert_eq!(set_in("{ }", &["b"], "2"), r#"{"b":2 }"#);
         assert_eq!(
-            set(r#"{"a":1 }"#, &["b"], "2").unwrap(),
-            r#"{"a":1,"b":2 }"#
+            set_in(r#"{"p":{}}"#, &["p", "_meta", "x\"y"], "2"),
+            r#"{"p":{"_meta":{"x\"y":2}}}"#
         );
-        assert_eq!(set("{ }", &["b"], "2").unwrap(), r#"{"b":2 }"#);
         assert_eq!(
-            set(
-                r#"{"params":{}}"#,
-                &["params", "_meta", "progressToken"],
-                "7"
-            )
-            .unwrap(),
-            r#"{"params":{"_meta":{"progressToken":7}}}"#
+            set_in("{}", &["p", "q", "r"], "[]"),
+            r#"{"p":{"q":{"r":[]}}}"#
         );
     }
 
     #[test]
-    fn what_is_in_the_way_is_not_overwritten() {
-        assert_eq!(set("[1]", &["a"], "1"), None);
-        assert_eq!(set(r#"{"params":[1]}"#, &["params", "a"], "1"), None);
-    }
-
-    #[test]
-    fn of_two_members_with_one_key_the_last_is_replaced() {
-        assert_eq!(
-            set(r#"{"a":1,"a":2}"#, &["a"], "3").unwrap(),
-            r#"{"a":1,"a":3}"#
-        );
-    }
-
-    #[test]
-    fn escaped_keys_are_found() {
-        assert_eq!(
-            set(r#"{"\u0069d":1}"#, &["id"], "2").unwrap(),
-            r#"{"\u0069d":2}"#
-        );
-    }
-
-    #[test]
-    fn a_removed_member_takes_its_comma_along() {
-        for (message, without) in [
-            (r#"{"a":1}"#, "{}"),
-            (r#"{"a":1,"b":2}"#, r#"{"b":2}"#),
-            (r#"{"b":2,"a":1}"#, r#"{"b":2}"#),
-            (r#"{"b":2, "a":1 , "c":3}"#, r#"{"b":2 , "c":3}"#),
-            (r#"{"a":1,"b":2,"a":3}"#, r#"{"b":2}"#),
-            (r#"{"b":2}"#, r#"{"b":2}"#),
-            ("7", "7"),
+    fn what_is_no_object_is_left_alone() {
+        for (message, path) in [
+            ("[1]", ["a"].as_slice()),
+            (r#"{"a":1}"#, &["a", "b"]),
+            ("{\"a\":", &["b"]),
+            ("{}", &[]),
+            ("", &["a"]),
         ] {
-            assert_eq!(remove(message, &["a"]), without, "{message}");
+            assert_eq!(set(message, path, "1"), None, "{message}");
+            assert_eq!(remove(message, path), message);
         }
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_is_replaced() {
         assert_eq!(
-            remove(r#"{"p":{"m":{"t":1},"n":2}}"#, &["p", "m"]),
-            r#"{"p":{"n":2}}"#
+            set_in(r#"{"id":1,"\u0069d":2,"x":3}"#, &["id"], "9"),
+            r#"{"id":1,"\u0069d":9,"x":3}"#
         );
+        assert_eq!(
+            set_in(r#"{"p":{"a":1},"p":{"a":2}}"#, &["p", "a"], "9"),
+            r#"{"p":{"a":1},"p":{"a":9}}"#
+        );
+    }
+
+    #[test]
+    fn a_member_goes_with_its_comma() {
+        let message = r#"{ "a" : 1 , "b" : 2 , "c" : 3 }"#;
+        assert_eq!(remove(message, &["a"]), r#"{ "b" : 2 , "c" : 3 }"#);
+        assert_eq!(remove(message, &["b"]), r#"{ "a" : 1 , "c" : 3 }"#);
+        assert_eq!(remove(message, &["c"]), r#"{ "a" : 1 , "b" : 2 }"#);
+        assert_eq!(remove(message, &["d"]), message);
+        assert_eq!(remove("{ \"a\" : 1 }", &["a"]), "{  }");
+        assert_eq!(
+            remove(r#"{"p":{"a":1,"b":2}}"#, &["p", "a"]),
+            r#"{"p":{"b":2}}"#
+        );
+    }
+
+    #[test]
+    fn doubles_are_removed_together() {
+        assert_eq!(
+            remove(r#"{"a":1,"b":2,"a":3,"c":4,"a":5}"#, &["a"]),
+            r#"{"b":2,"c":4}"#
+        );
+        assert_eq!(remove(r#"{"a":1,"a":3}"#, &["a"]), "{}");
     }
 }
