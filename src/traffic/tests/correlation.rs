@@ -516,7 +516,7 @@ fn rows_never_nest_deeper_than_a_byte_can_say() {
         conversation += &format!(
             "client {{\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"t\",\"requestState\":\"{}\"}}}}\n\
              server {{\"id\":{id},\"result\":{{\"resultType\":\"input_required\",\"requestState\":\"{}\"}}}}\n",
-            id as i32 - 1,
+            id - 1,
             id
         );
     }
