@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// What may wait for the reader of our stderr.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
@@ -22,19 +21,19 @@ pub struct Forwarder {
     queued: Arc<AtomicUsize>,
     left_out: usize,
     /// Hangs up when the thread has written everything.
-    done: oneshot::Receiver<()>,
+    done: mpsc::Receiver<()>,
 }
 
 impl Forwarder {
     pub fn start() -> io::Result<Self> {
         let (queue, chunks) = mpsc::channel::<Bytes>();
-        let (finished, done) = oneshot::channel::<()>();
+        let (finished, done) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = queued.clone();
         std::thread::Builder::new()
             .name("stderr".into())
             .spawn(move || {
-                let _finished = finished;
+                let _finished: mpsc::Sender<()> = finished;
                 for chunk in chunks {
                     write_all(&chunk);
                     waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
@@ -69,9 +68,9 @@ impl Forwarder {
     }
 
     /// Waits a moment for what is queued.
-    pub async fn finish(self) {
+    pub fn finish(self) {
         drop(self.queue);
-        let _ = tokio::time::timeout(PATIENCE, self.done).await;
+        let _ = self.done.recv_timeout(PATIENCE);
     }
 }
 

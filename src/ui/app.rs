@@ -9,21 +9,38 @@
 
 pub mod ask;
 pub mod bodies;
+pub mod detail;
+pub mod help;
 pub mod hub;
 pub mod inventory;
+pub mod list;
+pub mod log;
+pub mod prompt;
 pub mod server;
 pub mod sheet;
 
-use super::event::{Body, Effect, Event, Notice, Step, Token};
-use super::keymap::{Action, Context};
+use super::event::{Body, Call, Effect, Event, Fed, Notice, Owner, Step, Token};
+use super::keymap::{self, Action, Context};
+use super::layout::{self, Panes};
 use super::theme::Theme;
 use crate::capture::record::{Header, Location};
 use crate::tap::{Refused, Reply, Timestamp};
-use crate::traffic::Traffic;
+use crate::traffic::{RowId, Traffic};
+use ask::Ask;
 use bodies::Bodies;
-use ratatui::crossterm::event::KeyEvent;
+use detail::Detail;
+use help::Help;
+use inventory::{Inventory, What};
+use list::List;
+use log::Log;
+use ratatui::crossterm::event::{KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
+use server::Server;
+use sheet::{Drafts, Sheet};
 use std::path::PathBuf;
+
+/// Lines that one notch of the wheel moves.
+const WHEEL: i16 = 3;
 
 /// The panes, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -121,21 +138,569 @@ pub trait Part {
     }
 }
 
+/// What a screen is opened with.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    pub capture: PathBuf,
+    /// A proxy is there and takes commands.
+    pub live: bool,
+    /// Quitting ends a conversation that a client is having.
+    pub quit_ends_session: bool,
+    /// Leaving leads back to the hub.
+    pub from_hub: bool,
+    pub theme: Theme,
+}
+
+/// How far the capture has been read, and whether more may come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reading {
+    #[default]
+    Opening,
+    /// Bytes read, and bytes there are.
+    Loading(u64, u64),
+    /// All is read, and the proxy lives.
+    Live,
+    /// The proxy is gone.
+    Ended,
+    /// It was gone when we came.
+    Saved,
+    Failed(String),
+}
+
 /// The state of one conversation's screen.
 #[derive(Debug, Default)]
 pub struct App {
     pub world: World,
+    pub session: Session,
+    pub size: Rect,
     pub tab: Tab,
-    pub tools: inventory::Inventory,
-    pub resources: inventory::Inventory,
-    pub prompts: inventory::Inventory,
-    pub server: server::Server,
-    pub sheet: Option<sheet::Sheet>,
-    pub ask: Option<ask::Ask>,
+    pub reading: Reading,
+    pub list: List,
+    pub detail: Detail,
+    pub tools: Inventory,
+    pub resources: Inventory,
+    pub prompts: Inventory,
+    pub server: Server,
+    pub log: Log,
+    pub sheet: Option<Sheet>,
+    pub ask: Option<Ask>,
+    pub drafts: Drafts,
+    /// Whether to end a conversation that somebody has.
+    pub asks_to_quit: bool,
+    pub help: Option<Help>,
     pub notice: Option<Notice>,
+    pub mouse: bool,
 }
 
-/// Changes the state; what must be done outside comes back.
-pub fn update(_app: &mut App, _event: Event) -> Vec<Effect> {
-    Vec::new()
+impl App {
+    pub fn new(session: Session) -> Self {
+        Self {
+            world: World {
+                capture: session.capture.clone(),
+                live: session.live,
+                theme: session.theme,
+                ..World::default()
+            },
+            list: if session.live {
+                List::following()
+            } else {
+                List::default()
+            },
+            tools: Inventory::new(What::Tools),
+            resources: Inventory::new(What::Resources),
+            prompts: Inventory::new(What::Prompts),
+            mouse: true,
+            session,
+            ..Self::default()
+        }
+    }
+
+    /// Where the keys go, innermost first.
+    pub fn contexts(&self) -> Vec<Context> {
+        if self.asks_to_quit {
+            return vec![Context::Question];
+        }
+        if self.help.is_some() {
+            return vec![Context::Help, Context::Move];
+        }
+        if let Some(part) = self.overlay() {
+            return part.contexts();
+        }
+        match self.tab {
+            Tab::Traffic if self.list.typing || self.detail.typing => vec![Context::Prompt],
+            Tab::Traffic if self.detail.focused => {
+                vec![Context::Detail, Context::Move, Context::Global]
+            }
+            Tab::Traffic => vec![Context::Traffic, Context::Move, Context::Global],
+            Tab::Log => vec![Context::Log, Context::Move, Context::Global],
+            Tab::Server => self.server.contexts(),
+            Tab::Tools => self.tools.contexts(),
+            Tab::Resources => self.resources.contexts(),
+            Tab::Prompts => self.prompts.contexts(),
+        }
+    }
+
+    pub fn overlay_is_open(&self) -> bool {
+        self.overlay().is_some()
+    }
+
+    fn overlay(&self) -> Option<&dyn Part> {
+        match (&self.ask, &self.sheet) {
+            (Some(ask), _) => Some(ask),
+            (None, Some(sheet)) => Some(sheet),
+            (None, None) => None,
+        }
+    }
+
+    pub fn panes(&self) -> Panes {
+        layout::panes(self.size, self)
+    }
+
+    fn list_height(&self) -> usize {
+        usize::from(self.panes().rows.height)
+    }
+
+    /// Changes the state; what must be done outside comes back.
+    pub fn update(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Tick {
+                now,
+                utc_offset_seconds,
+            } => {
+                (self.world.now, self.world.utc_offset_seconds) = (now, utc_offset_seconds);
+                return effects;
+            }
+            Event::Resize { width, height } => self.size = Rect::new(0, 0, width, height),
+            Event::Key(key) => {
+                self.notice = None;
+                self.key(&key, &mut effects);
+            }
+            Event::Paste(text) => self.paste(&text, &mut effects),
+            Event::Mouse(mouse) => self.mouse(&mouse, &mut effects),
+            Event::Fed(fed) => self.feed(fed),
+            Event::Body { location, body } => self.world.bodies.arrived(location, body),
+            Event::Outcome { token, outcome } => {
+                self.tell(
+                    token.owner,
+                    Input::Outcome {
+                        token,
+                        outcome: &outcome,
+                    },
+                    &mut effects,
+                );
+            }
+            Event::Edited(text) => {
+                let owner = if self.ask.is_some() {
+                    Owner::Ask
+                } else {
+                    Owner::Sheet
+                };
+                self.tell(owner, Input::Edited(&text), &mut effects);
+            }
+            Event::Scanned {
+                generation,
+                matches,
+            } => self.list.scanned(&self.world.traffic, generation, &matches),
+            Event::Notice(notice) => self.say(notice),
+            Event::Listed(_) => {}
+        }
+        self.settle(&mut effects);
+        effects
+    }
+
+    fn feed(&mut self, fed: Fed) {
+        match fed {
+            Fed::Opened(header) => self.world.header = Some(*header),
+            Fed::Batch {
+                digests,
+                progress: (read, total),
+            } => {
+                for digest in digests {
+                    self.world.traffic.apply(digest);
+                }
+                if matches!(self.reading, Reading::Opening | Reading::Loading(..)) {
+                    self.reading = Reading::Loading(read, total);
+                }
+            }
+            Fed::CaughtUp if self.world.live => self.reading = Reading::Live,
+            Fed::CaughtUp => self.reading = Reading::Saved,
+            Fed::Ended => {
+                self.reading = if self.session.live {
+                    Reading::Ended
+                } else {
+                    Reading::Saved
+                };
+                self.world.live = false;
+            }
+            Fed::Failed(reason) => {
+                self.say(Notice::error(reason.clone()));
+                self.reading = Reading::Failed(reason);
+            }
+        }
+    }
+
+    /// Shows a sentence, and keeps it in the log when it is about something that went wrong.
+    fn say(&mut self, notice: Notice) {
+        if notice.error {
+            self.log.note(self.world.now, notice.clone());
+        }
+        self.notice = Some(notice);
+    }
+
+    fn key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) {
+        let contexts = self.contexts();
+        // Ctrl-C and Ctrl-Z mean the same wherever one types.
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let everywhere: &[Context] = if control { &[Context::Global] } else { &[] };
+        match keymap::lookup(&contexts, key).or_else(|| keymap::lookup(everywhere, key)) {
+            Some(action) => self.act(action, effects),
+            None if contexts.iter().any(|context| context.is_text()) => self.type_key(key, effects),
+            None => {}
+        }
+    }
+
+    fn type_key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) {
+        if self.overlay().is_none() && self.tab == Tab::Traffic {
+            if self.list.typing && self.list.filter.key(key) {
+                self.list.apply_filter(&self.world.traffic);
+            } else if self.detail.typing && self.detail.search.key(key) {
+                self.detail.find();
+            }
+            return;
+        }
+        self.give(Input::Key(*key), effects);
+    }
+
+    fn paste(&mut self, text: &str, effects: &mut Vec<Effect>) {
+        if self.overlay().is_none() && self.tab == Tab::Traffic {
+            if self.list.typing {
+                self.list.filter.paste(text);
+                self.list.apply_filter(&self.world.traffic);
+            } else if self.detail.typing {
+                self.detail.search.paste(text);
+                self.detail.find();
+            }
+            return;
+        }
+        self.give(Input::Paste(text), effects);
+    }
+
+    fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        if self.asks_to_quit {
+            self.asks_to_quit = false;
+            if action == Action::Yes {
+                effects.push(Effect::Quit);
+            }
+            return;
+        }
+        let height = usize::from(self.panes().body.height);
+        if let Some(help) = &mut self.help {
+            if !help.update(action, height) {
+                self.help = None;
+            }
+            return;
+        }
+        match action {
+            Action::Quit if self.session.quit_ends_session && self.world.live => {
+                self.asks_to_quit = true
+            }
+            Action::Quit => effects.push(Effect::Quit),
+            Action::Suspend => effects.push(Effect::Suspend),
+            Action::Help => self.help = Some(Help::new(&self.contexts())),
+            Action::MouseToggle => {
+                self.mouse = !self.mouse;
+                effects.push(Effect::Mouse(self.mouse));
+                self.say(Notice::info(if self.mouse {
+                    "mouse on"
+                } else {
+                    "mouse off: the terminal selects text"
+                }));
+            }
+            Action::Answer => self.answer(),
+            Action::Pane(tab) => self.tab = tab,
+            Action::NextPane => self.turn(1),
+            Action::PreviousPane => self.turn(Tab::ALL.len() - 1),
+            _ if self.overlay().is_some() => self.give(Input::Action(action), effects),
+            _ => match self.tab {
+                Tab::Traffic => self.act_on_traffic(action, effects),
+                Tab::Log => {
+                    let steps = self.log.update(&self.world, self.panes().body, action);
+                    self.carry_out(steps, effects);
+                }
+                _ => self.give(Input::Action(action), effects),
+            },
+        }
+    }
+
+    fn turn(&mut self, by: usize) {
+        let at = Tab::ALL
+            .iter()
+            .position(|tab| *tab == self.tab)
+            .unwrap_or(0);
+        self.tab = Tab::ALL[(at + by) % Tab::ALL.len()];
+    }
+
+    fn answer(&mut self) {
+        match self.world.traffic.waiting_for_operator().first() {
+            Some(row) => self.ask = Some(Ask::open(&self.world, *row)),
+            None => self.say(Notice::info("the server asks nothing of you now")),
+        }
+    }
+
+    fn act_on_traffic(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        let traffic = &self.world.traffic;
+        let height = self.list_height();
+        if self.list.typing || self.detail.typing {
+            return self.act_on_prompt(action);
+        }
+        match action {
+            Action::Replay | Action::Edit => {
+                if let Some((row, _)) = self.list.selected(traffic) {
+                    let steps = vec![Step::Call(Call::Replay {
+                        row,
+                        edit: action == Action::Edit,
+                    })];
+                    self.carry_out(steps, effects);
+                }
+            }
+            Action::Search => self.detail.typing = true,
+            _ if self.detail.focused => {
+                let steps = self.detail.update(&self.world, action);
+                self.carry_out(steps, effects);
+            }
+            Action::Open if !self.list.is_empty() => {
+                // Who reads a message does not want it to be replaced by the next.
+                self.list.follow = false;
+                self.detail.focused = true;
+            }
+            Action::Filter => self.list.typing = true,
+            Action::Back => self.list.clear_filter(traffic),
+            Action::Follow => self.list.toggle_follow(traffic),
+            Action::Pause => self.list.toggle_pause(traffic),
+            Action::HideNotifications | Action::HideStderr | Action::HideGarbage => {
+                let hidden = self.list.toggle_hidden(traffic, action);
+                let (what, hidden) = match action {
+                    Action::HideNotifications => ("notifications", hidden.notifications),
+                    Action::HideStderr => ("stderr", hidden.stderr),
+                    _ => ("what is no message", hidden.garbage),
+                };
+                self.say(Notice::info(format!(
+                    "{what} {}",
+                    if hidden { "hidden" } else { "shown" }
+                )));
+            }
+            Action::Copy => {
+                let steps = self.detail.copy_all();
+                self.carry_out(steps, effects);
+            }
+            Action::Save | Action::NextView | Action::PreviousView | Action::Diff => {
+                let steps = self.detail.update(&self.world, action);
+                self.carry_out(steps, effects);
+            }
+            _ => self.list.movement(traffic, action, height),
+        }
+    }
+
+    fn act_on_prompt(&mut self, action: Action) {
+        let traffic = &self.world.traffic;
+        match action {
+            Action::Earlier if self.list.typing => {
+                if self.list.filter.recall() {
+                    self.list.apply_filter(traffic);
+                }
+            }
+            Action::Earlier => {
+                self.detail.search.recall();
+                self.detail.find();
+            }
+            _ => (self.list.typing, self.detail.typing) = (false, false),
+        }
+    }
+
+    /// Gives input to the part that has the focus.
+    fn give(&mut self, input: Input<'_>, effects: &mut Vec<Effect>) {
+        let panes = self.panes();
+        let world = &self.world;
+        let steps = if let Some(ask) = &mut self.ask {
+            ask.update(world, panes.sheet, input)
+        } else if let Some(sheet) = &mut self.sheet {
+            sheet.update(world, panes.sheet, input)
+        } else {
+            match self.tab {
+                Tab::Tools => self.tools.update(world, panes.body, input),
+                Tab::Resources => self.resources.update(world, panes.body, input),
+                Tab::Prompts => self.prompts.update(world, panes.body, input),
+                Tab::Server => self.server.update(world, panes.body, input),
+                Tab::Traffic | Tab::Log => Vec::new(),
+            }
+        };
+        self.carry_out(steps, effects);
+    }
+
+    /// Gives input to a part wherever the focus is.
+    fn tell(&mut self, owner: Owner, input: Input<'_>, effects: &mut Vec<Effect>) {
+        let panes = self.panes();
+        let world = &self.world;
+        let steps = match (owner, &mut self.sheet, &mut self.ask) {
+            (Owner::Sheet, Some(sheet), _) => sheet.update(world, panes.sheet, input),
+            (Owner::Ask, _, Some(ask)) => ask.update(world, panes.sheet, input),
+            (Owner::Inventory, ..) => self.tools.update(world, panes.body, input),
+            // Whoever asked is closed; a refusal is still worth knowing.
+            _ => match input {
+                Input::Outcome {
+                    outcome: Err(refused),
+                    ..
+                } => vec![Step::Say(Notice::error(refused.to_string()))],
+                _ => Vec::new(),
+            },
+        };
+        self.carry_out(steps, effects);
+    }
+
+    fn carry_out(&mut self, steps: Vec<Step>, effects: &mut Vec<Effect>) {
+        for step in steps {
+            match step {
+                Step::Do(effect) => effects.push(effect),
+                Step::Say(notice) => self.say(notice),
+                Step::Show(row) => self.show(row),
+                Step::Call(call) => self.call(call),
+                Step::Close if self.ask.is_some() => self.ask = None,
+                Step::Close => self.close_sheet(),
+            }
+        }
+    }
+
+    fn show(&mut self, row: RowId) {
+        self.tab = Tab::Traffic;
+        self.detail.focused = false;
+        let height = self.list_height();
+        if !self.list.show(&self.world.traffic, row, height) {
+            self.list.clear_filter(&self.world.traffic);
+            self.list.show(&self.world.traffic, row, height);
+        }
+    }
+
+    fn close_sheet(&mut self) {
+        if let Some(sheet) = self.sheet.take() {
+            sheet.keep(&mut self.drafts);
+        }
+    }
+
+    fn call(&mut self, call: Call) {
+        if !self.world.live {
+            return self.say(Notice::error(
+                "there is no server to send to: this conversation is over",
+            ));
+        }
+        self.close_sheet();
+        match Sheet::open(&self.world, &mut self.drafts, call) {
+            Ok(sheet) => self.sheet = Some(sheet),
+            Err(reason) => self.say(Notice::error(reason)),
+        }
+    }
+
+    /// Lets every part take in what changed, and asks for the messages that they want to show.
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
+        effects.extend(self.list.sync(&self.world));
+        let panes = self.panes();
+        let world = &self.world;
+        let mut wanted = self.log.sync(world, self.tab == Tab::Log);
+        let selected = self.list.selected(&world.traffic).map(|(row, _)| row);
+        wanted.extend(self.detail.sync(world, selected, panes.detail));
+        wanted.extend(self.tools.sync(world));
+        wanted.extend(self.resources.sync(world));
+        wanted.extend(self.prompts.sync(world));
+        wanted.extend(self.server.sync(world));
+        wanted.extend(
+            self.sheet
+                .as_mut()
+                .map(|sheet| sheet.sync(world))
+                .unwrap_or_default(),
+        );
+        wanted.extend(
+            self.ask
+                .as_mut()
+                .map(|ask| ask.sync(world))
+                .unwrap_or_default(),
+        );
+        effects.extend(
+            self.world
+                .bodies
+                .want(&wanted)
+                .into_iter()
+                .map(Effect::Load),
+        );
+    }
+
+    fn mouse(&mut self, mouse: &MouseEvent, effects: &mut Vec<Effect>) {
+        let (x, y) = (mouse.column, mouse.row);
+        let input = match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Input::Click { x, y },
+            MouseEventKind::ScrollUp => Input::Scroll {
+                x,
+                y,
+                lines: -WHEEL,
+            },
+            MouseEventKind::ScrollDown => Input::Scroll { x, y, lines: WHEEL },
+            _ => return,
+        };
+        let panes = self.panes();
+        if let Some(help) = &mut self.help {
+            if let Input::Scroll { lines, .. } = input {
+                let action = if lines < 0 { Action::Up } else { Action::Down };
+                for _ in 0..WHEEL {
+                    help.update(action, usize::from(panes.body.height));
+                }
+            }
+        } else if self.asks_to_quit {
+        } else if self.overlay().is_some() {
+            if layout::within(panes.sheet, x, y) {
+                self.give(input, effects);
+            }
+        } else if layout::within(panes.title, x, y) {
+            let clicked = layout::tabs(panes.title, self)
+                .into_iter()
+                .find(|(.., place)| layout::within(*place, x, y));
+            if let (Some((tab, ..)), Input::Click { .. }) = (clicked, input) {
+                self.tab = tab;
+            }
+        } else if layout::within(panes.body, x, y) {
+            match self.tab {
+                Tab::Traffic => self.point_at_traffic(&panes, &input),
+                Tab::Log => match input {
+                    Input::Scroll { lines, .. } => {
+                        let action = if lines < 0 { Action::Up } else { Action::Down };
+                        for _ in 0..WHEEL {
+                            self.log.update(&self.world, panes.body, action);
+                        }
+                    }
+                    _ => self.log.click(panes.body, y),
+                },
+                _ => self.give(input, effects),
+            }
+        }
+    }
+
+    fn point_at_traffic(&mut self, panes: &Panes, input: &Input<'_>) {
+        let height = usize::from(panes.rows.height);
+        let traffic = &self.world.traffic;
+        match *input {
+            Input::Click { x, y } if layout::within(panes.rows, x, y) => {
+                self.detail.focused = false;
+                self.list
+                    .click(traffic, usize::from(y - panes.rows.y), height);
+            }
+            Input::Scroll { x, y, lines } if layout::within(panes.rows, x, y) => {
+                self.list.step(traffic, isize::from(lines), height);
+            }
+            Input::Click { x, y } if layout::within(panes.detail, x, y) => {
+                self.detail.click(&self.world, x, y)
+            }
+            Input::Scroll { x, y, lines } if layout::within(panes.detail, x, y) => {
+                self.detail.scroll(&self.world, x, lines);
+            }
+            _ => {}
+        }
+    }
 }

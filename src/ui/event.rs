@@ -144,6 +144,8 @@ pub enum Effect {
     List,
     Open(PathBuf),
     Attach(Entry),
+    /// Whether the mouse is ours or the terminal's own.
+    Mouse(bool),
     /// Stop the process as Ctrl-Z does, with the terminal restored.
     Suspend,
     /// Leave this screen: back to the hub if it was opened from there, else end.

@@ -36,6 +36,7 @@ pub enum Action {
     Replay,
     Edit,
     Copy,
+    CopyValue,
     Save,
     Diff,
     NextView,
@@ -44,6 +45,7 @@ pub enum Action {
     FoldAll,
     UnfoldAll,
     Wrap,
+    HowToWrap,
     Call,
     Schema,
     Refresh,
@@ -53,6 +55,7 @@ pub enum Action {
     Earlier,
     Editor,
     Route,
+    Answer,
     Accept,
     Decline,
     Yes,
@@ -230,7 +233,7 @@ use KeyCode as K;
 
 /// Every key, in the order in which hints and help show them.
 pub const TABLE: &[&[Binding]] = &[
-    GLOBAL, MOVE, TRAFFIC, DETAIL, PROMPT, INVENTORY, SERVER, LOG, HUB, SHEET, ASK, QUESTION,
+    GLOBAL, MOVE, TRAFFIC, DETAIL, PROMPT, INVENTORY, SERVER, LOG, HELP, HUB, SHEET, ASK, QUESTION,
 ];
 
 const GLOBAL: &[Binding] = &[
@@ -253,6 +256,13 @@ const GLOBAL: &[Binding] = &[
         A::PreviousPane,
         "",
         "previous pane",
+    ),
+    bind(
+        C::Global,
+        &[ch('a')],
+        A::Answer,
+        "",
+        "answer what the server asks of you",
     ),
     bind(
         C::Global,
@@ -467,6 +477,13 @@ const DETAIL: &[Binding] = &[
     bind(C::Detail, &[ch('y')], A::Copy, "copy", "copy the message"),
     bind(
         C::Detail,
+        &[ch('Y')],
+        A::CopyValue,
+        "",
+        "copy the value under the cursor",
+    ),
+    bind(
+        C::Detail,
         &[ch('w')],
         A::Save,
         "",
@@ -489,7 +506,20 @@ const PROMPT: &[Binding] = &[
         "done",
         "keep it and go on",
     ),
-    bind(C::Prompt, &[key(K::Esc)], A::Back, "clear", "clear it"),
+    bind(
+        C::Prompt,
+        &[key(K::Esc)],
+        A::Back,
+        "leave",
+        "keep it and leave; Esc again clears it",
+    ),
+    bind(
+        C::Prompt,
+        &[key(K::Up)],
+        A::Earlier,
+        "earlier",
+        "bring back the one before",
+    ),
 ];
 
 const INVENTORY: &[Binding] = &[
@@ -571,15 +601,16 @@ const LOG: &[Binding] = &[
         "show it in Traffic",
     ),
     bind(C::Log, &[ch('f')], A::Follow, "follow", "follow the newest"),
-    bind(
-        C::Log,
-        &[ch('t')],
-        A::Wrap,
-        "",
-        "wrap long lines or cut them",
-    ),
     bind(C::Log, &[ch('y')], A::Copy, "copy", "copy the line"),
 ];
+
+const HELP: &[Binding] = &[bind(
+    C::Help,
+    &[key(K::Esc), ch('?'), ch('q'), key(K::F(1))],
+    A::Back,
+    "close",
+    "close the help",
+)];
 
 const HUB: &[Binding] = &[
     bind(C::Hub, &[key(K::Enter)], A::Open, "open", "open it"),
@@ -589,7 +620,7 @@ const HUB: &[Binding] = &[
     bind(
         C::Hub,
         &[ch('w')],
-        A::Wrap,
+        A::HowToWrap,
         "how to wrap",
         "how to put it in front of a server",
     ),

@@ -4,16 +4,42 @@
 pub mod app;
 pub mod diff;
 pub mod event;
+mod feed;
 pub mod format;
 pub mod json;
 pub mod keymap;
 pub mod layout;
 pub mod render;
+mod terminal;
 pub mod text;
 pub mod theme;
+mod work;
 
-use crate::tap::Orders;
+use crate::link::{client, registry::Entry};
+use crate::tap::{Orders, Timestamp};
+use anyhow::Context as _;
+use app::{App, Session, hub::Hub};
+use event::{Effect, Event, Fed, Notice};
+use futures_util::StreamExt as _;
+use ratatui::Frame;
+use ratatui::crossterm::event::{Event as Input, EventStream, KeyEventKind};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use terminal::Screen;
+use theme::Theme;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+use work::Worker;
+
+/// At least this long from one frame to the next while things arrive.
+const FRAME: Duration = Duration::from_millis(33);
+/// And after a key, which somebody is waiting for.
+const KEY_FRAME: Duration = Duration::from_millis(8);
+/// The longest text that terminals commonly take for the clipboard.
+const CLIPBOARD: usize = 70_000;
 
 /// What the TUI shows.
 #[derive(Debug, Clone)]
@@ -23,17 +49,298 @@ pub struct Source {
     /// Where commands go; `None` for a saved capture, which is read-only.
     pub orders: Option<Orders>,
     /// Cancelled when the proxy behind a live source has ended.
-    pub ended: tokio_util::sync::CancellationToken,
+    pub ended: CancellationToken,
     /// Quitting ends a conversation that a client is having: ask first.
     pub quit_ends_session: bool,
 }
 
+/// Why the screen was left. The terminal is as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Left {
+    ByOperator,
+    /// A signal told us to end: its number.
+    Signalled(i32),
+}
+
 /// Shows one conversation until the operator leaves it. Takes the terminal, and gives it back as it was.
-pub async fn run(_source: Source) -> anyhow::Result<()> {
-    todo!()
+pub async fn run(source: Source) -> anyhow::Result<Left> {
+    Stage::enter()?.conversation(source, false).await
 }
 
 /// Shows live proxies and saved captures, and opens what the operator chooses.
-pub async fn hub() -> anyhow::Result<()> {
-    todo!()
+pub async fn hub() -> anyhow::Result<Left> {
+    let mut stage = Stage::enter()?;
+    let mut notice = None;
+    loop {
+        let mut hub = Hub::new(stage.theme, notice.take());
+        let source = match stage.drive(&mut hub, None, Arc::default(), None).await? {
+            Exit::Left(left) => return Ok(left),
+            Exit::Open(capture) => {
+                let ended = CancellationToken::new();
+                ended.cancel();
+                Ok(Source {
+                    capture,
+                    orders: None,
+                    ended,
+                    quit_ends_session: false,
+                })
+            }
+            Exit::Attach(entry) => attach(&entry).await,
+        };
+        match source {
+            Ok(source) => {
+                if let Left::Signalled(signal) = stage.conversation(source, true).await? {
+                    return Ok(Left::Signalled(signal));
+                }
+            }
+            Err(error) => notice = Some(Notice::error(format!("{error:#}"))),
+        }
+    }
+}
+
+async fn attach(entry: &Entry) -> anyhow::Result<Source> {
+    let capture = entry.capture.clone().with_context(|| {
+        format!(
+            "{} was started with --no-capture: there is nothing to show",
+            entry.name
+        )
+    })?;
+    let link = client::connect(&entry.socket)
+        .await
+        .with_context(|| format!("cannot reach {}", entry.name))?;
+    Ok(Source {
+        capture,
+        orders: Some(link.orders),
+        ended: link.gone,
+        quit_ends_session: false,
+    })
+}
+
+/// What the loop shows: a conversation or the hub.
+trait Face {
+    fn update(&mut self, event: Event) -> Vec<Effect>;
+    fn render(&self, frame: &mut Frame<'_>);
+    /// Whether something on the screen changes with time alone.
+    fn ages(&self) -> bool;
+}
+
+impl Face for App {
+    fn update(&mut self, event: Event) -> Vec<Effect> {
+        App::update(self, event)
+    }
+    fn render(&self, frame: &mut Frame<'_>) {
+        render::render(self, frame);
+    }
+    fn ages(&self) -> bool {
+        self.world.live && self.world.traffic.counters().pending > 0
+    }
+}
+
+impl Face for Hub {
+    fn update(&mut self, event: Event) -> Vec<Effect> {
+        Hub::update(self, event)
+    }
+    fn render(&self, frame: &mut Frame<'_>) {
+        render::hub::render(self, frame);
+    }
+    fn ages(&self) -> bool {
+        true
+    }
+}
+
+/// How a face was left.
+enum Exit {
+    Left(Left),
+    Open(PathBuf),
+    Attach(Entry),
+}
+
+/// The terminal, the keyboard and the signals, for as long as the TUI runs.
+struct Stage {
+    screen: Screen,
+    theme: Theme,
+    input: EventStream,
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+}
+
+impl Stage {
+    fn enter() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            screen: Screen::take().context("cannot use the terminal")?,
+            theme: Theme::detect(|name| std::env::var(name).ok()),
+            input: EventStream::new(),
+        })
+    }
+
+    async fn conversation(&mut self, source: Source, from_hub: bool) -> anyhow::Result<Left> {
+        let feed =
+            feed::start(source.capture.clone(), source.ended).context("cannot start a thread")?;
+        let mut app = App::new(Session {
+            capture: source.capture,
+            live: source.orders.is_some(),
+            quit_ends_session: source.quit_ends_session,
+            from_hub,
+            theme: self.theme,
+        });
+        match self
+            .drive(&mut app, Some(feed.batches), feed.bodies, source.orders)
+            .await?
+        {
+            Exit::Left(left) => Ok(left),
+            Exit::Open(_) | Exit::Attach(_) => Ok(Left::ByOperator),
+        }
+    }
+
+    /// The loop. Keys come first, so that no flood of traffic makes the screen deaf; the frame comes before the feed,
+    /// so that no flood keeps it from being drawn.
+    async fn drive(
+        &mut self,
+        face: &mut impl Face,
+        mut feed: Option<mpsc::Receiver<Fed>>,
+        bodies: Arc<OnceLock<crate::capture::reader::Bodies>>,
+        orders: Option<Orders>,
+    ) -> anyhow::Result<Exit> {
+        let (answers, mut answered) = mpsc::channel(256);
+        let worker = Worker {
+            answers,
+            bodies,
+            orders,
+        };
+        let mut clock = interval(Duration::from_millis(200));
+        clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (width, height) = self.screen.size()?;
+        let mut waiting = vec![tick(), Event::Resize { width, height }];
+        let mut drawn = Instant::now() - FRAME;
+        let mut next_frame = Some(drawn);
+        loop {
+            for event in waiting.drain(..) {
+                for effect in face.update(event) {
+                    if let Some(exit) = self.carry_out(&worker, effect).await? {
+                        return Ok(exit);
+                    }
+                }
+            }
+            let mut pace = FRAME;
+            let event = tokio::select! { biased;
+                input = self.input.next() => {
+                    pace = KEY_FRAME;
+                    match understood(input.context("the terminal is gone")?.context("cannot read the terminal")?) {
+                        Some(event) => event,
+                        None => continue,
+                    }
+                }
+                _ = self.terminate.recv() => return Ok(Exit::Left(Left::Signalled(15))),
+                _ = self.hangup.recv() => return Ok(Exit::Left(Left::Signalled(1))),
+                _ = self.interrupt.recv() => return Ok(Exit::Left(Left::Signalled(2))),
+                () = sleep_until(next_frame.unwrap_or_else(Instant::now)), if next_frame.is_some() => {
+                    face.update(tick());
+                    self.screen.draw(|frame| face.render(frame)).context("cannot draw")?;
+                    (drawn, next_frame) = (Instant::now(), None);
+                    continue;
+                }
+                Some(event) = answered.recv() => event,
+                fed = next(&mut feed) => Event::Fed(fed),
+                _ = clock.tick(), if face.ages() => tick(),
+            };
+            let due = drawn + pace;
+            next_frame = Some(next_frame.map_or(due, |earlier| earlier.min(due)));
+            waiting.push(event);
+        }
+    }
+
+    /// Effects that need the terminal are carried out here, all others by the worker.
+    async fn carry_out(&mut self, worker: &Worker, effect: Effect) -> anyhow::Result<Option<Exit>> {
+        let Some(effect) = worker.start(effect) else {
+            return Ok(None);
+        };
+        match effect {
+            Effect::Quit => return Ok(Some(Exit::Left(Left::ByOperator))),
+            Effect::Open(capture) => return Ok(Some(Exit::Open(capture))),
+            Effect::Attach(entry) => return Ok(Some(Exit::Attach(entry))),
+            Effect::Copy(text) => {
+                let copied = if text.len() > CLIPBOARD {
+                    work::to_file(&text)
+                } else {
+                    self.screen
+                        .copy(&text)
+                        .context("cannot write to the terminal")
+                        .map(|()| {
+                            format!(
+                                "copied {} to the terminal's clipboard",
+                                format::plural(text.len() as u64, "byte")
+                            )
+                        })
+                };
+                self.answer(worker, Event::Notice(work::told(copied)));
+            }
+            Effect::Mouse(on) => self.screen.set_mouse(on)?,
+            Effect::Editor(text) => {
+                // The editor reads the keyboard now; the stream would take keys from it.
+                self.input = EventStream::new();
+                self.screen.suspend()?;
+                let edited = tokio::task::spawn_blocking(move || work::edit(&text)).await?;
+                self.back()?;
+                self.answer(
+                    worker,
+                    Event::Edited(edited.map_err(|error| format!("{error:#}"))),
+                );
+            }
+            Effect::Suspend => {
+                self.screen.suspend()?;
+                rustix::process::kill_process(
+                    rustix::process::getpid(),
+                    rustix::process::Signal::TSTP,
+                )
+                .context("cannot suspend")?;
+                self.back()?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn back(&mut self) -> anyhow::Result<()> {
+        self.input = EventStream::new();
+        self.screen.resume().context("cannot use the terminal")
+    }
+
+    fn answer(&self, worker: &Worker, event: Event) {
+        let answers = worker.answers.clone();
+        tokio::spawn(async move { answers.send(event).await });
+    }
+}
+
+/// The next piece of the capture; never, when there is no feed or it has ended.
+async fn next(feed: &mut Option<mpsc::Receiver<Fed>>) -> Fed {
+    if let Some(batches) = feed
+        && let Some(fed) = batches.recv().await
+    {
+        return fed;
+    }
+    *feed = None;
+    std::future::pending().await
+}
+
+fn tick() -> Event {
+    Event::Tick {
+        now: Timestamp::now(),
+        utc_offset_seconds: chrono::Local::now().offset().local_minus_utc(),
+    }
+}
+
+fn understood(input: Input) -> Option<Event> {
+    Some(match input {
+        Input::Key(key) if key.kind != KeyEventKind::Release => Event::Key(key),
+        Input::Mouse(mouse) => Event::Mouse(mouse),
+        Input::Paste(text) => Event::Paste(text.replace("\r\n", "\n").replace('\r', "\n")),
+        Input::Resize(width, height) => Event::Resize { width, height },
+        Input::Key(_) | Input::FocusGained | Input::FocusLost => return None,
+    })
 }

@@ -2,11 +2,234 @@
 //! `render(&Part, &World, &mut Frame, Rect)`; only what is visible is built.
 
 pub mod ask;
+pub mod detail;
+pub mod help;
+pub mod hub;
 pub mod inventory;
+pub mod list;
+pub mod log;
 pub mod server;
 pub mod sheet;
+pub mod status;
 
-use super::app::App;
+use super::app::{App, Tab};
+use super::layout::{self, LEAST};
+use super::text;
+use super::theme::{Role, Theme};
 use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
 
-pub fn render(_app: &App, _frame: &mut Frame<'_>) {}
+pub fn render(app: &App, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        return too_small(app, frame, area);
+    }
+    let panes = layout::panes(area, app);
+    let world = &app.world;
+    title(app, frame, panes.title);
+    for area in panes.rules {
+        rule(world.theme, frame, area);
+    }
+    match app.tab {
+        Tab::Traffic => list::render(app, frame, &panes),
+        Tab::Tools => inventory::render(&app.tools, world, frame, panes.body),
+        Tab::Resources => inventory::render(&app.resources, world, frame, panes.body),
+        Tab::Prompts => inventory::render(&app.prompts, world, frame, panes.body),
+        Tab::Server => server::render(&app.server, world, frame, panes.body),
+        Tab::Log => log::render(&app.log, world, frame, panes.body),
+    }
+    if let Some(sheet) = &app.sheet {
+        over(frame, &panes, panes.sheet, world.theme);
+        sheet::render(sheet, world, frame, panes.sheet);
+    }
+    if let Some(ask) = &app.ask {
+        over(frame, &panes, panes.sheet, world.theme);
+        ask::render(ask, world, frame, panes.sheet);
+    }
+    if let Some(help) = &app.help {
+        frame.render_widget(Clear, panes.body);
+        help::render(help, world.theme, frame, panes.body);
+    }
+    status::render(app, frame, panes.status);
+}
+
+/// Clears the place of a sheet, with a rule at its left where something is left of it.
+fn over(frame: &mut Frame<'_>, panes: &layout::Panes, area: Rect, theme: Theme) {
+    frame.render_widget(Clear, area);
+    if area.x > panes.body.x {
+        let edge = Rect {
+            x: area.x - 1,
+            width: 1,
+            ..area
+        };
+        frame.render_widget(
+            Clear,
+            Rect {
+                x: area.x.saturating_sub(2),
+                width: 2,
+                ..area
+            },
+        );
+        standing_rule(theme, frame, edge);
+    }
+}
+
+/// A screen that nothing fits on says so, and keeps what matters most.
+fn too_small(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let counters = app.world.traffic.counters();
+    let lines = [
+        status::state_word(app).to_owned(),
+        format!("{} messages", counters.messages),
+        format!("{} errors", counters.errors),
+        format!("enlarge to {}x{}", LEAST.0, LEAST.1),
+    ];
+    // What to do comes first when there is room for one line only.
+    let skip = lines.len().saturating_sub(usize::from(area.height));
+    for (line, y) in lines.iter().skip(skip).zip(area.y..) {
+        put(
+            frame,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            vec![Span::raw(text::cut(line, area.width.into()).into_owned())],
+        );
+    }
+}
+
+fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let world = &app.world;
+    let theme = world.theme;
+    let tabs = layout::tabs(area, app);
+    let room = tabs
+        .first()
+        .map_or(area.width, |(.., place)| place.x.saturating_sub(area.x + 2));
+    let mut spans = vec![Span::raw(" ")];
+    if room >= 60 {
+        spans.push(Span::styled("MCP Sentinel", theme.style(Role::Accent)));
+        spans.push(Span::raw("   "));
+    }
+    spans.push(Span::styled(server_name(app), theme.style(Role::Strong)));
+    let mut facts: Vec<String> = world
+        .header
+        .iter()
+        .map(|header| header.transport.clone())
+        .collect();
+    facts.extend(
+        world
+            .traffic
+            .inventory()
+            .server
+            .iter()
+            .map(|server| server.protocol_version.clone()),
+    );
+    for fact in facts.iter().filter(|fact| !fact.is_empty()) {
+        spans.push(Span::styled(
+            format!(" · {}", text::cut(fact, 24)),
+            theme.style(Role::Dim),
+        ));
+    }
+    put(
+        frame,
+        Rect {
+            width: room,
+            ..area
+        },
+        spans,
+    );
+    for (tab, label, place) in tabs {
+        let role = if tab == app.tab {
+            Role::Accent
+        } else {
+            Role::Text
+        };
+        put(frame, place, vec![Span::styled(label, theme.style(role))]);
+    }
+}
+
+/// What the server calls itself, or what it was started as.
+fn server_name(app: &App) -> String {
+    let world = &app.world;
+    let said = world
+        .traffic
+        .inventory()
+        .server
+        .as_ref()
+        .map(|server| format!("{} {}", server.name, server.version));
+    let started = || world.header.as_ref().map(|header| header.name.clone());
+    let name = said
+        .filter(|name| !name.trim().is_empty())
+        .or_else(started)
+        .unwrap_or_default();
+    text::cut(name.trim(), 40).into_owned()
+}
+
+/// Draws spans from the left end of one line.
+pub fn put(frame: &mut Frame<'_>, area: Rect, spans: Vec<Span<'_>>) {
+    frame.render_widget(
+        Line::from(spans),
+        Rect {
+            height: area.height.min(1),
+            ..area
+        },
+    );
+}
+
+/// A lying rule.
+pub fn rule(theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    put(
+        frame,
+        area,
+        vec![Span::styled(
+            "─".repeat(area.width.into()),
+            theme.style(Role::Dim),
+        )],
+    );
+}
+
+/// A standing rule.
+pub fn standing_rule(theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    for y in area.top()..area.bottom() {
+        put(
+            frame,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            vec![Span::styled("│", theme.style(Role::Dim))],
+        );
+    }
+}
+
+/// Sentences in the middle of an empty pane: what there is not, and what to do about it.
+pub fn empty(theme: Theme, frame: &mut Frame<'_>, area: Rect, sentences: &[&str]) {
+    let width = area.width.saturating_sub(4);
+    let lines: Vec<(usize, String)> = sentences
+        .iter()
+        .enumerate()
+        .flat_map(|(index, sentence)| {
+            text::wrap(sentence, width.into())
+                .into_iter()
+                .map(move |line| (index, line))
+        })
+        .collect();
+    let first = area.y
+        + (area
+            .height
+            .saturating_sub(u16::try_from(lines.len()).unwrap_or(area.height)))
+            / 3;
+    for ((index, line), y) in lines.into_iter().zip(first..area.bottom()) {
+        let role = if index == 0 { Role::Strong } else { Role::Dim };
+        let place = Rect {
+            x: area.x + 2,
+            y,
+            width,
+            height: 1,
+        };
+        put(frame, place, vec![Span::styled(line, theme.style(role))]);
+    }
+}

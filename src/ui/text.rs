@@ -155,6 +155,27 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// The lines of `text`, cleaned one by one and cut into pieces of at most `columns`, wherever that falls.
+pub fn chop(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(2);
+    let mut lines = Vec::new();
+    for line in text.split_terminator('\n') {
+        let line = clean(line);
+        let (mut piece, mut used) = (String::new(), 0);
+        for grapheme in line.graphemes(true) {
+            let next = UnicodeWidthStr::width(grapheme);
+            if used + next > columns {
+                lines.push(std::mem::take(&mut piece));
+                used = 0;
+            }
+            piece.push_str(grapheme);
+            used += next;
+        }
+        lines.push(piece);
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +235,13 @@ mod tests {
         }
         assert_eq!(fit("日本語", 5), "日本…");
         assert_eq!(fit("日本語", 4), "日… ");
+    }
+
+    #[test]
+    fn chopping_loses_nothing() {
+        assert_eq!(chop("abcde\nfg\n", 2), ["ab", "cd", "e", "fg"]);
+        assert_eq!(chop("a日本", 2), ["a", "日", "本"]);
+        assert_eq!(chop("a\r\n", 9), ["a␍"]);
     }
 
     #[test]

@@ -1,0 +1,503 @@
+//! The detail of the Traffic pane: the messages of the selected row, when they came, and their exact bytes.
+
+use super::World;
+use super::prompt::Prompt;
+use crate::capture::record::Location;
+use crate::traffic::{Part, Role, RowId, RowKind};
+use crate::ui::diff;
+use crate::ui::event::{Body, Effect, Notice, Step};
+use crate::ui::json::view::{Move, View};
+use crate::ui::keymap::Action;
+use crate::ui::layout::{self, Sides};
+use crate::ui::text;
+use ratatui::layout::Rect;
+use std::sync::Arc;
+
+/// So much of a message is shown as raw bytes; the rest can be saved.
+pub const RAW_BYTES: usize = 256 << 10;
+
+/// Ways to look at a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Look {
+    #[default]
+    Messages,
+    Timing,
+    Raw,
+    /// A replay against its original.
+    Diff,
+}
+
+impl Look {
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Messages => "Messages",
+            Self::Timing => "Timing",
+            Self::Raw => "Raw",
+            Self::Diff => "Diff",
+        }
+    }
+}
+
+/// One message of the row, laid out.
+#[derive(Debug, Default)]
+pub struct Side {
+    pub part: Option<Part>,
+    pub json: Option<View>,
+    pub failed: Option<Arc<str>>,
+}
+
+impl Side {
+    fn set(&mut self, part: Option<Part>) {
+        if self.part.map(|part| part.location) != part.map(|part| part.location) {
+            (self.json, self.failed) = (None, None);
+        }
+        self.part = part;
+    }
+
+    fn sync(&mut self, world: &World, area: Rect) {
+        if let Some(part) = self.part
+            && self.json.is_none()
+        {
+            match world.body(part.location) {
+                Body::Loaded(document) => self.json = Some(View::new(document.clone())),
+                Body::Failed(reason) => self.failed = Some(reason.clone()),
+                Body::Loading => {}
+            }
+        }
+        if let Some(json) = &mut self.json {
+            json.resize(area.width, area.height);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Detail {
+    pub row: Option<RowId>,
+    /// The keys go here, not to the list.
+    pub focused: bool,
+    look: Look,
+    pub parts: Vec<Part>,
+    pub request: Side,
+    pub answer: Side,
+    /// Whether the row has two sides: a request and what answers it.
+    pub two: bool,
+    /// The side that the operator chose; by itself it is the answer, once there is one.
+    chosen: Option<bool>,
+    /// The selected line of the timeline.
+    pub moment: usize,
+    /// Lines of Raw and Diff, and the first one shown.
+    pub lines: Lines,
+    pub search: Prompt,
+    /// The search is being typed.
+    pub typing: bool,
+    area: Rect,
+}
+
+/// Plain lines, scrolled.
+#[derive(Debug, Default)]
+pub struct Lines {
+    made_of: Option<(Look, Vec<u64>, u16)>,
+    pub raw: Vec<String>,
+    pub diff: Option<diff::Diff>,
+    pub top: usize,
+}
+
+impl Lines {
+    fn count(&self) -> usize {
+        self.diff
+            .as_ref()
+            .map_or(self.raw.len(), |diff| diff.rows.len())
+    }
+}
+
+impl Detail {
+    pub fn looks(&self, world: &World) -> Vec<Look> {
+        let mut looks = vec![Look::Messages, Look::Timing, Look::Raw];
+        if self.original(world).is_some() {
+            looks.push(Look::Diff);
+        }
+        looks
+    }
+
+    /// How the row is looked at now.
+    pub fn look(&self, world: &World) -> Look {
+        if self.looks(world).contains(&self.look) {
+            self.look
+        } else {
+            Look::Messages
+        }
+    }
+
+    fn original(&self, world: &World) -> Option<RowId> {
+        world.traffic.row(self.row?)?.replay_of
+    }
+
+    /// Whether the answer is the side that is looked at.
+    pub fn on_answer(&self) -> bool {
+        self.two && self.chosen.unwrap_or(self.answer.part.is_some())
+    }
+
+    fn side_mut(&mut self) -> &mut Side {
+        if self.on_answer() {
+            &mut self.answer
+        } else {
+            &mut self.request
+        }
+    }
+
+    /// The side that is looked at.
+    pub fn side(&self) -> &Side {
+        if self.on_answer() {
+            &self.answer
+        } else {
+            &self.request
+        }
+    }
+
+    pub fn sides(&self) -> Sides {
+        layout::sides(self.area, self.two, self.on_answer())
+    }
+
+    /// Takes in the selected row and what was loaded of it; returns the messages to load.
+    pub fn sync(&mut self, world: &World, row: Option<RowId>, area: Rect) -> Vec<Location> {
+        if self.row != row {
+            *self = Self {
+                row,
+                focused: self.focused,
+                look: self.look,
+                chosen: self.chosen,
+                ..Self::default()
+            };
+        }
+        self.area = area;
+        let Some(id) = row else { return Vec::new() };
+        self.parts = world.traffic.parts(id);
+        self.two = world
+            .traffic
+            .row(id)
+            .is_some_and(|row| row.kind == RowKind::Exchange);
+        let find = |wanted: &[Role]| {
+            self.parts
+                .iter()
+                .find(|part| wanted.contains(&part.role))
+                .copied()
+        };
+        let (request, answer) = (find(&[Role::Request, Role::Line]), find(&[Role::Answer]));
+        let first = request.or_else(|| self.parts.first().copied());
+        // An orphan is an answer and nothing else.
+        self.request.set(if self.two { request } else { first });
+        self.answer.set(if self.two { answer } else { None });
+        let sides = self.sides();
+        self.request
+            .sync(world, layout::below_heading(sides.request));
+        self.answer.sync(world, layout::below_heading(sides.answer));
+        let mut wanted: Vec<Location> = [&self.request, &self.answer]
+            .iter()
+            .filter_map(|side| side.part)
+            .map(|part| part.location)
+            .collect();
+        match self.look(world) {
+            Look::Messages => {}
+            Look::Timing => {
+                self.moment = self.moment.min(self.parts.len().saturating_sub(1));
+                let height = self.text_height();
+                wanted.extend(
+                    self.parts
+                        .iter()
+                        .skip(self.moments_top(height))
+                        .take(height)
+                        .map(|part| part.location),
+                );
+            }
+            Look::Raw => self.make_raw(),
+            Look::Diff => wanted.extend(self.make_diff(world)),
+        }
+        wanted
+    }
+
+    fn text_height(&self) -> usize {
+        usize::from(self.area.height.saturating_sub(1))
+    }
+
+    /// The first part shown in the timeline.
+    pub fn moments_top(&self, height: usize) -> usize {
+        self.moment
+            .saturating_sub(height.saturating_sub(1) / 2)
+            .min(self.parts.len().saturating_sub(height))
+    }
+
+    fn make_raw(&mut self) {
+        let shown = |side: &Side| Some((side.part?, side.json.as_ref()?.document().clone()));
+        let messages: Vec<_> = [&self.request, &self.answer]
+            .into_iter()
+            .filter_map(shown)
+            .collect();
+        let key = (
+            Look::Raw,
+            messages
+                .iter()
+                .map(|(part, _)| part.location.line)
+                .collect(),
+            self.area.width,
+        );
+        if self.lines.made_of.as_ref() == Some(&key) {
+            return;
+        }
+        let mut raw = Vec::new();
+        for (part, document) in messages {
+            let bytes = document.bytes();
+            if !raw.is_empty() {
+                raw.push(String::new());
+            }
+            let note = if std::str::from_utf8(bytes).is_ok() {
+                ""
+            } else {
+                ", not UTF-8"
+            };
+            raw.push(format!("message {}, {} bytes{note}", part.seq, bytes.len()));
+            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(RAW_BYTES)]);
+            raw.extend(text::chop(&text, usize::from(self.area.width)));
+            if bytes.len() > RAW_BYTES {
+                raw.push(format!(
+                    "… {} bytes more: w saves all of them",
+                    bytes.len() - RAW_BYTES
+                ));
+            }
+        }
+        self.lines = Lines {
+            made_of: Some(key),
+            raw,
+            ..Lines::default()
+        };
+    }
+
+    /// Compares the answers, or what stands in place of them.
+    fn make_diff(&mut self, world: &World) -> Vec<Location> {
+        let answer = |row: RowId| {
+            let row = world.traffic.row(row)?;
+            Some(row.answer.unwrap_or(row.request))
+        };
+        let (Some(id), Some(original)) = (self.row, self.original(world)) else {
+            return Vec::new();
+        };
+        let (Some(before), Some(after)) = (answer(original), answer(id)) else {
+            return Vec::new();
+        };
+        if let (Body::Loaded(old), Body::Loaded(new)) = (world.body(before), world.body(after)) {
+            let key = (Look::Diff, vec![before.line, after.line], 0);
+            if self.lines.made_of.as_ref() != Some(&key) {
+                let diff = Some(diff::Diff::between(old, new));
+                self.lines = Lines {
+                    made_of: Some(key),
+                    diff,
+                    ..Lines::default()
+                };
+            }
+        }
+        vec![before, after]
+    }
+
+    pub fn update(&mut self, world: &World, action: Action) -> Vec<Step> {
+        match action {
+            Action::Back => self.focused = false,
+            Action::NextView => self.turn(world, 1),
+            Action::PreviousView => self.turn(world, -1),
+            Action::Diff if self.original(world).is_some() => self.look = Look::Diff,
+            Action::Diff => {
+                return vec![Step::Say(Notice::info(
+                    "nothing to compare: this is not a replay (r replays)",
+                ))];
+            }
+            Action::Copy => return self.copy(),
+            Action::CopyValue => {
+                if let Some(json) = &self.side().json {
+                    return vec![Step::Do(Effect::Copy(json.value().to_owned()))];
+                }
+            }
+            Action::Save => return self.save(world),
+            _ => match self.look(world) {
+                Look::Messages => self.read(action),
+                Look::Timing => self.move_in_time(action),
+                Look::Raw | Look::Diff => self.scroll_lines(action),
+            },
+        }
+        Vec::new()
+    }
+
+    fn turn(&mut self, world: &World, by: isize) {
+        let looks = self.looks(world);
+        let at = looks
+            .iter()
+            .position(|look| *look == self.look(world))
+            .unwrap_or(0);
+        self.look = looks[(at + looks.len()).wrapping_add_signed(by) % looks.len()];
+    }
+
+    pub fn set_look(&mut self, look: Look) {
+        self.look = look;
+    }
+
+    fn read(&mut self, action: Action) {
+        match action {
+            Action::Left if self.two => self.chosen = Some(false),
+            Action::Right if self.two => self.chosen = Some(true),
+            _ => {}
+        }
+        let Some(json) = &mut self.side_mut().json else {
+            return;
+        };
+        match action {
+            Action::Up => json.go(Move::Up),
+            Action::Down => json.go(Move::Down),
+            Action::PageUp => json.go(Move::PageUp),
+            Action::PageDown => json.go(Move::PageDown),
+            Action::Top => json.go(Move::Top),
+            Action::Bottom => json.go(Move::Bottom),
+            Action::Fold => json.toggle(),
+            Action::FoldAll => json.fold_all(),
+            Action::UnfoldAll => json.unfold_all(),
+            Action::Wrap => json.toggle_wrap(),
+            Action::NextMatch => json.next_match(),
+            Action::PreviousMatch => json.previous_match(),
+            _ => {}
+        }
+    }
+
+    fn move_in_time(&mut self, action: Action) {
+        let last = self.parts.len().saturating_sub(1);
+        self.moment = moved(self.moment, action, self.text_height(), last);
+    }
+
+    fn scroll_lines(&mut self, action: Action) {
+        let height = self.text_height();
+        let last = self.lines.count().saturating_sub(height);
+        let change = self.lines.diff.as_ref().and_then(|diff| match action {
+            Action::NextMatch => diff.next_change(self.lines.top + 1),
+            Action::PreviousMatch => diff.previous_change(self.lines.top),
+            _ => None,
+        });
+        self.lines.top = change.map_or_else(
+            || moved(self.lines.top, action, height, last),
+            |row| row.min(last),
+        );
+    }
+
+    pub fn scroll(&mut self, world: &World, x: u16, lines: i16) {
+        let (action, times) = if lines < 0 {
+            (Action::Up, -lines)
+        } else {
+            (Action::Down, lines)
+        };
+        match self.look(world) {
+            Look::Messages => {
+                let sides = self.sides();
+                let over_answer = self.two && (sides.answer.height > 0) && x >= sides.answer.x;
+                let side = if over_answer {
+                    &mut self.answer
+                } else {
+                    &mut self.request
+                };
+                if let Some(json) = &mut side.json {
+                    json.scroll(isize::from(lines));
+                }
+            }
+            Look::Timing => (0..times).for_each(|_| self.move_in_time(action)),
+            Look::Raw | Look::Diff => (0..times).for_each(|_| self.scroll_lines(action)),
+        }
+    }
+
+    pub fn click(&mut self, world: &World, x: u16, y: u16) {
+        self.focused = true;
+        let sides = self.sides();
+        let mut at = sides.tabs.right();
+        for look in self.looks(world).into_iter().rev() {
+            let width = tab_width(look);
+            at = at.saturating_sub(width);
+            if y == sides.tabs.y && (at..at + width).contains(&x) {
+                self.look = look;
+                return;
+            }
+        }
+        if self.look(world) != Look::Messages {
+            return;
+        }
+        for (area, answer) in [(sides.request, false), (sides.answer, true)] {
+            if layout::within(area, x, y) {
+                self.chosen = Some(answer);
+                let text = layout::below_heading(area);
+                if let Some(json) = &mut self.side_mut().json
+                    && y >= text.y
+                    && json.click(y - text.y)
+                    && x < text.x + 40
+                {
+                    json.toggle();
+                }
+            }
+        }
+    }
+
+    /// Looks for what is typed, in both messages.
+    pub fn find(&mut self) {
+        for side in [&mut self.request, &mut self.answer] {
+            if let Some(json) = &mut side.json {
+                json.search(self.search.text());
+            }
+        }
+    }
+
+    /// The message that is looked at.
+    fn copy(&self) -> Vec<Step> {
+        vec![match &self.side().json {
+            Some(json) => Step::Do(Effect::Copy(
+                String::from_utf8_lossy(json.document().bytes()).into_owned(),
+            )),
+            None => Step::Say(Notice::info("there is no message here yet")),
+        }]
+    }
+
+    /// Request and answer, one a line.
+    pub fn copy_all(&self) -> Vec<Step> {
+        let texts: Vec<_> = [&self.request, &self.answer]
+            .iter()
+            .filter_map(|side| side.json.as_ref())
+            .map(|json| {
+                String::from_utf8_lossy(json.document().bytes())
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect();
+        if texts.is_empty() {
+            self.copy()
+        } else {
+            vec![Step::Do(Effect::Copy(texts.join("\n")))]
+        }
+    }
+
+    pub fn save(&self, world: &World) -> Vec<Step> {
+        let Some(row) = self.row.and_then(|row| world.traffic.row(row)) else {
+            return Vec::new();
+        };
+        let stem = format!("{}-{}-{}", row.method, row.name, row.seq);
+        let messages = self.parts.iter().map(|part| part.location).collect();
+        vec![Step::Do(Effect::Save { stem, messages })]
+    }
+}
+
+/// Columns of a view's tab: its title in brackets, and a space.
+pub fn tab_width(look: Look) -> u16 {
+    u16::try_from(look.title().len() + 3).unwrap_or(0)
+}
+
+/// Where a step leads on `0..=last`.
+pub fn moved(at: usize, action: Action, height: usize, last: usize) -> usize {
+    let page = height.saturating_sub(1).max(1);
+    match action {
+        Action::Up => at.saturating_sub(1),
+        Action::Down => (at + 1).min(last),
+        Action::PageUp => at.saturating_sub(page),
+        Action::PageDown => (at + page).min(last),
+        Action::Top => 0,
+        Action::Bottom => last,
+        _ => at.min(last),
+    }
+}

@@ -1,0 +1,58 @@
+//! The help overlay: every key, those of the place it was opened from first.
+
+use super::detail::moved;
+use crate::ui::keymap::{self, Action, Binding, Context};
+
+#[derive(Debug, Clone)]
+pub struct Help {
+    /// In which order the contexts stand.
+    contexts: Vec<Context>,
+    pub top: usize,
+}
+
+/// A line of the help.
+#[derive(Debug, Clone, Copy)]
+pub enum Line {
+    Title(Context),
+    Key(&'static Binding),
+    Blank,
+}
+
+impl Help {
+    pub fn new(here: &[Context]) -> Self {
+        let mut contexts = here.to_vec();
+        for binding in keymap::TABLE.iter().copied().flatten() {
+            if !contexts.contains(&binding.context) {
+                contexts.push(binding.context);
+            }
+        }
+        Self { contexts, top: 0 }
+    }
+
+    pub fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for context in &self.contexts {
+            let mut keys = keymap::of(*context).peekable();
+            if keys.peek().is_none() {
+                continue;
+            }
+            if !lines.is_empty() {
+                lines.push(Line::Blank);
+            }
+            lines.push(Line::Title(*context));
+            lines.extend(keys.map(Line::Key));
+        }
+        lines
+    }
+
+    /// `false` when the help is to be closed.
+    pub fn update(&mut self, action: Action, height: usize) -> bool {
+        if action == Action::Back {
+            return false;
+        }
+        let last = self.lines().len().saturating_sub(height);
+        // There is no cursor here: a step is a line of text.
+        self.top = moved(self.top, action, height, last);
+        true
+    }
+}

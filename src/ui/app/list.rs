@@ -1,0 +1,338 @@
+//! The list of the Traffic pane: which row is selected, which are on the screen, and what narrows them.
+//!
+//! The selection is a [`RowId`] and keeps its line on the screen, whatever arrives above or below it.
+
+use super::World;
+use super::prompt::Prompt;
+use crate::capture::record::Location;
+use crate::traffic::view::{Filter, Hidden, Shown, View};
+use crate::traffic::{RowId, Status, Traffic};
+use crate::ui::event::Effect;
+use crate::ui::keymap::Action;
+
+/// Rows whose messages are looked through at a time, and their bytes at most.
+const SCAN_ROWS: usize = 1024;
+const SCAN_BYTES: u64 = 4 << 20;
+
+#[derive(Debug, Default)]
+pub struct List {
+    view: View,
+    /// What the operator selected. It may be filtered out; then the nearest row is shown as selected.
+    chosen: Option<RowId>,
+    /// Lines between the top of the list and the selected row.
+    offset: usize,
+    pub follow: bool,
+    /// Rows there were when the view was paused.
+    paused_at: Option<u32>,
+    pub filter: Prompt,
+    /// The filter is being typed.
+    pub typing: bool,
+    scan: Scan,
+}
+
+/// The slower pass of the filter, over the messages themselves, some rows at a time.
+#[derive(Debug, Default)]
+struct Scan {
+    generation: u64,
+    filter: Filter,
+    /// Every row below was looked through, but for those in `again`.
+    next: RowId,
+    /// Rows that had no answer yet when they were looked through.
+    again: Vec<RowId>,
+    busy: bool,
+}
+
+impl List {
+    /// Follows the newest row from the start: for live conversations.
+    pub fn following() -> Self {
+        Self {
+            follow: true,
+            ..Self::default()
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.view.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.view.is_empty()
+    }
+
+    pub fn hidden(&self) -> Hidden {
+        self.view.hidden()
+    }
+
+    pub fn is_unfolded(&self, row: RowId) -> bool {
+        self.view.is_unfolded(row)
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused_at.is_some()
+    }
+
+    /// Rows that came since the view was paused.
+    pub fn unseen(&self, traffic: &Traffic) -> u32 {
+        self.paused_at.map_or(0, |rows| traffic.len() - rows)
+    }
+
+    /// Whether messages are still being looked through for the filter.
+    pub fn is_scanning(&self, traffic: &Traffic) -> bool {
+        !self.scan.filter.is_empty() && (self.scan.busy || self.scan.next < traffic.len())
+    }
+
+    /// The selected row and its position. The operator's choice, or the nearest row that is shown.
+    pub fn selected(&self, traffic: &Traffic) -> Option<(RowId, usize)> {
+        let last = self.view.len().checked_sub(1)?;
+        let position = match self.chosen {
+            None => 0,
+            Some(row) => match self.view.position(traffic, row) {
+                Some(position) => return Some((row, position)),
+                None => self.nearest(traffic, row).min(last),
+            },
+        };
+        Some((self.at(traffic, position)?, position))
+    }
+
+    fn at(&self, traffic: &Traffic, position: usize) -> Option<RowId> {
+        self.view
+            .window(traffic, position, 1)
+            .first()
+            .map(|shown| shown.row)
+    }
+
+    /// The position of the first shown row that came after `row`. Nested rows stand out of order by a little, so this
+    /// may be off by as little.
+    fn nearest(&self, traffic: &Traffic, row: RowId) -> usize {
+        let (mut low, mut high) = (0, self.view.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.at(traffic, middle) {
+                Some(other) if other < row => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+
+    /// Position of the first line on a screen of `height` lines.
+    pub fn top(&self, traffic: &Traffic, height: usize) -> usize {
+        let Some((_, position)) = self.selected(traffic) else {
+            return 0;
+        };
+        let offset = if self.follow {
+            height.saturating_sub(1)
+        } else {
+            self.offset
+        };
+        position
+            .saturating_sub(offset.min(height.saturating_sub(1)))
+            .min(self.view.len().saturating_sub(height))
+    }
+
+    /// The lines on the screen.
+    pub fn window(&self, traffic: &Traffic, height: usize) -> Vec<Shown> {
+        self.view.window(traffic, self.top(traffic, height), height)
+    }
+
+    /// Moves by `lines`, keeping the screen still while the selection stays on it.
+    pub fn step(&mut self, traffic: &Traffic, lines: isize, height: usize) {
+        let Some((_, position)) = self.selected(traffic) else {
+            return;
+        };
+        let to = position
+            .saturating_add_signed(lines)
+            .min(self.view.len() - 1);
+        self.go(traffic, to, height);
+    }
+
+    fn go(&mut self, traffic: &Traffic, to: usize, height: usize) {
+        let top = self.top(traffic, height);
+        if to + 1 < self.view.len() {
+            self.follow = false;
+        }
+        self.chosen = self.at(traffic, to).or(self.chosen);
+        self.offset = to.saturating_sub(top).min(height.saturating_sub(1));
+    }
+
+    /// Selects the row drawn on this line of the list.
+    pub fn click(&mut self, traffic: &Traffic, line: usize, height: usize) {
+        let to = self.top(traffic, height) + line;
+        if to < self.view.len() {
+            self.go(traffic, to, height);
+        }
+    }
+
+    /// Selects a row wherever it is; unfolds what hides it. `false` when a filter keeps it out.
+    pub fn show(&mut self, traffic: &Traffic, row: RowId, height: usize) -> bool {
+        self.follow = false;
+        if self.view.position(traffic, row).is_none()
+            && let Some(parent) = traffic.row(row).and_then(|row| row.parent)
+            && !self.view.is_unfolded(parent)
+        {
+            self.view.toggle(traffic, parent);
+        }
+        self.chosen = Some(row);
+        self.offset = height / 2;
+        self.view.position(traffic, row).is_some()
+    }
+
+    pub fn movement(&mut self, traffic: &Traffic, action: Action, height: usize) {
+        let page = height.saturating_sub(1).max(1).cast_signed();
+        match action {
+            Action::Up => self.step(traffic, -1, height),
+            Action::Down => self.step(traffic, 1, height),
+            Action::PageUp => self.step(traffic, -page, height),
+            Action::PageDown => self.step(traffic, page, height),
+            Action::Top => self.step(traffic, isize::MIN, height),
+            Action::Bottom => self.step(traffic, isize::MAX, height),
+            Action::Left => self.fold(traffic, false),
+            Action::Right => self.fold(traffic, true),
+            _ => {}
+        }
+    }
+
+    /// Unfolds the selected row; or folds it, or the row that it is nested under.
+    fn fold(&mut self, traffic: &Traffic, open: bool) {
+        let Some((id, _)) = self.selected(traffic) else {
+            return;
+        };
+        let Some(row) = traffic.row(id) else { return };
+        let target = match row.parent {
+            _ if row.children > 0 && (open || self.view.is_unfolded(id)) => id,
+            Some(parent) if !open => parent,
+            _ => return,
+        };
+        if self.view.is_unfolded(target) != open {
+            self.view.toggle(traffic, target);
+            self.chosen = Some(target);
+        }
+    }
+
+    pub fn toggle_follow(&mut self, traffic: &Traffic) {
+        self.follow = !self.follow;
+        if self.follow {
+            self.paused_at = None;
+            self.chosen = self
+                .view
+                .len()
+                .checked_sub(1)
+                .and_then(|last| self.at(traffic, last));
+        }
+    }
+
+    /// Holds the list still, or lets it go on. What arrives meanwhile is read all the same.
+    pub fn toggle_pause(&mut self, traffic: &Traffic) {
+        self.paused_at = if self.is_paused() {
+            None
+        } else {
+            Some(traffic.len())
+        };
+    }
+
+    pub fn toggle_hidden(&mut self, traffic: &Traffic, action: Action) -> Hidden {
+        let mut hidden = self.view.hidden();
+        match action {
+            Action::HideNotifications => hidden.notifications ^= true,
+            Action::HideStderr => hidden.stderr ^= true,
+            Action::HideGarbage => hidden.garbage ^= true,
+            _ => {}
+        }
+        self.view.set_hidden(traffic, hidden);
+        hidden
+    }
+
+    /// Takes the filter as it is typed now.
+    pub fn apply_filter(&mut self, traffic: &Traffic) {
+        let filter = Filter::parse(self.filter.text());
+        self.view.set_filter(traffic, filter.clone());
+        self.scan = Scan {
+            generation: self.scan.generation + 1,
+            filter,
+            ..Scan::default()
+        };
+    }
+
+    pub fn clear_filter(&mut self, traffic: &Traffic) {
+        self.filter.clear();
+        self.typing = false;
+        self.apply_filter(traffic);
+    }
+
+    /// The answer to a scan.
+    pub fn scanned(&mut self, traffic: &Traffic, generation: u64, matches: &[RowId]) {
+        if generation == self.scan.generation {
+            self.scan.busy = false;
+            self.view.add_body_matches(traffic, matches);
+        }
+    }
+
+    /// Takes in what the model learned; returns the next piece of the slower pass, if there is one to do.
+    pub fn sync(&mut self, world: &World) -> Option<Effect> {
+        if !self.is_paused() {
+            self.view.refresh(&world.traffic);
+        }
+        let traffic = &world.traffic;
+        if self.follow && !self.is_paused() {
+            self.chosen = self
+                .view
+                .len()
+                .checked_sub(1)
+                .and_then(|last| self.at(traffic, last));
+        } else if self.chosen.is_none() {
+            self.chosen = self.at(traffic, 0);
+        }
+        self.scan.next(traffic)
+    }
+}
+
+impl Scan {
+    fn next(&mut self, traffic: &Traffic) -> Option<Effect> {
+        if self.busy || self.filter.is_empty() {
+            return None;
+        }
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        // Whether there is room for another row after this one.
+        let mut take = |id: RowId| {
+            if let Some(row) = traffic.row(id) {
+                bytes += row.size;
+                rows.push((
+                    id,
+                    std::iter::once(row.request)
+                        .chain(row.answer)
+                        .collect::<Vec<Location>>(),
+                ));
+            }
+            bytes < SCAN_BYTES && rows.len() < SCAN_ROWS
+        };
+        let pending = |id: RowId| {
+            traffic
+                .row(id)
+                .is_some_and(|row| row.status == Status::Pending)
+        };
+        let mut room = true;
+        // Answered meanwhile: their answers are still to be looked through.
+        self.again.retain(|id| {
+            let wait = !room || pending(*id);
+            room = wait && room || !wait && take(*id);
+            wait
+        });
+        while room && self.next < traffic.len() {
+            room = take(self.next);
+            if pending(self.next) {
+                self.again.push(self.next);
+            }
+            self.next += 1;
+        }
+        if rows.is_empty() {
+            return None;
+        }
+        self.busy = true;
+        Some(Effect::Scan {
+            generation: self.generation,
+            filter: self.filter.clone(),
+            rows,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads the capture for the screen, on a thread of its own: everything from the start, then whatever is appended.
+//!
+//! The channel holds a few batches. A screen that is slow to take them only makes this thread wait: the file is the
+//! log, and what was not read yet is still there.
+
+use super::event::Fed;
+use crate::capture::reader::{Bodies, Reader};
+use crate::traffic::digest::digest;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Records a batch: small enough that a key never waits long behind one.
+const BATCH: usize = 4096;
+/// The first one: a screenful or two, so that there is something to see at once.
+const FIRST: usize = 256;
+/// Batches under way.
+const QUEUE: usize = 4;
+/// How often a growing file is looked at.
+const POLL: Duration = Duration::from_millis(30);
+/// How long after the end of the proxy its recorder may still be writing.
+const TAIL: Duration = Duration::from_millis(300);
+
+/// What the feed gives.
+#[derive(Debug)]
+pub struct Feed {
+    pub batches: mpsc::Receiver<Fed>,
+    /// Reads messages back; empty until the capture is open.
+    pub bodies: Arc<OnceLock<Bodies>>,
+}
+
+/// Starts reading. The thread ends with the conversation, or when the receiver is dropped.
+pub fn start(capture: PathBuf, ended: CancellationToken) -> std::io::Result<Feed> {
+    let (sender, batches) = mpsc::channel(QUEUE);
+    let bodies = Arc::new(OnceLock::new());
+    let opened = bodies.clone();
+    std::thread::Builder::new()
+        .name("feed".to_owned())
+        .spawn(move || {
+            if let Err(failure) = follow(&capture, &ended, &sender, &opened) {
+                // Nobody listens any more: nothing to say.
+                let _ = sender.blocking_send(Fed::Failed(failure.to_string()));
+            }
+        })?;
+    Ok(Feed { batches, bodies })
+}
+
+fn follow(
+    capture: &std::path::Path,
+    ended: &CancellationToken,
+    sender: &mpsc::Sender<Fed>,
+    opened: &OnceLock<Bodies>,
+) -> Result<(), crate::capture::reader::ReadError> {
+    let mut reader = Reader::open(capture)?;
+    let _ = opened.set(reader.bodies()?);
+    let mut listening = sender
+        .blocking_send(Fed::Opened(Box::new(reader.header().clone())))
+        .is_ok();
+    let mut limit = FIRST;
+    let mut caught_up = false;
+    let mut tail = false;
+    while listening {
+        // Looked at before reading: what was written before the end is read before the end is told.
+        let last = ended.is_cancelled();
+        let mut digests = Vec::new();
+        if reader.read(limit, |record| digests.push(digest(&record)))? > 0 {
+            limit = BATCH;
+            listening = sender
+                .blocking_send(Fed::Batch {
+                    digests,
+                    progress: reader.progress(),
+                })
+                .is_ok();
+            continue;
+        }
+        if !caught_up {
+            caught_up = true;
+            listening = sender.blocking_send(Fed::CaughtUp).is_ok();
+        }
+        if last && tail {
+            let _ = sender.blocking_send(Fed::Ended);
+            return Ok(());
+        }
+        tail = last;
+        std::thread::sleep(if last { TAIL } else { POLL });
+        listening &= !sender.is_closed();
+    }
+    Ok(())
+}

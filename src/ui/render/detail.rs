@@ -1,0 +1,489 @@
+//! Draws the detail of the Traffic pane.
+
+use super::{empty, put, standing_rule};
+use crate::traffic::{Part, Role as PartRole, Row, Status, party_word};
+use crate::ui::app::World;
+use crate::ui::app::detail::{Detail, Look, Side, tab_width};
+use crate::ui::diff;
+use crate::ui::event::Body;
+use crate::ui::format;
+use crate::ui::json::Ink;
+use crate::ui::layout::below_heading;
+use crate::ui::text::{cut, fit, fit_right, width};
+use crate::ui::theme::{Role, Theme};
+use crate::wire::object;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+pub fn render(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    if area.height == 0 {
+        return;
+    }
+    let theme = world.theme;
+    let Some(row) = detail.row.and_then(|row| world.traffic.row(row)) else {
+        return empty(
+            theme,
+            frame,
+            area,
+            &["", "Select a message to see what exactly was said."],
+        );
+    };
+    let sides = detail.sides();
+    tabs(detail, world, &row, frame, sides.tabs);
+    match detail.look(world) {
+        Look::Messages => {
+            standing_rule(theme, frame, sides.divider);
+            side(detail, world, &row, frame, sides.request, false);
+            side(detail, world, &row, frame, sides.answer, true);
+        }
+        Look::Timing => timing(detail, world, &row, frame, below_heading(area)),
+        Look::Raw => raw(detail, theme, frame, below_heading(area)),
+        Look::Diff => comparison(detail, theme, frame, below_heading(area)),
+    }
+}
+
+/// What it is, and the ways to look at it.
+fn tabs(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let looks = detail.looks(world);
+    let columns: u16 = looks.iter().map(|look| tab_width(*look)).sum();
+    let name = if row.name.is_empty() {
+        row.method.to_owned()
+    } else {
+        format!("{} {}", row.method, row.name)
+    };
+    let room = area.width.saturating_sub(columns + 2);
+    let role = if detail.focused {
+        Role::Accent
+    } else {
+        Role::Strong
+    };
+    put(
+        frame,
+        Rect {
+            x: area.x + 1,
+            width: room,
+            ..area
+        },
+        vec![Span::styled(
+            cut(&name, room.into()).into_owned(),
+            theme.style(role),
+        )],
+    );
+    let mut x = area.right().saturating_sub(columns);
+    for look in looks {
+        let open = look == detail.look(world);
+        let (text, role) = match open {
+            true => (format!("[{}] ", look.title()), Role::Accent),
+            false => (format!(" {}  ", look.title()), Role::Dim),
+        };
+        put(
+            frame,
+            Rect {
+                x,
+                width: tab_width(look),
+                ..area
+            },
+            vec![Span::styled(text, theme.style(role))],
+        );
+        x += tab_width(look);
+    }
+}
+
+/// One message: a line of facts from its envelope, and the JSON.
+fn side(
+    detail: &Detail,
+    world: &World,
+    row: &Row<'_>,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    is_answer: bool,
+) {
+    if area.height == 0 {
+        return;
+    }
+    let theme = world.theme;
+    let side = if is_answer {
+        &detail.answer
+    } else {
+        &detail.request
+    };
+    let looked_at = detail.focused && detail.on_answer() == is_answer;
+    facts(detail, world, row, side, frame, area, is_answer);
+    let text = below_heading(area);
+    if let Some(json) = &side.json {
+        let cursor = looked_at.then(|| theme.style(Role::Selected));
+        let style = |ink: Ink| ink_style(theme, ink);
+        for (line, y) in json
+            .lines(&style, theme.style(Role::Found), cursor)
+            .into_iter()
+            .zip(text.top()..text.bottom())
+        {
+            let place = Rect {
+                x: text.x + 1,
+                y,
+                width: text.width.saturating_sub(1),
+                height: 1,
+            };
+            if let Some(cursor) = cursor
+                && line.style == cursor
+            {
+                frame.buffer_mut().set_style(place, cursor);
+            }
+            frame.render_widget(line, place);
+        }
+        return;
+    }
+    let sentence = match (&side.failed, side.part) {
+        (Some(reason), _) => format!("cannot read this message: {reason}"),
+        (None, Some(_)) => "…".to_owned(),
+        (None, None) => no_answer(world, row),
+    };
+    let role = if side.failed.is_some() {
+        Role::Error
+    } else {
+        Role::Dim
+    };
+    put(
+        frame,
+        Rect {
+            x: text.x + 1,
+            ..text
+        },
+        vec![Span::styled(sentence, theme.style(role))],
+    );
+}
+
+/// Why there is nothing at the answer's place.
+fn no_answer(world: &World, row: &Row<'_>) -> String {
+    match row.status {
+        Status::Pending if world.live => {
+            let age = format::duration((world.now.0 - row.at.0).max(0));
+            let progress = row
+                .progress
+                .map(|progress| format!("   {}", super::list::bar(progress)))
+                .unwrap_or_default();
+            format!("no answer yet, for {age}{progress}")
+        }
+        Status::Pending => "the capture ends before the answer".to_owned(),
+        Status::Cancelled => "cancelled before an answer came".to_owned(),
+        Status::Lost => "the session ended before an answer came".to_owned(),
+        _ => "no answer".to_owned(),
+    }
+}
+
+fn facts(
+    detail: &Detail,
+    world: &World,
+    row: &Row<'_>,
+    side: &Side,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    is_answer: bool,
+) {
+    let theme = world.theme;
+    let (title, role) = match (detail.two, is_answer) {
+        (true, false) => ("request", Role::Request),
+        (true, true) => ("answer", Role::Answer),
+        (false, _) => ("message", Role::Notification),
+    };
+    let looked_at = detail.focused && detail.two && detail.on_answer() == is_answer;
+    let mark = if looked_at { "▌" } else { " " };
+    let mut spans = vec![
+        Span::styled(mark, theme.style(Role::Accent)),
+        Span::styled(title, theme.style(role)),
+    ];
+    let mut say =
+        |text: String, role: Role| spans.push(Span::styled(format!("  {text}"), theme.style(role)));
+    if let Some(part) = side.part {
+        say(
+            format::time_of_day(part.at, world.utc_offset_seconds),
+            Role::Dim,
+        );
+        if is_answer {
+            if let Some(took) = row.took {
+                say(format!("+{}", format::duration(took)), Role::Text);
+            }
+            let (word, role) = super::list::status(row);
+            say(word.to_owned(), role);
+        } else if !row.message_id.is_empty() {
+            say(format!("id {}", cut(row.message_id, 24)), Role::Text);
+        }
+        say(
+            format!("{} bytes", format::count(u64::from(part.location.len))),
+            Role::Dim,
+        );
+    }
+    if let Some((at, of)) = side.json.as_ref().and_then(|json| json.matches()) {
+        say(
+            if of == 0 {
+                "not found".to_owned()
+            } else {
+                format!("match {at} of {of}")
+            },
+            Role::Warn,
+        );
+    }
+    // The other side is not on the screen: say how to get there.
+    if detail.two
+        && area.height > 0
+        && (detail.sides().request.height == 0 || detail.sides().answer.height == 0)
+    {
+        say(
+            if is_answer {
+                "← request".to_owned()
+            } else {
+                "→ answer".to_owned()
+            },
+            Role::Dim,
+        );
+    }
+    put(frame, area, spans);
+}
+
+/// The colour of a piece of JSON.
+pub fn ink_style(theme: Theme, ink: Ink) -> Style {
+    theme.style(match ink {
+        Ink::Plain => Role::Text,
+        Ink::Key => Role::JsonKey,
+        Ink::String => Role::JsonString,
+        Ink::Number => Role::JsonNumber,
+        Ink::Literal => Role::JsonLiteral,
+        Ink::Punctuation => Role::Text,
+        Ink::Note => Role::Dim,
+    })
+}
+
+/// The messages of the row in time: when, how long after the first, who, what, and where on the way that was.
+fn timing(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let height = usize::from(area.height);
+    let first = detail.parts.first().map_or(0, |part| part.at.0);
+    let waits = row.status == Status::Pending && world.live;
+    let last = if waits {
+        world.now.0
+    } else {
+        detail.parts.last().map_or(first, |part| part.at.0)
+    };
+    let top = detail.moments_top(height);
+    for ((index, part), y) in detail
+        .parts
+        .iter()
+        .enumerate()
+        .skip(top)
+        .zip(area.top()..area.bottom())
+    {
+        let place = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        let selected = detail.focused && index == detail.moment;
+        let (word, role) = part_word(part.role);
+        let mut spans = vec![
+            Span::styled(
+                if selected { "▌ " } else { "  " },
+                theme.style(Role::Accent),
+            ),
+            Span::styled(
+                format::time_of_day(part.at, world.utc_offset_seconds),
+                theme.style(Role::Dim),
+            ),
+            Span::raw(fit_right(
+                &format!("+{}", format::duration(part.at.0 - first)),
+                12,
+            )),
+            Span::raw("  "),
+            Span::raw(fit(party_word(part.from), 9)),
+            Span::styled(fit(word, 10), theme.style(role)),
+        ];
+        if area.width >= 90 {
+            spans.push(Span::styled(
+                track(part.at.0 - first, last - first),
+                theme.style(Role::Accent),
+            ));
+            spans.push(Span::raw("  "));
+        }
+        spans.push(Span::styled(
+            fit_right(&format::size(u64::from(part.location.len)), 6),
+            theme.style(Role::Dim),
+        ));
+        spans.push(Span::raw("  "));
+        spans.push(Span::styled(said(world, part), theme.style(Role::Text)));
+        put(frame, place, spans);
+        if selected {
+            frame
+                .buffer_mut()
+                .set_style(place, theme.style(Role::Selected));
+        }
+    }
+    let used = detail.parts.len().saturating_sub(top);
+    if used + 1 < height {
+        let y = area.y + u16::try_from(used + 1).unwrap_or(area.height);
+        put(
+            frame,
+            Rect {
+                x: area.x + 2,
+                y,
+                ..area
+            },
+            vec![Span::styled(usual(world, row), theme.style(Role::Dim))],
+        );
+    }
+}
+
+/// A line with a point on it.
+fn track(at: i64, of: i64) -> String {
+    const CELLS: i64 = 24;
+    let point = if of <= 0 {
+        0
+    } else {
+        (at.clamp(0, of) * (CELLS - 1)) / of
+    };
+    (0..CELLS)
+        .map(|cell| if cell == point { '●' } else { '─' })
+        .collect()
+}
+
+/// How long calls like this one usually take.
+fn usual(world: &World, row: &Row<'_>) -> String {
+    let at = |percent| {
+        world
+            .traffic
+            .percentile(row.method, row.name, percent)
+            .map(format::duration)
+    };
+    match (at(50), at(95)) {
+        (Some(half), Some(most)) => {
+            let what = if row.name.is_empty() {
+                row.method
+            } else {
+                row.name
+            };
+            format!(
+                "{}: half within {half}, 95 of 100 within {most}",
+                cut(what, 40)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+fn part_word(role: PartRole) -> (&'static str, Role) {
+    match role {
+        PartRole::Request => ("request", Role::Request),
+        PartRole::Progress => ("progress", Role::Notification),
+        PartRole::Answer => ("answer", Role::Answer),
+        PartRole::DuplicateAnswer => ("again!", Role::Warn),
+        PartRole::Cancel => ("cancel", Role::Warn),
+        PartRole::Line => ("message", Role::Text),
+    }
+}
+
+/// What a progress notification says of itself.
+fn said(world: &World, part: &Part) -> String {
+    let Body::Loaded(document) = world.body(part.location) else {
+        return String::new();
+    };
+    let Ok(message) = std::str::from_utf8(document.bytes()) else {
+        return String::new();
+    };
+    let raw = |key: &str| {
+        object::at(message, &["params", key])
+            .unwrap_or_default()
+            .to_owned()
+    };
+    match part.role {
+        PartRole::Progress => {
+            let text = object::string_at(message, &["params", "message"]).unwrap_or_default();
+            let total = raw("total");
+            let of = if total.is_empty() {
+                String::new()
+            } else {
+                format!("/{}", cut(&total, 12))
+            };
+            format!("{}{of}  {}", cut(&raw("progress"), 12), cut(&text, 200))
+        }
+        PartRole::Cancel => cut(
+            &object::string_at(message, &["params", "reason"]).unwrap_or_default(),
+            200,
+        )
+        .into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn raw(detail: &Detail, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let lines = detail.lines.raw.iter().skip(detail.lines.top);
+    for (line, y) in lines.zip(area.top()..area.bottom()) {
+        let role = if line.starts_with("message ") {
+            Role::Dim
+        } else {
+            Role::Text
+        };
+        put(
+            frame,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            vec![Span::styled(line.as_str(), theme.style(role))],
+        );
+    }
+}
+
+/// Original and replay, line by line: `-` only there, `+` only here.
+fn comparison(detail: &Detail, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(diff) = &detail.lines.diff else {
+        return put(
+            frame,
+            area,
+            vec![Span::styled(
+                " no answer to compare yet",
+                theme.style(Role::Dim),
+            )],
+        );
+    };
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    if diff.is_same() {
+        lines.push(Line::styled(
+            "  the answers are the same",
+            theme.style(Role::Ok),
+        ));
+    }
+    let room = usize::from(area.width.saturating_sub(3));
+    let line = |mark: &str, text: &str, role: Role| {
+        let text = cut(text, room);
+        debug_assert!(width(&text) <= room);
+        Line::styled(format!(" {mark} {text}"), theme.style(role))
+    };
+    for row in diff
+        .rows
+        .iter()
+        .skip(detail.lines.top)
+        .take(area.height.into())
+    {
+        match row {
+            diff::Row::Same(text) => lines.push(line(" ", text, Role::Dim)),
+            diff::Row::Removed(text) => lines.push(line("-", text, Role::Error)),
+            diff::Row::Added(text) => lines.push(line("+", text, Role::Ok)),
+            diff::Row::Changed(old, new) => {
+                lines.push(line("-", old, Role::Error));
+                lines.push(line("+", new, Role::Ok));
+            }
+        }
+    }
+    for (line, y) in lines.into_iter().zip(area.top()..area.bottom()) {
+        frame.render_widget(
+            line,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+        );
+    }
+}

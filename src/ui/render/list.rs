@@ -1,0 +1,476 @@
+//! Draws the Traffic pane: the list, and the selected message beside or below it.
+
+use super::{empty, put, rule, standing_rule};
+use crate::tap::Party;
+use crate::traffic::view::Shown;
+use crate::traffic::{Progress, Row, RowKind, Status};
+use crate::ui::app::list::List;
+use crate::ui::app::{App, Reading, World};
+use crate::ui::format;
+use crate::ui::layout::Panes;
+use crate::ui::text::{cut, fit, fit_right, width};
+use crate::ui::theme::{Role, Theme};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+/// Columns, in characters. Those without a width are not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Columns {
+    time: usize,
+    from: usize,
+    message: usize,
+    /// The part of the message that method and name have to themselves; 0 lets everything flow.
+    label: usize,
+    status: usize,
+    took: usize,
+    size: usize,
+    gap: usize,
+}
+
+impl Columns {
+    /// What fits: columns go from the right, the message keeps the rest.
+    fn of(columns: usize) -> Self {
+        let mut fit = match columns {
+            100.. => Self {
+                time: 12,
+                from: 8,
+                status: 11,
+                took: 9,
+                size: 5,
+                gap: 2,
+                ..Self::default()
+            },
+            66.. => Self {
+                time: 12,
+                from: 1,
+                status: 10,
+                took: 8,
+                gap: 1,
+                ..Self::default()
+            },
+            52.. => Self {
+                time: 8,
+                from: 1,
+                status: 10,
+                gap: 1,
+                ..Self::default()
+            },
+            _ => Self {
+                time: 8,
+                from: 1,
+                status: 6,
+                gap: 1,
+                ..Self::default()
+            },
+        };
+        let fixed = [fit.time, fit.from, fit.status, fit.took, fit.size];
+        let used: usize = fixed
+            .iter()
+            .filter(|width| **width > 0)
+            .map(|width| width + fit.gap)
+            .sum();
+        fit.message = columns.saturating_sub(used + 3);
+        if fit.message >= 56 {
+            fit.label = (fit.message * 45 / 100).clamp(28, 46);
+        }
+        fit
+    }
+}
+
+pub fn render(app: &App, frame: &mut Frame<'_>, panes: &Panes) {
+    let world = &app.world;
+    let theme = world.theme;
+    let columns = Columns::of(panes.rows.width.into());
+    heading(theme, &columns, frame, panes.heading);
+    let height = usize::from(panes.rows.height);
+    if app.list.is_empty() {
+        empty(theme, frame, panes.rows, &nothing(app));
+    }
+    let selected = app.list.selected(&world.traffic).map(|(row, _)| row);
+    for (shown, y) in app
+        .list
+        .window(&world.traffic, height)
+        .into_iter()
+        .zip(panes.rows.y..)
+    {
+        let Some(row) = world.traffic.row(shown.row) else {
+            continue;
+        };
+        let place = Rect {
+            y,
+            height: 1,
+            ..panes.rows
+        };
+        let is_selected = selected == Some(shown.row);
+        put(
+            frame,
+            place,
+            line(&app.list, world, &columns, shown, &row, is_selected),
+        );
+        if is_selected {
+            let focused = !app.detail.focused;
+            frame.buffer_mut().set_style(
+                place,
+                theme.style(if focused {
+                    Role::Selected
+                } else {
+                    Role::Strong
+                }),
+            );
+        }
+    }
+    if panes.divider.width > 1 {
+        rule(theme, frame, panes.divider);
+    } else {
+        standing_rule(theme, frame, panes.divider);
+    }
+    super::detail::render(&app.detail, world, frame, panes.detail);
+}
+
+/// What an empty list says.
+fn nothing(app: &App) -> Vec<&'static str> {
+    if !app.world.traffic.is_empty() && !app.list.filter.is_empty() {
+        return vec![
+            "Nothing matches the filter.",
+            "Esc clears it, / changes it. !word leaves out what has the word.",
+        ];
+    }
+    match &app.reading {
+        Reading::Failed(_) => vec!["This capture cannot be read."],
+        Reading::Opening | Reading::Loading(..) => vec!["Reading the capture…"],
+        Reading::Live => vec![
+            "No messages yet.",
+            "The server is running. Messages appear here as soon as a client talks to it, or press 2 to call a tool \
+             yourself.",
+        ],
+        Reading::Ended => vec![
+            "The conversation ended before any message.",
+            "6 shows what the server wrote to stderr.",
+        ],
+        Reading::Saved => vec!["This capture holds no messages."],
+    }
+}
+
+fn heading(theme: Theme, columns: &Columns, frame: &mut Frame<'_>, area: Rect) {
+    let gap = " ".repeat(columns.gap);
+    let mut text = "  ".to_owned();
+    let from = if columns.from > 1 { "FROM" } else { "" };
+    let cells = [
+        ("TIME", columns.time),
+        (from, columns.from),
+        ("MESSAGE", columns.message),
+        ("STATUS", columns.status),
+    ];
+    for (title, width) in cells {
+        text.push_str(&fit(title, width));
+        text.push_str(&gap);
+    }
+    for (title, width) in [("TOOK", columns.took), ("SIZE", columns.size)] {
+        if width > 0 {
+            text.push_str(&fit_right(title, width));
+            text.push_str(&gap);
+        }
+    }
+    put(
+        frame,
+        area,
+        vec![Span::styled(text, theme.style(Role::Dim))],
+    );
+}
+
+fn line(
+    list: &List,
+    world: &World,
+    columns: &Columns,
+    shown: Shown,
+    row: &Row<'_>,
+    is_selected: bool,
+) -> Vec<Span<'static>> {
+    let theme = world.theme;
+    let gap = || Span::raw(" ".repeat(columns.gap));
+    let mark = if is_selected { "▌ " } else { "  " };
+    let mut time = format::time_of_day(row.at, world.utc_offset_seconds);
+    if shown.depth > 0 {
+        // Shorter and further in: it is part of something above.
+        time = format!(
+            "{:indent$}{time}",
+            "",
+            indent = usize::from(shown.depth.min(3)) * 2
+        );
+    }
+    let mut spans = vec![Span::styled(mark, theme.style(Role::Accent))];
+    spans.push(Span::styled(
+        fit_time(&time, columns.time),
+        theme.style(Role::Dim),
+    ));
+    spans.push(gap());
+    spans.push(from(theme, columns, row));
+    spans.push(gap());
+    message(list, world, columns, shown, row, &mut spans);
+    spans.push(gap());
+    let (word, role) = status(row);
+    spans.push(Span::styled(fit(word, columns.status), theme.style(role)));
+    if columns.took > 0 {
+        let (took, role) = took(world, row);
+        spans.push(gap());
+        spans.push(Span::styled(
+            fit_right(&took, columns.took),
+            theme.style(role),
+        ));
+    }
+    if columns.size > 0 {
+        spans.push(gap());
+        spans.push(Span::styled(
+            fit_right(&format::size(row.size), columns.size),
+            theme.style(Role::Dim),
+        ));
+    }
+    spans
+}
+
+/// A time is cut at its fraction, without a mark: everybody knows what is missing.
+fn fit_time(time: &str, columns: usize) -> String {
+    format!(
+        "{:columns$}",
+        time.chars()
+            .take(columns)
+            .collect::<String>()
+            .trim_end_matches('.')
+    )
+}
+
+fn from(theme: Theme, columns: &Columns, row: &Row<'_>) -> Span<'static> {
+    let (word, arrow, role) = match (row.kind, row.from) {
+        (RowKind::Mark, _) | (_, Party::Sentinel) => ("sentinel", "·", Role::Dim),
+        (_, Party::Client) => ("client", "→", Role::Request),
+        (_, Party::Server) => ("server", "←", Role::Answer),
+        (_, Party::Operator) => ("operator", "»", Role::Operator),
+    };
+    Span::styled(
+        if columns.from > 1 {
+            fit(word, columns.from)
+        } else {
+            arrow.to_owned()
+        },
+        theme.style(role),
+    )
+}
+
+/// Method, name, and what a person would say of it.
+fn message(
+    list: &List,
+    world: &World,
+    columns: &Columns,
+    shown: Shown,
+    row: &Row<'_>,
+    spans: &mut Vec<Span<'static>>,
+) {
+    let theme = world.theme;
+    let mut room = columns.message;
+    let mut push = |text: String, role: Role, room: &mut usize| {
+        *room = room.saturating_sub(width(&text));
+        spans.push(Span::styled(text, theme.style(role)));
+    };
+    if shown.depth > 0 {
+        let indent = format!("{}└ ", "  ".repeat(usize::from(shown.depth.min(8)) - 1));
+        push(cut(&indent, room).into_owned(), Role::Dim, &mut room);
+    }
+    let quiet = matches!(
+        row.kind,
+        RowKind::Notification | RowKind::Stderr | RowKind::Mark
+    );
+    let role = match row.kind {
+        _ if is_gap(row) => Role::Error,
+        RowKind::Garbage | RowKind::Orphan => Role::Warn,
+        _ if quiet => Role::Dim,
+        _ => Role::Text,
+    };
+    if columns.label > 0 {
+        let label = columns
+            .label
+            .min(room)
+            .saturating_sub(columns.message - room);
+        let (method, name) = if row.name.is_empty() {
+            (label, 0)
+        } else {
+            (label.min(13), label.saturating_sub(15))
+        };
+        // A long method takes from its name only what the name does not need.
+        let method = if row.name.is_empty() {
+            method
+        } else {
+            method.max(width(row.method).min(label.saturating_sub(width(row.name) + 2)))
+        };
+        let name = if row.name.is_empty() {
+            name
+        } else {
+            label.saturating_sub(method + 2)
+        };
+        push(fit(row.method, method), role, &mut room);
+        if !row.name.is_empty() {
+            push("  ".to_owned(), role, &mut room);
+            push(fit(row.name, name), Role::Strong, &mut room);
+        }
+        push("  ".to_owned(), role, &mut room);
+    } else {
+        let method = cut(row.method, room).into_owned();
+        push(format!("{method} "), role, &mut room);
+        if !row.name.is_empty() {
+            // The name leaves something for what it was called with.
+            let most = if row.summary.is_empty() {
+                room
+            } else {
+                room * 2 / 3
+            };
+            push(
+                format!("{} ", cut(row.name, most.saturating_sub(1))),
+                Role::Strong,
+                &mut room,
+            );
+        }
+    }
+    if row.children > 0 {
+        let mark = if list.is_unfolded(row.id) {
+            "▾"
+        } else {
+            "▸"
+        };
+        push(
+            cut(&format!("{mark}{} ", row.children), room).into_owned(),
+            Role::Accent,
+            &mut room,
+        );
+    }
+    if let Some(original) = row
+        .replay_of
+        .and_then(|original| world.traffic.row(original))
+    {
+        let of = format!(
+            "↺ {}  ",
+            format::clock(original.at, world.utc_offset_seconds)
+        );
+        push(cut(&of, room).into_owned(), Role::Operator, &mut room);
+    }
+    if let Some(progress) = row.progress.filter(|_| row.status == Status::Pending) {
+        push(
+            cut(&format!("{}  ", bar(progress)), room).into_owned(),
+            Role::Accent,
+            &mut room,
+        );
+    }
+    let said = match row.status {
+        Status::Error | Status::ToolError | Status::Lost => Role::Text,
+        _ if is_gap(row) => Role::Error,
+        _ => Role::Dim,
+    };
+    let rest = fit(row.summary, room);
+    push(rest, said, &mut room);
+}
+
+fn is_gap(row: &Row<'_>) -> bool {
+    row.kind == RowKind::Mark && row.method == "gap"
+}
+
+/// `▓▓▓▓░░ 3/5`.
+pub fn bar(progress: Progress) -> String {
+    const CELLS: f64 = 10.0;
+    let number = |value: f64| {
+        if value.fract() == 0.0 {
+            format!("{value:.0}")
+        } else {
+            format!("{value:.1}")
+        }
+    };
+    let Some(total) = progress.total.filter(|total| *total > 0.0) else {
+        return format!("▓… {}", number(progress.done));
+    };
+    let share = (progress.done / total).clamp(0.0, 1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 10"
+    )]
+    let full = if share.is_nan() {
+        0
+    } else {
+        (share * CELLS).round() as usize
+    };
+    format!(
+        "{}{} {}/{}",
+        "▓".repeat(full),
+        "░".repeat(10 - full),
+        number(progress.done),
+        number(total)
+    )
+}
+
+/// How it stands, in a word, and what the word means.
+pub fn status(row: &Row<'_>) -> (&'static str, Role) {
+    let role = match row.status {
+        Status::None if row.kind == RowKind::Garbage && row.from == Party::Server => {
+            return ("on stdout!", Role::Warn);
+        }
+        Status::None if row.kind == RowKind::Orphan => return ("unasked", Role::Warn),
+        Status::None | Status::Cancelled | Status::Late => Role::Dim,
+        Status::Pending | Status::InputRequired => Role::Warn,
+        Status::Ok => Role::Ok,
+        Status::ToolError | Status::Error | Status::Lost => Role::Error,
+    };
+    (row.status.word(), role)
+}
+
+/// How long it took; or how long it has been waiting, with `…`. Amber when nearly all others were faster.
+fn took(world: &World, row: &Row<'_>) -> (String, Role) {
+    let running = row.status == Status::Pending && world.live;
+    let Some(micros) = row
+        .took
+        .or_else(|| running.then(|| (world.now.0 - row.at.0).max(0)))
+    else {
+        return (String::new(), Role::Dim);
+    };
+    let slow = world
+        .traffic
+        .percentile(row.method, row.name, 95)
+        .is_some_and(|most| micros > most);
+    let role = if slow { Role::Warn } else { Role::Text };
+    let text = format::duration(micros);
+    (if running { format!("{text}…") } else { text }, role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_never_exceed_the_width_and_leave_room_for_the_message() {
+        for width in 40..300 {
+            let columns = Columns::of(width);
+            let all = [
+                columns.time,
+                columns.from,
+                columns.message,
+                columns.status,
+                columns.took,
+                columns.size,
+            ];
+            let used: usize = all
+                .iter()
+                .filter(|width| **width > 0)
+                .map(|width| width + columns.gap)
+                .sum();
+            assert!(used <= width + columns.gap, "{width}: {columns:?}");
+            assert!(columns.message >= 18, "{width}: {columns:?}");
+        }
+    }
+
+    #[test]
+    fn progress_is_drawn_whatever_the_server_says() {
+        let bar = |done, total| bar(Progress { done, total });
+        assert_eq!(bar(3.0, Some(5.0)), "▓▓▓▓▓▓░░░░ 3/5");
+        assert_eq!(bar(7.0, Some(5.0)), "▓▓▓▓▓▓▓▓▓▓ 7/5");
+        assert_eq!(bar(0.5, None), "▓… 0.5");
+        assert_eq!(bar(1.0, Some(0.0)), "▓… 1");
+        assert_eq!(bar(f64::NAN, Some(2.0)), "░░░░░░░░░░ NaN/2");
+    }
+}

@@ -1,0 +1,124 @@
+//! Draws the Log pane.
+
+use super::{empty, put, rule};
+use crate::traffic::RowKind;
+use crate::ui::app::World;
+use crate::ui::app::log::{Entry, Log, areas};
+use crate::ui::format;
+use crate::ui::text::{cut, fit, wrap};
+use crate::ui::theme::Role;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    if log.entries.is_empty() {
+        return empty(
+            theme,
+            frame,
+            area,
+            &[
+                "Nothing here.",
+                "What the server writes to its standard error appears here, and what goes wrong on our side.",
+            ],
+        );
+    }
+    let (list, whole) = areas(area);
+    let top = log.top(list.height.into());
+    for ((index, entry), y) in log
+        .entries
+        .iter()
+        .enumerate()
+        .skip(top)
+        .zip(list.top()..list.bottom())
+    {
+        let place = Rect {
+            y,
+            height: 1,
+            ..list
+        };
+        let selected = index == log.selected;
+        put(
+            frame,
+            place,
+            line(world, entry, selected, list.width.into()),
+        );
+        if selected {
+            frame
+                .buffer_mut()
+                .set_style(place, theme.style(Role::Selected));
+        }
+    }
+    if whole.height > 1 {
+        rule(theme, frame, whole);
+        let text = log.whole(world).unwrap_or_default();
+        let lines = wrap(
+            text.get(..text.len().min(1 << 16)).unwrap_or(&text),
+            whole.width.saturating_sub(4).into(),
+        );
+        for (line, y) in lines.into_iter().zip(whole.top() + 1..whole.bottom()) {
+            put(
+                frame,
+                Rect {
+                    x: whole.x + 2,
+                    y,
+                    height: 1,
+                    ..whole
+                },
+                vec![Span::raw(line)],
+            );
+        }
+    }
+}
+
+fn line(world: &World, entry: &Entry, selected: bool, columns: usize) -> Vec<Span<'static>> {
+    let theme = world.theme;
+    let (at, source, text, role) = match entry {
+        Entry::Note { at, notice } => (
+            *at,
+            "screen",
+            notice.text.clone(),
+            if notice.error {
+                Role::Error
+            } else {
+                Role::Text
+            },
+        ),
+        Entry::Row(id) => match world.traffic.row(*id) {
+            Some(row) if row.kind == RowKind::Stderr => {
+                (row.at, "stderr", row.summary.to_owned(), Role::Text)
+            }
+            Some(row) => {
+                let role = if row.method == "gap" {
+                    Role::Error
+                } else {
+                    Role::Dim
+                };
+                (
+                    row.at,
+                    "sentinel",
+                    format!("{} {}", row.method, row.summary),
+                    role,
+                )
+            }
+            None => (world.now, "", String::new(), Role::Dim),
+        },
+    };
+    vec![
+        Span::styled(
+            if selected { "▌ " } else { "  " },
+            theme.style(Role::Accent),
+        ),
+        Span::styled(
+            format::time_of_day(at, world.utc_offset_seconds),
+            theme.style(Role::Dim),
+        ),
+        Span::raw("  "),
+        Span::styled(fit(source, 10), theme.style(Role::Dim)),
+        Span::styled(
+            cut(&text, columns.saturating_sub(26)).into_owned(),
+            theme.style(role),
+        ),
+    ]
+}

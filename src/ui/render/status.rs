@@ -1,0 +1,327 @@
+//! Draws the status bar: can I trust what I see, and what can I do here.
+
+use super::put;
+use crate::ui::app::prompt::Prompt;
+use crate::ui::app::{App, Reading, Tab};
+use crate::ui::format::{count, plural};
+use crate::ui::keymap::{self, Action, Context};
+use crate::ui::text::{cut, width};
+use crate::ui::theme::{Role, Theme};
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::Span;
+
+/// A piece of the bar; pieces with the highest number go first when there is no room.
+type Piece = (u8, Role, String);
+
+pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let theme = app.world.theme;
+    if app.asks_to_quit {
+        let question = " This ends a conversation that a client is having. End it and quit?";
+        return line(
+            theme,
+            frame,
+            area,
+            vec![(0, Role::Warn, question.to_owned())],
+            &[Context::Question],
+        );
+    }
+    if app.overlay_is_open() || app.help.is_some() {
+        return line(
+            theme,
+            frame,
+            area,
+            notice(app).unwrap_or_default(),
+            &app.contexts(),
+        );
+    }
+    if app.tab == Tab::Traffic && app.list.typing {
+        let shown = count(app.list.len() as u64);
+        let looking = if app.list.is_scanning(&app.world.traffic) {
+            ", looking into messages…"
+        } else {
+            ""
+        };
+        let said = format!(
+            "{shown} of {}{looking}",
+            count(app.world.traffic.len().into())
+        );
+        return prompt(theme, frame, area, "/", &app.list.filter, &said);
+    }
+    if app.tab == Tab::Traffic && app.detail.typing {
+        return prompt(theme, frame, area, "search /", &app.detail.search, "");
+    }
+    let pieces = notice(app).unwrap_or_else(|| pieces(app));
+    line(theme, frame, area, pieces, &app.contexts());
+}
+
+fn notice(app: &App) -> Option<Vec<Piece>> {
+    let notice = app.notice.as_ref()?;
+    let role = if notice.error {
+        Role::Error
+    } else {
+        Role::Text
+    };
+    Some(vec![(
+        0,
+        role,
+        format!(" {}", crate::ui::text::clean(&notice.text)),
+    )])
+}
+
+/// In a word or two: how current the screen is.
+pub fn state_word(app: &App) -> &'static str {
+    match &app.reading {
+        _ if app.list.is_paused() => "paused",
+        Reading::Opening => "opening",
+        Reading::Loading(..) => "reading",
+        Reading::Live => "live",
+        Reading::Ended => "ended",
+        Reading::Saved => "saved",
+        Reading::Failed(_) => "unreadable",
+    }
+}
+
+fn state(app: &App) -> Piece {
+    let word = state_word(app);
+    match &app.reading {
+        _ if app.list.is_paused() => {
+            let unseen = app.list.unseen(&app.world.traffic);
+            let new = if unseen > 0 {
+                format!(", {} new", count(unseen.into()))
+            } else {
+                String::new()
+            };
+            (0, Role::Warn, format!("‖ {word}{new}"))
+        }
+        Reading::Loading(read, total) => {
+            let percent = (read * 100).checked_div(*total).unwrap_or(100).min(100);
+            let full = usize::try_from(percent / 10).unwrap_or(0);
+            (
+                0,
+                Role::Accent,
+                format!(
+                    "{word} {}{} {percent} %",
+                    "▓".repeat(full),
+                    "░".repeat(10 - full)
+                ),
+            )
+        }
+        Reading::Live => (0, Role::Ok, format!("● {word}")),
+        Reading::Ended => (0, Role::Warn, format!("■ {word}")),
+        Reading::Failed(reason) => (0, Role::Error, format!("✗ {word}: {reason}")),
+        Reading::Opening | Reading::Saved => (0, Role::Dim, format!("○ {word}")),
+    }
+}
+
+fn pieces(app: &App) -> Vec<Piece> {
+    let world = &app.world;
+    let counters = world.traffic.counters();
+    let mut pieces = vec![state(app)];
+    let mut say = |rank: u8, role: Role, text: String| pieces.push((rank, role, text));
+    if app.list.follow && !app.list.is_paused() && app.tab == Tab::Traffic {
+        say(5, Role::Accent, "follow".to_owned());
+    }
+    if counters.lost > 0 {
+        let noun = if counters.lost == 1 {
+            "message"
+        } else {
+            "messages"
+        };
+        say(
+            0,
+            Role::Error,
+            format!("{} {noun} not captured", count(counters.lost)),
+        );
+    }
+    if !world.traffic.waiting_for_operator().is_empty() {
+        say(0, Role::Warn, "the server asks you: a answers".to_owned());
+    }
+    if app.tab == Tab::Traffic {
+        if !app.list.filter.is_empty() {
+            let filter = cut(app.list.filter.text(), 24).into_owned();
+            say(
+                1,
+                Role::Accent,
+                format!("/{filter} {}", count(app.list.len() as u64)),
+            );
+        }
+        let hidden = app.list.hidden();
+        let names = [
+            (hidden.notifications, "notifications"),
+            (hidden.stderr, "stderr"),
+            (hidden.garbage, "no-messages"),
+        ];
+        let names: Vec<_> = names
+            .iter()
+            .filter(|(hidden, _)| *hidden)
+            .map(|(_, name)| *name)
+            .collect();
+        if !names.is_empty() {
+            say(3, Role::Accent, format!("without {}", names.join(", ")));
+        }
+    }
+    let sessions = world.traffic.sessions().len() as u64;
+    if sessions > 0 {
+        say(7, Role::Text, plural(sessions, "session"));
+    }
+    say(4, Role::Text, plural(counters.messages, "message"));
+    let role = if counters.errors > 0 {
+        Role::Error
+    } else {
+        Role::Dim
+    };
+    say(2, role, plural(counters.errors, "error"));
+    let role = if counters.pending > 0 {
+        Role::Warn
+    } else {
+        Role::Dim
+    };
+    say(3, role, format!("{} pending", count(counters.pending)));
+    if let Some(name) = world.capture.file_name() {
+        say(
+            9,
+            Role::Dim,
+            format!("⏺ {}", cut(&name.to_string_lossy(), 48)),
+        );
+    }
+    pieces
+}
+
+/// Pieces at the left, hints at the right: the last hint is always how to get help.
+fn line(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    mut pieces: Vec<Piece>,
+    contexts: &[Context],
+) {
+    let room = usize::from(area.width);
+    let hints = hints(contexts);
+    let least = hints.last().map_or(0, |(key, hint)| hint_width(key, hint))
+        + hints.first().map_or(0, |(key, hint)| hint_width(key, hint));
+    let taken = |pieces: &[Piece]| {
+        pieces
+            .iter()
+            .map(|(.., text)| width(text) + 2)
+            .sum::<usize>()
+    };
+    while taken(&pieces) + least > room && pieces.len() > 1 {
+        let worst = pieces
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, piece)| piece.0)
+            .map_or(0, |(index, _)| index);
+        pieces.remove(worst);
+    }
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for (_, role, text) in &pieces {
+        let text = format!(
+            " {} ",
+            cut(text.trim_start(), room.saturating_sub(used + 2))
+        );
+        used += width(&text);
+        spans.push(Span::styled(text, theme.style(*role)));
+    }
+    put(frame, area, spans);
+    // As many hints as fit, in order; the last one is kept.
+    let mut right = Vec::new();
+    let mut free = room.saturating_sub(used + 1);
+    if let Some((help, others)) = hints.split_last() {
+        let mut take = |hint: &(String, &'static str)| {
+            let needed = hint_width(&hint.0, hint.1);
+            let fits = needed <= free;
+            if fits {
+                free -= needed;
+            }
+            fits
+        };
+        let with_help = take(help);
+        right.extend(others.iter().take_while(|hint| take(hint)));
+        right.extend(with_help.then_some(help));
+    }
+    let columns: usize = right.iter().map(|(key, hint)| hint_width(key, hint)).sum();
+    let x = area
+        .right()
+        .saturating_sub(u16::try_from(columns).unwrap_or(area.width));
+    let mut spans = Vec::new();
+    for (key, hint) in right {
+        spans.push(Span::styled(key.clone(), theme.style(Role::Accent)));
+        spans.push(Span::styled(format!(" {hint}  "), theme.style(Role::Dim)));
+    }
+    put(
+        frame,
+        Rect {
+            x,
+            width: area.right() - x,
+            ..area
+        },
+        spans,
+    );
+}
+
+fn hint_width(key: &str, hint: &str) -> usize {
+    width(key) + width(hint) + 3
+}
+
+fn hints(contexts: &[Context]) -> Vec<(String, &'static str)> {
+    let mut hints: Vec<_> = contexts
+        .iter()
+        .flat_map(|context| keymap::of(*context))
+        .filter(|binding| {
+            !binding.hint.is_empty() && !matches!(binding.action, Action::Help | Action::Quit)
+        })
+        .map(|binding| (keymap::label(binding.context, binding.action), binding.hint))
+        .collect();
+    if contexts.contains(&Context::Global) {
+        hints.push((keymap::label(Context::Global, Action::Help), "help"));
+    }
+    hints
+}
+
+/// A line being typed, with the cursor in it.
+pub fn prompt(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    label: &str,
+    prompt: &Prompt,
+    said: &str,
+) {
+    let typed = format!(" {label}{}", crate::ui::text::clean(prompt.text()));
+    let column = 1 + width(label) + prompt.cursor_column();
+    line(
+        theme,
+        frame,
+        area,
+        vec![
+            (0, Role::Text, format!("{}   ", typed.trim_start())),
+            (1, Role::Dim, said.to_owned()),
+        ],
+        &[Context::Prompt],
+    );
+    let x = area.x
+        + u16::try_from(column)
+            .unwrap_or(area.width)
+            .min(area.width.saturating_sub(1));
+    frame.set_cursor_position(Position { x, y: area.y });
+}
+
+/// The bar of a screen that is no conversation.
+pub fn simple(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    role: Role,
+    said: &str,
+    contexts: &[Context],
+) {
+    line(
+        theme,
+        frame,
+        area,
+        vec![(0, role, said.to_owned())],
+        contexts,
+    );
+}

@@ -1,0 +1,238 @@
+//! Carries out effects: everything slow that a screen asks for, off the loop that draws. What comes of it goes back as
+//! an event.
+
+use super::app::hub::Listing;
+use super::event::{Body, Effect, Event, Notice};
+use super::json::Document;
+use crate::capture::reader::Bodies;
+use crate::capture::record::Location;
+use crate::capture::store;
+use crate::link::registry;
+use crate::tap::{Command, Order, Orders, Refused, Reply};
+use crate::traffic::RowId;
+use crate::traffic::view::Filter;
+use anyhow::Context as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{mpsc, oneshot};
+
+/// What effects need, and where their answers go.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    pub answers: mpsc::Sender<Event>,
+    pub bodies: Arc<OnceLock<Bodies>>,
+    pub orders: Option<Orders>,
+}
+
+impl Worker {
+    /// Starts the work. Effects that need the terminal are the loop's own and come back.
+    pub fn start(&self, effect: Effect) -> Option<Effect> {
+        let worker = self.clone();
+        match effect {
+            Effect::Load(location) => self.blocking(move || Event::Body {
+                location,
+                body: worker.load(location),
+            }),
+            Effect::Scan {
+                generation,
+                filter,
+                rows,
+            } => self.blocking(move || Event::Scanned {
+                generation,
+                matches: worker.scan(&filter, &rows),
+            }),
+            Effect::Save { stem, messages } => {
+                self.blocking(move || Event::Notice(told(worker.save(&stem, &messages))));
+            }
+            Effect::List => self.blocking(|| match list() {
+                Ok(listing) => Event::Listed(listing),
+                Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
+            }),
+            Effect::Command { token, command } => {
+                tokio::spawn(async move {
+                    let outcome = order(worker.orders, command).await;
+                    let _ = worker.answers.send(Event::Outcome { token, outcome }).await;
+                });
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn blocking(&self, work: impl FnOnce() -> Event + Send + 'static) {
+        let answers = self.answers.clone();
+        tokio::task::spawn_blocking(move || {
+            // A screen that is gone needs no answer.
+            let _ = answers.blocking_send(work());
+        });
+    }
+
+    fn fetch(&self, location: Location) -> anyhow::Result<Vec<u8>> {
+        let bodies = self.bodies.get().context("the capture is not open yet")?;
+        Ok(bodies.fetch(location)?)
+    }
+
+    fn load(&self, location: Location) -> Body {
+        match self.fetch(location) {
+            Ok(bytes) => Body::Loaded(Arc::new(Document::new(bytes))),
+            Err(error) => Body::Failed(format!("{error:#}").into()),
+        }
+    }
+
+    fn scan(&self, filter: &Filter, rows: &[(RowId, Vec<Location>)]) -> Vec<RowId> {
+        rows.iter()
+            .filter(|(_, messages)| {
+                messages
+                    .iter()
+                    .any(|at| self.fetch(*at).is_ok_and(|body| filter.keeps_body(&body)))
+            })
+            .map(|(row, _)| *row)
+            .collect()
+    }
+
+    fn save(&self, stem: &str, messages: &[Location]) -> anyhow::Result<String> {
+        let (path, mut file) = create(Path::new("."), stem, "jsonl")?;
+        let mut write = || -> anyhow::Result<()> {
+            for location in messages {
+                file.write_all(&self.fetch(*location)?)?;
+                file.write_all(b"\n")?;
+            }
+            Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))?;
+        let noun = if messages.len() == 1 {
+            "message"
+        } else {
+            "messages"
+        };
+        Ok(format!(
+            "saved {} {noun} to {}",
+            messages.len(),
+            path.display()
+        ))
+    }
+}
+
+async fn order(orders: Option<Orders>, command: Command) -> Result<Reply, Refused> {
+    let gone = || Refused("the proxy is gone; a saved capture cannot be talked to".to_owned());
+    let (outcome, answer) = oneshot::channel();
+    orders
+        .ok_or_else(gone)?
+        .send(Order { command, outcome })
+        .await
+        .map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
+}
+
+fn list() -> anyhow::Result<Listing> {
+    let live = registry::directory()
+        .and_then(|directory| registry::list(&directory))
+        .context("cannot list proxies")?;
+    let saved = store::directory()
+        .and_then(|directory| store::list(&directory))
+        .context("cannot list captures")?;
+    let watched = |path: &Path| {
+        live.iter()
+            .any(|entry| entry.capture.as_deref() == Some(path))
+    };
+    let saved = saved
+        .into_iter()
+        .filter(|saved| !watched(&saved.path))
+        .collect();
+    Ok(Listing { live, saved })
+}
+
+/// Writes what is too long for the clipboard to a file of its own, readable by its owner only.
+pub fn to_file(text: &str) -> anyhow::Result<String> {
+    let (path, mut file) = create(&std::env::temp_dir(), "mcp-sentinel-copy", "txt")?;
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(format!(
+        "too long for the clipboard: written to {}",
+        path.display()
+    ))
+}
+
+/// A new file, never one that is there.
+fn create(
+    directory: &Path,
+    stem: &str,
+    extension: &str,
+) -> anyhow::Result<(PathBuf, std::fs::File)> {
+    let safe: String = stem
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let stem = safe
+        .trim_matches(['-', '.'])
+        .get(..safe.len().min(80))
+        .unwrap_or(&safe);
+    for number in 1..1000 {
+        let name = if number == 1 {
+            format!("{stem}.{extension}")
+        } else {
+            format!("{stem}-{number}.{extension}")
+        };
+        let path = directory.join(name);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+        {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot create {}", path.display()));
+            }
+        }
+    }
+    anyhow::bail!("there are too many files called {stem} already")
+}
+
+/// Runs `$VISUAL` or `$EDITOR` on `text` and waits for it. The terminal must have been given back.
+pub fn edit(text: &str) -> anyhow::Result<String> {
+    let editor = ["VISUAL", "EDITOR"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let editor = editor.context("no editor: set EDITOR")?;
+    let mut words = shell_words::split(&editor)
+        .with_context(|| format!("cannot read EDITOR={editor}"))?
+        .into_iter();
+    let program = words.next().context("no editor: set EDITOR")?;
+    let (path, mut file) = create(&std::env::temp_dir(), "mcp-sentinel-draft", "json")?;
+    let run = || -> anyhow::Result<String> {
+        file.write_all(text.as_bytes())?;
+        let status = std::process::Command::new(&program)
+            .args(words)
+            .arg(&path)
+            .status()
+            .with_context(|| format!("cannot start {program}"))?;
+        anyhow::ensure!(
+            status.success(),
+            "{program} ended with {status}; the draft is as it was"
+        );
+        Ok(std::fs::read_to_string(&path)?)
+    };
+    let edited = run();
+    // Whether or not it could be read: it must not stay behind.
+    let _ = std::fs::remove_file(&path);
+    edited
+}
+
+/// A result as a sentence.
+pub fn told(result: anyhow::Result<String>) -> Notice {
+    match result {
+        Ok(text) => Notice::info(text),
+        Err(error) => Notice::error(format!("{error:#}")),
+    }
+}
