@@ -5,7 +5,7 @@ use super::recorder::Totals;
 use super::write::{Line, Writer};
 use crate::tap::{Body, Event, Gap, Lost, Party, Queued, SessionId, Source, Timestamp};
 use crate::wire::framing::LineSplitter;
-use crate::wire::{Frame, Kind};
+use crate::wire::{Frame, Kind, envelope};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -285,7 +285,7 @@ impl<W: Write> Page<W> {
             };
             return self.gap(line.at, line.session, gap);
         }
-        let json = is_one_line(bytes) && is_json(bytes);
+        let json = is_one_line(bytes) && envelope::is_json(bytes);
         self.writer.line(self.output.lines(), line, bytes, json);
         match line.from {
             Party::Client => self.pending.client += 1,
@@ -377,9 +377,4 @@ fn errors(frame: &[u8]) -> u64 {
         Frame::Batch(batch) => batch.iter().map(|it| is_error(it.kind())).sum(),
         Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => 0,
     }
-}
-
-fn is_json(line: &[u8]) -> bool {
-    std::str::from_utf8(line)
-        .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
 }

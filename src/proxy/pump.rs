@@ -9,8 +9,10 @@ use crate::tap::{Body, Event, Party, SessionId, Tap, Timestamp};
 use crate::wire::framing::LineSplitter;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +54,17 @@ impl Lane {
     fn note(&self, text: String) {
         self.push(Body::Note { text });
         self.tap.wake();
+    }
+
+    /// Writes, and lets the recorder look once the bytes are on their way, or stuck.
+    async fn deliver(&self, write: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+        let mut write = std::pin::pin!(write);
+        let at_once = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        self.tap.wake();
+        match at_once {
+            Poll::Ready(written) => written,
+            Poll::Pending => write.await,
+        }
     }
 
     /// Waits for the recorder where the operator chose that it must be waited for.
@@ -162,8 +175,7 @@ impl Upstream {
 
     async fn forward(&mut self, chunk: &Bytes) -> io::Result<()> {
         self.lane.stream(chunk);
-        let written = self.server.write(chunk).await;
-        self.lane.tap.wake();
+        let written = self.lane.deliver(self.server.write(chunk)).await;
         self.handshake.look(chunk);
         written
     }
@@ -178,8 +190,7 @@ impl Upstream {
             bytes: injection.line.clone(),
             replay_of: injection.replay_of,
         });
-        let written = self.server.write(&injection.line).await;
-        self.lane.tap.wake();
+        let written = self.lane.deliver(self.server.write(&injection.line)).await;
         if written.is_ok() {
             // Nobody waiting is nobody to tell.
             let _ = injection.written.send(());
@@ -246,8 +257,7 @@ impl Downstream {
                 self.lane.stream(&chunk);
                 chunk
             };
-            let written = self.client.write(&chunk).await;
-            self.lane.tap.wake();
+            let written = self.lane.deliver(self.client.write(&chunk)).await;
             if written.is_err() {
                 return self.client_is_deaf();
             }

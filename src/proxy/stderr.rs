@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// What may wait for the reader of our stderr.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
@@ -21,19 +22,19 @@ pub struct Forwarder {
     queued: Arc<AtomicUsize>,
     left_out: usize,
     /// Hangs up when the thread has written everything.
-    done: mpsc::Receiver<()>,
+    done: oneshot::Receiver<()>,
 }
 
 impl Forwarder {
     pub fn start() -> io::Result<Self> {
         let (queue, chunks) = mpsc::channel::<Bytes>();
-        let (finished, done) = mpsc::channel();
+        let (finished, done) = oneshot::channel::<()>();
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = queued.clone();
         std::thread::Builder::new()
             .name("stderr".into())
             .spawn(move || {
-                let _finished: mpsc::Sender<()> = finished;
+                let _finished = finished;
                 for chunk in chunks {
                     write_all(&chunk);
                     waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
@@ -68,9 +69,9 @@ impl Forwarder {
     }
 
     /// Waits a moment for what is queued.
-    pub fn finish(self) {
+    pub async fn finish(self) {
         drop(self.queue);
-        let _ = self.done.recv_timeout(PATIENCE);
+        let _ = tokio::time::timeout(PATIENCE, self.done).await;
     }
 }
 

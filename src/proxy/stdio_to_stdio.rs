@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a server may take to go after its input was closed, when we are the ones who close.
 const EOF_GRACE: Duration = Duration::from_millis(500);
 /// How long a client that is being left may take to read what is left for it.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a session is told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +205,7 @@ async fn errors(source: Source, lane: Lane, exited: CancellationToken, forward: 
     })
     .await;
     if let Some(forwarder) = forwarder {
-        forwarder.finish();
+        forwarder.finish().await;
     }
 }
 

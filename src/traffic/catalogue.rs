@@ -160,10 +160,10 @@ impl Catalogue {
 
     /// Its walks will not go on.
     pub fn close_session(&mut self, session: u32) {
-        self.tools.under_way.remove(&session);
-        self.resources.under_way.remove(&session);
-        self.templates.under_way.remove(&session);
-        self.prompts.under_way.remove(&session);
+        self.tools.stop(session);
+        self.resources.stop(session);
+        self.templates.stop(session);
+        self.prompts.stop(session);
     }
 }
 
@@ -252,6 +252,10 @@ impl<T: Item> Walks<T> {
         if in_place || next.is_none() {
             if !in_place {
                 listing.items = std::mem::take(&mut walk.items);
+                // A walk that was shown for want of a whole one has lost its pages, and nobody needs them now.
+                if let Some(other) = self.shown.take() {
+                    self.under_way.remove(&other);
+                }
             }
             listing.listed_at = Some(page.at);
             listing.stale_since = walk.changed;
@@ -269,28 +273,25 @@ impl<T: Item> Walks<T> {
             }
             None => {
                 self.listed = walk.seen;
-                self.shown = self.shown.filter(|_| !in_place);
+                self.shown = None;
             }
         }
     }
 
     /// The walk that this page continues or begins; `None` for a page that says nothing new.
     fn resume(&mut self, listing: &mut Listing<T>, page: &Page<'_>) -> Option<Walk<T>> {
-        let walk = self.under_way.remove(&page.session);
-        match (walk, &page.cursor) {
-            (Some(walk), Some(cursor)) if walk.next == *cursor => return Some(walk),
-            // A page from the middle is worth showing only where there is nothing.
-            (_, Some(_)) if listing.listed_at.is_some() => return None,
-            _ => {}
+        let expected = self.under_way.get(&page.session).map(|walk| &walk.next);
+        if expected.is_some() && expected == page.cursor.as_ref() {
+            return self.under_way.remove(&page.session);
         }
-        let other_is_shown = self
-            .shown
-            .is_some_and(|other| self.under_way.contains_key(&other));
-        if !listing.complete && !other_is_shown {
+        self.stop(page.session);
+        // A page from the middle is worth showing only where there is nothing.
+        if page.cursor.is_some() && listing.listed_at.is_some() {
+            return None;
+        }
+        if !listing.complete && self.shown.is_none() {
             self.shown = Some(page.session);
             listing.items.clear();
-        } else if self.shown == Some(page.session) {
-            self.shown = None;
         }
         Some(Walk {
             next: Box::default(),
@@ -299,6 +300,15 @@ impl<T: Item> Walks<T> {
             from_start: page.cursor.is_none(),
             changed: None,
         })
+    }
+
+    /// The session's walk will not go on.
+    fn stop(&mut self, session: u32) {
+        let walk = self.under_way.remove(&session);
+        if self.shown == Some(session) {
+            self.shown = None;
+            self.listed = walk.map(|walk| walk.seen).unwrap_or_default();
+        }
     }
 
     fn called(&mut self, listing: &mut Listing<T>, name: &str) {

@@ -195,9 +195,6 @@ pub fn digest(record: &Record<'_>) -> Digest {
 fn messages(bytes: &[u8], location: Location) -> Messages {
     match wire::parse(bytes) {
         Frame::Message(envelope) => Messages::One(message(&envelope, bytes)),
-        Frame::Batch(envelopes) if envelopes.is_empty() => {
-            Messages::One(garbage("empty batch", bytes))
-        }
         Frame::Batch(envelopes) => {
             let text = std::str::from_utf8(bytes).unwrap_or_default();
             let mut elements = object::elements(text);

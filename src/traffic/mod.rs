@@ -16,6 +16,8 @@ mod stats;
 mod storage;
 mod store;
 mod summary;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use crate::capture::record::Location;
@@ -215,7 +217,7 @@ impl Changes {
     }
     /// The rows noted after the first `seen` changes; `None` when they are no longer all known.
     fn since(&self, seen: u64) -> Option<impl Iterator<Item = RowId>> {
-        let missed = usize::try_from(self.total - seen).ok()?;
+        let missed = usize::try_from(self.total.checked_sub(seen)?).ok()?;
         let skip = self.recent.len().checked_sub(missed)?;
         Some(self.recent.iter().skip(skip).copied())
     }

@@ -1,0 +1,229 @@
+//! Folding short conversations, and how they are written down for the tests.
+
+mod correlation;
+mod inventory;
+mod properties;
+mod records;
+mod view;
+
+use super::digest::digest;
+use super::view::View;
+use super::{RowId, Traffic, party_word};
+use crate::capture::record::{Encoding, Location, Payload, Record};
+use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use std::borrow::Cow;
+
+/// A record a line, a millisecond apart: who, and what. `@2` after who is another session than 1, `^7` says that it
+/// replays the message with that number, `>operator` that only the operator got it. Messages lack `jsonrpc`, to be
+/// short. Numbers start at 1.
+pub fn records(text: &str) -> Vec<Record<'static>> {
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines
+        .zip(1..)
+        .map(|(line, seq)| record(seq, line))
+        .collect()
+}
+
+fn record(seq: u64, line: &str) -> Record<'static> {
+    let (who, what) = line.split_once(' ').unwrap_or((line, ""));
+    let cut = |mark| who.split_once(mark).map(|(_, rest): (&str, &str)| rest);
+    let number = |text: &str| {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        text[..end].parse().unwrap()
+    };
+    let what = what.trim().to_owned();
+    let from = match &who[..who.find(['@', '^', '>']).unwrap_or(who.len())] {
+        "client" => Some(Party::Client),
+        "server" => Some(Party::Server),
+        "operator" => Some(Party::Operator),
+        "sentinel" => Some(Party::Sentinel),
+        _ => None,
+    };
+    let payload = match (from, who.split('@').next().unwrap()) {
+        (Some(from), _) => {
+            let text = match what.strip_prefix('{') {
+                Some(rest) => format!("{{\"jsonrpc\":\"2.0\",{rest}"),
+                None => what,
+            };
+            Payload::Line {
+                from,
+                to: cut('>').map(|to| {
+                    if to == "client" {
+                        Party::Client
+                    } else {
+                        Party::Operator
+                    }
+                }),
+                replay_of: cut('^').map(number),
+                terminated: true,
+                json: true,
+                bytes: Cow::Owned(text.into_bytes()),
+            }
+        }
+        (None, "stderr") => Payload::Stderr(Cow::Owned(what.into_bytes())),
+        (None, "opened") => Payload::Opened(Opened {
+            by: what,
+            transport: "stdio".into(),
+            pid: Some(7),
+        }),
+        (None, "closed") => Payload::Closed(Closed {
+            exit: Some(0),
+            signal: None,
+            reason: what,
+        }),
+        (None, "gap") => Payload::Gap(Gap {
+            messages: 14,
+            bytes: 900,
+            reason: what,
+        }),
+        (None, "note") => Payload::Note(what),
+        (None, "damaged") => Payload::Damaged {
+            line_number: seq,
+            reason: what,
+        },
+        (None, who) => panic!("who is {who}?"),
+    };
+    let len = match &payload {
+        Payload::Line { bytes, .. } | Payload::Stderr(bytes) => bytes.len() as u32,
+        _ => 0,
+    };
+    Record {
+        seq,
+        at: Timestamp(seq as i64 * 1000),
+        session: SessionId(cut('@').map_or(1, |text| number(text) as u32)),
+        location: Location {
+            line: seq * 1000,
+            start: 100,
+            len,
+            encoding: Encoding::Verbatim,
+        },
+        payload,
+    }
+}
+
+pub fn fold(text: &str) -> Traffic {
+    let mut traffic = Traffic::default();
+    records(text)
+        .iter()
+        .for_each(|record| traffic.apply(digest(record)));
+    traffic
+}
+
+/// Every row on a line of its own, nested ones indented under their parents: sender, method, name, summary, status,
+/// and `seq` of each part.
+pub fn listing(traffic: &Traffic) -> String {
+    let mut out = String::new();
+    let top = (0..traffic.len()).filter(|&id| traffic.row(id).unwrap().parent.is_none());
+    let mut pending: Vec<(RowId, usize)> = top.map(|id| (id, 0)).collect();
+    pending.reverse();
+    while let Some((id, depth)) = pending.pop() {
+        let row = traffic.row(id).unwrap();
+        let parts: Vec<String> = traffic
+            .parts(id)
+            .iter()
+            .map(|part| part.seq.to_string())
+            .collect();
+        let words = [
+            party_word(row.from),
+            row.method,
+            row.name,
+            row.summary,
+            row.status.word(),
+        ];
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        out += &format!(
+            "{}{} [{}]\n",
+            "  ".repeat(depth),
+            words.join(" · "),
+            parts.join(" ")
+        );
+        let children: Vec<(RowId, usize)> =
+            traffic.children(id).map(|id| (id, depth + 1)).collect();
+        pending.extend(children.into_iter().rev());
+    }
+    out
+}
+
+/// Checks the listing of a conversation; indentation common to all lines does not count.
+#[track_caller]
+pub fn check(conversation: &str, expected: &str) {
+    let lines: Vec<&str> = expected
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let margin = lines
+        .iter()
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0);
+    let expected: String = lines
+        .iter()
+        .map(|line| format!("{}\n", line[margin..].trim_end()))
+        .collect();
+    let traffic = fold(conversation);
+    assert_eq!(listing(&traffic), expected);
+    consistent(&traffic);
+}
+
+/// What must hold of every model.
+#[track_caller]
+pub fn consistent(traffic: &Traffic) {
+    use super::{RowKind, Status};
+    let rows: Vec<_> = (0..traffic.len())
+        .map(|id| traffic.row(id).unwrap())
+        .collect();
+    let count =
+        |keep: &dyn Fn(&super::Row<'_>) -> bool| rows.iter().filter(|row| keep(row)).count() as u64;
+    let counters = traffic.counters();
+    assert_eq!(
+        counters.pending,
+        count(&|row| row.status == Status::Pending)
+    );
+    assert_eq!(counters.garbage, count(&|row| row.kind == RowKind::Garbage));
+    assert_eq!(
+        counters.stderr_lines,
+        count(&|row| row.kind == RowKind::Stderr)
+    );
+    assert_eq!(traffic.open.len() as u64, counters.pending);
+    for row in &rows {
+        assert_eq!(
+            row.kind == RowKind::Exchange,
+            row.status != Status::None,
+            "{row:?}"
+        );
+        assert_eq!(
+            row.status == Status::Pending,
+            row.kind == RowKind::Exchange && row.took.is_none()
+        );
+        assert!(row.parent.is_none_or(|parent| parent < row.id));
+        assert_eq!(traffic.children(row.id).count() as u32, row.children);
+    }
+    let calls: std::collections::HashSet<_> = rows
+        .iter()
+        .filter(|row| row.kind == RowKind::Exchange)
+        .map(|row| (row.method, row.name))
+        .collect();
+    for (method, name) in calls {
+        let stats = traffic.stats(method, name);
+        let ended = stats.ok + stats.tool_errors + stats.errors + stats.unanswered;
+        assert_eq!(stats.calls, ended + stats.pending, "{method} {name}");
+        assert_eq!(
+            traffic.calls_of(method, name, usize::MAX).len() as u32,
+            stats.calls
+        );
+    }
+}
+
+/// The lines of a view: `depth:row`.
+pub fn shown(view: &View, traffic: &Traffic) -> Vec<String> {
+    let lines = view.window(traffic, 0, view.len() + 1);
+    lines
+        .iter()
+        .map(|shown| format!("{}:{}", shown.depth, shown.row))
+        .collect()
+}

@@ -1,0 +1,227 @@
+//! What holds for every conversation, however odd.
+
+use super::{consistent, listing, record, shown};
+use crate::capture::record::Record;
+use crate::traffic::digest::digest;
+use crate::traffic::view::{Filter, Hidden, View};
+use crate::traffic::{Row, RowId, RowKind, Traffic, party_word};
+use proptest::prelude::*;
+use std::collections::{HashMap, HashSet};
+
+/// One line of a conversation in which few ids, tokens and tasks are used again and again.
+fn line() -> impl Strategy<Value = String> {
+    let what = prop::sample::select(vec![
+        r#"client {"id":ID,"method":"tools/call","params":{"name":"NAME","arguments":{"a":ID},"_meta":{"progressToken":OTHER}}}"#,
+        r#"client {"id":"ID","method":"tools/call","params":{"name":"NAME","task":{},"_meta":{"progressToken":ID}}}"#,
+        r#"client {"id":ID,"method":"tools/call","params":{"name":"NAME","requestState":"OTHER","inputResponses":{}}}"#,
+        r#"client {"id":ID,"method":"tools/list"}"#,
+        r#"operator {"id":"op-ID","method":"resources/read","params":{"uri":"file:///NAME"}}"#,
+        r#"server {"id":ID,"method":"elicitation/create","params":{"message":"NAME?"}}"#,
+        r#"server {"id":ID,"method":"roots/list","params":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t-OTHER"}}}}"#,
+        r#"server {"id":ID,"result":{"content":[{"type":"text","text":"NAME"}]}}"#,
+        r#"server {"id":"ID","result":{"task":{"taskId":"t-OTHER"}}}"#,
+        r#"server {"id":ID,"result":{"resultType":"input_required","requestState":"OTHER"}}"#,
+        r#"server {"id":ID,"result":{"isError":true,"content":[]}}"#,
+        r#"server {"id":"op-ID","result":{"contents":[]}}"#,
+        r#"server {"id":ID,"error":{"code":-OTHER,"message":"NAME"}}"#,
+        r#"server {"id":ID.0,"result":{"tools":[{"name":"NAME"}]}}"#,
+        r#"client {"id":ID,"result":{"action":"accept"}}"#,
+        r#"server {"method":"notifications/progress","params":{"progressToken":OTHER,"progress":ID}}"#,
+        r#"client {"method":"notifications/cancelled","params":{"requestId":ID}}"#,
+        r#"server {"method":"notifications/cancelled","params":{"requestId":ID}}"#,
+        r#"server {"method":"notifications/message","params":{"level":"info","data":"NAME"}}"#,
+        r#"server {"method":"notifications/tools/list_changed"}"#,
+        "server NAME on stdout",
+        "stderr NAME",
+        "opened operator",
+        "closed",
+        "note NAME",
+    ]);
+    let name = prop::sample::select(vec!["alpha", "beta", "GAMMA"]);
+    (what, 0..4u32, 0..4u32, name, 1..3u32).prop_map(|(what, id, other, name, session)| {
+        let line = what
+            .replace("ID", &id.to_string())
+            .replace("OTHER", &other.to_string())
+            .replace("NAME", name);
+        let (who, what) = line.split_once(' ').unwrap_or((&line, ""));
+        format!("{who}@{session} {what}")
+    })
+}
+
+fn conversation() -> impl Strategy<Value = Vec<Record<'static>>> {
+    prop::collection::vec(line(), 0..120).prop_map(|lines| {
+        lines
+            .iter()
+            .zip(1..)
+            .map(|(line, seq)| record(seq, line))
+            .collect()
+    })
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Apply(Vec<String>),
+    Toggle(RowId),
+    Filter(&'static str),
+    Hide(Hidden),
+    Bodies(Vec<RowId>),
+    Refresh,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let filters = vec![
+        "",
+        "ok",
+        "pending",
+        "!pending",
+        "alpha",
+        "BETA error",
+        "server",
+        "!server call",
+        "a=1",
+        "tools !gamma",
+        "zzz",
+        "op-1",
+        "late",
+        "input",
+    ];
+    prop_oneof![
+        4 => prop::collection::vec(line(), 1..15).prop_map(Step::Apply),
+        2 => (0..60u32).prop_map(Step::Toggle),
+        1 => prop::sample::select(filters).prop_map(Step::Filter),
+        1 => any::<[bool; 3]>().prop_map(|[notifications, stderr, garbage]| Step::Hide(Hidden {
+            notifications,
+            stderr,
+            garbage
+        })),
+        1 => prop::collection::vec(0..60u32, 0..3).prop_map(Step::Bodies),
+        2 => Just(Step::Refresh),
+    ]
+}
+
+/// What a view should know and show, said again without any of its shortcuts.
+#[derive(Default)]
+struct Naive {
+    filter: &'static str,
+    hidden: Hidden,
+    bodies: HashSet<RowId>,
+    unfolded: HashSet<RowId>,
+}
+
+impl Naive {
+    fn has(row: &Row<'_>, word: &str) -> bool {
+        let fields = [
+            row.method,
+            row.name,
+            row.message_id,
+            row.status.word(),
+            party_word(row.from),
+            row.summary,
+        ];
+        fields
+            .iter()
+            .any(|field| field.to_lowercase().contains(&word.to_lowercase()))
+    }
+    fn keeps(&self, row: &Row<'_>) -> bool {
+        let hidden = match row.kind {
+            RowKind::Notification => self.hidden.notifications,
+            RowKind::Stderr => self.hidden.stderr,
+            RowKind::Garbage => self.hidden.garbage,
+            _ => false,
+        };
+        let words: Vec<&str> = self.filter.split_whitespace().collect();
+        let (negated, wanted): (Vec<&str>, Vec<&str>) =
+            words.iter().partition(|word| word.starts_with('!'));
+        let excluded = negated.iter().any(|word| Self::has(row, &word[1..]));
+        let found = wanted.iter().all(|word| Self::has(row, word)) || self.bodies.contains(&row.id);
+        !hidden && !excluded && found
+    }
+    fn lines(&self, traffic: &Traffic) -> Vec<String> {
+        let rows: Vec<Row<'_>> = (0..traffic.len())
+            .map(|id| traffic.row(id).unwrap())
+            .collect();
+        let mut lines = Vec::new();
+        for row in &rows {
+            let above = std::iter::successors(row.parent, |&id| rows[id as usize].parent);
+            if self.keeps(row) && !above.into_iter().any(|id| self.keeps(&rows[id as usize])) {
+                self.nest(&rows, row.id, 0, &mut lines);
+            }
+        }
+        lines
+    }
+    fn nest(&self, rows: &[Row<'_>], id: RowId, depth: u8, lines: &mut Vec<String>) {
+        lines.push(format!("{depth}:{id}"));
+        if self.unfolded.contains(&id) {
+            for child in rows.iter().filter(|row| row.parent == Some(id)) {
+                self.nest(rows, child.id, depth + 1, lines);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_message_is_one_row_or_part_of_one(conversation in conversation()) {
+        let mut traffic = Traffic::default();
+        conversation.iter().for_each(|record| traffic.apply(digest(record)));
+        let mut times: HashMap<u64, usize> = HashMap::new();
+        for id in 0..traffic.len() {
+            for part in traffic.parts(id) {
+                *times.entry(part.seq).or_default() += 1;
+            }
+        }
+        let expected: HashMap<u64, usize> = conversation.iter().map(|record| (record.seq, 1)).collect();
+        prop_assert_eq!(times, expected, "{}", listing(&traffic));
+        consistent(&traffic);
+    }
+
+    #[test]
+    fn a_view_shows_what_a_naive_scan_finds(steps in prop::collection::vec(step(), 1..25)) {
+        let (mut traffic, mut view, mut naive) = (Traffic::default(), View::default(), Naive::default());
+        let mut seq = 0;
+        for step in steps {
+            // Toggling and marking speak of what the view has seen.
+            view.refresh(&traffic);
+            match step {
+                Step::Apply(lines) => {
+                    for line in lines {
+                        seq += 1;
+                        traffic.apply(digest(&record(seq, &line)));
+                    }
+                }
+                Step::Toggle(row) => {
+                    view.toggle(&traffic, row);
+                    if !naive.unfolded.remove(&row) {
+                        naive.unfolded.insert(row);
+                    }
+                }
+                Step::Filter(text) => {
+                    view.set_filter(&traffic, Filter::parse(text));
+                    naive.filter = text;
+                    naive.bodies.clear();
+                }
+                Step::Hide(hidden) => {
+                    view.set_hidden(&traffic, hidden);
+                    naive.hidden = hidden;
+                }
+                Step::Bodies(rows) => {
+                    view.add_body_matches(&traffic, &rows);
+                    naive.bodies.extend(rows);
+                }
+                Step::Refresh => {}
+            }
+            view.refresh(&traffic);
+            let expected = naive.lines(&traffic);
+            prop_assert_eq!(&shown(&view, &traffic), &expected);
+            for (position, shown) in view.window(&traffic, 0, view.len()).iter().enumerate() {
+                prop_assert_eq!(view.position(&traffic, shown.row), Some(position));
+            }
+            let filter = view.filter();
+            for id in 0..traffic.len() {
+                let row = traffic.row(id).unwrap();
+                let naive = Naive { filter: naive.filter, ..Naive::default() };
+                prop_assert_eq!(filter.keeps(&traffic, id), naive.keeps(&row));
+            }
+        }
+    }
+}

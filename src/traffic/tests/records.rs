@@ -1,0 +1,293 @@
+//! Rows that are no exchanges, counters, sessions, statistics and summaries.
+
+use super::{check, fold, listing};
+use crate::capture::record::{Location, Payload, Record};
+use crate::tap::{Party, SessionId, Timestamp};
+use crate::traffic::digest::{Content, Messages, digest};
+use crate::traffic::{Status, Traffic};
+use proptest::prelude::*;
+
+#[test]
+fn what_is_no_message_is_shown_as_it_came() {
+    check(
+        r#"
+        opened client
+        server Server listening on port 3000
+        server {"id":1,"method":"a","result":{}}
+        server [1,2
+        server "text"
+        server []
+        server
+        stderr warning: deprecated
+        gap disk slow
+        note the client went away
+        damaged unexpected end
+        closed
+        "#,
+        r#"
+        sentinel · session opened · client stdio, process 7 [1]
+        server · not JSON · Server listening on port 3000 [2]
+        server · malformed · {"jsonrpc":"2.0","id":1,"method":"a","result":{}} [3]
+        server · not JSON · [1,2 [4]
+        server · not JSON-RPC · "text" [5]
+        server · not JSON-RPC · [] [6]
+        server · blank line [7]
+        server · stderr · warning: deprecated [8]
+        sentinel · gap · 14 messages not captured (disk slow) [9]
+        sentinel · note · the client went away [10]
+        sentinel · damaged line · line 11: unexpected end [11]
+        sentinel · session closed · exit status 0 [12]
+        "#,
+    );
+}
+
+#[test]
+fn counters_count_who_sent_what() {
+    let traffic = fold(
+        r#"
+        client {"id":1,"method":"tools/call","params":{"name":"t"}}
+        server {"id":1,"result":{"isError":true,"content":[]}}
+        operator {"id":2,"method":"ping"}
+        server>operator {"id":2,"error":{"code":-32601,"message":"no"}}
+        server garbage
+        stderr text
+        gap no space left on device
+        "#,
+    );
+    let counters = traffic.counters();
+    let numbers = [
+        counters.messages,
+        counters.client_messages,
+        counters.server_messages,
+        counters.operator_messages,
+        counters.errors,
+        counters.pending,
+        counters.garbage,
+        counters.stderr_lines,
+        counters.lost,
+    ];
+    assert_eq!(numbers, [5, 1, 3, 1, 2, 0, 1, 1, 14]);
+    assert_eq!(traffic.latest(), Timestamp(7000));
+}
+
+#[test]
+fn a_session_knows_who_speaks_which_version() {
+    let traffic = fold(
+        r#"
+        opened@1 client
+        opened@2 operator
+        client@1 {"id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","clientInfo":{"name":"Inspector","version":"2.12"}}}
+        server@1 {"id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}
+        operator@2 {"id":0,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"mcp-sentinel","version":"0.1"}}}}
+        operator@1 {"id":9,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/clientInfo":{"name":"mcp-sentinel","version":"0.1"}}}}
+        "#,
+    );
+    let [first, second] = traffic.sessions() else {
+        panic!("{:?}", traffic.sessions())
+    };
+    assert_eq!(
+        first.client.as_deref(),
+        Some("Inspector 2.12"),
+        "not the operator beside it"
+    );
+    assert_eq!(
+        first.protocol_version.as_deref(),
+        Some("2025-06-18"),
+        "what the server settled on"
+    );
+    assert_eq!(
+        (first.modern, first.pid, &*first.by),
+        (false, Some(7), "client")
+    );
+    assert_eq!(second.client.as_deref(), Some("mcp-sentinel 0.1"));
+    assert_eq!(
+        (second.modern, second.protocol_version.as_deref()),
+        (true, Some("2026-07-28"))
+    );
+}
+
+#[test]
+fn statistics_are_kept_for_each_name() {
+    let traffic = fold(
+        r#"
+        client {"id":1,"method":"tools/call","params":{"name":"t"}}
+        server {"id":1,"result":{"content":[]}}
+        client {"id":2,"method":"tools/call","params":{"name":"t"}}
+        stderr slow
+        server {"id":2,"result":{"isError":true,"content":[]}}
+        client {"id":3,"method":"tools/call","params":{"name":"t"}}
+        client {"id":4,"method":"tools/call","params":{"name":"u"}}
+        "#,
+    );
+    let stats = traffic.stats("tools/call", "t");
+    assert_eq!(
+        (stats.calls, stats.ok, stats.tool_errors, stats.pending),
+        (3, 1, 1, 1)
+    );
+    assert_eq!((stats.p50, stats.p95), (Some(1000), Some(2000)));
+    assert_eq!(traffic.percentile("tools/call", "u", 50), None);
+    assert_eq!(traffic.calls_of("tools/call", "t", 2), [3, 1]);
+    assert_eq!(traffic.stats("tools/call", "never"), Default::default());
+}
+
+#[test]
+fn summaries_say_what_a_person_would_say() {
+    for (message, gist) in [
+        (
+            r#"{"id":1,"method":"tools/call","params":{"name":"t","arguments":{"s":"two\nlines","n":null,"o":{"x":1},"e":{},"a":[1],"z":[]}}}"#,
+            r#"s="two lines" n=null o={…} e={} a=[…] z=[]"#,
+        ),
+        (
+            r#"{"id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"lang","value":"py"}}}"#,
+            r#"lang="py""#,
+        ),
+        (
+            r#"{"id":1,"method":"tools/list","params":{"cursor":"eyJwYWdlIjoyfQ"}}"#,
+            "next page",
+        ),
+        (
+            r#"{"method":"notifications/message","params":{"level":"warning","logger":"db","data":"slow query"}}"#,
+            "warning db: slow query",
+        ),
+        (
+            r#"{"method":"notifications/message","params":{"level":"info","data":{"message":"ready","port":1}}}"#,
+            "info ready",
+        ),
+        (
+            r#"{"method":"notifications/message","params":{"level":"info","data":{"port":1,"tls":true}}}"#,
+            "info port=1 tls=true",
+        ),
+        (
+            r#"{"method":"notifications/progress","params":{"progressToken":1,"progress":3,"total":5,"message":"half way"}}"#,
+            "3/5 half way",
+        ),
+        (
+            r#"{"method":"x/custom","params":{"a":1,"_meta":{"b":2}}}"#,
+            "a=1",
+        ),
+        (r#"{"method":"x/custom","params":[1,2]}"#, ""),
+        (r#"{"id":1,"result":{"tools":[{}]}}"#, "1 tool"),
+        (
+            r#"{"id":1,"result":{"contents":[{"uri":"a","mimeType":"image/png","blob":""},{"uri":"b","blob":""}]}}"#,
+            "image/png and 1 more",
+        ),
+        (r#"{"id":1,"result":{"messages":[{},{}]}}"#, "2 messages"),
+        (
+            r#"{"id":1,"result":{"completion":{"values":["a","b","c"]}}}"#,
+            "3 values",
+        ),
+        (
+            r#"{"id":1,"result":{"content":[],"structuredContent":{"result":5}}}"#,
+            "{…}",
+        ),
+        (
+            r#"{"id":1,"result":{"supportedVersions":["2026-07-28"],"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}}}}"#,
+            "s 1 2026-07-28",
+        ),
+        (
+            r#"{"id":1,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"},"b":{"method":"elicitation/create"}}}}"#,
+            "asks for input: roots/list, elicitation/create",
+        ),
+        (
+            r#"{"id":1,"error":{"code":-32000,"message":"\u001b[2Jboo"}}"#,
+            "-32000 �[2Jboo",
+        ),
+        (r#"{"id":1,"error":"just text"}"#, "just text"),
+    ] {
+        let record = super::records(&format!("server {message}")).remove(0);
+        let Content::Line {
+            messages: Messages::One(message),
+            ..
+        } = digest(&record).content
+        else {
+            panic!("{message}");
+        };
+        assert_eq!(&*message.gist, gist);
+    }
+}
+
+#[test]
+fn hostile_names_are_harmless_and_still_found() {
+    let name = format!("evil\u{1b}[2J\u{202e}{}", "x".repeat(10_000));
+    let escaped = serde_json::to_string(&name).unwrap();
+    let traffic = fold(&format!(
+        r#"client {{"id":1,"method":"tools/call","params":{{"name":{escaped}}}}}"#
+    ));
+    let row = traffic.row(0).unwrap();
+    assert!(
+        row.name.len() < 256
+            && !row
+                .name
+                .contains(|c: char| c.is_control() || c == '\u{202e}')
+    );
+    assert_eq!(traffic.calls_of("tools/call", &name, 9), [0]);
+    assert_eq!(
+        traffic.inventory().tools.items[0].name,
+        name,
+        "exact, to be called again"
+    );
+}
+
+#[test]
+fn an_answer_of_ours_counts_as_the_peers_whom_its_receiver_hears() {
+    let traffic = fold(
+        r#"
+        client {"id":1,"method":"ping"}
+        sentinel>client {"id":1,"error":{"code":-32000,"message":"server is gone"}}
+        "#,
+    );
+    assert_eq!(
+        listing(&traffic),
+        "client · ping · -32000 server is gone · error [1 2]\n"
+    );
+    assert_eq!(traffic.parts(0)[1].from, Party::Sentinel);
+}
+
+#[test]
+fn sizes_are_those_of_request_and_answer() {
+    let traffic = fold(
+        r#"
+        client {"id":1,"method":"ping"}
+        server {"id":1,"result":{}}
+        "#,
+    );
+    let row = traffic.row(0).unwrap();
+    assert_eq!(row.status, Status::Ok);
+    assert_eq!(row.size, 40 + 36);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_digested(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fold_bytes(bytes);
+    }
+    #[test]
+    fn any_json_like_text_is_digested(
+        text in r#"([{}\[\],:" ]|"(method|id|params|result|error|jsonrpc|_meta|progressToken|tools|name|arguments|requestId|content)"|null|true|-?[0-9]{1,3}(\.[0-9])?|"\\u[0-9a-f]{4}"){0,40}"#
+    ) {
+        fold_bytes(text.into_bytes());
+    }
+}
+
+fn fold_bytes(bytes: Vec<u8>) {
+    let mut traffic = Traffic::default();
+    let payload = Payload::Line {
+        from: Party::Client,
+        to: None,
+        replay_of: None,
+        terminated: true,
+        json: false,
+        bytes: bytes.into(),
+    };
+    let location = Location::default();
+    let record = Record {
+        seq: 1,
+        at: Timestamp(1),
+        session: SessionId(1),
+        location,
+        payload,
+    };
+    traffic.apply(digest(&record));
+    assert!(!traffic.is_empty());
+    super::consistent(&traffic);
+}

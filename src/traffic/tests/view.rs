@@ -1,0 +1,202 @@
+//! The list as shown: filtered, folded, kept up to date.
+
+use super::{fold, records, shown};
+use crate::traffic::Traffic;
+use crate::traffic::digest::digest;
+use crate::traffic::view::{Filter, Hidden, View};
+
+const CONVERSATION: &str = r#"
+    client {"id":1,"method":"tools/call","params":{"name":"ask","arguments":{"city":"Oslo"}}}
+    server {"id":1,"method":"sampling/createMessage","params":{"messages":[{"role":"user","content":{"type":"text","text":"Weather?"}}]}}
+    stderr thinking
+    server {"id":2,"method":"elicitation/create","params":{"message":"Which day?"}}
+    server {"method":"notifications/message","params":{"level":"info","data":"asked"}}
+    server not a message
+    operator {"id":"mcpx-1","method":"tools/list"}
+"#;
+
+fn viewed(traffic: &Traffic) -> View {
+    let mut view = View::default();
+    view.refresh(traffic);
+    view
+}
+
+fn filtered(traffic: &Traffic, text: &str) -> Vec<String> {
+    let mut view = viewed(traffic);
+    view.set_filter(traffic, Filter::parse(text));
+    shown(&view, traffic)
+}
+
+#[test]
+fn nested_rows_are_folded_away_until_their_call_is_unfolded() {
+    let traffic = fold(CONVERSATION);
+    let mut view = viewed(&traffic);
+    assert_eq!(shown(&view, &traffic), ["0:0", "0:2", "0:4", "0:5", "0:6"]);
+    assert_eq!(view.position(&traffic, 1), None);
+    view.toggle(&traffic, 0);
+    assert!(view.is_unfolded(0));
+    assert_eq!(
+        shown(&view, &traffic),
+        ["0:0", "1:1", "1:3", "0:2", "0:4", "0:5", "0:6"]
+    );
+    assert_eq!(view.position(&traffic, 3), Some(2));
+    assert_eq!(view.position(&traffic, 2), Some(3));
+    view.toggle(&traffic, 0);
+    assert_eq!(view.len(), 5);
+}
+
+#[test]
+fn a_filter_looks_at_everything_that_a_row_shows() {
+    let traffic = fold(CONVERSATION);
+    for (text, rows) in [
+        ("", vec!["0:0", "0:2", "0:4", "0:5", "0:6"]),
+        ("TOOLS/", vec!["0:0", "0:6"]),
+        ("ask", vec!["0:0", "0:4"]),
+        ("oslo", vec!["0:0"]),
+        ("operator", vec!["0:6"]),
+        ("mcpx", vec!["0:6"]),
+        ("pending tools !operator", vec!["0:0"]),
+        ("not", vec!["0:4", "0:5"]),
+        ("which day", vec!["0:3"]),
+        ("!pending", vec!["0:2", "0:4", "0:5"]),
+        ("nowhere", vec![]),
+    ] {
+        assert_eq!(filtered(&traffic, text), rows, "{text}");
+    }
+}
+
+#[test]
+fn what_matches_inside_a_call_that_does_not_is_a_line_of_its_own() {
+    let traffic = fold(CONVERSATION);
+    assert_eq!(filtered(&traffic, "weather"), ["0:1"]);
+    assert_eq!(
+        filtered(&traffic, "server"),
+        ["0:1", "0:2", "0:3", "0:4", "0:5"]
+    );
+}
+
+#[test]
+fn an_unfolded_match_shows_all_that_is_inside() {
+    let traffic = fold(CONVERSATION);
+    let mut view = viewed(&traffic);
+    view.set_filter(&traffic, Filter::parse("oslo"));
+    view.toggle(&traffic, 0);
+    assert_eq!(shown(&view, &traffic), ["0:0", "1:1", "1:3"]);
+}
+
+#[test]
+fn kinds_are_hidden_one_by_one() {
+    let traffic = fold(CONVERSATION);
+    let mut view = viewed(&traffic);
+    view.set_hidden(
+        &traffic,
+        Hidden {
+            notifications: true,
+            stderr: true,
+            garbage: false,
+        },
+    );
+    assert_eq!(shown(&view, &traffic), ["0:0", "0:5", "0:6"]);
+    view.set_hidden(
+        &traffic,
+        Hidden {
+            garbage: true,
+            ..Hidden::default()
+        },
+    );
+    assert_eq!(shown(&view, &traffic), ["0:0", "0:2", "0:4", "0:6"]);
+}
+
+#[test]
+fn rows_come_and_go_as_their_state_changes() {
+    let all = records(
+        r#"
+        client {"id":1,"method":"a"}
+        client {"id":2,"method":"b"}
+        server {"id":1,"result":{}}
+        server {"id":2,"error":{"code":1,"message":"broken pipe"}}
+        "#,
+    );
+    let mut traffic = Traffic::default();
+    let mut view = View::default();
+    view.set_filter(&traffic, Filter::parse("pending"));
+    let mut lines = Vec::new();
+    for record in &all {
+        traffic.apply(digest(record));
+        view.refresh(&traffic);
+        lines.push(shown(&view, &traffic).join(" "));
+    }
+    assert_eq!(lines, ["0:0", "0:0 0:1", "0:1", ""]);
+    view.set_filter(&traffic, Filter::parse("broken"));
+    assert_eq!(shown(&view, &traffic), ["0:1"]);
+}
+
+#[test]
+fn matches_in_bodies_join_the_others_unless_they_are_excluded() {
+    let traffic = fold(CONVERSATION);
+    let mut view = viewed(&traffic);
+    view.set_filter(&traffic, Filter::parse("oslo !operator"));
+    view.add_body_matches(&traffic, &[5, 6, 3]);
+    assert_eq!(
+        shown(&view, &traffic),
+        ["0:0", "0:5"],
+        "3 is inside 0, 6 is the operator's"
+    );
+    view.set_filter(&traffic, Filter::parse("oslo"));
+    assert_eq!(
+        shown(&view, &traffic),
+        ["0:0"],
+        "another filter, other matches"
+    );
+}
+
+#[test]
+fn a_new_child_appears_under_its_unfolded_call() {
+    let all = records(CONVERSATION);
+    let mut traffic = Traffic::default();
+    let mut view = View::default();
+    for record in &all[..2] {
+        traffic.apply(digest(record));
+    }
+    view.refresh(&traffic);
+    view.toggle(&traffic, 0);
+    for record in &all[2..] {
+        traffic.apply(digest(record));
+        view.refresh(&traffic);
+    }
+    assert_eq!(
+        shown(&view, &traffic),
+        ["0:0", "1:1", "1:3", "0:2", "0:4", "0:5", "0:6"]
+    );
+}
+
+#[test]
+fn a_view_that_fell_far_behind_catches_up() {
+    let mut traffic = Traffic::default();
+    let mut view = View::default();
+    view.set_filter(&traffic, Filter::parse("ok"));
+    let apply = |traffic: &mut Traffic, text: &str| {
+        records(text)
+            .iter()
+            .for_each(|record| traffic.apply(digest(record)));
+    };
+    apply(&mut traffic, r#"client {"id":0,"method":"first"}"#);
+    view.refresh(&traffic);
+    apply(&mut traffic, r#"server {"id":0,"result":{}}"#);
+    for _ in 0..70_000 {
+        apply(
+            &mut traffic,
+            "client {\"id\":1,\"method\":\"x\"}\nserver {\"id\":1,\"error\":{}}",
+        );
+    }
+    view.refresh(&traffic);
+    assert_eq!(shown(&view, &traffic), ["0:0"]);
+}
+
+#[test]
+fn another_model_is_shown_from_its_start() {
+    let (long, short) = (fold(CONVERSATION), fold(r#"client {"id":1,"method":"a"}"#));
+    let mut view = viewed(&long);
+    view.refresh(&short);
+    assert_eq!(shown(&view, &short), ["0:0"]);
+}

@@ -1,0 +1,54 @@
+//! A small stand-in for libtest, because a peer that prints `running 1 test` on stdout speaks no protocol.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+pub type Test = (&'static str, fn());
+
+/// Names tests after their functions.
+#[macro_export]
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test as fn())),*] };
+}
+
+/// Runs the tests whose names contain the first argument that is not an option, two at a time.
+pub fn run(tests: &[Test]) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let chosen: Vec<&Test> = tests
+        .iter()
+        .filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str())))
+        .collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        for (name, _) in chosen {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((name, test)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let start = Instant::now();
+                    let outcome = catch_unwind(AssertUnwindSafe(test));
+                    let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
+                    println!("test {name} ... {verdict} ({:.2?})", start.elapsed());
+                    if outcome.is_err() {
+                        failed.lock().unwrap().push(*name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    println!(
+        "\n{} passed, {} failed {failed:?}",
+        chosen.len() - failed.len(),
+        failed.len()
+    );
+    ExitCode::from(u8::from(!failed.is_empty()))
+}

@@ -1,0 +1,220 @@
+//! Servers of every temper, each a mode of the test's own executable. Their stdout carries what a test says and
+//! nothing else.
+
+use super::upstream;
+use std::io::{BufRead, Read, Write, stderr, stdin, stdout};
+use std::process::{Command, Stdio, exit};
+use std::time::Duration;
+
+/// Becomes a peer if that is what the arguments say, and then does not return.
+pub fn be_one_if_told() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ["peer", mode, rest @ ..] = words.as_slice() else {
+        return;
+    };
+    match (*mode, rest) {
+        ("mcp", []) => upstream::serve(),
+        ("echo", []) => drop(std::io::copy(&mut stdin(), &mut stdout())),
+        // Writes one file while it reads stdin into another, then goes.
+        ("exchange", [say, hear]) => exchange(say, hear),
+        // Says what it was told, but only once it was told everything.
+        ("summary", []) => summary(),
+        // Answers half a line and is gone.
+        ("abort", []) => abort(),
+        // Never reads; says and logs something all the time.
+        ("deaf", []) => deaf(),
+        // Floods stdout, and writes each line it reads to a file.
+        ("flood", [hear]) => flood(hear),
+        ("exit", [code]) => exit(code.parse().unwrap()),
+        ("kill-self", [signal]) => kill_self(signal.parse().unwrap()),
+        // Says the name of the signal that ends it.
+        ("name-signal", []) => name_signal(),
+        // Does not end for any signal that can be ignored.
+        ("stubborn", []) => stubborn(),
+        // Starts another one that holds on to everything, says both pids and stays.
+        ("family", []) => family(),
+        // Starts one that holds stdout open, says its pid and goes.
+        ("leave-behind", []) => leave_behind(),
+        // Says a lot on stderr, then echoes.
+        ("complain", [bytes]) => complain(bytes.parse().unwrap()),
+        // An MCP server that does what the operator's tests need.
+        ("helpful", []) => helpful(),
+        other => panic!("no such peer: {other:?}"),
+    }
+    exit(0);
+}
+
+fn exchange(say: &str, hear: &str) {
+    let mut text = std::fs::File::open(say).unwrap();
+    let saying = std::thread::spawn(move || drop(std::io::copy(&mut text, &mut stdout())));
+    let mut file = std::fs::File::create(hear).unwrap();
+    std::io::copy(&mut stdin(), &mut file).unwrap();
+    saying.join().unwrap();
+}
+
+fn summary() {
+    let mut heard = Vec::new();
+    stdin().read_to_end(&mut heard).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    print!("{} bytes", heard.len());
+}
+
+fn abort() {
+    stdin().read_line(&mut String::new()).unwrap();
+    stdout()
+        .write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"res")
+        .unwrap();
+    stdout().flush().unwrap();
+    std::process::abort();
+}
+
+fn deaf() {
+    for number in 0.. {
+        let said = writeln!(stdout(), "{number}").and_then(|()| stdout().flush());
+        eprintln!("log {number}");
+        if said.is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn flood(hear: &str) {
+    std::thread::spawn(|| while stdout().write_all(&[b'x'; 4096]).is_ok() {});
+    let mut file = std::fs::File::create(hear).unwrap();
+    for line in stdin().lock().lines() {
+        writeln!(file, "{}", line.unwrap()).unwrap();
+    }
+}
+
+fn kill_self(signal: i32) {
+    use rustix::process::{Signal, getpid, kill_process};
+    kill_process(getpid(), Signal::from_named_raw(signal).unwrap()).unwrap();
+    std::thread::sleep(Duration::from_secs(10));
+}
+
+fn name_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let name = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).unwrap();
+        let mut interrupt = signal(SignalKind::interrupt()).unwrap();
+        let mut hangup = signal(SignalKind::hangup()).unwrap();
+        println!("ready");
+        tokio::select! {
+            _ = terminate.recv() => "TERM",
+            _ = interrupt.recv() => "INT",
+            _ = hangup.recv() => "HUP",
+        }
+    });
+    println!("{name}");
+    exit(7);
+}
+
+/// Handlers that do nothing are as good as ignoring.
+fn stay_for_ever(say: &str) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let _terminate = signal(SignalKind::terminate()).unwrap();
+        let _interrupt = signal(SignalKind::interrupt()).unwrap();
+        let _hangup = signal(SignalKind::hangup()).unwrap();
+        println!("{say}");
+        std::future::pending::<()>().await;
+    });
+}
+
+fn stubborn() {
+    stay_for_ever("ready");
+}
+
+#[expect(clippy::zombie_processes, reason = "it is meant to stay behind")]
+fn start_another() -> u32 {
+    let another = Command::new(std::env::current_exe().unwrap())
+        .args(["peer", "stubborn"])
+        .stdin(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    another.id()
+}
+
+fn family() {
+    let other = start_another();
+    stay_for_ever(&format!("pids {} {other}", std::process::id()));
+}
+
+fn leave_behind() {
+    println!("pids {}", start_another());
+}
+
+fn complain(bytes: usize) {
+    stderr().write_all(&vec![b'e'; bytes]).unwrap();
+    std::io::copy(&mut stdin(), &mut stdout()).unwrap();
+}
+
+/// Answers every request with its own method, in one line; says more where the method's name asks for it.
+fn helpful() {
+    let mut lines = stdin().lock().lines();
+    let mut say = |text: String| {
+        println!("{text}");
+    };
+    while let Some(Ok(line)) = lines.next() {
+        let message: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let (Some(method), Some(id)) = (message["method"].as_str(), message.get("id")) else {
+            continue;
+        };
+        let token = &message["params"]["_meta"]["progressToken"];
+        match method {
+            "server/discover" => {
+                say(format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no"}}}}"#
+                ));
+                continue;
+            }
+            "initialize" => {
+                say(format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"result":{{"protocolVersion":"2025-11-25","capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"helpful","version":"1"}}}}}}"#
+                ));
+                continue;
+            }
+            "tools/list" => {
+                say(format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[]}}}}"#
+                ));
+                continue;
+            }
+            "progress" => {
+                say(format!(
+                    r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#
+                ));
+            }
+            "ask" => {
+                say(
+                    r#"{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}"#
+                        .into(),
+                );
+                let answer = lines.next().unwrap().unwrap();
+                say(format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"result":{{"answer":{answer}}}}}"#
+                ));
+                continue;
+            }
+            _ => {}
+        }
+        say(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"method":"{method}"}}}}"#
+        ));
+        if method == "twice" {
+            say(format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"again":true}}}}"#
+            ));
+        }
+    }
+}
