@@ -160,4 +160,37 @@ mod tests {
         assert_eq!(lex("\""), [(Garbage, "\"")]);
         assert_eq!(lex("\"\\"), [(Garbage, "\"\\")]);
     }
+
+    #[test]
+    fn numbers_and_literals_are_recognised() {
+        for number in [
+            "0",
+            "-0",
+            "12.50",
+            "1e3",
+            "1E+9",
+            "123456789012345678901234567890",
+        ] {
+            assert_eq!(lex(number), [(Number, number)]);
+        }
+        for literal in ["true", "false", "null"] {
+            assert_eq!(lex(literal), [(Literal, literal)]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_garbage() {
+        for garbage in [
+            "1.",
+            "-",
+            "1e",
+            "+1",
+            "nul",
+            "\u{dc}n\u{ef}code",
+            "\u{7}",
+            "\"\t\"",
+        ] {
+            assert_eq!(lex(garbage), [(Garbage, garbage)]);
+        }
+    }
 }

@@ -1,0 +1,270 @@
+//! What must hold for any bytes at all: nothing is lost, nothing is re-spelled, and where `serde_json` can read, it
+//! and the wire read the same.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use bytes::Bytes;
+use mcp_sentinel::wire::framing::LineSplitter;
+use mcp_sentinel::wire::{Envelope, Frame, is_json, object, parse, splice, token};
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// JSON text in any spelling: white space, escapes, duplicate keys, numbers that no number type holds.
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?",
+        string(),
+    ];
+    leaf.prop_recursive(4, 40, 5, |inner| {
+        let space = "[ \t\r\n]{0,2}";
+        prop_oneof![
+            (prop::collection::vec(inner.clone(), 0..5), space).prop_map(|(items, space)| format!(
+                "[{space}{}{space}]",
+                items.join(&format!("{space},{space}"))
+            )),
+            (prop::collection::vec((key(), inner), 0..5), space).prop_map(|(members, space)| {
+                let members: Vec<String> = members
+                    .iter()
+                    .map(|(key, value)| format!("{key}{space}:{space}{value}"))
+                    .collect();
+                format!("{{{space}{}{space}}}", members.join(&format!("{space},")))
+            }),
+        ]
+    })
+}
+
+/// A JSON string token; some have lone surrogates.
+fn string() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => "[a-z é😀/{}\\[\\]:,]{0,6}",
+        1 => prop::sample::select(vec!["\\n", "\\\"", "\\\\", "\\/", "\\u0041", "\\ud83d\\ude00"]).prop_map(str::to_owned),
+        1 => "\\\\u[0-9a-fA-F]{4}",
+    ];
+    prop::collection::vec(piece, 0..4).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+}
+
+/// Few different keys, so that they repeat; JSON-RPC's own among them, also escaped.
+fn key() -> impl Strategy<Value = String> {
+    let names = [
+        "a", "b", "id", "\\u0069d", "method", "params", "result", "error", "jsonrpc", "", "\\\"",
+    ];
+    prop::sample::select(names.to_vec()).prop_map(|name| format!("\"{name}\""))
+}
+
+/// Text with a good chance to be JSON, or nearly.
+fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+    let damage = (json(), any::<prop::sample::Index>(), any::<u8>(), 0..3).prop_map(
+        |(text, at, byte, how)| {
+            let mut bytes = text.into_bytes();
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => bytes.truncate(at),
+            }
+            bytes
+        },
+    );
+    prop_oneof![
+        4 => json().prop_map(String::into_bytes),
+        4 => damage,
+        2 => "[-+0-9.eE\\[\\]{}:, \"\\\\utrfalsn]{0,12}".prop_map(String::into_bytes),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+    ]
+}
+
+/// An object's text, and the paths of all values in it that objects alone lead to.
+fn paths(value: &Value, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        path.push(key.clone());
+        found.push(path.clone());
+        paths(inner, path, found);
+        path.pop();
+    }
+}
+
+fn as_strs(path: &[String]) -> Vec<&str> {
+    path.iter().map(String::as_str).collect()
+}
+
+fn value_at<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, key| value.get(key))
+}
+
+/// The members of an envelope by name, `method` left out.
+fn raw_members<'a>(envelope: &Envelope<'a>) -> [(&'static str, Option<&'a str>); 5] {
+    [
+        ("jsonrpc", envelope.version),
+        ("id", envelope.id),
+        ("params", envelope.params),
+        ("result", envelope.result),
+        ("error", envelope.error),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lines_come_out_as_they_went_in(
+        stream in prop::collection::vec(prop_oneof![2 => Just(b'\n'), 1 => Just(b'\r'), 5 => any::<u8>()], 0..200),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+        cuts.extend([0, stream.len()]);
+        cuts.sort_unstable();
+        let (mut splitter, mut lines) = (LineSplitter::default(), Vec::new());
+        for cut in cuts.windows(2) {
+            splitter.push(Bytes::copy_from_slice(&stream[cut[0]..cut[1]]), |line| lines.push(line));
+        }
+        for line in &lines {
+            prop_assert_eq!(memchr::memchr(b'\n', line), Some(line.len() - 1));
+        }
+        let pending = splitter.pending();
+        let last = splitter.finish();
+        prop_assert_eq!(pending, last.as_ref().map_or(0, Bytes::len));
+        lines.extend(last);
+        prop_assert_eq!(lines.concat(), stream);
+    }
+
+    #[test]
+    fn what_serde_json_accepts_is_json_and_nothing_else(bytes in nearly_json()) {
+        let accepted = std::str::from_utf8(&bytes).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+        prop_assert_eq!(is_json(&bytes), accepted);
+        let parsed = !matches!(parse(&bytes), Frame::NotJson(_) | Frame::Blank);
+        prop_assert_eq!(parsed, accepted);
+    }
+
+    #[test]
+    fn the_envelope_says_what_value_says(text in json()) {
+        let Ok(value) = serde_json::from_str::<Value>(&text) else {
+            return Ok(());
+        };
+        let Frame::Message(envelope) = parse(text.as_bytes()) else {
+            let known = ["jsonrpc", "id", "method", "params", "result", "error"];
+            prop_assert!(known.iter().all(|key| value.get(key).is_none()));
+            return Ok(());
+        };
+        for (key, raw) in raw_members(&envelope) {
+            let reparsed: Option<Value> = raw.map(|raw| serde_json::from_str(raw).unwrap());
+            prop_assert_eq!(reparsed.as_ref(), value.get(key));
+            if let Some(raw) = raw {
+                prop_assert!(text.contains(raw));
+                prop_assert_eq!(raw, raw.trim());
+            }
+        }
+        let method = value.get("method");
+        prop_assert_eq!(envelope.method.as_deref(), method.and_then(Value::as_str));
+        prop_assert_eq!(envelope.method_not_text, method.is_some_and(|method| !method.is_string()));
+    }
+
+    #[test]
+    fn a_batch_is_its_elements(elements in prop::collection::vec(json(), 0..5)) {
+        let text = format!("[{}]", elements.join(" ,\n"));
+        prop_assert_eq!(object::elements(&text).collect::<Vec<_>>(), elements.iter().map(|text| text.trim()).collect::<Vec<_>>());
+        match parse(text.as_bytes()) {
+            Frame::Batch(envelopes) => for (envelope, text) in envelopes.into_iter().zip(&elements) {
+                match parse(text.as_bytes()) {
+                    Frame::Message(alone) => prop_assert_eq!(envelope, alone),
+                    _ => prop_assert_eq!(envelope, Envelope::default()),
+                }
+            },
+            other => {
+                prop_assert_eq!(other, Frame::NotJsonRpc);
+                let without_object = elements.iter().all(|element| !element.starts_with('{'));
+                prop_assert!(without_object);
+            }
+        }
+    }
+
+    #[test]
+    fn members_and_paths_are_those_of_value(text in json()) {
+        let Ok(value) = serde_json::from_str::<Value>(&text) else {
+            return Ok(());
+        };
+        let mut found = Vec::new();
+        paths(&value, &mut Vec::new(), &mut found);
+        for path in found {
+            let raw = object::at(&text, &as_strs(&path)).expect("serde_json found it");
+            let expected = value_at(&value, &path).expect("the path comes from it");
+            prop_assert_eq!(&serde_json::from_str::<Value>(raw).unwrap(), expected);
+            let unescaped = object::string_at(&text, &as_strs(&path)).map(Cow::into_owned);
+            prop_assert_eq!(unescaped.as_deref(), expected.as_str());
+        }
+    }
+
+    #[test]
+    fn looking_into_anything_stays_calm(bytes in nearly_json()) {
+        let text = String::from_utf8_lossy(&bytes);
+        let members: usize = object::members(&text).map(|(_, value)| value.len()).sum();
+        let elements: usize = object::elements(&text).map(str::len).sum();
+        prop_assert!(members + elements <= text.len());
+        let _ = object::unescape(&text);
+        let _ = splice::set(&text, &["a", "b"], "1");
+        let _ = splice::remove(&text, &["a"]);
+    }
+
+    #[test]
+    fn strings_unescape_as_serde_json_does(raw in string()) {
+        let ours = object::unescape(&raw).expect("a string token").into_owned();
+        match serde_json::from_str::<String>(&raw) {
+            Ok(theirs) => prop_assert_eq!(ours, theirs),
+            Err(_) => prop_assert!(ours.contains('\u{fffd}'), "only lone surrogates differ"),
+        }
+    }
+
+    #[test]
+    fn every_byte_belongs_to_one_token(bytes in nearly_json()) {
+        let text = String::from_utf8_lossy(&bytes);
+        let mut end = 0;
+        for token in token::tokens(&text) {
+            prop_assert_eq!(token.range.start, end);
+            prop_assert!(token.range.end > end && text.is_char_boundary(token.range.end));
+            end = token.range.end;
+        }
+        prop_assert_eq!(end, text.len());
+        if is_json(text.as_bytes()) {
+            prop_assert!(token::tokens(&text).all(|token| token.kind != token::TokenKind::Garbage));
+        }
+    }
+
+    #[test]
+    fn a_splice_changes_one_value_and_no_other_byte(
+        text in json(), pick in any::<prop::sample::Index>(), new in "\\[[0-9], \"new\"\\]",
+    ) {
+        let Ok(value) = serde_json::from_str::<Value>(&text) else {
+            return Ok(());
+        };
+        let mut found = Vec::new();
+        paths(&value, &mut Vec::new(), &mut found);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let path = &found[pick.index(found.len())];
+        let old = object::at(&text, &as_strs(path)).expect("it is there");
+        let start = old.as_ptr() as usize - text.as_ptr() as usize;
+        let spliced = splice::set(&text, &as_strs(path), &new).expect("objects all the way");
+        prop_assert_eq!(&spliced, &[&text[..start], new.as_str(), &text[start + old.len()..]].concat());
+        prop_assert_eq!(object::at(&spliced, &as_strs(path)), Some(new.as_str()));
+    }
+
+    #[test]
+    fn what_is_inserted_is_found_and_what_is_removed_is_gone(text in json()) {
+        let Ok(Value::Object(value)) = serde_json::from_str::<Value>(&text) else {
+            return Ok(());
+        };
+        let inserted = splice::set(&text, &["new", "\"er"], "1.50").expect("an object");
+        prop_assert_eq!(object::at(&inserted, &["new", "\"er"]), Some("1.50"));
+        prop_assert_eq!(splice::remove(&splice::set(&text, &["new"], "0").unwrap(), &["new"]), text.clone());
+        for key in ["id", "a", "absent"] {
+            let without: Value = serde_json::from_str(&splice::remove(&text, &[key])).unwrap();
+            let mut expected = value.clone();
+            expected.remove(key);
+            prop_assert_eq!(without, Value::Object(expected));
+        }
+    }
+}
