@@ -1,0 +1,163 @@
+//! The viewer as a whole process, on a pseudo-terminal: opening a capture of a million messages, filtering it, moving
+//! in it. Prints figures; asserts nothing about time.
+//!
+//! `cargo bench --bench viewer [-- MESSAGES]`
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+#[path = "../tests/pty/mod.rs"]
+mod pty;
+
+use pty::Terminal;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-sentinel");
+const TOOLS: [&str; 6] = [
+    "get-sum",
+    "echo",
+    "search-notes",
+    "forecast",
+    "read-file",
+    "long-operation",
+];
+
+fn main() {
+    let messages = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .next()
+        .unwrap_or(1_000_000);
+    let home = tempfile::tempdir().unwrap();
+    let capture = home.path().join("flood.jsonl");
+    let bytes = write_capture(&capture, messages);
+    println!("a capture of {messages} messages, {} MB", bytes / 1_000_000);
+    for round in 1..=3 {
+        open(round, home.path(), &capture, messages);
+    }
+}
+
+fn open(round: u32, home: &Path, capture: &Path, messages: u64) {
+    let start = Instant::now();
+    let mut terminal =
+        Terminal::start(PROGRAM, &["open", capture.to_str().unwrap()], home, 120, 40);
+    terminal.wait_for("tools/call");
+    let first = start.elapsed();
+    terminal.wait("all of it", |screen| {
+        screen
+            .contents()
+            .replace([' ', ',', '\u{202f}', '\u{a0}'], "")
+            .contains(&format!("{messages}messages"))
+    });
+    let all = start.elapsed();
+    let resident = resident_megabytes(terminal.pid());
+    let keys: Vec<_> = (0..50)
+        .map(|index| key(&mut terminal, if index % 2 == 0 { "G" } else { "g" }))
+        .collect();
+    terminal.press("/");
+    std::thread::sleep(Duration::from_millis(100));
+    let filter = key(&mut terminal, "f");
+    let narrower = key(&mut terminal, "orecast");
+    let idle = idle_share(terminal.pid());
+    println!(
+        "round {round}: first screen {first:?} · all {all:?} · {resident} MB resident · key to screen p50 {:?} max {:?} · \
+         first filter key {filter:?}, more {narrower:?} · idle {idle:.1} % of a core",
+        median(&keys),
+        keys.iter().max().unwrap(),
+    );
+}
+
+/// From a key to the first change of the screen.
+fn key(terminal: &mut Terminal, keys: &str) -> Duration {
+    let before = terminal.contents();
+    terminal.press(keys);
+    terminal.wait("a change", |screen| screen.contents() != before)
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn resident_megabytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .unwrap_or(0)
+        / 1024
+}
+
+/// Per cent of a core that the process uses while nothing happens.
+fn idle_share(pid: u32) -> f64 {
+    std::thread::sleep(Duration::from_secs(1));
+    let before = cpu_ticks(pid);
+    std::thread::sleep(Duration::from_secs(3));
+    // The kernel counts in hundredths of a second.
+    (cpu_ticks(pid) - before) as f64 / 3.0
+}
+
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<_> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    [11, 12]
+        .iter()
+        .filter_map(|&index| fields.get(index)?.parse::<u64>().ok())
+        .sum()
+}
+
+fn write_capture(path: &Path, messages: u64) -> u64 {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    writeln!(
+        file,
+        r#"{{"capture":1,"program":"mcp-sentinel bench","started":"2026-11-21T02:45:00.000000Z","name":"flood","transport":"stdio","upstream":["flood"],"pid":1,"cwd":"/"}}"#
+    )
+    .unwrap();
+    for seq in 1..=messages {
+        let (call, tool) = (seq.div_ceil(2), TOOLS[(seq.div_ceil(2) % 6) as usize]);
+        let at = format!(
+            "2026-11-21T02:{:02}:{:02}.{:06}Z",
+            seq / 60_000_000 % 60,
+            seq / 1_000_000 % 60,
+            seq % 1_000_000
+        );
+        let (from, message) = if seq % 2 == 1 {
+            (
+                "client",
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":{call},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"query":"needle{call}","limit":10,"exact":false}}}}}}"#
+                ),
+            )
+        } else {
+            (
+                "server",
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":{call},"result":{{"content":[{{"type":"text","text":"There are {call} answers to this question, and this is one of them."}}],"isError":{}}}}}"#,
+                    call % 97 == 0
+                ),
+            )
+        };
+        writeln!(
+            file,
+            r#"{{"seq":{seq},"at":"{at}","session":1,"from":"{from}","message":{message}}}"#
+        )
+        .unwrap();
+    }
+    file.flush().unwrap();
+    std::fs::metadata(path).unwrap().len()
+}
