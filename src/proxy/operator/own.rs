@@ -126,11 +126,10 @@ impl Own {
                     None => refused(reason),
                 }
             }
-            Ok(Phase::ShakingHands) | Err(_) => refused(
-                self.live
-                    .closed()
-                    .unwrap_or_else(|| "the operator's session could not be started".into()),
-            ),
+            Ok(Phase::ShakingHands) | Err(_) => match self.live.closed() {
+                Some(end) => refused(format!("{end} before the handshake was over")),
+                None => refused("the operator's session could not be started"),
+            },
         }
     }
 

@@ -1,0 +1,396 @@
+//! The operator, end to end: calls beside a client that never notices, and a session of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod common;
+
+use common::driver::{self, Running, sentinel, until};
+use common::{harness, peers};
+use mcp_sentinel::capture::reader::Reader;
+use mcp_sentinel::capture::record::{Header, Payload};
+use mcp_sentinel::capture::recorder::Recorder;
+use mcp_sentinel::proxy::{self, Client, Config, Ended, ProxyError};
+use mcp_sentinel::tap::{
+    self, Command, Order, Orders, Overflow, Party, Refused, Reply, Route, SessionId,
+};
+use mcp_sentinel::{link, mcp};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    peers::be_one_if_told();
+    harness::run(tests![
+        an_answer_to_the_operator_never_reaches_the_client,
+        an_operators_line_waits_for_the_end_of_the_clients,
+        nothing_is_sent_before_the_handshake_or_after_the_client_has_gone,
+        a_session_of_its_own_stands_beside_the_clients,
+        without_a_client_the_operator_lists_what_there_is,
+        a_server_of_the_modern_era_gets_what_every_request_needs,
+        a_request_of_the_server_waits_for_the_operators_answer,
+        a_handshake_that_fails_is_told_with_its_reason,
+        a_closed_session_is_opened_again_by_the_next_order,
+        a_command_that_cannot_start_ends_the_proxy_at_once,
+    ])
+}
+
+/// A line of a capture: session, who, to whom, replay of, text.
+type Line = (u32, Party, Option<Party>, Option<u64>, String);
+
+fn lines(capture: &Path) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Ok(mut reader) = Reader::open(capture) {
+        let read = reader.read(usize::MAX, |record| {
+            if let Payload::Line {
+                from,
+                to,
+                replay_of,
+                bytes,
+                ..
+            } = record.payload
+            {
+                let text = String::from_utf8(bytes.to_vec()).unwrap();
+                lines.push((record.session.0, from, to, replay_of, text));
+            }
+        });
+        read.unwrap();
+    }
+    lines
+}
+
+/// Waits for a line in the capture that holds all of `parts`.
+fn recorded(capture: &Path, parts: &[&str]) -> Line {
+    let mut found = None;
+    until(&format!("{parts:?} in the capture"), || {
+        let holds = |line: &Line| parts.iter().all(|part| line.4.contains(part));
+        found = lines(capture).into_iter().find(holds);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// Carries orders to a proxy and waits for what becomes of them.
+struct Operator {
+    runtime: tokio::runtime::Runtime,
+    orders: Orders,
+}
+
+impl Operator {
+    fn new(orders: impl Future<Output = Orders>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let orders = runtime.block_on(orders);
+        Self { runtime, orders }
+    }
+
+    /// On the socket of a proxy in a process of its own.
+    fn attached(proxy: &Running) -> Self {
+        let registry = proxy.home.path().join("mcp-sentinel");
+        let mut entry = None;
+        until("the proxy is listed", || {
+            entry = link::registry::list(&registry)
+                .ok()
+                .and_then(|mut all| all.pop());
+            entry.is_some()
+        });
+        let socket = entry.unwrap().socket;
+        Self::new(async move { link::client::connect(&socket).await.unwrap().orders })
+    }
+
+    fn order(&self, command: Command) -> Result<Reply, Refused> {
+        self.runtime.block_on(async {
+            let (outcome, answer) = oneshot::channel();
+            self.orders.send(Order { command, outcome }).await.unwrap();
+            answer.await.unwrap()
+        })
+    }
+
+    /// Sends a request and gives the raw id that it went under.
+    fn send(&self, route: Route, message: &str) -> Result<String, String> {
+        let sent = self.order(Command::Send {
+            route,
+            message: message.to_owned(),
+            replay_of: Some(42),
+        });
+        match sent {
+            Ok(Reply::Sent { id: Some(id), .. }) => Ok(id),
+            Ok(other) => panic!("not sent: {other:?}"),
+            Err(Refused(reason)) => Err(reason),
+        }
+    }
+}
+
+const SESSION: Route = Route::Session(SessionId(1));
+
+fn call(method: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"_meta":{{"progressToken":5}}}}}}"#
+    )
+}
+
+/// A client that has shaken hands with the helpful server.
+fn client() -> Running {
+    let mut client = sentinel(&["helpful"]);
+    client.ask(&call("initialize"));
+    client.send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+    client.ask(&call("tools/list"));
+    client
+}
+
+fn an_answer_to_the_operator_never_reaches_the_client() {
+    let mut client = client();
+    let capture = driver::capture(&client.home);
+    let operator = Operator::attached(&client);
+    for method in ["progress", "twice"] {
+        let id = operator.send(SESSION, &call(method)).unwrap();
+        let (_, from, to, replay_of, _) =
+            recorded(&capture, &[&id, "\"method\":\"", "\"params\":{\"_meta\""]);
+        assert_eq!((from, to, replay_of), (Party::Operator, None, Some(42)));
+        let (session, from, to, ..) = recorded(&capture, &[&id, "\"result\":{"]);
+        assert_eq!(
+            (session, from, to),
+            (1, Party::Server, Some(Party::Operator))
+        );
+    }
+    let answer = client.ask(&call("mine"));
+    assert_eq!(
+        answer,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"method\":\"mine\"}}\n"
+    );
+    drop(client.stdin.take());
+    assert_eq!(client.rest(), b"");
+    assert_eq!(client.code(), Some(0));
+    let to_operator = |line: &&Line| line.2 == Some(Party::Operator);
+    let all = lines(&capture);
+    assert_eq!(
+        all.iter().filter(to_operator).count(),
+        4,
+        "two answers, one twice, one progress"
+    );
+}
+
+fn an_operators_line_waits_for_the_end_of_the_clients() {
+    let mut client = client();
+    let operator = Operator::attached(&client);
+    let (first, second) = (call("mine"), "\n");
+    client.send(&first[..20]);
+    let capture = driver::capture(&client.home);
+    let sending = std::thread::spawn(move || operator.send(SESSION, &call("x")).unwrap());
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!sending.is_finished(), "the line is only half written");
+    client.send(&first[20..]);
+    client.send(second);
+    assert!(client.line().contains("\"method\":\"mine\""));
+    let id = sending.join().unwrap();
+    recorded(&capture, &[&id, "\"result\""]);
+}
+
+fn nothing_is_sent_before_the_handshake_or_after_the_client_has_gone() {
+    let mut client = sentinel(&["deaf"]);
+    let operator = Operator::attached(&client);
+    let refused = |route| operator.send(route, &call("x")).unwrap_err();
+    assert_eq!(
+        refused(SESSION),
+        "the client has not finished its handshake yet"
+    );
+    assert_eq!(
+        refused(Route::Session(SessionId(9))),
+        "there is no session 9"
+    );
+    client.send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+    drop(client.stdin.take());
+    let gone = "session 1 is over: the client has closed its side of the session";
+    until("the end is seen", || refused(SESSION) == gone);
+}
+
+fn a_session_of_its_own_stands_beside_the_clients() {
+    let mut client = client();
+    let capture = driver::capture(&client.home);
+    let operator = Operator::attached(&client);
+    let id = operator.send(Route::Operator, &call("x")).unwrap();
+    let (session, from, to, ..) = recorded(&capture, &[&id, "\"result\""]);
+    assert_eq!(
+        (session, from, to),
+        (2, Party::Server, Some(Party::Operator))
+    );
+    drop(client.stdin.take());
+    assert_eq!(client.rest(), b"");
+    assert_eq!(client.code(), Some(0));
+}
+
+/// A proxy without a client, on a thread of this process.
+struct Alone {
+    operator: Operator,
+    capture: PathBuf,
+    shutdown: CancellationToken,
+    proxy: JoinHandle<Result<Ended, ProxyError>>,
+    recorder: Recorder,
+    _home: tempfile::TempDir,
+}
+
+fn alone(words: &[&str], era: Option<mcp::Era>) -> Alone {
+    let this = std::env::current_exe().unwrap().into_os_string();
+    let command = [this, "peer".into()]
+        .into_iter()
+        .chain(words.iter().map(Into::into));
+    alone_with(command.collect(), era)
+}
+
+fn alone_with(command: Vec<std::ffi::OsString>, era: Option<mcp::Era>) -> Alone {
+    let home = tempfile::tempdir().unwrap();
+    let capture = driver::capture(&home);
+    let (tap, drain) = tap::queue(1 << 20, Overflow::Wait);
+    let header = Header {
+        capture: 1,
+        ..Header::default()
+    };
+    let recorder = Recorder::start(capture.clone(), header, drain).unwrap();
+    let (orders, received) = mpsc::channel(8);
+    let shutdown = CancellationToken::new();
+    let token = shutdown.clone();
+    let proxy = std::thread::spawn(move || {
+        let config = Config {
+            command,
+            era,
+            grace: Duration::from_secs(1),
+            forward_stderr: false,
+            started: CancellationToken::new(),
+        };
+        proxy::run(config, Client::Operator, tap, received, token)
+    });
+    Alone {
+        operator: Operator::new(async { orders }),
+        capture,
+        shutdown,
+        proxy,
+        recorder,
+        _home: home,
+    }
+}
+
+impl Alone {
+    fn end(self) -> Result<Ended, ProxyError> {
+        self.shutdown.cancel();
+        let ended = self.proxy.join().unwrap();
+        self.recorder.finish();
+        ended
+    }
+}
+
+fn without_a_client_the_operator_lists_what_there_is() {
+    let alone = alone(&["mcp"], None);
+    let (session, from, to, ..) = recorded(&alone.capture, &["\"tools/list\""]);
+    assert_eq!((session, from, to), (1, Party::Operator, None));
+    for answer in [
+        "\"tools\":[",
+        "\"resources\":[",
+        "\"resourceTemplates\":[",
+        "\"prompts\":[",
+    ] {
+        assert_eq!(
+            recorded(&alone.capture, &["\"result\"", answer]).1,
+            Party::Server
+        );
+    }
+    let lists = |alone: &Alone| {
+        let all = lines(&alone.capture);
+        all.iter()
+            .filter(|line| line.4.contains("\"tools/list\""))
+            .count()
+    };
+    assert_eq!(lists(&alone), 1);
+    assert_eq!(alone.operator.order(Command::Refresh), Ok(Reply::Done));
+    until("it is listed again", || lists(&alone) == 2);
+    assert_eq!(alone.end().unwrap().code, 0);
+}
+
+fn a_server_of_the_modern_era_gets_what_every_request_needs() {
+    let alone = alone(&["mcp"], Some(mcp::Era::Modern));
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hi"}}}"#;
+    let id = alone.operator.send(Route::Operator, request).unwrap();
+    let sent = recorded(&alone.capture, &[&id, "tools/call"]).4;
+    for key in [
+        "protocolVersion\":\"2026-07-28\"",
+        "clientInfo\":{",
+        "clientCapabilities\":{",
+    ] {
+        assert!(
+            sent.contains(&format!("io.modelcontextprotocol/{key}")),
+            "{sent}"
+        );
+    }
+    recorded(&alone.capture, &[&id, "echo: hi"]);
+    assert!(
+        lines(&alone.capture)
+            .iter()
+            .all(|line| !line.4.contains("\"initialize\""))
+    );
+    alone.end().unwrap();
+}
+
+fn a_request_of_the_server_waits_for_the_operators_answer() {
+    let alone = alone(&["helpful"], Some(mcp::Era::Legacy));
+    let id = alone.operator.send(Route::Operator, &call("ask")).unwrap();
+    recorded(&alone.capture, &["elicitation/create"]);
+    let answer = |text: &str| {
+        alone.operator.order(Command::Answer {
+            session: SessionId(1),
+            message: text.to_owned(),
+        })
+    };
+    let wrong = answer(r#"{"jsonrpc":"2.0","id":"z","result":{}}"#);
+    assert_eq!(
+        wrong,
+        Err(Refused("the server waits for no answer to \"z\"".into()))
+    );
+    answer("{\"jsonrpc\":\"2.0\",\"id\":\"q\",\n\"result\":{\"action\":\"accept\"}}").unwrap();
+    let heard = recorded(&alone.capture, &[&id, "accept"]);
+    assert_eq!((heard.1, heard.2), (Party::Server, Some(Party::Operator)));
+    alone.end().unwrap();
+}
+
+fn a_handshake_that_fails_is_told_with_its_reason() {
+    let alone = alone(&["exit", "3"], None);
+    let reason = alone
+        .operator
+        .send(Route::Operator, &call("x"))
+        .unwrap_err();
+    assert!(
+        reason.contains("the server exited with status 3"),
+        "{reason}"
+    );
+    assert!(reason.contains("handshake"), "{reason}");
+    assert_eq!(alone.end().unwrap().code, 3);
+}
+
+fn a_closed_session_is_opened_again_by_the_next_order() {
+    let alone = alone(&["helpful"], Some(mcp::Era::Legacy));
+    alone.operator.send(Route::Operator, &call("x")).unwrap();
+    assert_eq!(
+        alone.operator.order(Command::CloseOperator),
+        Ok(Reply::Done)
+    );
+    let gone = alone.operator.send(SESSION, &call("x")).unwrap_err();
+    assert_eq!(gone, "session 1 is over: the server exited with status 0");
+    let id = alone.operator.send(Route::Operator, &call("x")).unwrap();
+    assert_eq!(recorded(&alone.capture, &[&id, "\"result\""]).0, 2);
+    alone.end().unwrap();
+}
+
+fn a_command_that_cannot_start_ends_the_proxy_at_once() {
+    let alone = alone_with(vec!["no-such-server-anywhere".into()], None);
+    match alone.proxy.join().unwrap() {
+        Err(ProxyError::Start { code: 127, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
