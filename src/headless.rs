@@ -2,7 +2,12 @@
 //!
 //! Reads the capture like any other viewer. Must not know the data path, nor hold it up.
 
+mod print;
+
+pub use print::Printer;
+
 use crate::capture::recorder::Totals;
+use crate::traffic::gist::neutral;
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
@@ -71,13 +76,6 @@ impl fmt::Display for Summary<'_> {
         }
         write!(f, "{} · {}", span(self.took), self.how)
     }
-}
-
-/// What a terminal can show of `text` without being told to do anything.
-fn neutral(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 fn messages(count: u64) -> String {

@@ -159,6 +159,29 @@ impl Bodies {
             .map(Cow::into_owned)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData).into())
     }
+
+    /// The whole line that a payload stands in, line feed included, as the capture has it.
+    pub fn line(&self, location: Location) -> Result<Vec<u8>, ReadError> {
+        let mut line = Vec::new();
+        let known = (location.start + location.len) as usize;
+        let mut room = known.max(256);
+        loop {
+            let start = line.len();
+            line.resize(start + room, 0);
+            let read = self
+                .content
+                .read_at(&mut line[start..], location.line + start as u64)?;
+            line.truncate(start + read);
+            if let Some(end) = memchr::memchr(b'\n', &line[start..]) {
+                line.truncate(start + end + 1);
+                return Ok(line);
+            }
+            if read == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            room = 256;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +192,30 @@ mod tests {
     use std::io::Write;
 
     const HEADER: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n","future":[1]}"#;
+
+    #[test]
+    fn a_line_is_given_back_as_it_stands_in_the_file() {
+        let lines = [
+            message(1, &format!("{{\"x\":\"{}\"}}", "y".repeat(5000))),
+            r#"{"seq":2,"later":"kind"}"#.to_owned(),
+        ];
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{HEADER}").unwrap();
+        for line in &lines {
+            writeln!(file, "{line}").unwrap();
+        }
+        let mut reader = Reader::open(file.path()).unwrap();
+        let bodies = reader.bodies().unwrap();
+        let mut found = vec![bodies.line(Location::default()).unwrap()];
+        reader
+            .read(9, |record| {
+                found.push(bodies.line(record.location).unwrap())
+            })
+            .unwrap();
+        assert_eq!(found[0], format!("{HEADER}\n").as_bytes());
+        assert_eq!(found[1], format!("{}\n", lines[0]).as_bytes());
+        assert_eq!(found[2], format!("{}\n", lines[1]).as_bytes());
+    }
 
     fn message(seq: u64, message: &str) -> String {
         format!(

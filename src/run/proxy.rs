@@ -5,7 +5,7 @@ use super::aside::{Aside, Plan};
 use super::failure::{self, Failure};
 use super::recording::{Identity, Recording};
 use crate::cli::{self, CaptureTo, Recorded};
-use crate::headless::{self, Summary};
+use crate::headless::{self, Printer, Summary};
 use crate::link::registry::Entry;
 use crate::proxy::{self, Client, Config};
 use crate::tap::Tap;
@@ -56,8 +56,8 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         started: config.started.clone(),
         headless: !screen,
     })?;
-    let face = match &recording {
-        Some(recording) if screen => {
+    let face = match (&recording, recorded.print) {
+        (Some(recording), _) if screen => {
             let source = ui::Source {
                 capture: recording.path().into(),
                 orders: Some(orders),
@@ -66,6 +66,10 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
             };
             Face::screen(source, config.started.clone(), shutdown.clone())?
         }
+        (Some(recording), Some(print)) => Face::Printer(
+            Printer::start(recording.path(), print, ended.clone())
+                .context("cannot start a thread")?,
+        ),
         _ => Face::Nobody,
     };
 
@@ -121,6 +125,7 @@ fn start_recording(
 /// Who watches, on a thread of its own.
 enum Face {
     Nobody,
+    Printer(Printer),
     Screen(JoinHandle<anyhow::Result<()>>),
 }
 
@@ -151,6 +156,10 @@ impl Face {
     fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Nobody => Ok(()),
+            Self::Printer(printer) => {
+                printer.finish();
+                Ok(())
+            }
             Self::Screen(thread) => thread
                 .join()
                 .map_err(|_| anyhow::anyhow!("the screen failed"))?,

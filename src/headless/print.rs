@@ -1,0 +1,319 @@
+//! `--print`: the traffic on stderr, read from the capture like any viewer does.
+
+use super::Print;
+use crate::capture::reader::{ReadError, Reader};
+use crate::capture::record::{Location, Record};
+use crate::tap::{Party, SessionId, Timestamp};
+use crate::traffic::digest::{Content, Message, MessageKind, Messages, digest};
+use crate::traffic::gist::neutral;
+use crate::traffic::party_word;
+use chrono::{Local, TimeZone as _};
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How often a capture that grows no more is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long the end waits for a stderr that nobody reads.
+const STUCK: Duration = Duration::from_secs(2);
+/// Requests whose answer is awaited; a peer that leaves more unanswered gets its answers printed without their name.
+const UNANSWERED: usize = 10_000;
+const BATCH: usize = 500;
+
+/// A thread that prints what a capture holds, and what it comes to hold.
+#[derive(Debug)]
+pub struct Printer {
+    thread: JoinHandle<()>,
+    printed: Arc<AtomicU64>,
+}
+
+impl Printer {
+    /// Prints until the capture is read to its end after `ended`.
+    pub fn start(capture: &Path, print: Print, ended: CancellationToken) -> io::Result<Self> {
+        let capture = capture.to_owned();
+        let printed = Arc::new(AtomicU64::new(0));
+        let progress = printed.clone();
+        let work = move || {
+            let mut out = Counted {
+                out: io::stderr(),
+                written: progress,
+            };
+            if let Err(error) = follow(&capture, print, &ended, &mut out) {
+                super::complain(&format!("cannot print the traffic: {error}"));
+            }
+        };
+        let thread = std::thread::Builder::new().name("print".to_owned());
+        Ok(Self {
+            thread: thread.spawn(work)?,
+            printed,
+        })
+    }
+
+    /// Waits for the end, as long as stderr is being read.
+    pub fn finish(self) {
+        let mut seen = (self.printed.load(Ordering::Relaxed), Instant::now());
+        while !self.thread.is_finished() && seen.1.elapsed() < STUCK {
+            std::thread::sleep(Duration::from_millis(1));
+            let printed = self.printed.load(Ordering::Relaxed);
+            if printed != seen.0 {
+                seen = (printed, Instant::now());
+            }
+        }
+    }
+}
+
+fn follow(
+    capture: &Path,
+    print: Print,
+    ended: &CancellationToken,
+    out: &mut impl Write,
+) -> Result<(), ReadError> {
+    let mut reader = Reader::open(capture)?;
+    let bodies = reader.bodies()?;
+    let mut text = Text::default();
+    let mut lines = Vec::new();
+    if print == Print::Json {
+        lines.push(bodies.line(Location::default())?);
+    }
+    loop {
+        let over = ended.is_cancelled();
+        let read = reader.read(BATCH, |record| match print {
+            Print::Text => lines.extend(text.lines(&record)),
+            // A line that can be read once can be read twice.
+            Print::Json => lines.extend(bodies.line(record.location)),
+        })?;
+        for line in lines.drain(..) {
+            // Who closed stderr wants to read no more.
+            if out.write_all(&line).is_err() {
+                return Ok(());
+            }
+        }
+        if read == 0 {
+            if over {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Counts what has gone out, so that somebody else can see whether anything does.
+struct Counted<W> {
+    out: W,
+    written: Arc<AtomicU64>,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.out.write(bytes)?;
+        self.written.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// A request that an answer may yet come to.
+#[derive(Debug)]
+struct Asked {
+    what: String,
+    at: Timestamp,
+}
+
+/// One readable line a message: `12:04:01.120 client → tools/call get-sum a=2 b=3`.
+#[derive(Debug, Default)]
+struct Text {
+    /// By session, whether the server asked, and raw id token.
+    unanswered: HashMap<(SessionId, bool, Box<str>), Asked>,
+}
+
+impl Text {
+    fn lines(&mut self, record: &Record<'_>) -> Vec<Vec<u8>> {
+        let digest = digest(record);
+        let (at, session) = (digest.at, digest.session);
+        let said = match digest.content {
+            Content::Line {
+                from, to, messages, ..
+            } => {
+                let messages = match messages {
+                    Messages::One(message) => vec![message],
+                    Messages::Batch(batch) => {
+                        batch.into_iter().map(|(_, message)| message).collect()
+                    }
+                };
+                let to = to
+                    .map(|to| format!("{}: ", party_word(to)))
+                    .unwrap_or_default();
+                let said = messages.into_iter().map(|message| {
+                    let words = self.words(session, from, at, message);
+                    line(at, session, &format!("{} → {to}{words}", party_word(from)))
+                });
+                return said.collect();
+            }
+            Content::Stderr(text) => format!("server stderr: {text}"),
+            Content::Opened(opened) => {
+                format!(
+                    "session opened by the {} over {}",
+                    opened.by, opened.transport
+                )
+            }
+            Content::Closed(closed) => format!("session closed: {}", closed.reason),
+            Content::Gap(gap) => {
+                format!(
+                    "{} NOT captured: {}",
+                    super::messages(gap.messages),
+                    gap.reason
+                )
+            }
+            Content::Note(text) => format!("sentinel: {text}"),
+            Content::Damaged {
+                line_number,
+                reason,
+            } => {
+                format!("line {line_number} of the capture is damaged: {reason}")
+            }
+            Content::Unknown => return Vec::new(),
+        };
+        vec![line(at, session, &said)]
+    }
+
+    fn words(
+        &mut self,
+        session: SessionId,
+        from: Party,
+        at: Timestamp,
+        message: Message,
+    ) -> String {
+        let asks = joined(&[&message.method, &message.name]);
+        let outcome = match message.kind {
+            MessageKind::Request => {
+                if let Some(id) = message.id
+                    && self.unanswered.len() < UNANSWERED
+                {
+                    let asked = Asked {
+                        what: asks.clone(),
+                        at,
+                    };
+                    self.unanswered
+                        .insert((session, from == Party::Server, id), asked);
+                }
+                return joined(&[&asks, &message.gist]);
+            }
+            MessageKind::Notification | MessageKind::Garbage => {
+                return joined(&[&asks, &message.gist]);
+            }
+            MessageKind::Result => "ok",
+            MessageKind::ToolError => "tool error",
+            MessageKind::InputRequired => "input required",
+            MessageKind::Error => "error",
+        };
+        let asked = message.id.and_then(|id| {
+            let asker_is_server = from != Party::Server;
+            self.unanswered.remove(&(session, asker_is_server, id))
+        });
+        match asked {
+            Some(asked) => {
+                let took = u64::try_from(at.0 - asked.at.0).unwrap_or(0);
+                let took = super::span(Duration::from_micros(took));
+                joined(&[outcome, &asked.what, &took, &message.gist])
+            }
+            None => joined(&[outcome, &message.gist]),
+        }
+    }
+}
+
+fn joined(words: &[&str]) -> String {
+    let words: Vec<&str> = words
+        .iter()
+        .copied()
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.join(" ")
+}
+
+/// One line, whatever a peer wrote into it.
+fn line(at: Timestamp, session: SessionId, said: &str) -> Vec<u8> {
+    let time = Local.timestamp_micros(at.0).single();
+    let time = time
+        .map(|it| it.format("%H:%M:%S%.3f").to_string())
+        .unwrap_or_default();
+    let session = match session {
+        SessionId(1) => String::new(),
+        SessionId(other) => format!("#{other} "),
+    };
+    format!("{time} {session}{}\n", neutral(said)).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPTURE: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n"}
+{"seq":1,"at":"2026-11-21T02:45:01.000000Z","session":1,"opened":{"by":"client","transport":"stdio"}}
+{"seq":2,"at":"2026-11-21T02:45:01.001000Z","session":1,"from":"client","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":2,"b":3}}}}
+{"seq":3,"at":"2026-11-21T02:45:01.003000Z","session":1,"from":"server","message":{"jsonrpc":"2.0","id":1,"method":"roots/list"}}
+{"seq":4,"at":"2026-11-21T02:45:01.004000Z","session":1,"from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"5\u001b[2J"}]}}}
+{"seq":5,"at":"2026-11-21T02:45:01.005000Z","session":1,"from":"client","message":{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}}
+{"seq":6,"at":"2026-11-21T02:45:01.006000Z","session":2,"from":"server","text":"ready\u001b]0;x\u0007\n"}
+{"seq":7,"at":"2026-11-21T02:45:01.007000Z","session":1,"closed":{"exit":0,"reason":"the server exited with status 0"}}
+"#;
+
+    fn printed(print: Print) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), CAPTURE).unwrap();
+        let ended = CancellationToken::new();
+        ended.cancel();
+        let mut out = Vec::new();
+        follow(file.path(), print, &ended, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_is_the_capture_itself() {
+        assert_eq!(printed(Print::Json), CAPTURE);
+    }
+
+    #[test]
+    fn text_is_one_line_a_message_with_answers_named_after_their_request() {
+        let text = printed(Print::Text);
+        let lines: Vec<&str> = text
+            .lines()
+            .map(|line| &line["12:04:01.120 ".len()..])
+            .collect();
+        assert_eq!(lines[0], "session opened by the client over stdio");
+        assert_eq!(lines[1], "client → tools/call get-sum a=2 b=3");
+        assert_eq!(lines[2], "server → roots/list");
+        assert!(
+            lines[3].starts_with("server → ok tools/call get-sum 3 ms"),
+            "{}",
+            lines[3]
+        );
+        assert!(
+            lines[4].starts_with("client → error roots/list 2 ms"),
+            "{}",
+            lines[4]
+        );
+        assert!(
+            lines[5].starts_with("#2 server → not JSON ready"),
+            "{}",
+            lines[5]
+        );
+        assert_eq!(lines[6], "session closed: the server exited with status 0");
+        assert_eq!(lines.len(), 7);
+    }
+
+    #[test]
+    fn nothing_that_a_peer_wrote_reaches_the_terminal_as_a_command() {
+        let text = printed(Print::Text);
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+    }
+}
