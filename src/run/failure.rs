@@ -50,6 +50,12 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}
+
 impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
         let code = match &error {

@@ -1,33 +1,39 @@
 //! Composition: one file a mode; the only place that knows everybody.
 
 mod aside;
+mod attach;
+mod call;
+mod demo;
 mod failure;
+mod hub;
+mod list;
 mod naming;
+mod oneshot;
+mod open;
+mod output;
 mod proxy;
+mod ps;
 mod recording;
+mod screen;
 
 use crate::cli::Mode;
 use crate::headless;
-use anyhow::Context as _;
-use failure::Failure;
 
 /// Runs what was asked for; the exit code.
 pub fn run(mode: Mode) -> u8 {
     let outcome = match mode {
         Mode::Proxy(config) => proxy::run(config),
-        _ => Err(Failure::usage("not built yet")),
+        Mode::Hub => hub::run(),
+        Mode::Attach { target } => attach::run(target.as_deref()),
+        Mode::Ps { json } => ps::run(json),
+        Mode::Open { file } => open::run(file),
+        Mode::Call(call) => call::run(call),
+        Mode::List(list) => list::run(list),
+        Mode::Demo(recorded) => demo::run(recorded),
+        Mode::DemoServer => demo::serve(),
     };
     outcome.unwrap_or_else(|failure| {
         headless::complain(&failure.to_string());
         failure.code()
     })
-}
-
-/// Runs the slow work of one thread.
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?
-        .block_on(work)
 }

@@ -11,7 +11,6 @@ use crate::proxy::{self, Client, Config};
 use crate::tap::Tap;
 use crate::ui;
 use anyhow::Context as _;
-use std::io::IsTerminal as _;
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -26,7 +25,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     }
     let recorded = asked.recorded;
     let began = Instant::now();
-    let screen = !recorded.headless && on_a_terminal();
+    let screen = !recorded.headless && super::screen::possible();
     let identity = Identity::new(&command, recorded.name.clone(), &recorded.redact);
     let (recording, tap) = start_recording(&recorded, screen, &identity)?;
     let (orders, received) = mpsc::channel(64);
@@ -96,11 +95,6 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     Ok(failure::exit_code(outcome.code))
 }
 
-/// The screen needs both ends of the terminal.
-fn on_a_terminal() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
-}
-
 /// Without a recorder when none is wanted and nobody looks. A file that was asked for by name must be there; a
 /// captures directory that cannot be used is no reason to keep a client from its server.
 fn start_recording(
@@ -137,7 +131,7 @@ impl Face {
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let show = move || {
-            let shown = super::block_on(async {
+            let shown = super::screen::block_on(async {
                 tokio::select! {
                     () = started.cancelled() => ui::run(source).await.map(drop),
                     () = source.ended.cancelled() => Ok(()),

@@ -1,0 +1,211 @@
+//! Live proxies and recent captures, as a table or as JSON.
+
+use super::failure::Failure;
+use super::output;
+use crate::capture::store::{self, Saved};
+use crate::headless::span;
+use crate::link::registry::{self, Entry};
+use crate::tap::Timestamp;
+use crate::traffic::gist::{cut, neutral};
+use anyhow::Context as _;
+use chrono::{DateTime, Local, TimeZone as _, Utc};
+use std::fmt::Write as _;
+use std::time::Duration;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Captures that are recent.
+const RECENT: usize = 10;
+/// Bytes of a command; `--json` has all of it.
+const UPSTREAM: usize = 60;
+
+pub fn run(json: bool) -> Result<u8, Failure> {
+    let live = registry::list(&registry::directory()?).context("cannot list the live proxies")?;
+    let mut saved = store::list(&store::directory()?).context("cannot list the captures")?;
+    saved.retain(|saved| {
+        live.iter()
+            .all(|entry| entry.capture.as_ref() != Some(&saved.path))
+    });
+    saved.truncate(RECENT);
+    if json {
+        output::print(&as_json(&live, &saved))?;
+    } else {
+        output::print(&as_tables(&live, &saved, Utc::now()))?;
+    }
+    Ok(0)
+}
+
+fn as_json(live: &[Entry], saved: &[Saved]) -> String {
+    let captures: Vec<_> = saved
+        .iter()
+        .map(|saved| {
+            serde_json::json!({
+                "path": saved.path,
+                "name": saved.name,
+                "started": time(saved.started).map(|it| it.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+                "bytes": saved.bytes,
+            })
+        })
+        .collect();
+    let all = serde_json::json!({ "live": live, "captures": captures });
+    format!("{all:#}\n")
+}
+
+fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
+    let mut text = String::new();
+    if live.is_empty() {
+        text.push_str("no proxy is live\n");
+    } else {
+        let rows = live.iter().map(|entry| live_row(entry, now));
+        table(
+            &mut text,
+            ["PID", "NAME", "CLIENT", "UPTIME", "UPSTREAM", "CAPTURE"],
+            rows,
+        );
+    }
+    if !saved.is_empty() {
+        text.push('\n');
+        table(
+            &mut text,
+            ["STARTED", "NAME", "SIZE", "CAPTURE"],
+            saved.iter().map(saved_row),
+        );
+    }
+    text
+}
+
+fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; 6] {
+    let started: Option<DateTime<Utc>> = entry.started.parse().ok();
+    let uptime = started.and_then(|started| (now - started).to_std().ok());
+    let uptime = uptime.map(|uptime| span(Duration::from_secs(uptime.as_secs().max(1))));
+    let upstream = shell_words::join(&entry.upstream);
+    let shown = cut(&upstream, UPSTREAM);
+    let more = if shown.len() < upstream.len() {
+        "…"
+    } else {
+        ""
+    };
+    let capture = entry
+        .capture
+        .as_ref()
+        .map(|path| path.display().to_string());
+    [
+        entry.pid.to_string(),
+        entry.name.clone(),
+        entry.client.clone().unwrap_or_else(|| "-".to_owned()),
+        uptime.unwrap_or_else(|| "-".to_owned()),
+        format!("{shown}{more}"),
+        capture.unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+fn saved_row(saved: &Saved) -> [String; 4] {
+    let started = time(saved.started).map(|it| it.with_timezone(&Local));
+    [
+        started
+            .map(|it| it.format("%Y-%m-%d %H:%M").to_string())
+            .unwrap_or_default(),
+        saved.name.clone(),
+        size(saved.bytes),
+        saved.path.display().to_string(),
+    ]
+}
+
+fn time(at: Timestamp) -> Option<DateTime<Utc>> {
+    Utc.timestamp_micros(at.0).single()
+}
+
+/// `812 B`, `1.2 MB`: powers of 1000, as file managers have it.
+pub fn size(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if size < 999.5 {
+            let decimals = usize::from(unit != "B" && size < 9.95);
+            return format!("{size:.decimals$} {unit}");
+        }
+        size /= 1000.0;
+    }
+    format!("{size:.1} TB")
+}
+
+/// Columns as wide as their widest cell; the last one as it is.
+fn table<const N: usize>(
+    text: &mut String,
+    heads: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) {
+    let heads = heads.map(str::to_owned);
+    let rows: Vec<[String; N]> = std::iter::once(heads)
+        .chain(rows.map(|row| row.map(|cell| neutral(&cell).into_owned())))
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].width())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in &rows {
+        for (column, cell) in row.iter().enumerate() {
+            let last = column + 1 == N;
+            let pad = if last {
+                0
+            } else {
+                widths[column] + 2 - cell.width()
+            };
+            // A String takes everything.
+            let _ = write!(text, "{cell}{:pad$}", "");
+        }
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_table_lines_up_whatever_names_hold() {
+        let entry = Entry {
+            pid: 4121,
+            name: "日本\u{1b}[2J".to_owned(),
+            upstream: vec!["npx".to_owned(), "-y".to_owned(), "x y".to_owned()],
+            started: "2026-11-21T02:00:00Z".to_owned(),
+            capture: Some("/c/a.jsonl".into()),
+            client: Some("Inspector 2.12".to_owned()),
+            ..Entry::default()
+        };
+        let now = "2026-11-21T02:12:04Z".parse().unwrap();
+        let text = as_tables(&[entry], &[], now);
+        assert_eq!(
+            text,
+            "PID   NAME      CLIENT          UPTIME    UPSTREAM      CAPTURE\n\
+             4121  日本\u{fffd}[2J  Inspector 2.12  00:12:04  npx -y 'x y'  /c/a.jsonl\n"
+        );
+    }
+
+    #[test]
+    fn nothing_live_is_said() {
+        assert_eq!(as_tables(&[], &[], Utc::now()), "no proxy is live\n");
+    }
+
+    #[test]
+    fn json_has_both_lists() {
+        let saved = Saved {
+            path: "/c/b.jsonl".into(),
+            name: "b".to_owned(),
+            started: Timestamp(1_700_000_000_000_000),
+            bytes: 3,
+        };
+        let json: serde_json::Value = serde_json::from_str(&as_json(&[], &[saved])).unwrap();
+        assert_eq!(json["live"], serde_json::json!([]));
+        assert_eq!(json["captures"][0]["started"], "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn a_size_has_two_or_three_digits() {
+        assert_eq!(size(812), "812 B");
+        assert_eq!(size(1_234_567), "1.2 MB");
+        assert_eq!(size(999_600), "1.0 MB");
+        assert_eq!(size(45_600), "46 kB");
+    }
+}
