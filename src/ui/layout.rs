@@ -78,7 +78,7 @@ fn lines_of(area: Rect, from: u16, height: u16) -> Rect {
 fn traffic(panes: &mut Panes, reading: bool) {
     let body = panes.body;
     let list = if body.width >= WIDE {
-        let width = body.width * if reading { 45 } else { 55 } / 100;
+        let width = body.width * 52 / 100;
         panes.divider = Rect {
             x: body.x + width,
             width: 1,

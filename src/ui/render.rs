@@ -108,7 +108,7 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
         .first()
         .map_or(area.width, |(.., place)| place.x.saturating_sub(area.x + 2));
     let mut spans = vec![Span::raw(" ")];
-    if room >= 60 {
+    if room >= 54 {
         spans.push(Span::styled("MCP Sentinel", theme.style(Role::Accent)));
         spans.push(Span::raw("   "));
     }
@@ -126,11 +126,14 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
             .iter()
             .map(|server| server.protocol_version.clone()),
     );
+    let mut left = usize::from(room).saturating_sub(spans.iter().map(Span::width).sum());
     for fact in facts.iter().filter(|fact| !fact.is_empty()) {
-        spans.push(Span::styled(
-            format!(" · {}", text::cut(fact, 24)),
-            theme.style(Role::Dim),
-        ));
+        let fact = format!(" · {}", text::cut(fact, 24));
+        if text::width(&fact) > left {
+            break;
+        }
+        left -= text::width(&fact);
+        spans.push(Span::styled(fact, theme.style(Role::Dim)));
     }
     put(
         frame,

@@ -79,13 +79,19 @@ impl Log {
     pub fn whole(&self, world: &World) -> Option<String> {
         match self.entries.get(self.selected)? {
             Entry::Note { notice, .. } => Some(notice.text.clone()),
-            Entry::Row(row) => match world.body(world.traffic.row(*row)?.request) {
-                Body::Loaded(document) => {
-                    Some(String::from_utf8_lossy(document.bytes()).into_owned())
+            Entry::Row(id) => {
+                let row = world.traffic.row(*id)?;
+                match world.body(row.request) {
+                    _ if row.kind == RowKind::Mark => {
+                        Some(format!("{} {}", row.method, row.summary))
+                    }
+                    Body::Loaded(document) => {
+                        Some(String::from_utf8_lossy(document.bytes()).into_owned())
+                    }
+                    Body::Failed(reason) => Some(reason.to_string()),
+                    Body::Loading => None,
                 }
-                Body::Failed(reason) => Some(reason.to_string()),
-                Body::Loading => None,
-            },
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Draws the detail of the Traffic pane.
 
-use super::{empty, put, standing_rule};
+use super::{put, standing_rule};
 use crate::traffic::{Part, Role as PartRole, Row, Status, party_word};
 use crate::ui::app::World;
 use crate::ui::app::detail::{Detail, Look, Side, tab_width};
@@ -23,12 +23,7 @@ pub fn render(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect)
     }
     let theme = world.theme;
     let Some(row) = detail.row.and_then(|row| world.traffic.row(row)) else {
-        return empty(
-            theme,
-            frame,
-            area,
-            &["", "Select a message to see what exactly was said."],
-        );
+        return;
     };
     let sides = detail.sides();
     tabs(detail, world, &row, frame, sides.tabs);

@@ -72,7 +72,7 @@ impl Columns {
             .sum();
         fit.message = columns.saturating_sub(used + 3);
         if fit.message >= 56 {
-            fit.label = (fit.message * 45 / 100).clamp(28, 46);
+            fit.label = (fit.message / 2).clamp(28, 46);
         }
         fit
     }
@@ -286,50 +286,7 @@ fn message(
         _ if quiet => Role::Dim,
         _ => Role::Text,
     };
-    if columns.label > 0 {
-        let label = columns
-            .label
-            .min(room)
-            .saturating_sub(columns.message - room);
-        let (method, name) = if row.name.is_empty() {
-            (label, 0)
-        } else {
-            (label.min(13), label.saturating_sub(15))
-        };
-        // A long method takes from its name only what the name does not need.
-        let method = if row.name.is_empty() {
-            method
-        } else {
-            method.max(width(row.method).min(label.saturating_sub(width(row.name) + 2)))
-        };
-        let name = if row.name.is_empty() {
-            name
-        } else {
-            label.saturating_sub(method + 2)
-        };
-        push(fit(row.method, method), role, &mut room);
-        if !row.name.is_empty() {
-            push("  ".to_owned(), role, &mut room);
-            push(fit(row.name, name), Role::Strong, &mut room);
-        }
-        push("  ".to_owned(), role, &mut room);
-    } else {
-        let method = cut(row.method, room).into_owned();
-        push(format!("{method} "), role, &mut room);
-        if !row.name.is_empty() {
-            // The name leaves something for what it was called with.
-            let most = if row.summary.is_empty() {
-                room
-            } else {
-                room * 2 / 3
-            };
-            push(
-                format!("{} ", cut(row.name, most.saturating_sub(1))),
-                Role::Strong,
-                &mut room,
-            );
-        }
-    }
+    label(columns, row, role, &mut room, &mut push);
     if row.children > 0 {
         let mark = if list.is_unfolded(row.id) {
             "▾"
@@ -366,6 +323,57 @@ fn message(
     };
     let rest = fit(row.summary, room);
     push(rest, said, &mut room);
+}
+
+/// Method and name. In wide lists what is said of them starts in a column of its own, unless the name needs more and
+/// there is less to say.
+fn label(
+    columns: &Columns,
+    row: &Row<'_>,
+    role: Role,
+    room: &mut usize,
+    push: &mut impl FnMut(String, Role, &mut usize),
+) {
+    const METHOD: usize = 10;
+    let said = width(row.summary) + 2;
+    let aligned = columns.label.saturating_sub(columns.message - *room);
+    // What has to be left for the summary; in narrow lists a third, so that a long name says what it was called with.
+    let most = match columns.label {
+        0 if row.summary.is_empty() => *room,
+        0 => *room - said.min(*room / 3),
+        _ => aligned.max(room.saturating_sub(said)),
+    };
+    let method = if aligned > 0 && !row.name.is_empty() {
+        fit(row.method, METHOD.max(width(row.method)).min(most))
+    } else {
+        cut(row.method, most).into_owned()
+    };
+    let mut used = width(&method);
+    push(method, role, room);
+    let gap = if columns.label > 0 { "  " } else { " " };
+    if !row.name.is_empty() && used + 4 < most {
+        let name = cut_name(row.name, most - used - gap.len());
+        used += width(&name) + gap.len();
+        push(gap.to_owned(), role, room);
+        push(name, Role::Strong, room);
+    }
+    push(
+        format!("{:1$}{gap}", "", aligned.saturating_sub(used)),
+        role,
+        room,
+    );
+}
+
+/// The end of a URI tells it from others, the beginning of any other name does.
+fn cut_name(name: &str, columns: usize) -> String {
+    let too_long = width(name) > columns;
+    if !(too_long && name.contains("://") && name.is_ascii()) {
+        return cut(name, columns).into_owned();
+    }
+    format!(
+        "…{}",
+        &name[name.len() - columns.saturating_sub(1).min(name.len())..]
+    )
 }
 
 fn is_gap(row: &Row<'_>) -> bool {

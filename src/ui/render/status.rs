@@ -198,8 +198,8 @@ fn line(
 ) {
     let room = usize::from(area.width);
     let hints = hints(contexts);
-    let least = hints.last().map_or(0, |(key, hint)| hint_width(key, hint))
-        + hints.first().map_or(0, |(key, hint)| hint_width(key, hint));
+    // Facts before hints: only the way to help is kept free.
+    let least = hints.last().map_or(0, |(key, hint)| hint_width(key, hint)) + 1;
     let taken = |pieces: &[Piece]| {
         pieces
             .iter()

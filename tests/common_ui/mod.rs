@@ -1,0 +1,312 @@
+//! Drives a screen without a terminal, a clock or a thread: folds a capture, presses keys, carries out the effects
+//! that read, and draws what is left on a grid of characters.
+
+#![allow(dead_code)]
+
+pub mod svg;
+
+use mcp_sentinel::capture::reader::{Bodies, Reader};
+use mcp_sentinel::tap::Timestamp;
+use mcp_sentinel::traffic::digest::digest;
+use mcp_sentinel::ui::app::{App, Session};
+use mcp_sentinel::ui::event::{Body, Effect, Event, Fed};
+use mcp_sentinel::ui::json::Document;
+use mcp_sentinel::ui::theme::{Ground, Theme};
+use mcp_sentinel::ui::{keymap, render};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{
+    KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+use ratatui::style::Color;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How the conversation stands when the keys are pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Live,
+    Ended,
+    Saved,
+    /// Half of it is read.
+    Loading,
+}
+
+/// A screen being driven.
+pub struct Stage {
+    pub app: App,
+    bodies: Bodies,
+    /// What the screen asked for and nobody here does: commands, copies, files, the end.
+    pub effects: Vec<Effect>,
+}
+
+/// A capture in `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+        .with_extension("jsonl")
+}
+
+/// The screen after pressing `keys` on a fixture: its text, then one line per run of styled cells.
+pub fn screen(width: u16, height: u16, name: &str, keys: &str) -> String {
+    let mut stage = Stage::open(width, height, &fixture(name), State::Live);
+    stage.press(keys);
+    stage.screen()
+}
+
+impl Stage {
+    pub fn open(width: u16, height: u16, capture: &Path, state: State) -> Self {
+        Self::with(width, height, capture, state, Session::default())
+    }
+
+    pub fn with(width: u16, height: u16, capture: &Path, state: State, session: Session) -> Self {
+        let mut reader = Reader::open(capture).unwrap();
+        let bodies = reader.bodies().unwrap();
+        let live = matches!(state, State::Live | State::Ended);
+        let mut stage = Self {
+            app: App::new(Session {
+                capture: capture.to_owned(),
+                live,
+                ..session
+            }),
+            bodies,
+            effects: Vec::new(),
+        };
+        stage.send(Event::Resize { width, height });
+        stage.send(Event::Fed(Fed::Opened(Box::new(reader.header().clone()))));
+        loop {
+            let mut digests = Vec::new();
+            if reader
+                .read(4096, |record| digests.push(digest(&record)))
+                .unwrap()
+                == 0
+            {
+                break;
+            }
+            let (read, total) = reader.progress();
+            let progress = if state == State::Loading {
+                (total * 43 / 100, total)
+            } else {
+                (read, total)
+            };
+            stage.send(Event::Fed(Fed::Batch { digests, progress }));
+        }
+        // Half a second after the last message: that is when somebody looks.
+        let now = Timestamp(stage.app.world.traffic.latest().0 + 500_000);
+        stage.send(Event::Tick {
+            now,
+            utc_offset_seconds: 0,
+        });
+        match state {
+            State::Live => stage.send(Event::Fed(Fed::CaughtUp)),
+            State::Ended | State::Saved => {
+                stage.send(Event::Fed(Fed::CaughtUp));
+                stage.send(Event::Fed(Fed::Ended));
+            }
+            State::Loading => {}
+        }
+        stage
+    }
+
+    /// Hands over an event, and the answers to what the screen then reads.
+    pub fn send(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            for effect in self.app.update(event) {
+                match effect {
+                    Effect::Load(location) => {
+                        let body = Body::Loaded(Arc::new(Document::new(
+                            self.bodies.fetch(location).unwrap(),
+                        )));
+                        events.push(Event::Body { location, body });
+                    }
+                    Effect::Scan {
+                        generation,
+                        filter,
+                        rows,
+                    } => {
+                        let matches = rows
+                            .iter()
+                            .filter(|(_, at)| {
+                                at.iter()
+                                    .any(|at| filter.keeps_body(&self.bodies.fetch(*at).unwrap()))
+                            })
+                            .map(|(row, _)| *row)
+                            .collect();
+                        events.push(Event::Scanned {
+                            generation,
+                            matches,
+                        });
+                    }
+                    other => self.effects.push(other),
+                }
+            }
+        }
+    }
+
+    /// Presses keys written as `jj<enter>/echo<esc>`.
+    pub fn press(&mut self, keys: &str) {
+        for key in parse(keys) {
+            self.send(Event::Key(key));
+        }
+    }
+
+    pub fn click(&mut self, column: u16, row: u16) {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        self.send(Event::Mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        }));
+    }
+
+    pub fn theme(&mut self, ground: Ground) {
+        self.app.world.theme = Theme { ground };
+    }
+
+    pub fn buffer(&self) -> Buffer {
+        let size = self.app.size;
+        let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).unwrap();
+        terminal
+            .draw(|frame| render::render(&self.app, frame))
+            .unwrap();
+        terminal.backend().buffer().clone()
+    }
+
+    pub fn text(&self) -> String {
+        text_of(&self.buffer())
+    }
+
+    pub fn screen(&self) -> String {
+        let buffer = self.buffer();
+        format!("{}{}", text_of(&buffer), styles_of(&buffer))
+    }
+}
+
+/// The characters, line by line; a wide one takes the place of two.
+pub fn text_of(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                line.push_str(symbol);
+                skip = mcp_sentinel::ui::text::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        writeln!(out, "{}", line.trim_end()).unwrap();
+    }
+    out
+}
+
+/// One line per run of cells with a style: so a change of colour is a change of text.
+pub fn styles_of(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let mut x = 0;
+        while x < buffer.area.width {
+            let (start, style) = (x, buffer[(x, y)].style());
+            while x < buffer.area.width && buffer[(x, y)].style() == style {
+                x += 1;
+            }
+            let mut words = Vec::new();
+            words.extend(
+                style
+                    .fg
+                    .filter(|color| *color != Color::Reset)
+                    .map(|color| format!("{color}")),
+            );
+            words.extend(
+                style
+                    .bg
+                    .filter(|color| *color != Color::Reset)
+                    .map(|color| format!("on {color}")),
+            );
+            if !style.add_modifier.is_empty() {
+                words.push(format!("{:?}", style.add_modifier));
+            }
+            if !words.is_empty() {
+                writeln!(out, "{y}:{start}..{x} {}", words.join(" ")).unwrap();
+            }
+        }
+    }
+    out
+}
+
+/// `jj<enter>/echo<esc>` as keys. `<lt>` is the character itself.
+pub fn parse(keys: &str) -> Vec<KeyEvent> {
+    let mut out = Vec::new();
+    let mut rest = keys;
+    while let Some(c) = rest.chars().next() {
+        let name = rest.strip_prefix('<').and_then(|tail| tail.split_once('>'));
+        let (event, tail) = match name {
+            Some((name, tail)) => (named(name), tail),
+            None => (
+                KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
+                &rest[c.len_utf8()..],
+            ),
+        };
+        out.push(event);
+        rest = tail;
+    }
+    out
+}
+
+fn named(name: &str) -> KeyEvent {
+    let (modifiers, name) = match name.split_once('-') {
+        Some(("c", name)) => (KeyModifiers::CONTROL, name),
+        _ => (KeyModifiers::NONE, name),
+    };
+    let code = match name {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" => KeyCode::Tab,
+        "backtab" => KeyCode::BackTab,
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "pgup" => KeyCode::PageUp,
+        "pgdn" => KeyCode::PageDown,
+        "home" => KeyCode::Home,
+        "end" => KeyCode::End,
+        "space" => KeyCode::Char(' '),
+        "bs" => KeyCode::Backspace,
+        "lt" => KeyCode::Char('<'),
+        name if name.chars().count() == 1 => KeyCode::Char(name.chars().next().unwrap()),
+        name => KeyCode::F(
+            name.strip_prefix('f')
+                .and_then(|number| number.parse().ok())
+                .expect("a known key"),
+        ),
+    };
+    KeyEvent::new(code, modifiers)
+}
+
+/// The README's table of keys, as the keymap has it.
+pub fn key_table() -> String {
+    let mut out = String::from("| where | key | what it does |\n|---|---|---|\n");
+    for binding in keymap::TABLE.iter().copied().flatten() {
+        let keys: Vec<String> = binding
+            .keys
+            .iter()
+            .map(|key| format!("`{}`", key.label()))
+            .collect();
+        writeln!(
+            out,
+            "| {} | {} | {} |",
+            binding.context.title(),
+            keys.join(" "),
+            binding.help
+        )
+        .unwrap();
+    }
+    out
+}
