@@ -63,9 +63,14 @@ impl fmt::Display for Summary<'_> {
             let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
             let errors = count(&totals.errors);
             let s = if errors == 1 { "" } else { "s" };
+            let operator = count(&totals.operator_messages);
+            let from_operator = match operator {
+                0 => String::new(),
+                _ => format!("{operator} from the operator, "),
+            };
             write!(
                 f,
-                "{} from the client, {} from the server, {errors} error{s}, ",
+                "{} from the client, {from_operator}{} from the server, {errors} error{s}, ",
                 messages(count(&totals.client_messages)),
                 count(&totals.server_messages),
             )?;
@@ -82,9 +87,10 @@ fn messages(count: u64) -> String {
     format!("{count} message{}", if count == 1 { "" } else { "s" })
 }
 
-/// `850 ms`, `12.4 s`, `00:12:04`.
+/// `2.1 ms`, `850 ms`, `12.4 s`, `00:12:04`.
 pub fn span(time: Duration) -> String {
     match time.as_secs() {
+        0 if time.as_millis() < 10 => format!("{:.1} ms", time.as_secs_f64() * 1000.0),
         0 => format!("{} ms", time.as_millis()),
         1..60 => format!("{:.1} s", time.as_secs_f64()),
         seconds => format!(
@@ -114,6 +120,8 @@ mod tests {
             summary(Some(&totals)),
             "1 message from the client, 3 from the server, 0 errors, 12.4 s · the server exited with status 0"
         );
+        totals.operator_messages.store(4, Ordering::Relaxed);
+        assert!(summary(Some(&totals)).contains("client, 4 from the operator, 3 from"));
         totals.lost_messages.store(2, Ordering::Relaxed);
         assert!(summary(Some(&totals)).contains("2 messages NOT captured"));
         assert_eq!(summary(None), "12.4 s · the server exited with status 0");
@@ -121,6 +129,7 @@ mod tests {
 
     #[test]
     fn a_span_is_as_precise_as_it_is_short() {
+        assert_eq!(span(Duration::from_micros(2_140)), "2.1 ms");
         assert_eq!(span(Duration::from_millis(850)), "850 ms");
         assert_eq!(span(Duration::from_secs(724)), "00:12:04");
         assert_eq!(span(Duration::from_secs(90_000)), "25:00:00");

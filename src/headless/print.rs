@@ -290,12 +290,12 @@ mod tests {
         assert_eq!(lines[1], "client → tools/call get-sum a=2 b=3");
         assert_eq!(lines[2], "server → roots/list");
         assert!(
-            lines[3].starts_with("server → ok tools/call get-sum 3 ms"),
+            lines[3].starts_with("server → ok tools/call get-sum 3.0 ms"),
             "{}",
             lines[3]
         );
         assert!(
-            lines[4].starts_with("client → error roots/list 2 ms"),
+            lines[4].starts_with("client → error roots/list 2.0 ms"),
             "{}",
             lines[4]
         );

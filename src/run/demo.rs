@@ -72,15 +72,18 @@ async fn watched(recorded: &Recorded) -> anyhow::Result<Left> {
     let gone = client.leave().await;
     code(&mut proxy).await?;
     // Startup line, summary, and whatever went wrong: shown now that the terminal is free.
-    eprint_lines(&errors.await.unwrap_or_default());
+    repeat(&errors.await.unwrap_or_default());
     let left = left?;
     gone?;
     Ok(left)
 }
 
-fn eprint_lines(text: &str) {
-    for line in text.lines() {
-        headless::complain(line.strip_prefix("mcp-sentinel: ").unwrap_or(line));
+/// The proxy's own lines, without the server's.
+fn repeat(errors: &str) {
+    for line in errors.lines() {
+        if let Some(text) = line.strip_prefix("mcp-sentinel: ") {
+            headless::complain(text);
+        }
     }
 }
 

@@ -40,7 +40,17 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.error)
+        // Some errors say their cause themselves.
+        let mut said = String::new();
+        for cause in self.error.chain() {
+            let cause = cause.to_string();
+            if said.is_empty() {
+                said = cause;
+            } else if !said.ends_with(&cause) {
+                said = format!("{said}: {cause}");
+            }
+        }
+        f.write_str(&said)
     }
 }
 

@@ -86,7 +86,7 @@ async fn items(conversation: &mut Conversation, kind: &Kind) -> Result<Vec<Strin
                     kind.method
                 )));
             }
-            Answer::InputRequired => {
+            Answer::InputRequired(_) => {
                 return Err(Failure::protocol(format!("{} asks for input", kind.method)));
             }
         };

@@ -10,7 +10,7 @@ use crate::mcp::{compose, methods};
 use crate::proxy::{self, Client, Config};
 use crate::tap::{Command, Order, Orders, Overflow, Refused, Reply, Route, SessionId};
 use crate::traffic::{RowId, Status, Traffic, digest::digest};
-use crate::wire::{self, Frame, object};
+use crate::wire::{self, Frame, object, splice};
 use anyhow::Context as _;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a server may take to end once it is not needed any more.
 const GRACE: Duration = Duration::from_secs(2);
+/// A server that asks for input more often never comes to an end.
+const ROUNDS: usize = 10;
 
 /// Starts the server, holds one conversation, and ends the server. The server lives on the calling thread.
 pub fn converse(
@@ -71,8 +73,8 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 #[derive(Debug)]
 pub enum Answer {
     Result(String),
-    /// A result that asks for input first.
-    InputRequired,
+    /// A result that asks for input which cannot be declined.
+    InputRequired(String),
     Error {
         code: String,
         message: String,
@@ -117,8 +119,25 @@ impl Conversation {
         Some(object::at(&server.capabilities, &[capability]).is_some())
     }
 
-    /// Sends a request with raw `params`, and waits for its answer.
+    /// Sends a request with raw `params`, and waits for its answer; a modern server that asks for input first is told
+    /// that there is none.
     pub async fn ask(&mut self, method: &str, params: &str) -> Result<Answer, Failure> {
+        let mut params = params.to_owned();
+        for _ in 0..ROUNDS {
+            match self.ask_once(method, &params).await? {
+                Answer::InputRequired(asked) => match without_input(&params, &asked) {
+                    Some(retry) => params = retry,
+                    None => return Ok(Answer::InputRequired(asked)),
+                },
+                answer => return Ok(answer),
+            }
+        }
+        Err(Failure::protocol(format!(
+            "{method}: the server asks for input again and again"
+        )))
+    }
+
+    async fn ask_once(&mut self, method: &str, params: &str) -> Result<Answer, Failure> {
         let sent = self.order(Command::Send {
             route: Route::Operator,
             message: compose::request(method, params),
@@ -140,16 +159,11 @@ impl Conversation {
                 let Some(answer) = row.answer else {
                     return Err(self.lost(method, session));
                 };
-                let asks_back = row.status == Status::InputRequired;
                 let answer = self
                     .bodies
                     .fetch(answer)
                     .context("cannot read the answer")?;
-                return if asks_back {
-                    Ok(Answer::InputRequired)
-                } else {
-                    read(&answer)
-                };
+                return read(&answer, row.status);
             }
             self.pause(method).await?;
         }
@@ -234,17 +248,21 @@ impl Conversation {
     }
 }
 
-fn read(answer: &[u8]) -> Result<Answer, Failure> {
+fn read(answer: &[u8], status: Status) -> Result<Answer, Failure> {
     if let Frame::Message(envelope) = wire::parse(answer) {
-        if let Some(result) = envelope.result {
-            return Ok(Answer::Result(result.to_owned()));
-        }
-        if let Some(error) = envelope.error {
-            let message = object::string_at(error, &["message"]);
-            return Ok(Answer::Error {
-                code: object::at(error, &["code"]).unwrap_or_default().to_owned(),
-                message: message.map_or_else(|| error.to_owned(), Into::into),
-            });
+        match (envelope.result, envelope.error) {
+            (Some(result), _) if status == Status::InputRequired => {
+                return Ok(Answer::InputRequired(result.to_owned()));
+            }
+            (Some(result), _) => return Ok(Answer::Result(result.to_owned())),
+            (None, Some(error)) => {
+                let message = object::string_at(error, &["message"]);
+                return Ok(Answer::Error {
+                    code: object::at(error, &["code"]).unwrap_or_default().to_owned(),
+                    message: message.map_or_else(|| error.to_owned(), Into::into),
+                });
+            }
+            (None, None) => {}
         }
     }
     Err(Failure::protocol(
@@ -252,12 +270,58 @@ fn read(answer: &[u8]) -> Result<Answer, Failure> {
     ))
 }
 
+/// The request once more, with everything declined that the server asked for. `None` when that cannot be said.
+fn without_input(params: &str, asked: &str) -> Option<String> {
+    let requests = object::at(asked, &["inputRequests"]).unwrap_or_default();
+    let mut responses = Vec::new();
+    for (key, request) in object::members(requests) {
+        let method = object::string_at(request, &["method"])?;
+        let key = serde_json::Value::from(&*key);
+        responses.push(format!("{key}:{}", declined(&method)?));
+    }
+    let responses = format!("{{{}}}", responses.join(","));
+    let retry = splice::set(params, &["inputResponses"], &responses)?;
+    match object::at(asked, &["requestState"]) {
+        Some(state) => splice::set(&retry, &["requestState"], state),
+        None => Some(retry),
+    }
+}
+
+/// The result by which a request of the server's is declined, where a result can say so.
+fn declined(method: &str) -> Option<&'static str> {
+    match method {
+        methods::ELICITATION => Some(r#"{"action":"decline"}"#),
+        methods::ROOTS => Some(r#"{"roots":[]}"#),
+        _ => None,
+    }
+}
+
 /// Says no to a request of the server's, in the way that each one foresees.
 fn decline(method: &str, id: &str) -> String {
-    match method {
-        methods::ELICITATION => compose::result(id, r#"{"action":"decline"}"#),
-        methods::ROOTS => compose::result(id, r#"{"roots":[]}"#),
-        methods::SAMPLING => compose::error(id, -1, "User rejected sampling request"),
-        _ => compose::error(id, -32601, "Method not found"),
+    match (declined(method), method) {
+        (Some(result), _) => compose::result(id, result),
+        (None, methods::SAMPLING) => compose::error(id, -1, "User rejected sampling request"),
+        (None, _) => compose::error(id, -32601, "Method not found"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_declines_by_key_and_gives_the_state_back_as_it_was() {
+        let asked = r#"{"resultType":"input_required","inputRequests":{"q\"1":{"method":"elicitation/create","params":{}},
+            "r":{"method":"roots/list"}},"requestState":"s\u00e9"}"#;
+        assert_eq!(
+            without_input(r#"{"name":"t", "arguments":{"a":1.0}}"#, asked).unwrap(),
+            r#"{"name":"t", "arguments":{"a":1.0},"inputResponses":{"q\"1":{"action":"decline"},"r":{"roots":[]}},"requestState":"s\u00e9"}"#
+        );
+    }
+
+    #[test]
+    fn what_only_a_model_could_answer_cannot_be_declined_in_a_retry() {
+        let asked = r#"{"inputRequests":{"m":{"method":"sampling/createMessage"}}}"#;
+        assert_eq!(without_input("{}", asked), None);
     }
 }
