@@ -52,6 +52,8 @@ struct Users {
     /// None before it is pending.
     oldest_pending: RowId,
     newest: RowId,
+    /// Half of the key's hash: a table of half a million ids must grow without a look at every row.
+    hash: u32,
 }
 
 /// The tables.
@@ -85,6 +87,13 @@ impl Links {
     fn hash(&self, scope: Scope, key: &[u8]) -> u64 {
         self.hasher.hash_one((scope, key))
     }
+    fn find_users(&mut self, store: &Store, scope: Scope, id: &str) -> Option<&mut Users> {
+        let id = abridged(id);
+        let hash = self.hash(scope, id.as_bytes()) as u32;
+        let same =
+            |users: &Users| users.hash == hash && store.has_id(users.newest, scope, id.as_bytes());
+        self.ids.find_mut(spread(hash), same)
+    }
 
     /// Notes that `row`, just pushed, sent this id.
     pub fn add_id(&mut self, store: &mut Store, scope: Scope, id: &str, row: RowId) {
@@ -92,33 +101,21 @@ impl Links {
             self.respelled
                 .insert((scope, abridged(&plain).into()), abridged(id).into());
         }
-        let id = abridged(id);
-        let hash = self.hash(scope, id.as_bytes());
-        let previous = {
-            let store = &*store;
-            self.ids.find_mut(hash, |users| {
-                store.has_id(users.newest, scope, id.as_bytes())
-            })
-        };
-        if let Some(users) = previous {
+        if let Some(users) = self.find_users(store, scope, id) {
             let older = std::mem::replace(&mut users.newest, row);
             if let Some(extra) = store.extra_mut(older) {
                 extra.next_same_id = row;
             }
             return;
         }
-        let (store, hasher) = (&*store, &self.hasher);
-        self.ids.insert_unique(
+        let hash = self.hash(scope, abridged(id).as_bytes()) as u32;
+        let users = Users {
+            oldest_pending: row,
+            newest: row,
             hash,
-            Users {
-                oldest_pending: row,
-                newest: row,
-            },
-            |users| {
-                let scope = store.scope(users.newest);
-                hasher.hash_one((scope, store.id_bytes(users.newest)))
-            },
-        );
+        };
+        self.ids
+            .insert_unique(spread(hash), users, |users| spread(users.hash));
     }
 
     /// The exchange that a message naming `id` is about: the oldest pending one with this id, otherwise the newest.
@@ -152,16 +149,13 @@ impl Links {
     /// The newest exchange that sent exactly this id.
     pub fn newest_with_id(&self, store: &Store, scope: Scope, id: &str) -> Option<RowId> {
         let id = abridged(id);
-        let hash = self.hash(scope, id.as_bytes());
+        let hash = self.hash(scope, id.as_bytes()) as u32;
         let same = |users: &Users| store.has_id(users.newest, scope, id.as_bytes());
-        self.ids.find(hash, same).map(|users| users.newest)
+        self.ids.find(spread(hash), same).map(|users| users.newest)
     }
 
     fn by_exact_id(&mut self, store: &Store, scope: Scope, id: &str) -> Option<RowId> {
-        let id = abridged(id);
-        let hash = self.hash(scope, id.as_bytes());
-        let same = |users: &Users| store.has_id(users.newest, scope, id.as_bytes());
-        let users = self.ids.find_mut(hash, same)?;
+        let users = self.find_users(store, scope, id)?;
         // Nothing becomes pending again, so this only ever moves on.
         while !store.is_pending(users.oldest_pending) && users.oldest_pending != users.newest {
             users.oldest_pending = match store.extra(users.oldest_pending) {
@@ -264,6 +258,11 @@ impl Links {
         self.respelled
             .retain(|(scope, _), _| scope.session != session);
     }
+}
+
+/// All 64 bits that a table wants, from the 32 that are kept.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The usual spelling of an id token that is spelled unusually: `1` for `1.0` and `1e0`, no needless escapes.
