@@ -108,7 +108,7 @@ pub fn parse(frame: &[u8]) -> Frame<'_> {
         None => return Frame::Blank,
         Some(b'{') => message(&text[start..]),
         Some(b'[') => batch(&text[start..]),
-        Some(_) => scan::value(frame, start).map(|end| (Frame::NotJsonRpc, end - start)),
+        Some(_) => scan::value(&frame[start..], 0).map(|length| (Frame::NotJsonRpc, length)),
     };
     match read {
         Ok((found, length)) => match scan::space(frame, start + length) {
@@ -315,6 +315,10 @@ mod tests {
     #[test]
     fn the_reason_names_the_place() {
         assert_eq!(reason("Hi"), "expected a value at byte 1, found 'H'");
+        assert_eq!(
+            reason(" \""),
+            "expected the end of a string, but the text ends there"
+        );
         assert_eq!(
             reason(" {\"id\":1 2}"),
             "expected `,` or `}` at byte 10, found '2'"
