@@ -10,6 +10,8 @@
 pub mod ask;
 pub mod bodies;
 pub mod detail;
+pub mod editor;
+pub mod form;
 pub mod help;
 pub mod hub;
 pub mod inventory;
@@ -132,8 +134,9 @@ pub trait Part {
     /// Reacts. `area` is what [`super::layout`] gives the part: the same that its `render` gets.
     fn update(&mut self, world: &World, area: Rect, input: Input<'_>) -> Vec<Step>;
 
-    /// Takes in what changed in the world, after every update; returns the messages that it wants to show.
-    fn sync(&mut self, _world: &World) -> Vec<Location> {
+    /// Takes in what changed in the world, after every update; returns the messages that it wants to show. What became
+    /// due without a key goes to `steps`.
+    fn sync(&mut self, _world: &World, _area: Rect, _steps: &mut Vec<Step>) -> Vec<Location> {
         Vec::new()
     }
 }
@@ -184,6 +187,8 @@ pub struct App {
     pub log: Log,
     pub sheet: Option<Sheet>,
     pub ask: Option<Ask>,
+    /// Requests of the server's that were opened and left for later.
+    pub aside: Vec<Ask>,
     pub drafts: Drafts,
     /// Whether to end a conversation that somebody has.
     pub asks_to_quit: bool,
@@ -418,7 +423,7 @@ impl App {
                 }));
             }
             Action::Answer => self.answer(),
-            Action::Pane(tab) => self.tab = tab,
+            Action::Pane(tab) => self.turn_to(tab),
             Action::NextPane => self.turn(1),
             Action::PreviousPane => self.turn(Tab::ALL.len() - 1),
             _ if self.overlay().is_some() => self.give(Input::Action(action), effects),
@@ -438,14 +443,33 @@ impl App {
             .iter()
             .position(|tab| *tab == self.tab)
             .unwrap_or(0);
-        self.tab = Tab::ALL[(at + by) % Tab::ALL.len()];
+        self.turn_to(Tab::ALL[(at + by) % Tab::ALL.len()]);
     }
 
-    fn answer(&mut self) {
-        match self.world.traffic.waiting_for_operator().first() {
-            Some(row) => self.ask = Some(Ask::open(&self.world, *row)),
-            None => self.say(Notice::info("the server asks nothing of you now")),
+    /// A sheet stays where the pane can be seen beside it.
+    fn turn_to(&mut self, tab: Tab) {
+        self.tab = tab;
+        let panes = self.panes();
+        if panes.sheet == panes.body {
+            self.close_sheet();
         }
+    }
+
+    /// Brings up what the server waits for, as far as it was answered before it was put aside.
+    fn answer(&mut self) {
+        let waiting = self.world.traffic.waiting_for_operator();
+        self.aside.retain(|ask| waiting.contains(&ask.row));
+        let Some(row) = waiting.first() else {
+            if !self.sheet.as_mut().is_some_and(Sheet::open_round) {
+                self.say(Notice::info("the server asks nothing of you now"));
+            }
+            return;
+        };
+        let aside = self.aside.iter().position(|ask| ask.row == *row);
+        self.ask = Some(match aside {
+            Some(at) => self.aside.swap_remove(at),
+            None => Ask::open(&self.world, *row),
+        });
     }
 
     fn act_on_traffic(&mut self, action: Action, effects: &mut Vec<Effect>) {
@@ -565,7 +589,9 @@ impl App {
                 Step::Say(notice) => self.say(notice),
                 Step::Show(row) => self.show(row),
                 Step::Call(call) => self.call(call),
-                Step::Close if self.ask.is_some() => self.ask = None,
+                Step::Close if self.ask.is_some() => {
+                    self.aside.extend(self.ask.take().filter(|ask| !ask.over));
+                }
                 Step::Close => self.close_sheet(),
             }
         }
@@ -605,25 +631,20 @@ impl App {
         effects.extend(self.list.sync(&self.world));
         let panes = self.panes();
         let world = &self.world;
+        let mut steps = Vec::new();
         let mut wanted = self.log.sync(world, self.tab == Tab::Log);
         let selected = self.list.selected(&world.traffic).map(|(row, _)| row);
         wanted.extend(self.detail.sync(world, selected, panes.detail));
-        wanted.extend(self.tools.sync(world));
-        wanted.extend(self.resources.sync(world));
-        wanted.extend(self.prompts.sync(world));
-        wanted.extend(self.server.sync(world));
-        wanted.extend(
-            self.sheet
-                .as_mut()
-                .map(|sheet| sheet.sync(world))
-                .unwrap_or_default(),
-        );
-        wanted.extend(
-            self.ask
-                .as_mut()
-                .map(|ask| ask.sync(world))
-                .unwrap_or_default(),
-        );
+        for pane in [&mut self.tools, &mut self.resources, &mut self.prompts] {
+            wanted.extend(pane.sync(world, panes.body, &mut steps));
+        }
+        wanted.extend(self.server.sync(world, panes.body, &mut steps));
+        if let Some(sheet) = &mut self.sheet {
+            wanted.extend(sheet.sync(world, panes.sheet, &mut steps));
+        }
+        if let Some(ask) = &mut self.ask {
+            wanted.extend(ask.sync(world, panes.sheet, &mut steps));
+        }
         effects.extend(
             self.world
                 .bodies
@@ -631,6 +652,7 @@ impl App {
                 .into_iter()
                 .map(Effect::Load),
         );
+        self.carry_out(steps, effects);
     }
 
     fn mouse(&mut self, mouse: &MouseEvent, effects: &mut Vec<Effect>) {

@@ -175,6 +175,8 @@ pub enum Call {
         template: bool,
     },
     Prompt(String),
+    /// The same, with the arguments of the last time.
+    Again(Box<Call>),
     /// Send a captured request again, as it was or edited first.
     Replay {
         row: RowId,

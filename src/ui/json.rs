@@ -214,10 +214,7 @@ impl Document {
                 }
                 let key = self.slice(member.key);
                 inside.extend(key.trim_matches('"').chars().take(NAMES));
-                child = match member.shape {
-                    Shape::Open => member.pair + 1,
-                    _ => child + 1,
-                };
+                child = self.next_sibling(child);
             }
         }
         vec![
@@ -260,15 +257,53 @@ impl Document {
         })
     }
 
+    /// The line of the text, from 0, on which the value at a JSON Pointer starts.
+    pub fn line_of(&self, pointer: &str) -> Option<usize> {
+        let row = self.rows.get(self.find(pointer)? as usize)?;
+        Some(self.text[..row.value.0 as usize].matches('\n').count())
+    }
+
+    fn find(&self, pointer: &str) -> Option<u32> {
+        let mut at = 0;
+        for step in pointer.split('/').skip(1) {
+            let step = step.replace("~1", "/").replace("~0", "~");
+            let parent = self.rows.get(at as usize)?;
+            if parent.shape != Shape::Open {
+                return None;
+            }
+            let mut found = None;
+            let (mut child, mut position) = (at + 1, 0);
+            while child < parent.pair {
+                let row = &self.rows[child as usize];
+                let named = match parent.object {
+                    true => object::unescape(self.slice(row.key)).is_some_and(|key| key == *step),
+                    false => step.parse() == Ok(position),
+                };
+                // The last of members with the same name is the one that counts.
+                if named {
+                    found = Some(child);
+                }
+                child = self.next_sibling(child);
+                position += 1;
+            }
+            at = found?;
+        }
+        Some(at)
+    }
+
+    fn next_sibling(&self, index: u32) -> u32 {
+        let row = &self.rows[index as usize];
+        match row.shape {
+            Shape::Open => row.pair + 1,
+            _ => index + 1,
+        }
+    }
+
     fn position_in(&self, parent: u32, index: u32) -> usize {
         let mut position = 0;
         let mut child = parent + 1;
         while child < index {
-            let row = &self.rows[child as usize];
-            child = match row.shape {
-                Shape::Open => row.pair + 1,
-                _ => child + 1,
-            };
+            child = self.next_sibling(child);
             position += 1;
         }
         position

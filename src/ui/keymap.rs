@@ -58,6 +58,7 @@ pub enum Action {
     Answer,
     Accept,
     Decline,
+    Cancel,
     Yes,
     No,
 }
@@ -687,6 +688,24 @@ const SHEET: &[Binding] = &[
         "compare with the original",
     ),
     bind(C::Sent, &[ch('y')], A::Copy, "copy", "copy the answer"),
+    bind(C::Sent, &[ch(' ')], A::Fold, "", "fold or unfold"),
+    bind(C::Sent, &[ch('z')], A::FoldAll, "", "fold everything"),
+    bind(C::Sent, &[ch('Z')], A::UnfoldAll, "", "unfold everything"),
+    bind(
+        C::Sent,
+        &[ch('t')],
+        A::Wrap,
+        "",
+        "wrap long lines or cut them",
+    ),
+    bind(C::Sent, &[ch('n')], A::NextMatch, "", "next difference"),
+    bind(
+        C::Sent,
+        &[ch('N')],
+        A::PreviousMatch,
+        "",
+        "previous difference",
+    ),
 ];
 
 const ASK: &[Binding] = &[
@@ -698,6 +717,13 @@ const ASK: &[Binding] = &[
         "send this answer",
     ),
     bind(C::Ask, &[key(K::F(8))], A::Decline, "decline", "decline"),
+    bind(
+        C::Ask,
+        &[key(K::F(9))],
+        A::Cancel,
+        "cancel",
+        "cancel: neither yes nor no",
+    ),
     bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
 ];

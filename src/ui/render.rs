@@ -3,9 +3,13 @@
 
 pub mod ask;
 pub mod detail;
+pub mod diff;
+pub mod editor;
+pub mod form;
 pub mod help;
 pub mod hub;
 pub mod inventory;
+pub mod json;
 pub mod list;
 pub mod log;
 pub mod server;

@@ -1,9 +1,20 @@
 //! Tools, Resources and Prompts: what the server offers, and what was called of it.
 
+use super::prompt::Prompt;
 use super::{Input, Part, World};
-use crate::ui::event::Step;
-use crate::ui::keymap::Context;
+use crate::mcp::methods;
+use crate::tap::{Command, Timestamp};
+use crate::traffic::inventory::{self, Listing, Resource, Tool};
+use crate::ui::event::{Call, Effect, Notice, Owner, Step, Token};
+use crate::ui::json::Document;
+use crate::ui::json::view::View;
+use crate::ui::keymap::{Action, Context};
+use crate::ui::render;
 use ratatui::layout::Rect;
+use std::sync::Arc;
+
+/// From this width on, the list stands left of the detail; above it otherwise.
+const BESIDE: u16 = 60;
 
 /// Which of the three it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,22 +25,428 @@ pub enum What {
     Prompts,
 }
 
+impl What {
+    /// `tool`, `resource`, `prompt`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Tools => "tool",
+            Self::Resources => "resource",
+            Self::Prompts => "prompt",
+        }
+    }
+}
+
+/// One thing that the server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item<'a> {
+    Tool(&'a Tool),
+    Resource(&'a Resource),
+    Prompt(&'a inventory::Prompt),
+}
+
+impl<'a> Item<'a> {
+    /// What it is called by: a name or a URI.
+    pub fn key(self) -> &'a str {
+        match self {
+            Self::Tool(tool) => &tool.name,
+            Self::Resource(resource) => &resource.uri,
+            Self::Prompt(prompt) => &prompt.name,
+        }
+    }
+
+    /// What stands in the list.
+    pub fn label(self) -> &'a str {
+        match self {
+            Self::Resource(resource) if !resource.name.is_empty() => &resource.name,
+            other => other.key(),
+        }
+    }
+
+    pub fn title(self) -> Option<&'a str> {
+        match self {
+            Self::Tool(tool) => tool.title.as_deref(),
+            Self::Resource(resource) => resource.title.as_deref(),
+            Self::Prompt(prompt) => prompt.title.as_deref(),
+        }
+    }
+
+    pub fn description(self) -> &'a str {
+        match self {
+            Self::Tool(tool) => &tool.description,
+            Self::Resource(resource) => &resource.description,
+            Self::Prompt(prompt) => &prompt.description,
+        }
+    }
+
+    /// The whole definition; empty when nobody listed it.
+    pub fn raw(self) -> &'a str {
+        match self {
+            Self::Tool(tool) => &tool.raw,
+            Self::Resource(resource) => &resource.raw,
+            Self::Prompt(prompt) => &prompt.raw,
+        }
+    }
+
+    /// Used, but never listed.
+    pub fn unlisted(self) -> bool {
+        match self {
+            Self::Tool(tool) => tool.unlisted,
+            Self::Resource(resource) => resource.unlisted,
+            Self::Prompt(prompt) => prompt.unlisted,
+        }
+    }
+
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Tool(_) => methods::TOOLS_CALL,
+            Self::Resource(_) => methods::RESOURCES_READ,
+            Self::Prompt(_) => methods::PROMPTS_GET,
+        }
+    }
+
+    pub fn call(self) -> Call {
+        match self {
+            Self::Tool(tool) => Call::Tool(tool.name.clone()),
+            Self::Resource(resource) => Call::Resource {
+                uri: resource.uri.clone(),
+                template: resource.template,
+            },
+            Self::Prompt(prompt) => Call::Prompt(prompt.name.clone()),
+        }
+    }
+
+    fn matches(self, words: &[String]) -> bool {
+        let texts = [
+            self.key(),
+            self.label(),
+            self.title().unwrap_or_default(),
+            self.description(),
+        ];
+        let text = texts.join("\n").to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    }
+}
+
+/// Where the parts of the pane are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// The line above the list: what narrows it, how fresh it is.
+    pub head: Rect,
+    pub list: Rect,
+    /// The rule between the two, standing or lying.
+    pub divider: Rect,
+    pub detail: Rect,
+}
+
+pub fn places(area: Rect) -> Places {
+    let line = |area: Rect, from: u16, height: u16| Rect {
+        y: area.y + from.min(area.height),
+        height: height.min(area.height.saturating_sub(from)),
+        ..area
+    };
+    let (left, divider, detail) = if area.width >= BESIDE {
+        let width = (area.width * 36 / 100).clamp(24, 48);
+        let left = Rect { width, ..area };
+        let divider = Rect {
+            x: area.x + width,
+            width: 1,
+            ..area
+        };
+        let gap = width + 2;
+        (
+            left,
+            divider,
+            Rect {
+                x: area.x + gap,
+                width: area.width - gap,
+                ..area
+            },
+        )
+    } else {
+        let height = (area.height * 2 / 5).max(3);
+        (
+            line(area, 0, height),
+            line(area, height, 1),
+            line(area, height + 1, area.height),
+        )
+    };
+    Places {
+        head: line(left, 0, 1),
+        list: line(left, 1, left.height),
+        divider,
+        detail,
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Inventory {
     pub what: What,
+    pub filter: Prompt,
+    /// The filter is being typed.
+    pub typing: bool,
+    /// Up and down scroll the detail, not the list.
+    pub reading: bool,
+    /// The definition as JSON, in place of the detail.
+    pub schema: Option<View>,
+    /// The first line of the list, and of the detail, on the screen.
+    pub top: usize,
+    pub scroll: usize,
+    /// What is selected, by its key: it may vanish and come back.
+    chosen: Option<String>,
+    refreshes: u64,
 }
 
 impl Inventory {
     pub fn new(what: What) -> Self {
-        Self { what }
+        Self {
+            what,
+            ..Self::default()
+        }
+    }
+
+    /// What is in the list, as narrowed.
+    pub fn items<'a>(&self, world: &'a World) -> Vec<Item<'a>> {
+        let offered = world.traffic.inventory();
+        let all: Vec<Item<'a>> = match self.what {
+            What::Tools => offered.tools.items.iter().map(Item::Tool).collect(),
+            What::Prompts => offered.prompts.items.iter().map(Item::Prompt).collect(),
+            What::Resources => {
+                let resources = offered.resources.items.iter();
+                resources
+                    .chain(&offered.templates.items)
+                    .map(Item::Resource)
+                    .collect()
+            }
+        };
+        let words: Vec<String> = self
+            .filter
+            .text()
+            .split_whitespace()
+            .map(str::to_lowercase)
+            .collect();
+        all.into_iter()
+            .filter(|item| item.matches(&words))
+            .collect()
+    }
+
+    /// The selected item and its position.
+    pub fn selected<'a>(&self, world: &'a World) -> Option<(Item<'a>, usize)> {
+        let items = self.items(world);
+        let chosen = items
+            .iter()
+            .position(|item| Some(item.key()) == self.chosen.as_deref());
+        let at = chosen.unwrap_or(0);
+        items.get(at).map(|item| (*item, at))
+    }
+
+    /// When the list was last read, and since when it may be wrong.
+    pub fn freshness(&self, world: &World) -> (Option<Timestamp>, Option<Timestamp>) {
+        fn of<T>(listing: &Listing<T>) -> (Option<Timestamp>, Option<Timestamp>) {
+            (listing.listed_at, listing.stale_since)
+        }
+        let offered = world.traffic.inventory();
+        match self.what {
+            What::Tools => of(&offered.tools),
+            What::Prompts => of(&offered.prompts),
+            What::Resources => {
+                let (resources, templates) = (of(&offered.resources), of(&offered.templates));
+                (resources.0.or(templates.0), resources.1.or(templates.1))
+            }
+        }
+    }
+
+    fn select(&mut self, world: &World, at: usize, height: u16) {
+        let items = self.items(world);
+        let Some(at) = items.len().checked_sub(1).map(|last| at.min(last)) else {
+            return;
+        };
+        let key = items[at].key();
+        if self.chosen.as_deref() != Some(key) {
+            self.chosen = Some(key.to_owned());
+            self.scroll = 0;
+            if self.schema.is_some() {
+                self.show_schema(items[at]);
+            }
+        }
+        let lowest = (at + 1).saturating_sub(usize::from(height).max(1));
+        self.top = self.top.clamp(lowest, at);
+    }
+
+    fn show_schema(&mut self, item: Item<'_>) {
+        self.schema = Some(View::new(Arc::new(Document::new(
+            item.raw().as_bytes().to_vec(),
+        ))));
+    }
+
+    fn move_in_list(&mut self, world: &World, lines: isize, height: u16) {
+        let at = self.selected(world).map_or(0, |(_, at)| at);
+        self.select(world, at.saturating_add_signed(lines), height);
+    }
+
+    fn scroll_detail(&mut self, world: &World, lines: isize, area: Rect) {
+        let Some((item, _)) = self.selected(world) else {
+            return;
+        };
+        let height = render::inventory::detail(world, item, area.width).len();
+        let last = height.saturating_sub(usize::from(area.height));
+        self.scroll = self.scroll.saturating_add_signed(lines).min(last);
+    }
+
+    fn movement(&mut self, world: &World, area: Rect, action: Action) {
+        let Places { list, detail, .. } = places(area);
+        if self.reading
+            && let Some(schema) = &mut self.schema
+        {
+            schema.resize(detail.width, detail.height);
+            let outermost = schema.position() == 0;
+            match action {
+                Action::Left if outermost => self.reading = false,
+                action => schema.act(action),
+            }
+            return;
+        }
+        let page = |height: u16| isize::from(height.saturating_sub(1).max(1).cast_signed());
+        let lines = |height: u16| match action {
+            Action::Up => -1,
+            Action::Down => 1,
+            Action::PageUp => -page(height),
+            Action::PageDown => page(height),
+            Action::Top => isize::MIN,
+            Action::Bottom => isize::MAX,
+            _ => 0,
+        };
+        match action {
+            Action::Left => self.reading = false,
+            Action::Right => self.reading = true,
+            _ if self.reading => self.scroll_detail(world, lines(detail.height), detail),
+            _ => self.move_in_list(world, lines(list.height), list.height),
+        }
+    }
+
+    fn back(&mut self) {
+        if self.schema.take().is_some() || std::mem::take(&mut self.reading) {
+            self.reading = false;
+        } else {
+            self.filter.clear();
+        }
+    }
+
+    fn act(&mut self, world: &World, area: Rect, action: Action) -> Vec<Step> {
+        let selected = self.selected(world).map(|(item, _)| item);
+        match (action, selected) {
+            (Action::Filter, _) => {
+                self.typing = true;
+                self.reading = false;
+            }
+            (Action::Back, _) => self.back(),
+            (Action::Refresh, _) => return self.refresh(world),
+            (Action::Call, Some(item)) => return vec![Step::Call(item.call())],
+            (Action::Edit, Some(item)) => {
+                return vec![Step::Call(Call::Again(Box::new(item.call())))];
+            }
+            (Action::Schema, Some(_)) if self.schema.is_some() => self.back(),
+            (Action::Schema, Some(item)) => {
+                self.show_schema(item);
+                self.reading = true;
+            }
+            (Action::Copy, Some(item)) => {
+                return vec![Step::Do(Effect::Copy(item.raw().to_owned()))];
+            }
+            (Action::ShowCalls, Some(item)) => {
+                let last = world.traffic.calls_of(item.method(), item.key(), 1);
+                return match last.first() {
+                    Some(row) => vec![Step::Show(*row)],
+                    None => vec![Step::Say(Notice::info(format!(
+                        "{} was never called",
+                        item.key()
+                    )))],
+                };
+            }
+            _ => self.movement(world, area, action),
+        }
+        Vec::new()
+    }
+
+    fn refresh(&mut self, world: &World) -> Vec<Step> {
+        if !world.live {
+            return vec![Step::Say(Notice::error(
+                "nothing can be asked: this conversation is over",
+            ))];
+        }
+        self.refreshes += 1;
+        let token = Token {
+            owner: Owner::Inventory,
+            number: self.refreshes,
+        };
+        vec![
+            Step::Do(Effect::Command {
+                token,
+                command: Command::Refresh,
+            }),
+            Step::Say(Notice::info("asking the server what it offers")),
+        ]
+    }
+
+    /// The filter, being typed.
+    fn type_filter(&mut self, action: Action) {
+        match action {
+            Action::Earlier => {
+                self.filter.recall();
+            }
+            _ => self.typing = false,
+        }
     }
 }
 
 impl Part for Inventory {
     fn contexts(&self) -> Vec<Context> {
-        vec![Context::Inventory, Context::Move, Context::Global]
+        match self.typing {
+            true => vec![Context::Prompt],
+            false => vec![Context::Inventory, Context::Move, Context::Global],
+        }
     }
-    fn update(&mut self, _world: &World, _area: Rect, _input: Input<'_>) -> Vec<Step> {
+
+    fn update(&mut self, world: &World, area: Rect, input: Input<'_>) -> Vec<Step> {
+        let Places { list, detail, .. } = places(area);
+        let inside = |area: Rect, x, y| area.contains(ratatui::layout::Position { x, y });
+        match input {
+            Input::Action(action) if self.typing => self.type_filter(action),
+            Input::Action(action) => return self.act(world, area, action),
+            Input::Key(key) => {
+                self.filter.key(&key);
+            }
+            Input::Paste(text) if self.typing => self.filter.paste(text),
+            Input::Click { x, y } if inside(list, x, y) => {
+                self.reading = false;
+                self.select(world, self.top + usize::from(y - list.y), list.height);
+            }
+            Input::Click { x, y } if inside(detail, x, y) => {
+                self.reading = true;
+                if let Some(schema) = &mut self.schema {
+                    schema.resize(detail.width, detail.height);
+                    schema.click(y - detail.y);
+                }
+            }
+            Input::Scroll { x, y, lines } if inside(detail, x, y) => match &mut self.schema {
+                Some(schema) => schema.scroll(isize::from(lines)),
+                None => self.scroll_detail(world, isize::from(lines), detail),
+            },
+            Input::Scroll { lines, .. } => {
+                self.move_in_list(world, isize::from(lines), list.height)
+            }
+            Input::Outcome {
+                outcome: Err(why), ..
+            } => {
+                return vec![Step::Say(Notice::error(format!(
+                    "the server was not asked: {why}"
+                )))];
+            }
+            _ => {}
+        }
+        if let Some(schema) = &mut self.schema {
+            schema.resize(detail.width, detail.height);
+        }
+        self.move_in_list(world, 0, list.height);
         Vec::new()
     }
 }

@@ -1,8 +1,9 @@
 //! What a person does with a [`Document`]: move, fold, search, wrap, pick a value.
 //!
-//! Folding costs one pass over the rows; drawing costs what is on the screen, whatever the size of the document.
+//! Knows what the keys mean, but not which they are. Folding costs one pass over the rows; drawing costs what is on the screen, whatever the size of the document.
 
 use super::{Document, Ink, NONE, Row, Shape};
+use crate::ui::keymap::Action;
 use crate::wire::object;
 use regex::{Regex, RegexBuilder};
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,6 +141,29 @@ impl View {
             Move::Bottom => last,
         };
         self.keep_cursor_in_sight();
+    }
+
+    /// What a key means here; keys that mean nothing are ignored.
+    pub fn act(&mut self, action: Action) {
+        match action {
+            Action::Up => self.go(Move::Up),
+            Action::Down => self.go(Move::Down),
+            Action::PageUp => self.go(Move::PageUp),
+            Action::PageDown => self.go(Move::PageDown),
+            Action::Top => self.go(Move::Top),
+            Action::Bottom => self.go(Move::Bottom),
+            Action::Fold => self.toggle(),
+            Action::FoldAll => self.fold_all(),
+            Action::UnfoldAll => self.unfold_all(),
+            Action::Wrap => self.toggle_wrap(),
+            Action::NextMatch => self.next_match(),
+            Action::PreviousMatch => self.previous_match(),
+            // Sideways first, where there is something at the side.
+            Action::Right if !self.unfold() => self.shift(8),
+            Action::Left if self.left > 0 => self.shift(-8),
+            Action::Left => self.fold(),
+            _ => {}
+        }
     }
 
     /// A line that is higher than the screen is scrolled through before it is left.

@@ -1,8 +1,526 @@
 //! Draws [`crate::ui::app::inventory`].
 
+use super::{empty, json, list, put, rule, standing_rule};
+use crate::mcp::schema::{self, Argument};
+use crate::mcp::uri_template;
+use crate::traffic::inventory::{Resource, Tool};
+use crate::traffic::party_word;
 use crate::ui::app::World;
-use crate::ui::app::inventory::Inventory;
+use crate::ui::app::inventory::{Inventory, Item, places};
+use crate::ui::format;
+use crate::ui::keymap::{self, Action, Context};
+use crate::ui::text::{clean, cut, fit, width, wrap};
+use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
 
-pub fn render(_state: &Inventory, _world: &World, _frame: &mut Frame<'_>, _area: Rect) {}
+/// Calls shown below the statistics.
+const LAST: usize = 6;
+/// From this width on, the arguments are a table; two lines each otherwise.
+const TABLE: u16 = 64;
+/// Bytes of JSON that a model's tokenizer takes for one token, roughly.
+const BYTES_A_TOKEN: usize = 4;
+
+pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let places = places(area);
+    let items = state.items(world);
+    let selected = state.selected(world);
+    head(state, world, items.len(), frame, places.head);
+    if items.is_empty() {
+        let (what, next) = nothing(state, world);
+        let below = Rect {
+            y: area.y + 1,
+            height: area.height.saturating_sub(1),
+            ..area
+        };
+        return empty(theme, frame, below, &[&what, &next]);
+    }
+    match places.divider.width {
+        1 => standing_rule(theme, frame, places.divider),
+        _ => rule(theme, frame, places.divider),
+    }
+    let position = selected.map_or(0, |(_, position)| position);
+    let shown = items.iter().enumerate().skip(state.top);
+    for ((index, item), y) in shown.zip(places.list.top()..places.list.bottom()) {
+        let place = Rect {
+            y,
+            height: 1,
+            ..places.list
+        };
+        line(*item, index == position, world, frame, place);
+    }
+    let Some((item, _)) = selected else { return };
+    if let Some(schema) = &state.schema {
+        return json::render(schema, state.reading, theme, frame, places.detail);
+    }
+    let lines = detail(world, item, places.detail.width);
+    let last = lines.len().saturating_sub(places.detail.height.into());
+    let top = state.scroll.min(last);
+    let more = last.saturating_sub(top);
+    for (line, y) in lines
+        .into_iter()
+        .skip(top)
+        .zip(places.detail.top()..places.detail.bottom())
+    {
+        frame.render_widget(
+            line,
+            Rect {
+                y,
+                height: 1,
+                ..places.detail
+            },
+        );
+    }
+    if more > 0 && places.detail.height > 1 {
+        let mark = format!(" {} below", format::plural(more as u64, "line"));
+        let columns = u16::try_from(width(&mark)).unwrap_or(0);
+        let place = Rect {
+            x: places.detail.right().saturating_sub(columns),
+            y: places.detail.bottom() - 1,
+            width: columns,
+            height: 1,
+        };
+        put(
+            frame,
+            place,
+            vec![Span::styled(mark, theme.style(Role::Dim))],
+        );
+    }
+}
+
+/// What narrows the list, or how fresh it is.
+fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let room = usize::from(area.width.saturating_sub(4));
+    if state.typing || !state.filter.is_empty() {
+        let text = cut(state.filter.text(), room).into_owned();
+        let role = if state.typing { Role::Text } else { Role::Dim };
+        put(
+            frame,
+            area,
+            vec![
+                Span::styled("  / ", theme.style(Role::Accent)),
+                Span::styled(text, theme.style(role)),
+            ],
+        );
+        if state.typing {
+            let column = u16::try_from(state.filter.cursor_column().min(room)).unwrap_or(0);
+            frame.set_cursor_position(Position {
+                x: area.x + 4 + column,
+                y: area.y,
+            });
+        }
+        return;
+    }
+    let (listed, stale) = state.freshness(world);
+    let (text, role) = match (listed, stale) {
+        (_, Some(stale)) => {
+            let since = &format::clock(stale, world.utc_offset_seconds)[..5];
+            let refresh = match world.live {
+                true => format!(
+                    ", {} refreshes",
+                    keymap::label(Context::Inventory, Action::Refresh)
+                ),
+                false => String::new(),
+            };
+            (format!("stale since {since}{refresh}"), Role::Warn)
+        }
+        (Some(_), None) | (None, None) => {
+            (format::plural(count as u64, state.what.noun()), Role::Dim)
+        }
+    };
+    put(
+        frame,
+        area,
+        vec![Span::styled(
+            format!("  {}", cut(&text, room + 2)),
+            theme.style(role),
+        )],
+    );
+}
+
+/// Why the list is empty, and what to do about it.
+fn nothing(state: &Inventory, world: &World) -> (String, String) {
+    let noun = state.what.noun();
+    let key = |action| keymap::label(Context::Inventory, action);
+    if !state.filter.is_empty() {
+        let what = format!("No {noun} has “{}” in it.", cut(state.filter.text(), 30));
+        return (what, format!("{} clears the filter.", key(Action::Back)));
+    }
+    match (state.freshness(world).0, world.live) {
+        (Some(_), _) => (
+            format!("The server offers no {noun}s."),
+            "It was asked, and that is its answer.".to_owned(),
+        ),
+        (None, true) => (
+            format!("Nobody has listed this server's {noun}s yet."),
+            format!(
+                "{} asks the server now, in a session of your own.",
+                key(Action::Refresh)
+            ),
+        ),
+        (None, false) => (
+            format!("Nobody listed the server's {noun}s in this conversation."),
+            "The conversation is over, so it cannot be asked any more.".to_owned(),
+        ),
+    }
+}
+
+fn line(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let stats = world.traffic.stats(item.method(), item.key());
+    let template = matches!(item, Item::Resource(Resource { template: true, .. }));
+    let took = stats.p50.map(format::duration).unwrap_or_default();
+    let right = match (stats.calls, area.width >= 34) {
+        (0, _) if template => "template".to_owned(),
+        (0, true) => "never called".to_owned(),
+        (0, false) => "–".to_owned(),
+        (calls, true) => format!("{}  {took:>7}", format::plural(calls.into(), "call")),
+        (calls, false) => format!("{} {took:>7}", format::count(calls.into())),
+    };
+    let columns = usize::from(area.width);
+    let room = columns.saturating_sub(width(&right) + 4);
+    let name = match item.unlisted() {
+        true => fit(&format!("{} (not listed)", item.label()), room),
+        false => fit(item.label(), room),
+    };
+    let role = match (selected, item.unlisted()) {
+        (true, _) => Role::Strong,
+        (false, true) => Role::Warn,
+        (false, false) => Role::Text,
+    };
+    let spans = vec![
+        Span::styled(
+            if selected { "▌ " } else { "  " },
+            theme.style(Role::Accent),
+        ),
+        Span::styled(name, theme.style(role)),
+        Span::styled(format!(" {right} "), theme.style(Role::Dim)),
+    ];
+    put(frame, area, spans);
+    if selected {
+        frame
+            .buffer_mut()
+            .set_style(area, theme.style(Role::Selected));
+    }
+}
+
+/// All that is known of an item, for reading.
+pub fn detail(world: &World, item: Item<'_>, columns: u16) -> Vec<Line<'static>> {
+    let mut page = Page {
+        theme: world.theme,
+        columns,
+        lines: Vec::new(),
+    };
+    page.title(item);
+    match item {
+        Item::Tool(tool) => page.tool(tool),
+        Item::Resource(resource) => page.resource(resource),
+        Item::Prompt(prompt) => {
+            let arguments: Vec<Argument> = prompt
+                .arguments
+                .iter()
+                .map(|argument| Argument {
+                    name: argument.name.clone(),
+                    type_name: "string".to_owned(),
+                    required: argument.required,
+                    default: None,
+                    choices: Vec::new(),
+                    description: argument.description.clone(),
+                })
+                .collect();
+            page.arguments(&arguments);
+        }
+    }
+    page.calls(world, item);
+    page.lines
+}
+
+/// Lines of a detail, being written.
+struct Page {
+    theme: Theme,
+    columns: u16,
+    lines: Vec<Line<'static>>,
+}
+
+impl Page {
+    fn room(&self) -> usize {
+        usize::from(self.columns.saturating_sub(1))
+    }
+
+    fn blank(&mut self) {
+        self.lines.push(Line::default());
+    }
+
+    fn text(&mut self, text: &str, role: Role) {
+        let style = self.theme.style(role);
+        let lines = wrap(text, self.room());
+        self.lines
+            .extend(lines.into_iter().map(|line| Line::styled(line, style)));
+    }
+
+    /// `HEADING    text`
+    fn fact(&mut self, heading: &str, text: &str) {
+        let room = self.room().saturating_sub(11);
+        for (index, line) in wrap(text, room).into_iter().enumerate() {
+            let heading = if index == 0 { heading } else { "" };
+            self.lines.push(Line::from(vec![
+                Span::styled(fit(heading, 11), self.theme.style(Role::Dim)),
+                Span::raw(line),
+            ]));
+        }
+    }
+
+    fn title(&mut self, item: Item<'_>) {
+        let hints = hints(item).join("  ");
+        let room = self.room().saturating_sub(width(&hints) + 2);
+        let beside = room >= 12;
+        let name = if beside {
+            fit(item.label(), room)
+        } else {
+            cut(item.label(), self.room()).into_owned()
+        };
+        let mut spans = vec![Span::styled(name, self.theme.style(Role::Accent))];
+        let hints = Span::styled(hints, self.theme.style(hint_role(item)));
+        if beside {
+            spans.extend([Span::raw("  "), hints.clone()]);
+        }
+        self.lines.push(Line::from(spans));
+        if !beside {
+            self.lines.push(Line::from(hints));
+        }
+        if let Some(title) = item.title().filter(|title| *title != item.label()) {
+            self.text(title, Role::Strong);
+        }
+        if item.unlisted() {
+            self.text(
+                "Clients use it, but the server did not list it.",
+                Role::Warn,
+            );
+        }
+        if !item.description().is_empty() {
+            self.text(item.description(), Role::Text);
+        }
+        self.blank();
+    }
+
+    fn tool(&mut self, tool: &Tool) {
+        self.arguments(&schema::arguments(&tool.input_schema));
+        if let Some(schema) = &tool.output_schema {
+            let members: Vec<String> = schema::arguments(schema)
+                .iter()
+                .filter(|member| !member.name.contains(['.', '[']))
+                .map(|member| format!("{}: {}", member.name, member.type_name))
+                .collect();
+            self.fact(
+                "ANSWER",
+                &format!("structured {{ {} }}", members.join(", ")),
+            );
+        }
+        if !tool.raw.is_empty() {
+            let tokens = (tool.raw.len() / BYTES_A_TOKEN).max(1) as u64;
+            self.fact(
+                "SIZE",
+                &format!("about {} of context", format::plural(tokens, "token")),
+            );
+        }
+    }
+
+    fn resource(&mut self, resource: &Resource) {
+        self.fact(
+            if resource.template { "TEMPLATE" } else { "URI" },
+            &resource.uri,
+        );
+        if let Some(kind) = &resource.mime_type {
+            self.fact("TYPE", kind);
+        }
+        if let Some(size) = resource.size {
+            self.fact("SIZE", &format!("{} bytes", format::count(size)));
+        }
+        if resource.template {
+            self.fact(
+                "VARIABLES",
+                &uri_template::variables(&resource.uri).join(", "),
+            );
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[Argument]) {
+        if arguments.is_empty() {
+            self.fact("ARGUMENTS", "none");
+        } else if self.columns >= TABLE {
+            self.table(arguments);
+        } else {
+            self.pairs(arguments);
+        }
+        self.blank();
+    }
+
+    fn table(&mut self, arguments: &[Argument]) {
+        let widest = |of: &dyn Fn(&Argument) -> String, least: usize, most: usize| {
+            let columns = arguments
+                .iter()
+                .map(|argument| width(&clean(&of(argument))))
+                .max();
+            columns.unwrap_or(0).clamp(least, most)
+        };
+        let default = |argument: &Argument| argument.default.clone().unwrap_or_default();
+        let name = widest(&|argument| argument.name.clone(), 8, 26);
+        let kind = widest(&|argument| argument.type_name.clone(), 4, 24);
+        let given = widest(&default, 7, 12);
+        let rest = self.room().saturating_sub(name + kind + given + 14);
+        let head = format!(
+            "{}  {}  NEEDED  {}  DESCRIPTION",
+            fit("ARGUMENT", name),
+            fit("TYPE", kind),
+            fit("DEFAULT", given)
+        );
+        self.lines
+            .push(Line::styled(head, self.theme.style(Role::Dim)));
+        for argument in arguments {
+            let said = description(argument);
+            let mut said = wrap(&said, rest).into_iter();
+            let needed = if argument.required {
+                "yes   "
+            } else {
+                "      "
+            };
+            self.lines.push(Line::from(vec![
+                Span::styled(fit(&argument.name, name), self.theme.style(Role::JsonKey)),
+                Span::raw(format!("  {}  ", fit(&argument.type_name, kind))),
+                Span::raw(format!("{needed}  ")),
+                Span::styled(
+                    fit(&default(argument), given),
+                    self.theme.style(Role::JsonString),
+                ),
+                Span::raw(format!("  {}", said.next().unwrap_or_default())),
+            ]));
+            let indent = " ".repeat(name + kind + given + 14);
+            self.lines
+                .extend(said.map(|line| Line::raw(format!("{indent}{line}"))));
+        }
+    }
+
+    fn pairs(&mut self, arguments: &[Argument]) {
+        self.lines
+            .push(Line::styled("ARGUMENTS", self.theme.style(Role::Dim)));
+        for argument in arguments {
+            let mut facts = vec![argument.type_name.clone()];
+            facts.extend(argument.required.then(|| "needed".to_owned()));
+            facts.extend(
+                argument
+                    .default
+                    .as_ref()
+                    .map(|default| format!("default {default}")),
+            );
+            let room = self.room();
+            let name = cut(&argument.name, room / 2).into_owned();
+            let rest = room.saturating_sub(width(&name) + 2);
+            self.lines.push(Line::from(vec![
+                Span::styled(name, self.theme.style(Role::JsonKey)),
+                Span::styled(
+                    format!("  {}", cut(&facts.join(", "), rest)),
+                    self.theme.style(Role::Dim),
+                ),
+            ]));
+            let said = wrap(&description(argument), room.saturating_sub(2));
+            self.lines
+                .extend(said.into_iter().map(|line| Line::raw(format!("  {line}"))));
+        }
+    }
+
+    /// How its calls went, and the last of them.
+    fn calls(&mut self, world: &World, item: Item<'_>) {
+        let stats = world.traffic.stats(item.method(), item.key());
+        if stats.calls == 0 {
+            let key = keymap::label(Context::Inventory, Action::Call);
+            let verb = match item {
+                Item::Tool(_) => "calls",
+                Item::Resource(_) => "reads",
+                Item::Prompt(_) => "gets",
+            };
+            self.fact("CALLS", &format!("none yet; {key} {verb} it"));
+            return;
+        }
+        let count = |number: u32, word: &str| (number > 0).then(|| format!("{number} {word}"));
+        let facts = [
+            Some(format::count(stats.calls.into())),
+            count(stats.ok, "ok"),
+            (stats.tool_errors > 0).then(|| format::plural(stats.tool_errors.into(), "tool error")),
+            (stats.errors > 0).then(|| format::plural(stats.errors.into(), "error")),
+            count(stats.unanswered, "unanswered"),
+            count(stats.pending, "pending"),
+            stats
+                .p50
+                .map(|micros| format!("p50 {}", format::duration(micros))),
+            stats
+                .p95
+                .map(|micros| format!("p95 {}", format::duration(micros))),
+        ];
+        self.fact(
+            "CALLS",
+            &facts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+        );
+        for row in world.traffic.calls_of(item.method(), item.key(), LAST) {
+            let Some(row) = world.traffic.row(row) else {
+                continue;
+            };
+            let (status, role) = list::status(&row);
+            let (took, _) = list::took(world, &row);
+            let room = self.room().saturating_sub(11 + 9 + 10 + 18);
+            self.lines.push(Line::from(vec![
+                Span::raw(" ".repeat(11)),
+                Span::raw(format!(
+                    "{} ",
+                    format::clock(row.at, world.utc_offset_seconds)
+                )),
+                Span::styled(fit(party_word(row.from), 9), self.theme.style(Role::Dim)),
+                Span::styled(format!("{} ", fit(status, 10)), self.theme.style(role)),
+                Span::styled(
+                    format!("{} ", fit(took.trim(), 8)),
+                    self.theme.style(Role::Dim),
+                ),
+                Span::raw(cut(row.summary, room).into_owned()),
+            ]));
+        }
+        let key = keymap::label(Context::Inventory, Action::ShowCalls);
+        self.fact("", &format!("{key} shows the last one in Traffic"));
+    }
+}
+
+fn description(argument: &Argument) -> String {
+    match (argument.description.is_empty(), argument.choices.is_empty()) {
+        (_, true) => argument.description.clone(),
+        (true, false) => argument.choices.join(" "),
+        (false, false) => format!("{} ({})", argument.description, argument.choices.join(" ")),
+    }
+}
+
+/// What the server says that a tool does to the world. Without a word from it, the specification's defaults hold.
+fn hints(item: Item<'_>) -> Vec<&'static str> {
+    let Item::Tool(tool) = item else {
+        return Vec::new();
+    };
+    let said = [
+        (tool.read_only, "read-only", "writes"),
+        (tool.destructive, "destructive", "not destructive"),
+        (tool.idempotent, "idempotent", "not idempotent"),
+        (tool.open_world, "open world", "closed world"),
+    ];
+    said.into_iter()
+        .filter_map(|(hint, yes, no)| hint.map(|hint| if hint { yes } else { no }))
+        .collect()
+}
+
+fn hint_role(item: Item<'_>) -> Role {
+    match item {
+        Item::Tool(Tool {
+            destructive: Some(true),
+            read_only,
+            ..
+        }) if *read_only != Some(true) => Role::Warn,
+        _ => Role::Dim,
+    }
+}

@@ -429,7 +429,7 @@ pub fn status(row: &Row<'_>) -> (&'static str, Role) {
 }
 
 /// How long it took; or how long it has been waiting, with `…`. Amber when nearly all others were faster.
-fn took(world: &World, row: &Row<'_>) -> (String, Role) {
+pub fn took(world: &World, row: &Row<'_>) -> (String, Role) {
     let running = row.status == Status::Pending && world.live;
     let Some(micros) = row
         .took

@@ -1,8 +1,263 @@
 //! Draws [`crate::ui::app::server`].
 
+use crate::traffic::Session;
 use crate::ui::app::World;
 use crate::ui::app::server::Server;
+use crate::ui::format;
+use crate::ui::text::{cut, fit, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::wire::object;
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
 
-pub fn render(_state: &Server, _world: &World, _frame: &mut Frame<'_>, _area: Rect) {}
+/// Columns of the headings at the left.
+const HEADING: usize = 14;
+
+pub fn render(state: &Server, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let lines = lines(world, area.width);
+    let last = lines.len().saturating_sub(area.height.into());
+    let shown = lines.into_iter().skip(state.top.min(last));
+    for (line, y) in shown.zip(area.top()..area.bottom()) {
+        frame.render_widget(
+            line,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+        );
+    }
+}
+
+/// The whole pane, however high.
+pub fn lines(world: &World, columns: u16) -> Vec<Line<'static>> {
+    let mut page = Page {
+        theme: world.theme,
+        room: usize::from(columns.saturating_sub(3)),
+        lines: Vec::new(),
+    };
+    page.server(world);
+    page.sessions(world);
+    page.counters(world);
+    page.capture(world);
+    page.lines
+}
+
+struct Page {
+    theme: Theme,
+    room: usize,
+    lines: Vec<Line<'static>>,
+}
+
+impl Page {
+    fn heading(&mut self, text: &str) {
+        if !self.lines.is_empty() {
+            self.lines.push(Line::default());
+        }
+        self.lines.push(Line::styled(
+            format!("  {text}"),
+            self.theme.style(Role::Accent),
+        ));
+    }
+
+    fn fact(&mut self, name: &str, value: &str, role: Role) {
+        let room = self.room.saturating_sub(HEADING);
+        let mut lines = wrap(value, room);
+        if lines.is_empty() {
+            lines.push(String::new());
+        }
+        for (index, line) in lines.into_iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            self.lines.push(Line::from(vec![
+                Span::styled(
+                    format!("  {}", fit(name, HEADING)),
+                    self.theme.style(Role::Dim),
+                ),
+                Span::styled(line, self.theme.style(role)),
+            ]));
+        }
+    }
+
+    fn server(&mut self, world: &World) {
+        self.heading("Server");
+        match &world.traffic.inventory().server {
+            None => {
+                let text = "it has not said who it is: no session has finished its handshake yet";
+                self.fact("name", text, Role::Dim);
+            }
+            Some(server) => {
+                self.fact(
+                    "name",
+                    &format!("{} {}", server.name, server.version),
+                    Role::Strong,
+                );
+                if let Some(title) = server
+                    .title
+                    .as_deref()
+                    .filter(|title| *title != server.name)
+                {
+                    self.fact("title", title, Role::Text);
+                }
+                self.fact("protocol", &server.protocol_version, Role::Text);
+                if !server.supported_versions.is_empty() {
+                    self.fact("speaks", &server.supported_versions.join(", "), Role::Text);
+                }
+                self.capabilities(&server.capabilities);
+                if let Some(instructions) = &server.instructions {
+                    self.fact("instructions", instructions, Role::Text);
+                }
+            }
+        }
+        if let Some(header) = &world.header {
+            self.fact("upstream", &header.upstream.join(" "), Role::Text);
+            if !header.cwd.is_empty() {
+                self.fact("directory", &header.cwd, Role::Text);
+            }
+        }
+    }
+
+    /// One line each: the capability, and what of it.
+    fn capabilities(&mut self, raw: &str) {
+        let mut first = true;
+        for (name, value) in object::members(raw) {
+            let parts: Vec<String> = object::members(value)
+                .filter(|(_, value)| *value != "false")
+                .map(|(part, value)| match value {
+                    "true" | "{}" => part.into_owned(),
+                    value => format!("{part} {value}"),
+                })
+                .collect();
+            let heading = if std::mem::take(&mut first) {
+                "can do"
+            } else {
+                ""
+            };
+            self.fact(
+                heading,
+                &format!("{}  {}", fit(&name, 13), parts.join(", ")),
+                Role::Text,
+            );
+        }
+        if first {
+            self.fact("can do", "nothing that it names", Role::Dim);
+        }
+    }
+
+    fn sessions(&mut self, world: &World) {
+        self.heading("Sessions");
+        if world.traffic.sessions().is_empty() {
+            self.fact("", "none yet", Role::Dim);
+            return;
+        }
+        let head = session_line(
+            "", "BY", "CLIENT", "PROTOCOL", "ERA", "PID", "OPENED", "ENDED",
+        );
+        self.lines.push(Line::styled(
+            cut(&head, self.room + 2).into_owned(),
+            self.theme.style(Role::Dim),
+        ));
+        for session in world.traffic.sessions() {
+            let line = session_row(session, world);
+            let role = match session.closed_at {
+                Some(_) => Role::Dim,
+                None => Role::Text,
+            };
+            self.lines.push(Line::styled(
+                cut(&line, self.room + 2).into_owned(),
+                self.theme.style(role),
+            ));
+        }
+    }
+
+    fn counters(&mut self, world: &World) {
+        let counters = world.traffic.counters();
+        self.heading("Counters");
+        let by = format!(
+            "{}: {} from clients, {} from the server, {} yours",
+            format::count(counters.messages),
+            format::count(counters.client_messages),
+            format::count(counters.server_messages),
+            format::count(counters.operator_messages)
+        );
+        self.fact("messages", &by, Role::Text);
+        let role = |number: u64, role: Role| if number > 0 { role } else { Role::Text };
+        self.fact(
+            "errors",
+            &format::count(counters.errors),
+            role(counters.errors, Role::Error),
+        );
+        self.fact("pending", &format::count(counters.pending), Role::Text);
+        self.fact(
+            "not messages",
+            &format::count(counters.garbage),
+            role(counters.garbage, Role::Warn),
+        );
+        self.fact(
+            "stderr lines",
+            &format::count(counters.stderr_lines),
+            Role::Text,
+        );
+        self.fact(
+            "not captured",
+            &format::count(counters.lost),
+            role(counters.lost, Role::Error),
+        );
+        self.fact("bytes", &format::size(counters.bytes), Role::Text);
+    }
+
+    fn capture(&mut self, world: &World) {
+        self.heading("Capture");
+        let path = world.capture.display().to_string();
+        self.fact("file", &path, Role::Text);
+        let quoted = shell_words::quote(&path).into_owned();
+        self.fact("to delete it", &format!("rm {quoted}"), Role::Dim);
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one for each column of the table"
+)]
+fn session_line(
+    id: &str,
+    by: &str,
+    client: &str,
+    version: &str,
+    era: &str,
+    pid: &str,
+    opened: &str,
+    ended: &str,
+) -> String {
+    format!(
+        "  {} {} {} {} {} {} {}  {ended}",
+        fit(id, 4),
+        fit(by, 9),
+        fit(client, 22),
+        fit(version, 11),
+        fit(era, 7),
+        fit(pid, 7),
+        fit(opened, 8)
+    )
+}
+
+fn session_row(session: &Session, world: &World) -> String {
+    let clock = |at| format::clock(at, world.utc_offset_seconds);
+    let ended = match (&session.closed_at, &session.ended) {
+        (None, _) => "open".to_owned(),
+        (Some(at), None) => clock(*at),
+        (Some(at), Some(why)) => format!("{} {why}", clock(*at)),
+    };
+    session_line(
+        &session.id.to_string(),
+        &session.by,
+        session.client.as_deref().unwrap_or("–"),
+        session.protocol_version.as_deref().unwrap_or("–"),
+        if session.modern { "modern" } else { "legacy" },
+        &session
+            .pid
+            .map_or_else(|| "–".to_owned(), |pid| pid.to_string()),
+        &clock(session.opened_at),
+        &ended,
+    )
+}

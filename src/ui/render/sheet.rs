@@ -1,8 +1,361 @@
 //! Draws [`crate::ui::app::sheet`].
 
+use super::{diff, editor, form, json, list, put};
+use crate::mcp::schema::Argument;
+use crate::tap::Route;
+use crate::traffic::{Row, Status};
 use crate::ui::app::World;
-use crate::ui::app::sheet::Sheet;
+use crate::ui::app::sheet::sent::{Sent, State};
+use crate::ui::app::sheet::subject::{Subject, expanded};
+use crate::ui::app::sheet::{Focus, Sheet};
+use crate::ui::format;
+use crate::ui::keymap::{self, Action, Context};
+use crate::ui::text::{clean, cut, fit, width, wrap};
+use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
 
-pub fn render(_state: &Sheet, _world: &World, _frame: &mut Frame<'_>, _area: Rect) {}
+pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let places = sheet.places(area);
+    title(sheet, world, frame, places.title);
+    if let Some(round) = sheet.shown_round() {
+        let (number, of) = round.number;
+        let text = format!("{}   {number} of {of}", round.form.title);
+        heading(&text, "", Role::Warn, theme, frame, places.editor_rule);
+        return form::render(&round.form, theme, frame, sheet.round_place(area));
+    }
+    let writing = sheet.focus == Focus::Arguments && sheet.question.is_none();
+    let (state, role) = state_of_text(sheet);
+    let what = match sheet.subject {
+        Subject::Message(_) => "message",
+        Subject::Template(_) => "variables",
+        _ => "arguments",
+    };
+    heading(what, &state, role, theme, frame, places.editor_rule);
+    if sheet.loading && sheet.trouble.is_none() {
+        put(
+            frame,
+            places.editor,
+            vec![Span::styled("  reading it back…", theme.style(Role::Dim))],
+        );
+    } else {
+        let wrong = |line| sheet.check.on_line(line);
+        editor::render(&sheet.editor, writing, &wrong, theme, frame, places.editor);
+    }
+    help(sheet, world, frame, places.help);
+    if let Some(sent) = &sheet.sent {
+        let (text, role) = state_of_answer(sent, world);
+        heading(&text, "", role, theme, frame, places.answer_rule);
+        answer(
+            sent,
+            sheet.focus == Focus::Answer,
+            world,
+            frame,
+            places.answer,
+        );
+    }
+    foot(sheet, theme, frame, places.foot);
+}
+
+fn title(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let through = format!("through {}", route_name(sheet.route, world));
+    let room = usize::from(area.width).saturating_sub(width(&through) + 4);
+    let verb = sheet.subject.verb();
+    let name = fit(&sheet.name, room.saturating_sub(verb.len() + 1));
+    let spans = vec![
+        Span::raw(" "),
+        Span::styled(format!("{verb} "), theme.style(Role::Accent)),
+        Span::styled(name, theme.style(Role::Strong)),
+        Span::raw("  "),
+        Span::styled(through, theme.style(Role::Operator)),
+    ];
+    put(frame, area, spans);
+}
+
+fn route_name(route: Route, world: &World) -> String {
+    let Route::Session(id) = route else {
+        return "your own session".to_owned();
+    };
+    let session = world
+        .traffic
+        .sessions()
+        .iter()
+        .find(|session| session.id == id.0);
+    let client = session.and_then(|session| session.client.as_deref());
+    match client {
+        Some(client) => format!("the session of {}", cut(client, 24)),
+        None => format!("the client's session ({})", id.0),
+    }
+}
+
+/// A rule with words in it.
+fn heading(left: &str, right: &str, role: Role, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let columns = usize::from(area.width);
+    let left = cut(left, columns.saturating_sub(6)).into_owned();
+    let room = columns.saturating_sub(width(&left) + 8);
+    let right = cut(right, room).into_owned();
+    let rule = columns
+        .saturating_sub(width(&left) + width(&right) + 6 + if right.is_empty() { 0 } else { 2 });
+    let dim = theme.style(Role::Dim);
+    let mut spans = vec![
+        Span::styled("── ", dim),
+        Span::styled(
+            left,
+            theme.style(if right.is_empty() { role } else { Role::Strong }),
+        ),
+        Span::styled(format!(" {}", "─".repeat(rule)), dim),
+    ];
+    if !right.is_empty() {
+        spans.push(Span::styled(format!(" {right} "), theme.style(role)));
+    }
+    spans.push(Span::styled("──", dim));
+    put(frame, area, spans);
+}
+
+fn state_of_text(sheet: &Sheet) -> (String, Role) {
+    let problems = sheet.check.problems.len() as u64;
+    match (&sheet.check.unchecked, problems) {
+        _ if sheet.loading => (String::new(), Role::Dim),
+        (Some(why), 0) => (format!("not checked: {why}"), Role::Dim),
+        (_, 0) if sheet.has_rule() => ("✓ as the schema wants it".to_owned(), Role::Ok),
+        (_, 0) => (String::new(), Role::Dim),
+        (_, problems) => (
+            format!("✗ {}", format::plural(problems, "problem")),
+            Role::Error,
+        ),
+    }
+}
+
+/// What is wrong, and what the arguments mean.
+fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    if area.height == 0 {
+        return;
+    }
+    let theme = world.theme;
+    let room = usize::from(area.width.saturating_sub(1));
+    let arguments = sheet.subject.arguments(&world.traffic);
+    let wrong = |message: &str, pointer: &str| {
+        let text = if pointer.is_empty() {
+            message.to_owned()
+        } else {
+            format!("{pointer}: {message}")
+        };
+        Line::styled(
+            format!("  ✗ {}", cut(&text, room.saturating_sub(4))),
+            theme.style(Role::Error),
+        )
+    };
+    let mut lines = Vec::new();
+    for problem in &sheet.check.problems {
+        lines.push(wrong(
+            &problem.message,
+            problem.pointer.trim_start_matches('/'),
+        ));
+    }
+    if let Subject::Template(template) = &sheet.subject {
+        let uri = expanded(template, &sheet.editor.text());
+        lines.push(Line::styled(
+            format!("  → {}", cut(&uri, room.saturating_sub(4))),
+            theme.style(Role::Accent),
+        ));
+    }
+    if !lines.is_empty() && !arguments.is_empty() {
+        lines.push(Line::default());
+    }
+    let here = sheet.argument_at_cursor();
+    let widest = |of: &dyn Fn(&Argument) -> String, most: usize| {
+        let columns = arguments
+            .iter()
+            .map(|argument| width(&clean(&of(argument))))
+            .max();
+        columns.unwrap_or(0).min(most)
+    };
+    let columns = (
+        widest(&|argument| argument.name.clone(), room / 3),
+        widest(&kind, room / 2),
+    );
+    lines.extend(arguments.iter().map(|argument| {
+        argument_line(
+            argument,
+            here.as_deref() == Some(&argument.name),
+            columns,
+            room,
+            theme,
+        )
+    }));
+    let earlier = sheet.earlier_count(world);
+    if earlier > 0 && sheet.sent.is_none() {
+        let key = keymap::label(Context::Sheet, Action::Earlier);
+        lines.push(Line::default());
+        let text = format!("  {key} brings back earlier arguments ({earlier})");
+        lines.push(Line::styled(
+            cut(&text, room).into_owned(),
+            theme.style(Role::Dim),
+        ));
+    }
+    for (line, y) in lines.into_iter().zip(area.top()..area.bottom()) {
+        frame.render_widget(
+            line,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+        );
+    }
+}
+
+/// `number, needed`
+fn kind(argument: &Argument) -> String {
+    let needed = if argument.required { ", needed" } else { "" };
+    format!("{}{needed}", argument.type_name)
+}
+
+/// A row of the table; `columns` are those of name and kind.
+fn argument_line(
+    argument: &Argument,
+    here: bool,
+    columns: (usize, usize),
+    room: usize,
+    theme: Theme,
+) -> Line<'static> {
+    let mark = if here { "▸ " } else { "  " };
+    let rest = room.saturating_sub(columns.0 + columns.1 + 6);
+    let mut said = argument.description.clone();
+    if said.is_empty() && !argument.choices.is_empty() {
+        said = argument.choices.join(" ");
+    }
+    Line::from(vec![
+        Span::styled(mark, theme.style(Role::Accent)),
+        Span::styled(fit(&argument.name, columns.0), theme.style(Role::JsonKey)),
+        Span::styled(
+            format!("  {}  ", fit(&kind(argument), columns.1)),
+            theme.style(Role::Dim),
+        ),
+        Span::raw(cut(&said, rest).into_owned()),
+    ])
+}
+
+fn state_of_answer(sent: &Sent, world: &World) -> (String, Role) {
+    let Some(row) = sent.row(world) else {
+        return match &sent.state {
+            State::Refused(_) => ("not sent".to_owned(), Role::Error),
+            State::Notified => ("sent".to_owned(), Role::Ok),
+            State::Handed | State::Written { .. } => ("on its way".to_owned(), Role::Dim),
+        };
+    };
+    let (word, role) = list::status(&row);
+    let (took, _) = list::took(world, &row);
+    let mut facts = vec![
+        if sent.comparison.is_some() {
+            "difference"
+        } else {
+            "answer"
+        }
+        .to_owned(),
+        word.to_owned(),
+    ];
+    facts.extend([took].into_iter().filter(|took| !took.trim().is_empty()));
+    if row.answer.is_some() {
+        facts.push(format!("{} there and back", format::size(row.size)));
+    }
+    (facts.join(" · "), role)
+}
+
+fn answer(sent: &Sent, focused: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let inside = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(1),
+        ..area
+    };
+    match (&sent.comparison, &sent.answer) {
+        (Some(comparison), _) => {
+            diff::render(&comparison.diff, comparison.top, theme, frame, inside)
+        }
+        (None, Some(view)) => json::render(view, focused, theme, frame, inside),
+        (None, None) => {
+            let row = sent.row(world);
+            let (text, role) = without_answer(sent, row.as_ref());
+            let mut lines: Vec<(String, Role)> = wrap(&text, inside.width.into())
+                .into_iter()
+                .map(|line| (line, role))
+                .collect();
+            if let Some(progress) = row.as_ref().and_then(|row| row.progress) {
+                lines.push((list::bar(progress), Role::Accent));
+            }
+            if let State::Written { session, .. } = &sent.state
+                && asks(world, session.0)
+            {
+                let key = keymap::label(Context::Global, Action::Answer);
+                lines.push((
+                    format!("The server asks you something first: {key} shows it."),
+                    Role::Warn,
+                ));
+            }
+            for ((line, role), y) in lines.into_iter().zip(inside.top()..inside.bottom()) {
+                put(
+                    frame,
+                    Rect {
+                        y,
+                        height: 1,
+                        ..inside
+                    },
+                    vec![Span::styled(line, theme.style(role))],
+                );
+            }
+        }
+    }
+}
+
+fn asks(world: &World, session: u32) -> bool {
+    let waiting = world.traffic.waiting_for_operator();
+    waiting.iter().any(|row| {
+        world
+            .traffic
+            .row(*row)
+            .is_some_and(|row| row.session.0 == session)
+    })
+}
+
+fn without_answer(sent: &Sent, row: Option<&Row<'_>>) -> (String, Role) {
+    match (&sent.state, row.map(|row| row.status)) {
+        (State::Refused(why), _) => (why.clone(), Role::Error),
+        (State::Notified, _) => ("A notification has no answer.".to_owned(), Role::Dim),
+        _ if sent.trouble.is_some() => {
+            let why = sent.trouble.as_deref().unwrap_or_default();
+            (
+                format!("The answer cannot be read back: {why}"),
+                Role::Error,
+            )
+        }
+        (_, Some(Status::Lost)) => (
+            "No answer came: the session ended first.".to_owned(),
+            Role::Error,
+        ),
+        (_, Some(Status::Cancelled)) => (
+            "No answer came: the call was cancelled.".to_owned(),
+            Role::Dim,
+        ),
+        (State::Handed, _) => ("Handing it to the proxy…".to_owned(), Role::Dim),
+        (State::Written { .. }, _) => ("Waiting for the answer…".to_owned(), Role::Dim),
+    }
+}
+
+/// The question, or what stood in the way.
+fn foot(sheet: &Sheet, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let (text, role) = sheet.foot();
+    let lines = wrap(&text, area.width.saturating_sub(2).into());
+    for (line, y) in lines.into_iter().zip(area.top()..area.bottom()) {
+        let place = Rect {
+            x: area.x + 1,
+            y,
+            width: area.width.saturating_sub(1),
+            height: 1,
+        };
+        put(frame, place, vec![Span::styled(line, theme.style(role))]);
+    }
+}

@@ -1,0 +1,219 @@
+//! JSON being typed: the text, where the cursor is, and which part of it is on the screen.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_textarea::{CursorMove, TextArea};
+
+/// Columns left of the text, for marks.
+pub const GUTTER: u16 = 2;
+
+#[derive(Debug, Default)]
+pub struct Editor {
+    area: TextArea<'static>,
+    top: usize,
+}
+
+impl Editor {
+    pub fn new(text: &str) -> Self {
+        let mut editor = Self {
+            area: TextArea::from(lines_of(text)),
+            top: 0,
+        };
+        editor.area.set_tab_length(2);
+        editor
+    }
+
+    pub fn text(&self) -> String {
+        self.area.lines().join("\n")
+    }
+
+    /// Replaces everything; undo brings the old text back.
+    pub fn replace(&mut self, text: &str) {
+        self.area.select_all();
+        self.area.insert_str(lines_of(text).join("\n"));
+        self.go_to(0, 0);
+        self.top = 0;
+    }
+
+    pub fn lines(&self) -> &[String] {
+        self.area.lines()
+    }
+
+    /// Line and column of the cursor, in characters.
+    pub fn cursor(&self) -> (usize, usize) {
+        let cursor = self.area.cursor();
+        (cursor.0, cursor.1)
+    }
+
+    /// What is selected, from and to, as [`Editor::cursor`] counts.
+    pub fn selection(&self) -> Option<((usize, usize), (usize, usize))> {
+        self.area.selection_range()
+    }
+
+    /// The first line on the screen.
+    pub fn top(&self) -> usize {
+        self.top
+    }
+
+    /// Puts the cursor into the first empty string, or the first value: where one starts to type.
+    pub fn go_to_first_value(&mut self) {
+        let place = |line: &String| {
+            let at = line.find(": ")?;
+            let value = &line[at + 2..];
+            let inside = usize::from(value.starts_with('"'));
+            Some(line[..at].chars().count() + 2 + inside)
+        };
+        let first = self.area.lines().iter().enumerate();
+        if let Some((row, column)) = first
+            .filter_map(|(row, line)| Some((row, place(line)?)))
+            .next()
+        {
+            self.go_to(row, column);
+        }
+    }
+
+    /// Puts the cursor into the value of the first member with this name.
+    pub fn go_to_value_of(&mut self, name: &str) {
+        let key = format!("\"{name}\": ");
+        let lines = self.area.lines().iter().enumerate();
+        let found = lines
+            .filter_map(|(row, line)| Some((row, line, line.find(&key)? + key.len())))
+            .next();
+        if let Some((row, line, at)) = found {
+            let column = line[..at].chars().count() + usize::from(line[at..].starts_with('"'));
+            self.go_to(row, column);
+        }
+    }
+
+    fn go_to(&mut self, row: usize, column: usize) {
+        let clamp = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        self.area
+            .move_cursor(CursorMove::Jump(clamp(row), clamp(column)));
+    }
+
+    /// Types a key; whether the text changed. A new line starts where the one before does, deeper after a bracket.
+    pub fn key(&mut self, key: &KeyEvent, height: u16) -> bool {
+        let plain = !key
+            .modifiers
+            .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+        let page = i16::try_from(height).unwrap_or(i16::MAX);
+        let changed = match key.code {
+            KeyCode::Enter if plain => {
+                self.area.insert_str(format!("\n{}", self.indent()));
+                true
+            }
+            KeyCode::PageUp => {
+                self.scroll(-page, height);
+                false
+            }
+            KeyCode::PageDown => {
+                self.scroll(page, height);
+                false
+            }
+            _ => self.area.input(*key),
+        };
+        self.keep_in_sight(height);
+        changed
+    }
+
+    pub fn paste(&mut self, text: &str, height: u16) {
+        self.area.insert_str(lines_of(text).join("\n"));
+        self.keep_in_sight(height);
+    }
+
+    /// The wheel: the cursor comes along.
+    pub fn scroll(&mut self, lines: i16, height: u16) {
+        let last = self.area.lines().len().saturating_sub(1);
+        let row = self
+            .cursor()
+            .0
+            .saturating_add_signed(isize::from(lines))
+            .min(last);
+        self.go_to(row, self.cursor().1);
+        self.keep_in_sight(height);
+    }
+
+    /// Puts the cursor on a place of the screen, counted from the text's upper left corner.
+    pub fn click(&mut self, column: u16, line: u16) {
+        let row = (self.top + usize::from(line)).min(self.area.lines().len().saturating_sub(1));
+        self.area.cancel_selection();
+        self.go_to(row, usize::from(column));
+    }
+
+    /// Moves what is shown so that the cursor's line is in it.
+    pub fn keep_in_sight(&mut self, height: u16) {
+        let (row, _) = self.cursor();
+        let lowest = (row + 1).saturating_sub(usize::from(height).max(1));
+        self.top = self.top.clamp(lowest, row);
+    }
+
+    fn indent(&self) -> String {
+        let (row, column) = self.cursor();
+        let before: String = self.area.lines()[row].chars().take(column).collect();
+        let spaces = before.len() - before.trim_start_matches(' ').len();
+        let deeper = matches!(before.trim_end().chars().next_back(), Some('{' | '['));
+        " ".repeat(spaces + if deeper { 2 } else { 0 })
+    }
+}
+
+/// Lines without the line ends that other systems and terminals write.
+fn lines_of(text: &str) -> Vec<String> {
+    text.replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .split('\n')
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(editor: &mut Editor, code: KeyCode) -> bool {
+        editor.key(&KeyEvent::new(code, KeyModifiers::NONE), 10)
+    }
+
+    #[test]
+    fn typing_starts_at_the_first_value_and_new_lines_are_indented() {
+        let mut editor = Editor::new("{\n  \"name\": \"\"\n}");
+        editor.go_to_first_value();
+        assert!(press(&mut editor, KeyCode::Char('x')));
+        assert_eq!(editor.text(), "{\n  \"name\": \"x\"\n}");
+        press(&mut editor, KeyCode::End);
+        press(&mut editor, KeyCode::Char(','));
+        press(&mut editor, KeyCode::Enter);
+        assert_eq!(editor.lines()[2], "  ");
+        press(&mut editor, KeyCode::Char('['));
+        press(&mut editor, KeyCode::Enter);
+        assert_eq!(editor.lines()[3], "    ");
+        assert!(!press(&mut editor, KeyCode::Left));
+    }
+
+    #[test]
+    fn pasted_lines_keep_their_breaks_and_replaced_text_can_be_brought_back() {
+        let mut editor = Editor::new("old");
+        editor.replace("{\r\n}");
+        assert_eq!(editor.lines(), ["{", "}"]);
+        editor.paste("a\rb", 10);
+        assert_eq!(editor.text(), "a\nb{\n}");
+        for _ in 0..3 {
+            editor.key(
+                &KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL),
+                10,
+            );
+        }
+        assert_eq!(editor.text(), "old");
+    }
+
+    #[test]
+    fn the_cursor_stays_on_the_screen() {
+        let mut editor = Editor::new(&"\n".repeat(100));
+        for _ in 0..50 {
+            press(&mut editor, KeyCode::Down);
+        }
+        assert_eq!(editor.top(), 41);
+        editor.click(0, 0);
+        assert_eq!(editor.cursor().0, 41);
+        editor.scroll(-45, 10);
+        assert_eq!(editor.top(), 0);
+    }
+}

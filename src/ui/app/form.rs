@@ -1,0 +1,526 @@
+//! What a server asks of its user, as something to fill in: an elicitation's fields, a sampling's answer, roots.
+//!
+//! A form knows the request and what was typed, nothing of sessions or rows: it serves requests of the server's own and
+//! the input requests inside a modern result alike.
+
+use super::editor::Editor;
+use super::prompt::Prompt;
+use crate::mcp::methods;
+use crate::mcp::schema::{self, Argument};
+use crate::ui::json::{Document, minify};
+use crate::wire::object;
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use std::fmt::Write;
+
+/// The code that a client answers with when its user does not want to (specification 2025-11-25, client/sampling).
+const REJECTED: i64 = -1;
+const METHOD_NOT_FOUND: i64 = -32601;
+
+const SAMPLED: &str = r#"{
+  "role": "assistant",
+  "content": {
+    "type": "text",
+    "text": ""
+  },
+  "model": "operator",
+  "stopReason": "endTurn"
+}"#;
+const ROOTS: &str = "{\n  \"roots\": []\n}";
+
+/// What is sent back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A raw JSON result.
+    Result(String),
+    Error {
+        code: i64,
+        message: String,
+    },
+}
+
+/// A way out of a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    Accept,
+    Decline,
+    Cancel,
+}
+
+#[derive(Debug)]
+pub struct Form {
+    /// What the server wants, in a few words.
+    pub title: &'static str,
+    /// The server's own words, for reading.
+    pub words: String,
+    pub body: Body,
+    /// What is wrong with what was typed, when it was last tried to send it.
+    pub trouble: Option<String>,
+}
+
+#[derive(Debug)]
+pub enum Body {
+    Fields {
+        schema: String,
+        fields: Vec<Field>,
+        selected: usize,
+    },
+    /// A page to visit: shown, never opened.
+    Url(String),
+    Json(Box<Editor>),
+    /// Nothing that we know how to answer.
+    Unknown,
+}
+
+#[derive(Debug)]
+pub struct Field {
+    pub argument: Argument,
+    /// Raw JSON to choose from, and what to call it.
+    pub choices: Vec<(String, String)>,
+    pub value: Value,
+}
+
+#[derive(Debug)]
+pub enum Value {
+    Text(Prompt),
+    /// One of the choices, or none yet.
+    Chosen(Option<usize>),
+}
+
+impl Form {
+    /// For a request with this method and these raw params.
+    pub fn new(method: &str, params: &str) -> Self {
+        let said = object::string_at(params, &["message"]).unwrap_or_default();
+        let (title, words, body) = match method {
+            methods::ELICITATION => match object::string_at(params, &["url"]) {
+                Some(url) => (
+                    "The server asks you to visit a page",
+                    said.into_owned(),
+                    Body::Url(url.into_owned()),
+                ),
+                None => (
+                    "The server asks you",
+                    said.into_owned(),
+                    fields(object::at(params, &["requestedSchema"]).unwrap_or("{}")),
+                ),
+            },
+            methods::SAMPLING => {
+                let mut editor = Editor::new(SAMPLED);
+                editor.go_to_value_of("text");
+                let title = "The server asks for a completion";
+                (title, conversation(params), Body::Json(Box::new(editor)))
+            }
+            methods::ROOTS => (
+                "The server asks for your roots",
+                "The directories that it may work in, as file:// URIs. An empty list is an answer."
+                    .into(),
+                Body::Json(Box::new(Editor::new(ROOTS))),
+            ),
+            other => (
+                "The server sends a request",
+                other.to_owned(),
+                Body::Unknown,
+            ),
+        };
+        Self {
+            title,
+            words,
+            body,
+            trouble: None,
+        }
+    }
+
+    /// Takes a key that is text.
+    pub fn key(&mut self, key: &KeyEvent, height: u16) {
+        self.trouble = None;
+        match &mut self.body {
+            Body::Json(editor) => {
+                editor.key(key, height);
+            }
+            Body::Fields {
+                fields, selected, ..
+            } => {
+                let last = fields.len().saturating_sub(1);
+                match key.code {
+                    KeyCode::Up | KeyCode::BackTab => *selected = selected.saturating_sub(1),
+                    KeyCode::Down | KeyCode::Tab | KeyCode::Enter => {
+                        *selected = (*selected + 1).min(last)
+                    }
+                    _ => {
+                        if let Some(field) = fields.get_mut(*selected) {
+                            field.key(key);
+                        }
+                    }
+                }
+            }
+            Body::Url(_) | Body::Unknown => {}
+        }
+    }
+
+    pub fn paste(&mut self, text: &str, height: u16) {
+        match &mut self.body {
+            Body::Json(editor) => editor.paste(text, height),
+            Body::Fields {
+                fields, selected, ..
+            } => {
+                if let Some(Field {
+                    value: Value::Text(prompt),
+                    ..
+                }) = fields.get_mut(*selected)
+                {
+                    prompt.paste(text);
+                }
+            }
+            Body::Url(_) | Body::Unknown => {}
+        }
+    }
+
+    fn select(&mut self, at: usize) {
+        if let Body::Fields { selected, .. } = &mut self.body {
+            *selected = at;
+        }
+    }
+
+    /// The text that can be edited elsewhere, where there is one.
+    pub fn for_editor(&self) -> Option<String> {
+        match &self.body {
+            Body::Json(editor) => Some(editor.text()),
+            _ => None,
+        }
+    }
+
+    pub fn edited(&mut self, text: &str) {
+        if let Body::Json(editor) = &mut self.body {
+            editor.replace(text.trim_end());
+        }
+    }
+
+    /// What to send back. `None` while what was typed cannot be sent; [`Form::trouble`] then says why.
+    pub fn answer(&mut self, choice: Choice) -> Option<Answer> {
+        let action = |action: &str| Some(Answer::Result(format!(r#"{{"action":"{action}"}}"#)));
+        let rejected = |message: &str| {
+            Some(Answer::Error {
+                code: REJECTED,
+                message: message.to_owned(),
+            })
+        };
+        match (&self.body, choice) {
+            (Body::Unknown, _) => Some(Answer::Error {
+                code: METHOD_NOT_FOUND,
+                message: "Method not found".to_owned(),
+            }),
+            (Body::Url(_), Choice::Accept) => action("accept"),
+            (Body::Fields { .. } | Body::Url(_), Choice::Decline) => action("decline"),
+            (Body::Fields { .. } | Body::Url(_), Choice::Cancel) => action("cancel"),
+            (Body::Fields { schema, fields, .. }, Choice::Accept) => {
+                let content = content(fields);
+                if let Some((at, why)) = wrong(schema, fields, &content) {
+                    self.trouble = Some(why);
+                    self.select(at);
+                    return None;
+                }
+                Some(Answer::Result(format!(
+                    r#"{{"action":"accept","content":{content}}}"#
+                )))
+            }
+            (Body::Json(editor), Choice::Accept) => {
+                let text = minify(&editor.text());
+                let json =
+                    Document::new(text.clone().into_bytes()).is_json() && !text.contains('\n');
+                if !json || !text.starts_with('{') {
+                    self.trouble = Some("an answer must be one JSON object".to_owned());
+                    return None;
+                }
+                Some(Answer::Result(text))
+            }
+            (Body::Json(_), _) => rejected("The user declined the request"),
+        }
+    }
+}
+
+/// The first field with something wrong, and what that is.
+fn wrong(schema: &str, fields: &[Field], content: &str) -> Option<(usize, String)> {
+    let missing = |field: &Field| field.argument.required && field.json().is_none();
+    if let Some(at) = fields.iter().position(missing) {
+        return Some((at, format!("{} is needed", fields[at].argument.name)));
+    }
+    // A schema that cannot be used does not stand in the way.
+    let first = schema::validate(schema, content).ok()?.into_iter().next()?;
+    let name = first.pointer.split('/').nth(1).unwrap_or_default();
+    let at = fields.iter().position(|field| field.argument.name == name);
+    let colon = if name.is_empty() { "" } else { ": " };
+    Some((at.unwrap_or(0), format!("{name}{colon}{}", first.message)))
+}
+
+impl Field {
+    fn new(argument: Argument, property: &str) -> Self {
+        let mut choices: Vec<(String, String)> = argument
+            .choices
+            .iter()
+            .map(|raw| (raw.clone(), label(raw)))
+            .collect();
+        // Choices with titles (specification 2025-11-25, client/elicitation).
+        for one in ["oneOf", "anyOf"] {
+            for choice in object::at(property, &[one])
+                .into_iter()
+                .flat_map(object::elements)
+            {
+                if let Some(raw) = object::at(choice, &["const"]) {
+                    let title = object::string_at(choice, &["title"]);
+                    choices.push((
+                        raw.to_owned(),
+                        title.map_or_else(|| label(raw), |title| title.into_owned()),
+                    ));
+                }
+            }
+        }
+        if let (true, "boolean") = (choices.is_empty(), argument.type_name.as_str()) {
+            choices = vec![("true".into(), "yes".into()), ("false".into(), "no".into())];
+        }
+        let default = argument.default.as_deref();
+        let value = if choices.is_empty() {
+            let mut prompt = Prompt::default();
+            prompt.paste(&default.map(label).unwrap_or_default());
+            Value::Text(prompt)
+        } else {
+            Value::Chosen(
+                choices
+                    .iter()
+                    .position(|(raw, _)| Some(raw.as_str()) == default),
+            )
+        };
+        Self {
+            argument,
+            choices,
+            value,
+        }
+    }
+
+    fn key(&mut self, key: &KeyEvent) {
+        match &mut self.value {
+            Value::Text(prompt) => {
+                prompt.key(key);
+            }
+            Value::Chosen(chosen) => {
+                let last = self.choices.len() - 1;
+                match key.code {
+                    KeyCode::Left => *chosen = chosen.map_or(Some(last), |at| at.checked_sub(1)),
+                    KeyCode::Right | KeyCode::Char(' ') => {
+                        *chosen = Some(chosen.map_or(0, |at| if at == last { 0 } else { at + 1 }));
+                    }
+                    KeyCode::Backspace | KeyCode::Delete => *chosen = None,
+                    KeyCode::Char(c) => {
+                        let begins = |(_, name): &(String, String)| {
+                            name.to_lowercase().starts_with(c.to_ascii_lowercase())
+                        };
+                        *chosen = self.choices.iter().position(begins).or(*chosen);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Raw JSON; `None` when it is left out.
+    fn json(&self) -> Option<String> {
+        let prompt = match &self.value {
+            Value::Chosen(chosen) => return chosen.map(|at| self.choices[at].0.clone()),
+            Value::Text(prompt) => prompt,
+        };
+        let text = prompt.text();
+        if text.is_empty() {
+            return None;
+        }
+        let raw = !self.argument.type_name.starts_with("string")
+            && Document::new(text.as_bytes().to_vec()).is_json();
+        Some(if raw {
+            minify(text)
+        } else {
+            serde_json::Value::from(text).to_string()
+        })
+    }
+}
+
+/// A raw value for reading: a string without its quotes.
+fn label(raw: &str) -> String {
+    object::unescape(raw).map_or_else(|| raw.to_owned(), |text| text.into_owned())
+}
+
+fn fields(schema: &str) -> Body {
+    let fields = schema::arguments(schema)
+        .into_iter()
+        // What lies inside a member is typed as the member's JSON.
+        .filter_map(|argument| {
+            let property = object::at(schema, &["properties", &argument.name])?;
+            Some(Field::new(argument, property))
+        })
+        .collect();
+    Body::Fields {
+        schema: schema.to_owned(),
+        fields,
+        selected: 0,
+    }
+}
+
+fn content(fields: &[Field]) -> String {
+    let mut content = String::from("{");
+    for field in fields {
+        if let Some(json) = field.json() {
+            let comma = if content.len() > 1 { "," } else { "" };
+            let name = serde_json::Value::from(field.argument.name.as_str());
+            let _ = write!(content, "{comma}{name}:{json}");
+        }
+    }
+    content.push('}');
+    content
+}
+
+/// The messages of a sampling request, for reading.
+fn conversation(params: &str) -> String {
+    let mut out = String::new();
+    let mut say = |who: &str, text: &str| {
+        let _ = writeln!(out, "{who}: {text}");
+    };
+    if let Some(system) = object::string_at(params, &["systemPrompt"]) {
+        say("system", &system);
+    }
+    for message in object::at(params, &["messages"])
+        .into_iter()
+        .flat_map(object::elements)
+    {
+        let role = object::string_at(message, &["role"]).unwrap_or("?".into());
+        let content = object::at(message, &["content"]).unwrap_or_default();
+        let blocks: Vec<&str> = match content.starts_with('[') {
+            true => object::elements(content).collect(),
+            false => vec![content],
+        };
+        for block in blocks {
+            match object::string_at(block, &["text"]) {
+                Some(text) => say(&role, &text),
+                None => say(&role, block),
+            }
+        }
+    }
+    if let Some(most) = object::at(params, &["maxTokens"]) {
+        say("at most", &format!("{most} tokens"));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::crossterm::event::KeyModifiers;
+
+    fn press(form: &mut Form, code: KeyCode) {
+        form.key(&KeyEvent::new(code, KeyModifiers::NONE), 10);
+    }
+
+    fn type_text(form: &mut Form, text: &str) {
+        for c in text.chars() {
+            press(form, KeyCode::Char(c));
+        }
+    }
+
+    const ELICITATION: &str = r#"{"message":"Who?","requestedSchema":{"type":"object","properties":{
+        "name":{"type":"string"},"age":{"type":"integer","default":7},"ok":{"type":"boolean"},
+        "size":{"type":"string","enum":["s","m"]},"pet":{"type":"string","oneOf":[{"const":"c","title":"Cat"}]}},
+        "required":["name"]}}"#;
+
+    #[test]
+    fn a_form_answers_with_the_types_that_were_asked_for() {
+        let mut form = Form::new(methods::ELICITATION, ELICITATION);
+        assert_eq!(form.words, "Who?");
+        type_text(&mut form, "42");
+        press(&mut form, KeyCode::Down);
+        press(&mut form, KeyCode::Down);
+        press(&mut form, KeyCode::Char('n'));
+        press(&mut form, KeyCode::Down);
+        press(&mut form, KeyCode::Right);
+        press(&mut form, KeyCode::Right);
+        press(&mut form, KeyCode::Down);
+        press(&mut form, KeyCode::Char('c'));
+        let answer = r#"{"action":"accept","content":{"name":"42","age":7,"ok":false,"size":"m","pet":"c"}}"#;
+        assert_eq!(
+            form.answer(Choice::Accept),
+            Some(Answer::Result(answer.into()))
+        );
+    }
+
+    #[test]
+    fn what_the_schema_forbids_is_not_sent_and_said() {
+        let mut form = Form::new(methods::ELICITATION, ELICITATION);
+        assert_eq!(form.answer(Choice::Accept), None);
+        assert!(
+            form.trouble
+                .as_deref()
+                .is_some_and(|why| why.contains("name")),
+            "{:?}",
+            form.trouble
+        );
+        type_text(&mut form, "x");
+        press(&mut form, KeyCode::Down);
+        type_text(&mut form, "x");
+        assert_eq!(form.answer(Choice::Accept), None);
+        assert_eq!(
+            form.answer(Choice::Decline),
+            Some(Answer::Result(r#"{"action":"decline"}"#.into()))
+        );
+        assert_eq!(
+            form.answer(Choice::Cancel),
+            Some(Answer::Result(r#"{"action":"cancel"}"#.into()))
+        );
+    }
+
+    #[test]
+    fn a_completion_is_typed_into_a_skeleton() {
+        let params = r#"{"messages":[{"role":"user","content":{"type":"text","text":"Hi"}},
+            {"role":"user","content":[{"type":"image","data":"…"}]}],"systemPrompt":"Be","maxTokens":9}"#;
+        let mut form = Form::new(methods::SAMPLING, params);
+        assert_eq!(
+            form.words,
+            "system: Be\nuser: Hi\nuser: {\"type\":\"image\",\"data\":\"…\"}\nat most: 9 tokens\n"
+        );
+        type_text(&mut form, "Hello");
+        let Some(Answer::Result(answer)) = form.answer(Choice::Accept) else {
+            panic!("{:?}", form.trouble)
+        };
+        assert_eq!(
+            object::string_at(&answer, &["content", "text"]).as_deref(),
+            Some("Hello")
+        );
+        assert!(matches!(
+            form.answer(Choice::Decline),
+            Some(Answer::Error { code: -1, .. })
+        ));
+        type_text(&mut form, "\"");
+        assert_eq!(form.answer(Choice::Accept), None);
+    }
+
+    #[test]
+    fn a_page_is_shown_and_never_more() {
+        let mut form = Form::new(
+            methods::ELICITATION,
+            r#"{"mode":"url","url":"https://x","message":"Pay"}"#,
+        );
+        assert!(matches!(&form.body, Body::Url(url) if url == "https://x"));
+        assert_eq!(
+            form.answer(Choice::Accept),
+            Some(Answer::Result(r#"{"action":"accept"}"#.into()))
+        );
+    }
+
+    #[test]
+    fn roots_may_be_none_and_what_nobody_knows_is_not_found() {
+        assert_eq!(
+            Form::new(methods::ROOTS, "{}").answer(Choice::Accept),
+            Some(Answer::Result(r#"{"roots":[]}"#.into()))
+        );
+        assert!(matches!(
+            Form::new("vendor/thing", "").answer(Choice::Accept),
+            Some(Answer::Error {
+                code: METHOD_NOT_FOUND,
+                ..
+            })
+        ));
+    }
+}

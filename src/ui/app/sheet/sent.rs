@@ -1,0 +1,318 @@
+//! A message that was sent: what became of it, its answer, the comparison with an original, another round.
+
+use super::super::World;
+use super::super::form::{Answer, Choice, Form};
+use crate::capture::record::Location;
+use crate::tap::{Refused, Reply, SessionId};
+use crate::traffic::{Row, RowId};
+use crate::ui::diff::Diff;
+use crate::ui::event::{Body, Token};
+use crate::ui::json::view::View;
+use crate::ui::keymap::Action;
+use crate::wire::{object, splice};
+use ratatui::layout::Rect;
+
+/// How far it has got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Given to the proxy.
+    Handed,
+    /// Written to the server under this id.
+    Written {
+        session: SessionId,
+        id: String,
+    },
+    /// A notification: there is no answer to wait for.
+    Notified,
+    Refused(String),
+}
+
+#[derive(Debug)]
+pub struct Sent {
+    pub token: Token,
+    pub message: String,
+    pub state: State,
+    /// Where it stands in Traffic.
+    pub row: Option<RowId>,
+    pub answer: Option<View>,
+    /// Why the answer cannot be shown.
+    pub trouble: Option<String>,
+    pub comparison: Option<Comparison>,
+    /// What the server wants to know before it goes on.
+    pub round: Option<Round>,
+    /// What it replays.
+    original: Option<RowId>,
+    compare: bool,
+}
+
+#[derive(Debug)]
+pub struct Comparison {
+    pub diff: Diff,
+    pub top: usize,
+}
+
+/// Another round of a modern request that was answered with `input_required` (specification 2026-07-28, basic).
+#[derive(Debug)]
+pub struct Round {
+    pub form: Form,
+    /// Which question of how many, from 1.
+    pub number: (usize, usize),
+    /// The form is before the operator, not put aside.
+    pub open: bool,
+    /// Keys, methods and params of what is asked after this.
+    rest: Vec<(String, String, String)>,
+    key: String,
+    answers: Vec<(String, String)>,
+    state: Option<String>,
+}
+
+impl Sent {
+    pub fn new(token: Token, message: String, original: Option<RowId>) -> Self {
+        Self {
+            token,
+            message,
+            state: State::Handed,
+            row: None,
+            answer: None,
+            trouble: None,
+            comparison: None,
+            round: None,
+            original,
+            compare: false,
+        }
+    }
+
+    pub fn outcome(&mut self, outcome: &Result<Reply, Refused>) {
+        self.state = match outcome {
+            Ok(Reply::Sent {
+                session,
+                id: Some(id),
+            }) => State::Written {
+                session: *session,
+                id: id.clone(),
+            },
+            Ok(Reply::Sent { id: None, .. } | Reply::Done) => State::Notified,
+            Err(Refused(why)) => State::Refused(why.clone()),
+        };
+    }
+
+    /// Whether there is an original whose answer this one can be compared with.
+    pub fn is_replay(&self) -> bool {
+        self.original.is_some()
+    }
+
+    pub fn row<'a>(&self, world: &'a World) -> Option<Row<'a>> {
+        world.traffic.row(self.row?)
+    }
+
+    /// Follows the exchange; returns the messages that are needed to show it.
+    pub fn sync(&mut self, world: &World, area: Rect) -> Vec<Location> {
+        if let Some(view) = &mut self.answer {
+            view.resize(area.width.saturating_sub(1), area.height);
+        }
+        if let (State::Written { session, id }, None) = (&self.state, self.row) {
+            self.row = world.traffic.operator_exchange(*session, id);
+        }
+        let Some(answer) = self.row(world).and_then(|row| row.answer) else {
+            return Vec::new();
+        };
+        if self.answer.is_none() {
+            match world.body(answer) {
+                Body::Loading => {}
+                Body::Failed(why) => self.trouble = Some(why.to_string()),
+                Body::Loaded(document) => {
+                    self.round = std::str::from_utf8(document.bytes())
+                        .ok()
+                        .and_then(Round::of);
+                    let mut view = View::new(document.clone());
+                    view.resize(area.width.saturating_sub(1), area.height);
+                    self.answer = Some(view);
+                }
+            }
+        }
+        let mut wanted = vec![answer];
+        if self.compare && self.comparison.is_none() {
+            let original = self.original.and_then(|row| world.traffic.row(row)?.answer);
+            wanted.extend(original);
+            if let (Some(Body::Loaded(old)), Body::Loaded(new)) =
+                (original.map(|at| world.body(at)), world.body(answer))
+            {
+                self.comparison = Some(Comparison {
+                    diff: Diff::between(old, new),
+                    top: 0,
+                });
+                self.compare = false;
+            }
+        }
+        wanted
+    }
+
+    /// Shows the comparison with the original, or the answer again. `Err` says why it cannot.
+    pub fn toggle_comparison(&mut self, world: &World) -> Result<(), String> {
+        let Some(original) = self.original else {
+            return Err("only a replay has an original to compare with".to_owned());
+        };
+        if self.comparison.take().is_some() {
+            return Ok(());
+        }
+        if world
+            .traffic
+            .row(original)
+            .and_then(|row| row.answer)
+            .is_none()
+        {
+            return Err("the original has no answer to compare with".to_owned());
+        }
+        self.compare = true;
+        Ok(())
+    }
+
+    /// Moves in what is shown.
+    pub fn movement(&mut self, action: Action, height: u16) {
+        if let Some(comparison) = &mut self.comparison {
+            return comparison.movement(action, usize::from(height));
+        }
+        if let Some(view) = &mut self.answer {
+            view.act(action);
+        }
+    }
+
+    pub fn scroll(&mut self, lines: i16, height: u16) {
+        match (&mut self.comparison, &mut self.answer) {
+            (Some(comparison), _) => comparison.go(isize::from(lines), usize::from(height)),
+            (None, Some(view)) => view.scroll(isize::from(lines)),
+            (None, None) => {}
+        }
+    }
+}
+
+impl Comparison {
+    fn go(&mut self, lines: isize, height: usize) {
+        let last = self.diff.rows.len().saturating_sub(height);
+        self.top = self.top.saturating_add_signed(lines).min(last);
+    }
+
+    fn movement(&mut self, action: Action, height: usize) {
+        let page = height.saturating_sub(1).max(1).cast_signed();
+        let change = match action {
+            Action::NextMatch => self.diff.next_change(self.top + 1),
+            Action::PreviousMatch => self.diff.previous_change(self.top),
+            _ => None,
+        };
+        match action {
+            Action::Up => self.go(-1, height),
+            Action::Down => self.go(1, height),
+            Action::PageUp => self.go(-page, height),
+            Action::PageDown => self.go(page, height),
+            Action::Top => self.go(isize::MIN, height),
+            Action::Bottom => self.go(isize::MAX, height),
+            _ => {}
+        }
+        self.top = change.unwrap_or(self.top);
+    }
+}
+
+impl Round {
+    /// Reads an answer; `None` when it asks for nothing.
+    pub fn of(answer: &str) -> Option<Self> {
+        let result = object::at(answer, &["result"])?;
+        if object::string_at(result, &["resultType"])? != "input_required" {
+            return None;
+        }
+        let requests = object::at(result, &["inputRequests"]).unwrap_or("{}");
+        let mut rest: Vec<_> = object::members(requests)
+            .map(|(key, request)| {
+                let method = object::string_at(request, &["method"]).unwrap_or_default();
+                let params = object::at(request, &["params"]).unwrap_or("{}");
+                (key.into_owned(), method.into_owned(), params.to_owned())
+            })
+            .collect();
+        let state = object::at(result, &["requestState"]).map(str::to_owned);
+        let count = rest.len();
+        let (key, method, params) = match rest.is_empty() {
+            true => return None,
+            false => rest.remove(0),
+        };
+        Some(Self {
+            form: Form::new(&method, &params),
+            number: (1, count),
+            open: false,
+            rest,
+            key,
+            answers: Vec::new(),
+            state,
+        })
+    }
+
+    /// Takes the answer to this question and goes on to the next; the message to send after the last one, made from
+    /// the one that was sent before.
+    pub fn answer(&mut self, choice: Choice, before: &str) -> Option<String> {
+        match self.form.answer(choice)? {
+            Answer::Error { .. } => {
+                self.form.trouble = Some(
+                    "this cannot be declined in words: leave it, and the call stays unfinished"
+                        .to_owned(),
+                );
+                return None;
+            }
+            Answer::Result(result) => self.answers.push((std::mem::take(&mut self.key), result)),
+        }
+        if self.rest.is_empty() {
+            return self.retry(before);
+        }
+        let (key, method, params) = self.rest.remove(0);
+        self.number.0 += 1;
+        self.key = key;
+        self.form = Form::new(&method, &params);
+        None
+    }
+
+    fn retry(&self, before: &str) -> Option<String> {
+        let answers: Vec<String> = self
+            .answers
+            .iter()
+            .map(|(key, result)| format!("{}:{result}", serde_json::Value::from(key.as_str())))
+            .collect();
+        let responses = format!("{{{}}}", answers.join(","));
+        let message = splice::set(before, &["params", "inputResponses"], &responses)?;
+        match &self.state {
+            Some(state) => splice::set(&message, &["params", "requestState"], state),
+            None => Some(splice::remove(&message, &["params", "requestState"])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_round_repeats_the_call_with_the_answers_and_the_state() {
+        let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","requestState":"s\u00e9",
+            "inputRequests":{"who":{"method":"elicitation/create","params":{"message":"?","requestedSchema":{}}},
+            "where":{"method":"roots/list"}}}}"#;
+        let mut round = Round::of(answer).unwrap();
+        assert_eq!(round.number, (1, 2));
+        let before = r#"{"id":1,"method":"tools/call","params":{"name":"x","requestState":"old"}}"#;
+        assert_eq!(round.answer(Choice::Accept, before), None);
+        assert_eq!(round.number, (2, 2));
+        assert_eq!(
+            round.answer(Choice::Accept, before).as_deref(),
+            Some(
+                r#"{"id":1,"method":"tools/call","params":{"name":"x","requestState":"s\u00e9","inputResponses":{"who":{"action":"accept","content":{}},"where":{"roots":[]}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_complete_answer_asks_for_nothing() {
+        for answer in [
+            r#"{"result":{"content":[]}}"#,
+            r#"{"error":{}}"#,
+            "",
+            r#"{"result":{"resultType":"complete"}}"#,
+        ] {
+            assert!(Round::of(answer).is_none());
+        }
+    }
+}
