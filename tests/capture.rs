@@ -496,3 +496,49 @@ fn a_capture_whose_recorder_was_killed_can_be_read() {
         }
     }
 }
+
+/// Not a test by itself: what the test below starts, with a limit on the size of its files.
+#[tokio::test]
+async fn records_beyond_its_file_size_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Some(path) = std::env::var_os("CAPTURE_TEST_LIMIT") else {
+        return;
+    };
+    // Without a handler, the signal that comes with the error would end the process.
+    let too_large = tokio::signal::unix::SignalKind::from_raw(25);
+    let _handler = tokio::signal::unix::signal(too_large).unwrap();
+    let limit = |current| {
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        setrlimit(Resource::Fsize, Rlimit { current, maximum }).unwrap();
+    };
+    let (tap, drain) = tap::queue(BUDGET, Overflow::Wait);
+    let recorder = Recorder::start(path.into(), header(), drain).unwrap();
+    let totals = recorder.totals();
+    limit(Some(4000));
+    for number in 0..1000 {
+        tap.push(stream(Party::Client, format!("[{number}]\n")));
+    }
+    tap.wake();
+    until("writing fails", || totals.trouble().is_some());
+    limit(getrlimit(Resource::Fsize).maximum);
+    until("writing works", || totals.trouble().is_none());
+    recorder.finish();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_may_not_grow_is_written_on_when_it_may() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c.jsonl");
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "records_beyond_its_file_size_limit"])
+        .env("CAPTURE_TEST_LIMIT", &path)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let expected: Vec<_> = (0..1000)
+        .map(|number| line(Party::Client, format!("[{number}]").as_bytes(), true))
+        .collect();
+    assert_eq!(read(&path), expected);
+}
