@@ -542,3 +542,38 @@ fn a_file_that_may_not_grow_is_written_on_when_it_may() {
         .collect();
     assert_eq!(read(&path), expected);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn steady_traffic_wakes_the_recorder_about_once_a_millisecond() {
+    let sleeps = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let of_recorders = tasks.filter_map(|task| {
+            let status = std::fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+            let field = |name| {
+                let line = status.lines().find_map(|it| it.strip_prefix(name))?;
+                Some(line.trim().to_owned())
+            };
+            (field("Name:")? == "recorder").then_some(())?;
+            field("voluntary_ctxt_switches:")?.parse::<u128>().ok()
+        });
+        of_recorders.sum::<u128>()
+    };
+    let recording = Recording::start("c.jsonl", BUDGET, Overflow::Wait);
+    let start = Instant::now();
+    let mut sent = 0;
+    while start.elapsed() < Duration::from_millis(300) {
+        recording.tap.push(stream(Party::Client, "{}\n"));
+        recording.tap.wake();
+        sent += 1;
+        let next = start.elapsed() + Duration::from_micros(20);
+        while start.elapsed() < next {
+            std::hint::spin_loop();
+        }
+    }
+    let (sleeps, took) = (sleeps(), start.elapsed().as_millis());
+    recording.recorder.finish();
+    assert_eq!(read(&recording.path).len(), sent);
+    // The other tests of this file have recorders, too, that sleep now and then.
+    assert!(sleeps < took * 2 + 100, "{sleeps} sleeps in {took} ms");
+}
