@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use zstd::stream::raw::{Encoder, InBuffer, Operation, OutBuffer};
 
-/// The tail keeps at most this much memory when it is empty.
-const KEEP: usize = 4 << 20;
+/// The tail keeps at most this much memory when there is nothing to do.
+const KEEP: usize = 64 << 10;
 
 /// Bytes in order: a tail that grows, and large pieces before it that were never copied.
 #[derive(Debug, Default)]
@@ -39,6 +39,11 @@ impl Buffer {
         self.pieces_len + self.tail.len() - self.sent
     }
 
+    /// Gives back memory that only a burst needs.
+    pub fn slim(&mut self) {
+        self.tail.shrink_to(KEEP);
+    }
+
     /// Writes everything. After an error, what was not written is still here.
     pub fn write_to(&mut self, to: &mut impl Write) -> io::Result<()> {
         while let Some(piece) = self.pieces.front_mut() {
@@ -55,7 +60,6 @@ impl Buffer {
         }
         self.tail.clear();
         self.sent = 0;
-        self.tail.shrink_to(KEEP);
         Ok(())
     }
 }

@@ -227,8 +227,6 @@ impl<W: Write> Work<W> {
                 return;
             }
         }
-        // A burst must not keep its memory for ever.
-        self.batch.shrink_to(1024);
         if self.scribe.pending() > 0 || self.weight > 0 {
             self.flush();
         }
@@ -280,6 +278,9 @@ impl<W: Write> Work<W> {
 
     /// There is nothing to do: sleeps until there is, with an eye on a prompt without a line end.
     fn wait(&mut self) {
+        // A burst must not keep its memory for ever.
+        self.batch.shrink_to(1024);
+        self.scribe.slim();
         if !self.scribe.has_partial_stderr() {
             self.drain.park(None);
         } else if !self.drain.park(Some(PATIENCE)) {

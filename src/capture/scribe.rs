@@ -185,6 +185,11 @@ impl<W: Write> Scribe<W> {
         self.page.output.lines().len()
     }
 
+    /// Gives back memory that only a burst needs.
+    pub fn slim(&mut self) {
+        self.page.output.lines().slim();
+    }
+
     pub fn flush(&mut self) -> io::Result<()> {
         self.page.output.flush()?;
         self.page.settle();

@@ -154,7 +154,14 @@ impl Drain {
         self.queue.recorder.get_or_init(std::thread::current);
         self.queue.parked.store(true, Ordering::Release);
         // A push that came before the flag has nobody to wake us; one that comes after sees the flag.
-        if !self.queue.slots().has_news() {
+        let mut slots = self.queue.slots();
+        let news = slots.has_news();
+        if !news {
+            // A burst must not keep its memory for ever.
+            slots.items.shrink_to(1024);
+        }
+        drop(slots);
+        if !news {
             match time {
                 Some(time) => std::thread::park_timeout(time),
                 None => std::thread::park(),
