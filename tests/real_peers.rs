@@ -166,7 +166,7 @@ impl Desk {
 
     /// The server's command with the program before it, and a witness on each side of that.
     fn watched(&self, server: &[OsString]) -> Vec<OsString> {
-        let witness = |side: &str| vec!["sh".into(), script("witness.sh"), self.path(side).into()];
+        let witness = |side: &str| vec![python(), script("witness.py"), self.path(side).into()];
         let sentinel = [
             SENTINEL.into(),
             "--capture".into(),
