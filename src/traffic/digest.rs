@@ -4,7 +4,7 @@
 //! The exceptions are the answers that fill the inventory: they are rare, and travel as raw text.
 
 use super::gist::{gist, gist_of_bytes};
-use super::summary::{self, Answer, Params, SERVER_INFO};
+use super::summary::{self, ACKNOWLEDGED, Answer, Meta, Params, SERVER_INFO};
 use crate::capture::record::{Encoding, Location, Payload, Record};
 use crate::mcp::methods;
 use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
@@ -66,8 +66,8 @@ pub struct Message {
     pub name: Box<str>,
     /// What a person would say of it.
     pub gist: Box<str>,
-    /// A raw token: a request's own progress token, the token that a progress notification reports on, or the id of
-    /// the request that a cancellation names.
+    /// A raw token: a request's own progress token, the token that a progress notification reports on, the id of the
+    /// request that a cancellation names or of the subscription that is acknowledged.
     pub reference: Option<Box<str>>,
     pub detail: Detail,
 }
@@ -236,16 +236,22 @@ fn within(location: Location, whole: &str, part: &str) -> Location {
     }
 }
 
-fn garbage(what: &str, bytes: &[u8]) -> Message {
-    Message {
-        kind: MessageKind::Garbage,
-        method: what.into(),
-        id: None,
-        name: Box::default(),
-        gist: gist_of_bytes(bytes),
-        reference: None,
-        detail: Detail::None,
+impl Message {
+    fn of(kind: MessageKind, method: &str, gist: Box<str>) -> Self {
+        Self {
+            kind,
+            method: method.into(),
+            id: None,
+            name: Box::default(),
+            gist,
+            reference: None,
+            detail: Detail::None,
+        }
     }
+}
+
+fn garbage(what: &str, bytes: &[u8]) -> Message {
+    Message::of(MessageKind::Garbage, what, gist_of_bytes(bytes))
 }
 
 fn message(envelope: &Envelope<'_>, bytes: &[u8]) -> Message {
@@ -266,28 +272,29 @@ fn message(envelope: &Envelope<'_>, bytes: &[u8]) -> Message {
             id,
             ..result(envelope.result.unwrap_or_default())
         },
-        Kind::Error => Message {
-            kind: MessageKind::Error,
-            id,
-            gist: summary::of_error(envelope.error.unwrap_or_default()),
-            ..garbage("", b"")
-        },
+        Kind::Error => {
+            let gist = summary::of_error(envelope.error.unwrap_or_default());
+            Message {
+                id,
+                ..Message::of(MessageKind::Error, "", gist)
+            }
+        }
         Kind::Malformed => garbage("malformed", bytes),
     }
 }
 
 fn outgoing(method: &str, raw: &str, request: bool) -> Message {
     let params = Params::read(raw);
+    let meta = Meta::read(params.meta.unwrap_or_default());
     let reference = match method {
         methods::CANCELLED => params.request_id,
         methods::PROGRESS => params.progress_token,
-        _ if request => params
-            .meta
-            .and_then(|meta| object::at(meta, &["progressToken"])),
+        ACKNOWLEDGED => meta.subscription,
+        _ if request => meta.progress_token,
         _ => None,
     };
     let detail = if request {
-        request_detail(method, raw, &params)
+        request_detail(method, raw, &params, &meta)
     } else if method == methods::PROGRESS {
         Detail::Progress {
             done: params
@@ -299,24 +306,18 @@ fn outgoing(method: &str, raw: &str, request: bool) -> Message {
     } else {
         Detail::None
     };
+    let kind = if request {
+        MessageKind::Request
+    } else {
+        MessageKind::Notification
+    };
     Message {
-        kind: if request {
-            MessageKind::Request
-        } else {
-            MessageKind::Notification
-        },
-        method: method.into(),
-        id: None,
         name: summary::subject(method, &params),
-        gist: summary::of_params(method, raw, &params),
         reference: reference.map(Box::from),
         detail,
+        ..Message::of(kind, method, summary::of_params(method, raw, &params))
     }
 }
-
-const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
-const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
 fn string(raw: Option<&str>) -> Option<Box<str>> {
     raw.and_then(object::unescape)
@@ -324,31 +325,26 @@ fn string(raw: Option<&str>) -> Option<Box<str>> {
         .map(Into::into)
 }
 
-fn request_detail(method: &str, raw: &str, params: &Params<'_>) -> Detail {
-    let mut detail = RequestDetail {
-        cursor: string(params.cursor),
-        becomes_task: params.task.is_some(),
-        task: method
-            .starts_with("tasks/")
-            .then(|| string(params.task_id))
-            .flatten(),
-        ..RequestDetail::default()
+fn request_detail(method: &str, raw: &str, params: &Params<'_>, meta: &Meta<'_>) -> Detail {
+    let greeting = method == methods::INITIALIZE;
+    let client = meta.client_info.or(params.client_info.filter(|_| greeting));
+    let version = meta
+        .protocol_version
+        .or(params.protocol_version.filter(|_| greeting));
+    let follow_up = params.task_id.filter(|_| method.starts_with("tasks/"));
+    let related = || {
+        meta.related_task
+            .and_then(|related| object::at(related, &["taskId"]))
     };
-    if method == methods::INITIALIZE {
-        detail.client = params.client_info.map(summary::implementation);
-        detail.protocol_version = string(params.protocol_version);
-    }
-    for (key, value) in object::members(params.meta.unwrap_or_default()) {
-        match &*key {
-            PROTOCOL_VERSION => {
-                detail.modern = true;
-                detail.protocol_version = string(Some(value));
-            }
-            CLIENT_INFO => detail.client = Some(summary::implementation(value)),
-            RELATED_TASK => detail.task = string(object::at(value, &["taskId"])),
-            _ => {}
-        }
-    }
+    let mut detail = RequestDetail {
+        client: client.map(summary::implementation),
+        protocol_version: string(version),
+        modern: meta.protocol_version.is_some(),
+        cursor: string(params.cursor),
+        task: string(follow_up.or_else(related)),
+        becomes_task: params.task.is_some(),
+        round: None,
+    };
     let retry = params.request_state.is_some() || params.input_responses.is_some();
     let may_go_rounds = matches!(
         method,
@@ -407,17 +403,12 @@ fn result(raw: &str) -> Message {
             .map(Box::from),
         offer: (describes_server || lists).then(|| raw.into()),
     };
+    let detail = match detail == AnswerDetail::default() {
+        true => Detail::None,
+        false => Detail::Answer(Box::new(detail)),
+    };
     Message {
-        kind,
-        method: Box::default(),
-        id: None,
-        name: Box::default(),
-        gist: summary::of_result(raw, &answer),
-        reference: None,
-        detail: if detail == AnswerDetail::default() {
-            Detail::None
-        } else {
-            Detail::Answer(Box::new(detail))
-        },
+        detail,
+        ..Message::of(kind, "", summary::of_result(raw, &answer))
     }
 }

@@ -61,19 +61,25 @@ struct Users {
 pub struct Links {
     hasher: RandomState,
     ids: HashTable<Users>,
-    /// Ids that JSON lets one spell in several ways, by their plain spelling.
-    respelled: HashMap<(Scope, Box<str>), Box<str>>,
     tokens: HashTable<RowId>,
-    tasks: HashMap<(u32, Box<str>), RowId>,
-    /// Results that asked for input, newest last, by what a retry must repeat.
-    rounds: HashMap<RoundKey, Vec<RowId>>,
     /// The params of open requests that may still be asked for input.
     open_rounds: HashMap<RowId, u64>,
+    /// What ends with its session.
+    sessions: HashMap<u32, SessionLinks>,
+}
+
+#[derive(Debug, Default)]
+struct SessionLinks {
+    /// Ids that JSON lets one spell in several ways, by their plain spelling.
+    respelled: HashMap<(Side, Box<str>), Box<str>>,
+    /// The request that became each task.
+    tasks: HashMap<Box<str>, RowId>,
+    /// Results that asked for input, newest last, by what a retry must repeat.
+    rounds: HashMap<RoundKey, Vec<RowId>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RoundKey {
-    session: u32,
     method: Symbol,
     name: Symbol,
     /// The `requestState` when there is one (it is opaque and the server's own), otherwise the params.
@@ -98,8 +104,8 @@ impl Links {
     /// Notes that `row`, just pushed, sent this id.
     pub fn add_id(&mut self, store: &mut Store, scope: Scope, id: &str, row: RowId) {
         if let Some(plain) = plain_spelling(id) {
-            self.respelled
-                .insert((scope, abridged(&plain).into()), abridged(id).into());
+            let respelled = &mut self.sessions.entry(scope.session).or_default().respelled;
+            respelled.insert((scope.side, abridged(&plain).into()), abridged(id).into());
         }
         if let Some(users) = self.find_users(store, scope, id) {
             let older = std::mem::replace(&mut users.newest, row);
@@ -130,11 +136,12 @@ impl Links {
         {
             return Some(row);
         }
-        if let Some(original) = self
-            .respelled
-            .get(&(scope, abridged(&plain).into()))
-            .cloned()
-        {
+        let key = (scope.side, abridged(&plain).into());
+        let original = self
+            .sessions
+            .get(&scope.session)
+            .and_then(|links| links.respelled.get(&key));
+        if let Some(original) = original.cloned() {
             return self.by_exact_id(store, scope, &original);
         }
         let loose: Cow<'_, str> = match plain.strip_prefix('"').and_then(|id| id.strip_suffix('"'))
@@ -197,11 +204,14 @@ impl Links {
     }
 
     pub fn add_task(&mut self, session: u32, task: Box<str>, row: RowId) {
-        self.tasks.insert((session, task), row);
+        self.sessions
+            .entry(session)
+            .or_default()
+            .tasks
+            .insert(task, row);
     }
     pub fn by_task(&self, session: u32, task: &str) -> Option<RowId> {
-        // The key is borrowed only through an owned copy; tasks are rare.
-        self.tasks.get(&(session, task.into())).copied()
+        self.sessions.get(&session)?.tasks.get(task).copied()
     }
 
     /// Notes what a retry of the open request `row` would have to repeat.
@@ -213,15 +223,14 @@ impl Links {
         let Some(params) = self.open_rounds.remove(&row) else {
             return;
         };
-        if let (Some(state), Some(key)) = (asks, store.row(row)) {
-            let proof = state.ok_or(params);
+        if let (Some(state), Some(data)) = (asks, store.row(row)) {
             let key = RoundKey {
-                session: key.session,
-                method: key.method,
-                name: key.name,
-                proof,
+                method: data.method,
+                name: data.name,
+                proof: state.ok_or(params),
             };
-            let waiting = self.rounds.entry(key).or_default();
+            let links = self.sessions.entry(data.session).or_default();
+            let waiting = links.rounds.entry(key).or_default();
             if waiting.len() == MOST_ROUNDS_ALIKE {
                 waiting.remove(0);
             }
@@ -237,12 +246,11 @@ impl Links {
         round: Round,
     ) -> Option<RowId> {
         let key = RoundKey {
-            session,
             method,
             name,
             proof: round.state.ok_or(round.params),
         };
-        let waiting = self.rounds.get_mut(&key)?;
+        let waiting = self.sessions.get_mut(&session)?.rounds.get_mut(&key)?;
         // One stays: several retries of one result are legal.
         if waiting.len() > 1 {
             waiting.pop()
@@ -253,10 +261,7 @@ impl Links {
 
     /// Forgets what no later message of this session can mean.
     pub fn close_session(&mut self, session: u32) {
-        self.tasks.retain(|(of, _), _| *of != session);
-        self.rounds.retain(|key, _| key.session != session);
-        self.respelled
-            .retain(|(scope, _), _| scope.session != session);
+        self.sessions.remove(&session);
     }
 }
 

@@ -6,6 +6,9 @@ use super::gist::{Gist, gist};
 use crate::mcp::methods;
 use crate::wire::object;
 
+/// The first notification on a subscription.
+pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+
 /// Room for one value of an argument list, so that the first does not crowd out the rest.
 const VALUE_CHARS: usize = 32;
 
@@ -92,6 +95,7 @@ pub struct Params<'a> {
     pub logger: Option<&'a str>,
     pub data: Option<&'a str>,
     pub reason: Option<&'a str>,
+    pub notifications: Option<&'a str>,
     pub request_state: Option<&'a str>,
     pub input_responses: Option<&'a str>,
     pub task: Option<&'a str>,
@@ -122,6 +126,7 @@ impl<'a> Params<'a> {
                 "logger" => &mut params.logger,
                 "data" => &mut params.data,
                 "reason" => &mut params.reason,
+                "notifications" => &mut params.notifications,
                 "requestState" => &mut params.request_state,
                 "inputResponses" => &mut params.input_responses,
                 "task" => &mut params.task,
@@ -130,6 +135,34 @@ impl<'a> Params<'a> {
             *slot = Some(value);
         }
         params
+    }
+}
+
+/// What the `_meta` of a request or notification says.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Meta<'a> {
+    pub progress_token: Option<&'a str>,
+    pub protocol_version: Option<&'a str>,
+    pub client_info: Option<&'a str>,
+    pub related_task: Option<&'a str>,
+    pub subscription: Option<&'a str>,
+}
+
+impl<'a> Meta<'a> {
+    pub fn read(raw: &'a str) -> Self {
+        let mut meta = Self::default();
+        for (key, value) in object::members(raw) {
+            let slot = match &*key {
+                "progressToken" => &mut meta.progress_token,
+                "io.modelcontextprotocol/protocolVersion" => &mut meta.protocol_version,
+                "io.modelcontextprotocol/clientInfo" => &mut meta.client_info,
+                "io.modelcontextprotocol/related-task" => &mut meta.related_task,
+                "io.modelcontextprotocol/subscriptionId" => &mut meta.subscription,
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        meta
     }
 }
 
@@ -176,31 +209,9 @@ pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
             }
             into.push(" ").push(&text_of(params.message));
         }
-        methods::LOG_MESSAGE => {
-            into.push(&text_of(params.level)).push(" ");
-            if params.logger.is_some() {
-                into.push(&text_of(params.logger)).push(": ");
-            }
-            let data = params.data.unwrap_or_default();
-            match object::unescape(data) {
-                Some(text) => into.push(&text),
-                None if object::members(data).next().is_some() => {
-                    let message = object::string_at(data, &["message"]);
-                    let plain = message.as_deref().filter(|text| !text.is_empty());
-                    match plain {
-                        Some(text) => into.push(text),
-                        None => {
-                            let mut inner = Gist::default();
-                            arguments(&mut inner, data);
-                            into.push(&inner.finish())
-                        }
-                    }
-                }
-                None => {
-                    push_value(&mut into, data);
-                    &mut into
-                }
-            };
+        methods::LOG_MESSAGE => log(&mut into, params),
+        methods::LISTEN | ACKNOWLEDGED => {
+            wishes(&mut into, params.notifications.unwrap_or_default())
         }
         methods::CANCELLED => {
             into.push("request ").push(params.request_id.unwrap_or("?"));
@@ -225,6 +236,36 @@ pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
         _ => arguments(&mut into, raw),
     }
     into.finish()
+}
+
+fn log(into: &mut Gist, params: &Params<'_>) {
+    into.push(&text_of(params.level)).push(" ");
+    if params.logger.is_some() {
+        into.push(&text_of(params.logger)).push(": ");
+    }
+    let data = params.data.unwrap_or_default();
+    if let Some(text) = object::unescape(data).or_else(|| object::string_at(data, &["message"])) {
+        into.push(&text);
+    } else if data.starts_with('{') {
+        let mut members = Gist::default();
+        arguments(&mut members, data);
+        into.push(&members.finish());
+    } else {
+        push_value(into, data);
+    }
+}
+
+/// The kinds of notifications that a subscription asks for.
+fn wishes(into: &mut Gist, raw: &str) {
+    for (kind, wish) in object::members(raw).filter(|(_, wish)| *wish != "false") {
+        if !into.is_empty() {
+            into.push(", ");
+        }
+        if wish.starts_with('[') {
+            into.push(&format!("{} ", object::elements(wish).count()));
+        }
+        into.push(&kind);
+    }
 }
 
 /// The text of a raw message, prompt message or content block.

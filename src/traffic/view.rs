@@ -1,7 +1,8 @@
 //! Which rows are shown, in which order: filter, hidden kinds, nesting. Kept up to date as rows arrive and change.
 //!
 //! A row is a line of its own when it is kept and nothing that it is nested under is: so what the filter finds inside
-//! a call that it does not find stays reachable. Under an unfolded line stands everything nested in it, found or not.
+//! a call that it does not find stays reachable. Under an unfolded line stands everything nested in it, found or not, save what is
+//! hidden.
 
 pub use super::filter::Filter;
 use super::filter::Verdicts;
@@ -142,7 +143,7 @@ impl View {
             match self.line_above(traffic, data.parent) {
                 // The youngest child of a line comes last under it; deeper ones come in between.
                 Some(line) if line == data.parent && !outdated.contains(&line) => {
-                    if self.unfolded.contains(&line) {
+                    if self.unfolded.contains(&line) && !self.hidden.hides(data.kind) {
                         self.lines.push_nested(line, Shown { row, depth: 1 });
                     }
                 }
@@ -182,6 +183,11 @@ impl View {
         }
     }
 
+    fn is_hidden(&self, traffic: &Traffic, row: RowId) -> bool {
+        let data = traffic.store.row(row);
+        data.is_some_and(|data| self.hidden.hides(data.kind))
+    }
+
     fn keeps(&mut self, traffic: &Traffic, row: RowId, data: &RowData) -> bool {
         if self.hidden.hides(data.kind) {
             return false;
@@ -219,7 +225,8 @@ impl View {
                 let start = pending.len();
                 let children = traffic
                     .children(row)
-                    .take_while(|&child| child < self.rows_seen);
+                    .take_while(|&child| child < self.rows_seen)
+                    .filter(|&child| !self.is_hidden(traffic, child));
                 pending.extend(children.map(|row| Shown {
                     row,
                     depth: depth.saturating_add(1),

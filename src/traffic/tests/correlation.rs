@@ -288,16 +288,18 @@ fn a_cancellation_names_a_request_of_its_sender() {
 }
 
 #[test]
-fn a_modern_server_ends_a_subscription_by_cancelling_it() {
+fn a_subscription_has_its_acknowledgement_inside_and_may_be_cancelled_by_the_server() {
     check(
         r#"
-        client {"id":5,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+        client {"id":5,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["a:b","a:c"]},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
         server {"method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/subscriptionId":5}}}
+        server {"method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":5}}}
         server {"method":"notifications/cancelled","params":{"requestId":5}}
         "#,
         "
-        client · subscriptions/listen · notifications={…} · cancelled [1 3]
-        server · notifications/subscriptions/acknowledged · notifications={…} [2]
+        client · subscriptions/listen · toolsListChanged, 2 resourceSubscriptions · cancelled [1 4]
+          server · notifications/subscriptions/acknowledged · toolsListChanged [2]
+        server · notifications/tools/list_changed [3]
         ",
     );
 }

@@ -31,6 +31,8 @@ fn line() -> impl Strategy<Value = String> {
         r#"server {"method":"notifications/cancelled","params":{"requestId":ID}}"#,
         r#"server {"method":"notifications/message","params":{"level":"info","data":"NAME"}}"#,
         r#"server {"method":"notifications/tools/list_changed"}"#,
+        r#"client {"id":ID,"method":"subscriptions/listen","params":{}}"#,
+        r#"server {"method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":ID}}}"#,
         "server NAME on stdout",
         "stderr NAME",
         "opened operator",
@@ -122,19 +124,21 @@ impl Naive {
             .iter()
             .any(|field| field.to_lowercase().contains(&word.to_lowercase()))
     }
-    fn keeps(&self, row: &Row<'_>) -> bool {
-        let hidden = match row.kind {
+    fn hides(&self, row: &Row<'_>) -> bool {
+        match row.kind {
             RowKind::Notification => self.hidden.notifications,
             RowKind::Stderr => self.hidden.stderr,
             RowKind::Garbage => self.hidden.garbage,
             _ => false,
-        };
+        }
+    }
+    fn keeps(&self, row: &Row<'_>) -> bool {
         let words: Vec<&str> = self.filter.split_whitespace().collect();
         let (negated, wanted): (Vec<&str>, Vec<&str>) =
             words.iter().partition(|word| word.starts_with('!'));
         let excluded = negated.iter().any(|word| Self::has(row, &word[1..]));
         let found = wanted.iter().all(|word| Self::has(row, word)) || self.bodies.contains(&row.id);
-        !hidden && !excluded && found
+        !self.hides(row) && !excluded && found
     }
     fn lines(&self, traffic: &Traffic) -> Vec<String> {
         let rows: Vec<Row<'_>> = (0..traffic.len())
@@ -152,7 +156,10 @@ impl Naive {
     fn nest(&self, rows: &[Row<'_>], id: RowId, depth: u8, lines: &mut Vec<String>) {
         lines.push(format!("{depth}:{id}"));
         if self.unfolded.contains(&id) {
-            for child in rows.iter().filter(|row| row.parent == Some(id)) {
+            for child in rows
+                .iter()
+                .filter(|row| row.parent == Some(id) && !self.hides(row))
+            {
                 self.nest(rows, child.id, depth + 1, lines);
             }
         }

@@ -1,0 +1,142 @@
+//! An answer: the exchange that it ends, and what it teaches.
+
+use crate::mcp::methods;
+use crate::tap::Timestamp;
+use crate::traffic::digest::{AnswerDetail, Detail, Message, MessageKind};
+use crate::traffic::gist::Gist;
+use crate::traffic::links::{Scope, Side};
+use crate::traffic::storage::abridged;
+use crate::traffic::store::Source;
+use crate::traffic::{Role, RowId, RowKind, Status, Traffic};
+
+impl Traffic {
+    pub(super) fn answer(&mut self, source: Source, scope: Scope, message: Message) {
+        let asked = Scope {
+            side: scope.side.other(),
+            ..scope
+        };
+        let found = match message.id.as_deref() {
+            Some(id) => self.links.by_id(&self.store, asked, id),
+            None => None,
+        };
+        let Some(row) = found else {
+            return self.orphan(source, message);
+        };
+        if self.store.extra(row).is_some_and(|extra| extra.answered) {
+            self.store.attach(row, Role::DuplicateAnswer, source);
+            self.changes.note(row);
+            return;
+        }
+        let answer = match message.detail {
+            Detail::Answer(answer) => Some(answer),
+            _ => None,
+        };
+        let was = self.store.row(row).map_or(Status::None, |row| row.status);
+        let status = match (was, message.kind) {
+            (Status::Cancelled, _) => Status::Late,
+            (_, MessageKind::ToolError) => Status::ToolError,
+            (_, MessageKind::InputRequired) => Status::InputRequired,
+            (_, MessageKind::Error) => Status::Error,
+            _ => Status::Ok,
+        };
+        let outcome = self.store.texts.keep(&message.gist);
+        if let Some(extra) = self.store.extra_mut(row) {
+            extra.answered = true;
+            extra.answer_seq = source.seq;
+            extra.answer = source.place;
+            extra.answer_from = source.from;
+            extra.outcome = outcome;
+            extra.task |= answer.as_ref().is_some_and(|answer| answer.task.is_some());
+        }
+        if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) {
+            self.counters.errors += 1;
+        }
+        self.end(row, status, source.at);
+        self.say_outcome(row, status, &message.gist);
+        let asks = (message.kind == MessageKind::InputRequired)
+            .then(|| answer.as_ref().and_then(|answer| answer.state));
+        self.links.close_round(&self.store, row, asks);
+        self.learn(row, scope, source, status, answer);
+        self.changes.note(row);
+    }
+
+    /// What went wrong, and who answered a greeting, belongs beside what was asked.
+    fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
+        let Some(data) = self.store.row(row) else {
+            return;
+        };
+        let greeting = self.store.symbol(data.method) == methods::INITIALIZE;
+        let telling = greeting || matches!(status, Status::ToolError | Status::Error);
+        let asked = self.store.texts.get(data.summary);
+        if !telling || asked.is_empty() || outcome.is_empty() {
+            return;
+        }
+        let mut both = Gist::default();
+        both.push_at_most(asked, 40).push(" → ").push(outcome);
+        let both = self.store.texts.keep(&both.finish());
+        if let Some(data) = self.store.row_mut(row) {
+            data.summary = both;
+        }
+    }
+
+    /// What an answer tells of the server, of the session and of tasks.
+    fn learn(
+        &mut self,
+        row: RowId,
+        scope: Scope,
+        source: Source,
+        status: Status,
+        answer: Option<Box<AnswerDetail>>,
+    ) {
+        let asked_of_server = scope.side == Side::Server;
+        let Some(answer) = answer else {
+            self.catalogue.unanswered(row);
+            return;
+        };
+        let AnswerDetail {
+            task,
+            server_info,
+            offer,
+            ..
+        } = *answer;
+        if let Some(task) = task {
+            self.links.add_task(source.session, task, row);
+        }
+        if !asked_of_server {
+            return;
+        }
+        if let Some(info) = server_info {
+            self.catalogue.server_info(&info);
+        }
+        let Some(offer) = offer.filter(|_| status == Status::Ok) else {
+            self.catalogue.unanswered(row);
+            return;
+        };
+        let method = self
+            .store
+            .row(row)
+            .map_or("", |row| self.store.symbol(row.method));
+        let version =
+            self.catalogue
+                .offered(row, scope.session, method, &offer, Timestamp(source.at));
+        if let Some(version) = version {
+            self.sessions.at(source.session, source.at).protocol_version = Some(version);
+        }
+    }
+
+    fn orphan(&mut self, source: Source, message: Message) {
+        let row = self
+            .store
+            .push(source, RowKind::Orphan, "unknown answer", "", &message.gist);
+        let id = self
+            .store
+            .texts
+            .keep(&abridged(message.id.as_deref().unwrap_or_default()));
+        if let Some(extra) = self.store.make_extra(row) {
+            extra.id = id;
+        }
+        if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) {
+            self.counters.errors += 1;
+        }
+    }
+}

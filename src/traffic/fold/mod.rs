@@ -1,0 +1,293 @@
+//! Folding one digest into the model: which row it is, or which row it belongs to.
+
+mod answer;
+mod request;
+
+use super::digest::{Content, Detail, Digest, Message, MessageKind, Messages};
+use super::gist::{Gist, gist};
+use super::links::{Scope, Side};
+use super::sessions;
+use super::stats::End;
+use super::storage::{NONE, Symbol, Symbols};
+use super::store::Source;
+use super::summary::ACKNOWLEDGED;
+use super::{Progress, Role, RowId, RowKind, Status, Traffic};
+use crate::mcp::methods;
+use crate::tap::{Party, Timestamp};
+
+impl Traffic {
+    /// Folds in what [`super::digest::digest`] made of the next record of the capture.
+    pub fn apply(&mut self, digest: Digest) {
+        self.latest = self.latest.max(digest.at);
+        self.counters.bytes += digest.bytes;
+        let source = Source {
+            seq: digest.seq,
+            at: digest.at.0,
+            session: digest.session.0,
+            from: Party::Sentinel,
+            place: digest.location.into(),
+        };
+        match digest.content {
+            Content::Line {
+                from,
+                to,
+                replay_of,
+                messages,
+            } => {
+                let source = Source { from, ..source };
+                match messages {
+                    Messages::One(message) => self.message(source, to, replay_of, message),
+                    Messages::Batch(batch) => {
+                        for (location, message) in batch {
+                            let source = Source {
+                                place: location.into(),
+                                ..source
+                            };
+                            self.message(source, to, replay_of, message);
+                        }
+                    }
+                }
+            }
+            Content::Stderr(text) => {
+                self.counters.stderr_lines += 1;
+                let source = Source {
+                    from: Party::Server,
+                    ..source
+                };
+                self.store
+                    .push(source, RowKind::Stderr, "stderr", "", &text);
+            }
+            Content::Opened(opened) => {
+                self.sessions.open(source.session, source.at, &opened);
+                let mut summary = Gist::default();
+                summary.push(&opened.by).push(" ").push(&opened.transport);
+                if let Some(pid) = opened.pid {
+                    summary.push(&format!(", process {pid}"));
+                }
+                self.mark(source, "session opened", &summary.finish());
+            }
+            Content::Closed(closed) => {
+                self.sessions.close(source.session, source.at, &closed);
+                self.lose_pending(source);
+                self.mark(
+                    source,
+                    "session closed",
+                    &gist(&sessions::in_words(&closed)),
+                );
+            }
+            Content::Gap(gap) => {
+                self.counters.lost += gap.messages;
+                let summary = format!("{} messages not captured ({})", gap.messages, gap.reason);
+                self.mark(source, "gap", &gist(&summary));
+            }
+            Content::Note(text) => self.mark(source, "note", &text),
+            Content::Damaged {
+                line_number,
+                reason,
+            } => {
+                self.mark(
+                    source,
+                    "damaged line",
+                    &gist(&format!("line {line_number}: {reason}")),
+                );
+            }
+            Content::Unknown => self.mark(source, "unknown event", ""),
+        }
+    }
+
+    fn mark(&mut self, source: Source, what: &str, summary: &str) {
+        self.store.push(source, RowKind::Mark, what, "", summary);
+    }
+
+    fn message(
+        &mut self,
+        source: Source,
+        to: Option<Party>,
+        replay_of: Option<u64>,
+        message: Message,
+    ) {
+        let counters = &mut self.counters;
+        counters.messages += 1;
+        match source.from {
+            Party::Client => counters.client_messages += 1,
+            Party::Server => counters.server_messages += 1,
+            Party::Operator => counters.operator_messages += 1,
+            Party::Sentinel => {}
+        }
+        self.sessions.at(source.session, source.at);
+        let scope = Scope {
+            session: source.session,
+            side: Side::of(source.from, to),
+        };
+        match message.kind {
+            MessageKind::Request => self.request(source, replay_of, message),
+            MessageKind::Notification => self.notification(source, scope, replay_of, message),
+            MessageKind::Garbage => {
+                self.counters.garbage += 1;
+                self.store
+                    .push(source, RowKind::Garbage, &message.method, "", &message.gist);
+            }
+            _ => self.answer(source, scope, message),
+        }
+    }
+
+    fn notification(
+        &mut self,
+        source: Source,
+        scope: Scope,
+        replay_of: Option<u64>,
+        message: Message,
+    ) {
+        let mut parent = None;
+        if let Some(reference) = message.reference.as_deref() {
+            let taken = match &message.detail {
+                Detail::Progress { done, total } => {
+                    let progress = Progress {
+                        done: *done,
+                        total: *total,
+                    };
+                    self.progress(source, scope, reference, progress)
+                }
+                _ if *message.method == *ACKNOWLEDGED => {
+                    parent = self.subscription(scope, reference);
+                    false
+                }
+                _ => self.cancel(source, scope, reference),
+            };
+            if taken {
+                return;
+            }
+        }
+        if scope.side == Side::Server {
+            self.catalogue
+                .list_changed(&message.method, Timestamp(source.at));
+        }
+        let row = self.store.push(
+            source,
+            RowKind::Notification,
+            &message.method,
+            &message.name,
+            &message.gist,
+        );
+        if let Some(original) = replay_of.and_then(|seq| self.store.row_of_seq(seq))
+            && let Some(extra) = self.store.make_extra(row)
+        {
+            extra.replay_of = original;
+        }
+        if let Some(parent) = parent {
+            self.store.nest(row, parent);
+            self.changes.note(parent);
+        }
+    }
+
+    fn progress(&mut self, source: Source, scope: Scope, token: &str, progress: Progress) -> bool {
+        let asked = Scope {
+            side: scope.side.other(),
+            ..scope
+        };
+        let Some(row) = self.links.by_token(&self.store, asked, token) else {
+            return false;
+        };
+        self.store.attach(row, Role::Progress, source);
+        self.store.set_progress(row, progress);
+        self.changes.note(row);
+        true
+    }
+
+    fn cancel(&mut self, source: Source, scope: Scope, id: &str) -> bool {
+        let own = self.links.by_id(&self.store, scope, id);
+        let found = match own.filter(|&row| self.store.is_pending(row)) {
+            None => self.subscription(scope, id).or(own),
+            pending => pending,
+        };
+        let Some(row) = found else { return false };
+        self.store.attach(row, Role::Cancel, source);
+        if self.store.is_pending(row) {
+            self.end(row, Status::Cancelled, source.at);
+        }
+        self.changes.note(row);
+        true
+    }
+
+    /// The client's subscription with this id, which a message of the server's names.
+    fn subscription(&mut self, scope: Scope, id: &str) -> Option<RowId> {
+        let client = Scope {
+            side: Side::Client,
+            ..scope
+        };
+        let row = self.links.by_id(&self.store, client, id)?;
+        let listens = self.store.symbol(self.store.row(row)?.method) == methods::LISTEN;
+        (scope.side == Side::Server && listens).then_some(row)
+    }
+
+    /// An exchange stops being pending, or an ended one ends differently.
+    fn end(&mut self, row: RowId, status: Status, at: i64) {
+        let was_pending = self.store.is_pending(row);
+        let Some(started) = self.store.row(row).map(|row| row.at) else {
+            return;
+        };
+        let answered = self.store.extra(row).is_some_and(|extra| extra.answered);
+        let task = self.store.extra(row).is_some_and(|extra| extra.task);
+        self.set_status(row, status);
+        if let Some(extra) = self.store.extra_mut(row) {
+            extra.ended_at = at;
+        }
+        // The token lives until the answer; that of a task goes on after it.
+        if (answered && !task) || status == Status::Lost {
+            self.links.drop_token(&self.store, row);
+        }
+        if !was_pending {
+            return;
+        }
+        self.open.remove(&(self.store.scope(row), row));
+        let end = match status {
+            Status::ToolError => End::ToolError,
+            Status::Error => End::Error,
+            Status::Cancelled | Status::Lost => End::Unanswered,
+            _ => End::Ok,
+        };
+        let took = answered.then(|| at.saturating_sub(started));
+        self.stats.end(self.call_key(row), end, took);
+        if !answered {
+            self.links.close_round(&self.store, row, None);
+            self.catalogue.unanswered(row);
+        }
+    }
+
+    fn set_status(&mut self, row: RowId, status: Status) {
+        let Some(data) = self.store.row_mut(row) else {
+            return;
+        };
+        let was = std::mem::replace(&mut data.status, status);
+        self.counters.pending += u64::from(status == Status::Pending);
+        self.counters.pending -= u64::from(was == Status::Pending);
+    }
+
+    /// The session ended: nobody will answer any more.
+    fn lose_pending(&mut self, source: Source) {
+        for side in [Side::Client, Side::Server] {
+            let scope = Scope {
+                session: source.session,
+                side,
+            };
+            let open: Vec<RowId> = self
+                .open
+                .range((scope, 0)..=(scope, NONE))
+                .map(|&(_, row)| row)
+                .collect();
+            for row in open {
+                self.end(row, Status::Lost, source.at);
+                self.changes.note(row);
+            }
+        }
+        self.links.close_session(source.session);
+        self.catalogue.close_session(source.session);
+    }
+
+    fn call_key(&self, row: RowId) -> (Symbol, Symbol) {
+        let empty = Symbols::EMPTY;
+        self.store
+            .row(row)
+            .map_or((empty, empty), |row| (row.method, row.name))
+    }
+}

@@ -1,0 +1,169 @@
+//! A request: its row, its place among the others, and what it says of its sender.
+
+use crate::mcp::methods;
+use crate::tap::Party;
+use crate::traffic::digest::{Detail, Message, RequestDetail};
+use crate::traffic::links::{Scope, Side};
+use crate::traffic::storage::{NONE, abridged};
+use crate::traffic::store::Source;
+use crate::traffic::{RowId, RowKind, Status, Traffic};
+
+/// Open requests looked at to find the one that caused a request of the server's. With more than these in flight
+/// there is no telling anyway.
+const MOST_CANDIDATES: usize = 64;
+
+impl Traffic {
+    pub(super) fn request(&mut self, source: Source, replay_of: Option<u64>, message: Message) {
+        let Message {
+            method,
+            id,
+            name,
+            gist,
+            reference,
+            detail,
+            ..
+        } = message;
+        let row = self
+            .store
+            .push(source, RowKind::Exchange, &method, &name, &gist);
+        let id_text = self
+            .store
+            .texts
+            .keep(&abridged(id.as_deref().unwrap_or_default()));
+        let token_text = match &reference {
+            Some(token) if id.as_ref() == Some(token) => id_text,
+            Some(token) => self.store.texts.keep(&abridged(token)),
+            None => Default::default(),
+        };
+        let key = self.call_key(row);
+        let first_call = self.stats.newest(key) == NONE;
+        let previous_call = self.stats.begin(key, row);
+        let replayed = replay_of
+            .and_then(|seq| self.store.row_of_seq(seq))
+            .unwrap_or(NONE);
+        if let Some(extra) = self.store.make_extra(row) {
+            extra.id = id_text;
+            extra.token = token_text;
+            extra.previous_call = previous_call;
+            extra.replay_of = replayed;
+        }
+        self.set_status(row, Status::Pending);
+        let scope = self.store.scope(row);
+        self.links.add_id(
+            &mut self.store,
+            scope,
+            id.as_deref().unwrap_or_default(),
+            row,
+        );
+        if reference.is_some() {
+            self.links.add_token(&self.store, row);
+        }
+        let detail = match detail {
+            Detail::Request(detail) => Some(detail),
+            _ => None,
+        };
+        if let Some(parent) = self.cause(row, scope, &method, detail.as_deref()) {
+            self.store.nest(row, parent);
+            self.changes.note(parent);
+        }
+        self.open.insert((scope, row));
+        if scope.side == Side::Client {
+            if first_call {
+                self.catalogue.called(&method, &name);
+            }
+            self.catalogue.asked(row, &method, detail.as_deref());
+        }
+        if let Some(detail) = detail {
+            self.describe_session(source, &detail);
+            if let Some(round) = detail.round {
+                self.links.open_round(row, round);
+            }
+            if detail.becomes_task
+                && let Some(extra) = self.store.extra_mut(row)
+            {
+                extra.task = true;
+            }
+        }
+    }
+
+    /// The exchange that a new request belongs under.
+    fn cause(
+        &mut self,
+        row: RowId,
+        scope: Scope,
+        method: &str,
+        detail: Option<&RequestDetail>,
+    ) -> Option<RowId> {
+        if let Some(task) = detail.and_then(|detail| detail.task.as_deref())
+            && let Some(parent) = self.links.by_task(scope.session, task)
+        {
+            return Some(parent);
+        }
+        if let Some(round) = detail
+            .and_then(|detail| detail.round)
+            .filter(|round| round.retry)
+        {
+            let (method, name) = self.call_key(row);
+            return self
+                .links
+                .answered_round(scope.session, method, name, round);
+        }
+        // A ping is caused by a clock, not by a call.
+        if scope.side == Side::Client || method == methods::PING {
+            return None;
+        }
+        let client = Scope {
+            side: Side::Client,
+            ..scope
+        };
+        let mut in_flight = self
+            .open
+            .range((client, 0)..=(client, NONE))
+            .map(|&(_, row)| row);
+        let candidates: Vec<RowId> = in_flight.by_ref().take(MOST_CANDIDATES).collect();
+        if in_flight.next().is_some() {
+            return None;
+        }
+        let only = |keep: &dyn Fn(RowId) -> bool| {
+            let mut kept = candidates.iter().copied().filter(|&row| keep(row));
+            kept.next().filter(|_| kept.next().is_none())
+        };
+        only(&|_| true)
+            .or_else(|| only(&|row| self.may_ask_back(row)))
+            .or_else(|| only(&|row| self.may_ask_back(row) && self.store.has_progress(row)))
+    }
+
+    /// Whether servers ask clients for anything while they work on a request of this kind.
+    fn may_ask_back(&self, row: RowId) -> bool {
+        let method = self
+            .store
+            .row(row)
+            .map_or("", |row| self.store.symbol(row.method));
+        matches!(
+            method,
+            methods::TOOLS_CALL
+                | methods::PROMPTS_GET
+                | methods::RESOURCES_READ
+                | methods::COMPLETE
+        )
+    }
+
+    fn describe_session(&mut self, source: Source, detail: &RequestDetail) {
+        let session = self.sessions.at(source.session, source.at);
+        session.modern |= detail.modern;
+        // The operator's calls beside a client must not rename that client.
+        if source.from == Party::Operator && session.by != "operator" {
+            return;
+        }
+        if let Some(client) = &detail.client
+            && session.client.as_deref() != Some(client)
+        {
+            session.client = Some(client.to_string());
+        }
+        if let Some(version) = &detail.protocol_version
+            && session.protocol_version.as_deref() != Some(version)
+        {
+            session.protocol_version = Some(version.to_string());
+        }
+    }
+}
