@@ -2,6 +2,15 @@
 //!
 //! [`digest::digest`] turns one record into a small owned [`digest::Digest`] (the costly part; any thread may do it),
 //! [`Traffic::apply`] folds it in (the cheap part). Bodies stay in the capture file; a row knows where they are.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `digest`, `summary`, `gist` | one record: what matters of it, in a few words, made harmless |
+//! | `fold`, `links` | which messages belong together |
+//! | `store`, `storage` | the rows, and how a million of them fit |
+//! | `catalogue`, `inventory` | what the server offers |
+//! | `sessions`, `stats` | who spoke; how often and how fast |
+//! | `view`, `filter`, `lines` | the list as shown |
 
 mod catalogue;
 pub mod digest;

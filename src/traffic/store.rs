@@ -177,8 +177,7 @@ impl Store {
             .is_some_and(|row| row.status == Status::Pending)
     }
     pub fn id_bytes(&self, row: RowId) -> &[u8] {
-        self.texts
-            .bytes(self.extra(row).map_or(Text::default(), |extra| extra.id))
+        self.row(row).map_or(&[], |row| self.id_of(row))
     }
     pub fn id_of(&self, row: &RowData) -> &[u8] {
         self.texts.bytes(
@@ -234,7 +233,7 @@ impl Store {
             status: row.status,
             took: extra
                 .filter(|_| ended)
-                .map(|extra| extra.ended_at.saturating_sub(row.at)),
+                .map(|extra| extra.ended_at.saturating_sub(row.at).max(0)),
             size: row.place.wire_len() + answer.map_or(0, Place::wire_len),
             progress: self.progress.get(&id).copied(),
             parent: Some(row.parent).filter(|&row| row != NONE),
@@ -277,15 +276,16 @@ impl Store {
             next = more.next;
         }
         if extra.answered {
-            let answer = extra.answer.location();
-            parts.push(part(
+            let (seq, at) = (extra.answer_seq, extra.ended_at);
+            let answer = part(
                 Role::Answer,
-                extra.answer_seq,
-                extra.ended_at,
+                seq,
+                at,
                 extra.answer_from,
-                answer,
-            ));
-            parts[1..].sort_by_key(|part| part.seq);
+                extra.answer.location(),
+            );
+            let place = parts.partition_point(|part| part.seq <= seq).max(1);
+            parts.insert(place, answer);
         }
         parts
     }

@@ -224,9 +224,10 @@ pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
             let last = params
                 .messages
                 .and_then(|list| object::elements(list).last());
-            into.push("\"")
-                .push_at_most(&prose(last.unwrap_or_default()), 60)
-                .push("\"");
+            let asked = prose(last.unwrap_or_default());
+            if !asked.is_empty() {
+                into.push("\"").push_at_most(&asked, 60).push("\"");
+            }
         }
         // The cursor is opaque; that there is one is worth a word.
         _ if method.ends_with("/list") && params.cursor.is_some() => {
@@ -435,6 +436,7 @@ fn content(into: &mut Gist, list: &str, structured: Option<&str>) {
         kind = kind.or(mime).or(type_name);
     }
     match (blocks, structured) {
+        (0, Some(structured)) if structured.starts_with('{') => arguments(into, structured),
         (0, Some(structured)) => push_value(into, structured),
         (0, None) => {
             into.push("empty");

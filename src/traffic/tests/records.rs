@@ -1,6 +1,7 @@
 //! Rows that are no exchanges, counters, sessions, statistics and summaries.
 
 use super::{check, fold, listing};
+use crate::capture::reader::Reader;
 use crate::capture::record::{Location, Payload, Record};
 use crate::tap::{Party, SessionId, Timestamp};
 use crate::traffic::digest::{Content, Messages, digest};
@@ -178,7 +179,7 @@ fn summaries_say_what_a_person_would_say() {
         ),
         (
             r#"{"id":1,"result":{"content":[],"structuredContent":{"result":5}}}"#,
-            "{…}",
+            "result=5",
         ),
         (
             r#"{"id":1,"result":{"supportedVersions":["2026-07-28"],"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}}}}"#,
@@ -254,6 +255,57 @@ fn sizes_are_those_of_request_and_answer() {
     let row = traffic.row(0).unwrap();
     assert_eq!(row.status, Status::Ok);
     assert_eq!(row.size, 40 + 36);
+}
+
+#[test]
+fn what_a_row_is_made_of_can_be_read_back_from_the_capture() {
+    let call =
+        r#"{"jsonrpc":"2.0",  "id":1, "method":"tools/call","params":{"name":"t","x":1.50}}"#;
+    let batch =
+        r#"[{"jsonrpc":"2.0","id":2,"method":"ping"},{"jsonrpc":"2.0","id":3,"method":"ping"}]"#;
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    let answer = r#"{"jsonrpc":"2.0","id":3,"result":{}}"#;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut text =
+        String::from("{\"capture\":1,\"program\":\"test\",\"started\":\"2026-11-21T00:00:00Z\"}\n");
+    for (seq, (from, message)) in [
+        ("client", call),
+        ("client", batch),
+        ("client", cancel),
+        ("server", answer),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let at = format!("2026-11-21T00:00:0{seq}.000000Z");
+        text += &format!(
+            "{{\"seq\":{seq},\"at\":\"{at}\",\"session\":1,\"from\":\"{from}\",\"message\":{message}}}\n"
+        );
+    }
+    text += "{\"seq\":9,\"at\":\"2026-11-21T00:00:09.000000Z\",\"session\":1,\"from\":\"server\",\"text\":\"hi \\\"there\\\"\"}\n";
+    std::fs::write(file.path(), text).unwrap();
+
+    let mut traffic = Traffic::default();
+    let mut reader = Reader::open(file.path()).unwrap();
+    assert_eq!(
+        reader
+            .read(100, |record| traffic.apply(digest(&record)))
+            .unwrap(),
+        5
+    );
+    let bodies = reader.bodies().unwrap();
+    let parts = |row| -> Vec<String> {
+        let parts = traffic.parts(row).into_iter();
+        parts
+            .map(|part| String::from_utf8(bodies.fetch(part.location).unwrap()).unwrap())
+            .collect()
+    };
+    let (first, second) = batch[1..batch.len() - 1].split_once("},").unwrap();
+    assert_eq!(parts(0), [call, cancel]);
+    assert_eq!(parts(1), [format!("{first}}}")]);
+    assert_eq!(parts(2), [second, answer]);
+    assert_eq!(parts(3), ["hi \"there\""]);
+    assert_eq!(traffic.row(2).unwrap().took, Some(2_000_000));
 }
 
 proptest! {
