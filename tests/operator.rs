@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         without_a_client_the_operator_lists_what_there_is,
         a_server_of_the_modern_era_gets_what_every_request_needs,
         a_request_of_the_server_waits_for_the_operators_answer,
+        a_ping_of_the_server_is_answered_by_itself,
         a_handshake_that_fails_is_told_with_its_reason,
         a_closed_session_is_opened_again_by_the_next_order,
         a_command_that_cannot_start_ends_the_proxy_at_once,
@@ -165,7 +166,7 @@ fn an_answer_to_the_operator_never_reaches_the_client() {
     let answer = client.ask(&call("mine"));
     assert_eq!(
         answer,
-        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"method\":\"mine\"}}\n"
+        "{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":{\"method\":\"mine\"}}\n"
     );
     drop(client.stdin.take());
     assert_eq!(client.rest(), b"");
@@ -356,6 +357,19 @@ fn a_request_of_the_server_waits_for_the_operators_answer() {
     answer("{\"jsonrpc\":\"2.0\",\"id\":\"q\",\n\"result\":{\"action\":\"accept\"}}").unwrap();
     let heard = recorded(&alone.capture, &[&id, "accept"]);
     assert_eq!((heard.1, heard.2), (Party::Server, Some(Party::Operator)));
+    alone.end().unwrap();
+}
+
+fn a_ping_of_the_server_is_answered_by_itself() {
+    let alone = alone(&["helpful"], None);
+    let id = alone
+        .operator
+        .send(Route::Operator, &call("ping me"))
+        .unwrap();
+    recorded(
+        &alone.capture,
+        &[&id, "heard", "\"id\":\"p\"", "\"result\":{}"],
+    );
     alone.end().unwrap();
 }
 

@@ -16,7 +16,7 @@ use mcp_sentinel::capture::reader::Reader;
 use mcp_sentinel::capture::record::Payload;
 use mcp_sentinel::tap::Party;
 use rustix::process::Signal;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         a_command_that_cannot_run_is_named_with_126,
         a_signal_reaches_the_server_as_itself,
         a_server_that_ignores_signals_is_killed_after_the_grace,
+        a_server_that_outstays_its_client_is_ended,
         nothing_survives_when_we_are_killed,
         what_the_server_leaves_behind_does_not_hold_the_client_up,
         the_capture_says_what_was_on_the_wire,
@@ -270,6 +271,24 @@ fn a_server_that_ignores_signals_is_killed_after_the_grace() {
     proxy.signal(Signal::TERM);
     assert_eq!(proxy.code(), Some(128 + 9));
     assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+fn a_server_that_outstays_its_client_is_ended() {
+    let mut proxy = sentinel_with(&["--grace", "1"], &["stubborn"]);
+    assert_eq!(proxy.line(), "ready\n");
+    drop(proxy.stdin.take());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(
+        proxy.process.try_wait().unwrap(),
+        None,
+        "somebody may still listen"
+    );
+    let (nobody, _write) = std::io::pipe().unwrap();
+    drop(std::mem::replace(
+        &mut proxy.stdout,
+        Box::new(BufReader::new(nobody)),
+    ));
+    assert_eq!(proxy.code(), Some(128 + 9));
 }
 
 fn nothing_survives_when_we_are_killed() {

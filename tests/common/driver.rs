@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ pub fn peer(words: &[&str]) -> Command {
 pub struct Running {
     pub process: Child,
     pub stdin: Option<ChildStdin>,
-    pub stdout: BufReader<ChildStdout>,
+    pub stdout: Box<dyn BufRead>,
     /// Where this proxy keeps its files, and tests theirs.
     pub home: TempDir,
 }
@@ -76,7 +76,7 @@ fn start(mut command: Command, home: TempDir) -> Running {
         .unwrap();
     Running {
         stdin: process.stdin.take(),
-        stdout: BufReader::new(process.stdout.take().unwrap()),
+        stdout: Box::new(BufReader::new(process.stdout.take().unwrap())),
         process,
         home,
     }

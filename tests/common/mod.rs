@@ -1,5 +1,7 @@
 //! What the tests of the data path are made of: peers, a harness, and a built proxy to put between.
 
+#![allow(dead_code, reason = "each test uses its own part of it")]
+
 pub mod driver;
 pub mod harness;
 pub mod peers;

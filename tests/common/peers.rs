@@ -2,6 +2,7 @@
 //! nothing else.
 
 use super::upstream;
+use serde_json::{Value, json};
 use std::io::{BufRead, Read, Write, stderr, stdin, stdout};
 use std::process::{Command, Stdio, exit};
 use std::time::Duration;
@@ -159,62 +160,63 @@ fn complain(bytes: usize) {
     std::io::copy(&mut stdin(), &mut stdout()).unwrap();
 }
 
-/// Answers every request with its own method, in one line; says more where the method's name asks for it.
+/// Answers every request with its own method, in one line, or as the method's name asks for.
 fn helpful() {
-    let mut lines = stdin().lock().lines();
-    let mut say = |text: String| {
-        println!("{text}");
+    let result = |id: &Value, result: Value| {
+        println!("{}", json!({"jsonrpc": "2.0", "id": id, "result": result}))
     };
-    while let Some(Ok(line)) = lines.next() {
-        let message: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let (Some(method), Some(id)) = (message["method"].as_str(), message.get("id")) else {
+    let request = |id: &str, method: &str| {
+        println!(
+            "{}",
+            json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {}})
+        );
+    };
+    // The request that waits for an answer to one of ours.
+    let mut waiting = Value::Null;
+    for line in stdin().lock().lines() {
+        let message: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let id = &message["id"];
+        let Some(method) = message["method"].as_str() else {
+            result(&waiting, json!({"heard": message}));
             continue;
         };
-        let token = &message["params"]["_meta"]["progressToken"];
         match method {
-            "server/discover" => {
-                say(format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no"}}}}"#
-                ));
-                continue;
+            "notifications/initialized" => {}
+            "server/discover" => println!(
+                "{}",
+                json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no"}})
+            ),
+            "initialize" => result(
+                id,
+                json!({
+                    "protocolVersion": "2025-11-25",
+                    "capabilities": {"tools": {}},
+                    "serverInfo": {"name": "helpful", "version": "1"}
+                }),
+            ),
+            "tools/list" => result(id, json!({"tools": []})),
+            "ask" => {
+                waiting = id.clone();
+                request("q", "elicitation/create");
             }
-            "initialize" => {
-                say(format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"result":{{"protocolVersion":"2025-11-25","capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"helpful","version":"1"}}}}}}"#
-                ));
-                continue;
-            }
-            "tools/list" => {
-                say(format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[]}}}}"#
-                ));
-                continue;
+            "ping me" => {
+                waiting = id.clone();
+                request("p", "ping");
             }
             "progress" => {
-                say(format!(
-                    r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#
-                ));
-            }
-            "ask" => {
-                say(
-                    r#"{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}"#
-                        .into(),
+                let token = &message["params"]["_meta"]["progressToken"];
+                let params = json!({"progressToken": token, "progress": 1});
+                println!(
+                    "{}",
+                    json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
                 );
-                let answer = lines.next().unwrap().unwrap();
-                say(format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"result":{{"answer":{answer}}}}}"#
-                ));
-                continue;
+                result(id, json!({"method": method}));
             }
-            _ => {}
-        }
-        say(format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"method":"{method}"}}}}"#
-        ));
-        if method == "twice" {
-            say(format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"again":true}}}}"#
-            ));
+            "twice" => {
+                result(id, json!({"method": method}));
+                result(id, json!({"again": true}));
+            }
+            _ => result(id, json!({"method": method})),
         }
     }
 }
