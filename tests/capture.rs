@@ -539,6 +539,29 @@ fn a_file_that_may_not_grow_is_written_on_when_it_may() {
     assert_eq!(read(&path), expected);
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn traffic_goes_on_when_the_capture_may_not_grow() {
+    let home = tempfile::tempdir().unwrap();
+    let sent = home.path().join("sent");
+    let lines: String = (0..50_000).map(|number| format!("[{number}]\n")).collect();
+    std::fs::write(&sent, &lines).unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -f 8; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_mcp-sentinel"))
+        .arg("--capture")
+        .arg(home.path().join("c.jsonl"))
+        .args(["--", "cat"])
+        .stdin(std::fs::File::open(&sent).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout == lines.as_bytes());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("NOT captured"), "{told}");
+    assert!(read(&home.path().join("c.jsonl")).len() > 10);
+}
+
 /// Runs one of the tests below in a process of its own, with a variable that tells it so.
 fn alone(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());

@@ -1,7 +1,15 @@
 //! The capture file: the append-only log that every consumer reads through one cursor.
 //!
 //! Format: UTF-8 JSON Lines; the first line a header, then one event a line, fixed key order, the message last and
-//! verbatim. The recorder writes it, [`reader::Reader`] reads it, live or saved.
+//! verbatim. The [`recorder`] writes it, [`reader::Reader`] reads it, live or saved:
+//!
+//! ```text
+//! tap ─▶ recorder (when) ─▶ scribe (streams to lines) ─▶ write (lines to text) ─▶ output (text to the file)
+//! file ─▶ lines (where lines are; inflate makes them of a compressed file) ─▶ parse (text to records) ─▶ reader
+//! ```
+//!
+//! [`redact`] masks an argv before it is recorded, [`store`] names captures and decides how long they stay. Nothing
+//! here knows what a message means, beyond counting error responses.
 
 mod inflate;
 mod lines;

@@ -10,6 +10,9 @@ pub struct Signals {
     terminate: Option<unix::Signal>,
     interrupt: Option<unix::Signal>,
     hangup: Option<unix::Signal>,
+    /// A capture that may not grow any further (`ulimit -f`) is the recorder's trouble: caught, so that the write
+    /// fails and nobody dies of it.
+    _file_size: Option<unix::Signal>,
 }
 
 impl Signals {
@@ -18,6 +21,7 @@ impl Signals {
             terminate: listen(Signal::TERM)?,
             interrupt: listen(Signal::INT)?,
             hangup: listen(Signal::HUP)?,
+            _file_size: listen(Signal::XFSZ)?,
         })
     }
 
