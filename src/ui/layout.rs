@@ -170,6 +170,16 @@ pub fn below_heading(side: Rect) -> Rect {
     lines_of(side, 1, side.height)
 }
 
+/// The JSON of a side: below its heading, a column in.
+pub fn json(side: Rect) -> Rect {
+    let text = below_heading(side);
+    Rect {
+        x: text.x + 1,
+        width: text.width.saturating_sub(1),
+        ..text
+    }
+}
+
 /// The tabs at the right end of the title, as drawn: what they say and where.
 pub fn tabs(title: Rect, app: &App) -> Vec<(Tab, String, Rect)> {
     let inventory = app.world.traffic.inventory();

@@ -55,7 +55,10 @@ impl Screen {
             PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
         )?;
         self.set_mouse(self.mouse)?;
-        self.terminal.clear()
+        // Draws everything anew. (`clear` would ask the terminal for the cursor's place, and the answer would have to
+        // come between the keys.)
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 
     /// Gives the terminal back for a while.

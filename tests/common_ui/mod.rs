@@ -37,7 +37,9 @@ pub enum State {
 /// A screen being driven.
 pub struct Stage {
     pub app: App,
+    reader: Reader,
     bodies: Bodies,
+    state: State,
     /// What the screen asked for and nobody here does: commands, copies, files, the end.
     pub effects: Vec<Effect>,
 }
@@ -63,52 +65,74 @@ impl Stage {
     }
 
     pub fn with(width: u16, height: u16, capture: &Path, state: State, session: Session) -> Self {
-        let mut reader = Reader::open(capture).unwrap();
+        let mut stage = Self::start(width, height, capture, state, session);
+        stage.read(usize::MAX);
+        stage.arrive();
+        stage
+    }
+
+    /// Nothing is read yet.
+    pub fn start(width: u16, height: u16, capture: &Path, state: State, session: Session) -> Self {
+        let reader = Reader::open(capture).unwrap();
         let bodies = reader.bodies().unwrap();
         let live = matches!(state, State::Live | State::Ended);
+        let header = Box::new(reader.header().clone());
         let mut stage = Self {
             app: App::new(Session {
                 capture: capture.to_owned(),
                 live,
                 ..session
             }),
+            reader,
             bodies,
+            state,
             effects: Vec::new(),
         };
         stage.send(Event::Resize { width, height });
-        stage.send(Event::Fed(Fed::Opened(Box::new(reader.header().clone()))));
-        loop {
+        stage.send(Event::Fed(Fed::Opened(header)));
+        stage
+    }
+
+    /// Reads at most so many records of the capture.
+    pub fn read(&mut self, records: usize) {
+        let mut left = records;
+        while left > 0 {
             let mut digests = Vec::new();
-            if reader
-                .read(4096, |record| digests.push(digest(&record)))
-                .unwrap()
-                == 0
-            {
+            let read = self
+                .reader
+                .read(left.min(4096), |record| digests.push(digest(&record)))
+                .unwrap();
+            if read == 0 {
                 break;
             }
-            let (read, total) = reader.progress();
-            let progress = if state == State::Loading {
-                (total * 43 / 100, total)
+            left -= read;
+            let (done, total) = self.reader.progress();
+            let done = if self.state == State::Loading {
+                total * 43 / 100
             } else {
-                (read, total)
+                done
             };
-            stage.send(Event::Fed(Fed::Batch { digests, progress }));
+            self.send(Event::Fed(Fed::Batch {
+                digests,
+                progress: (done, total),
+            }));
         }
         // Half a second after the last message: that is when somebody looks.
-        let now = Timestamp(stage.app.world.traffic.latest().0 + 500_000);
-        stage.send(Event::Tick {
+        let now = Timestamp(self.app.world.traffic.latest().0 + 500_000);
+        self.send(Event::Tick {
             now,
             utc_offset_seconds: 0,
         });
-        match state {
-            State::Live => stage.send(Event::Fed(Fed::CaughtUp)),
-            State::Ended | State::Saved => {
-                stage.send(Event::Fed(Fed::CaughtUp));
-                stage.send(Event::Fed(Fed::Ended));
-            }
-            State::Loading => {}
+    }
+
+    /// All there is has been read.
+    pub fn arrive(&mut self) {
+        if self.state != State::Loading {
+            self.send(Event::Fed(Fed::CaughtUp));
         }
-        stage
+        if matches!(self.state, State::Ended | State::Saved) {
+            self.send(Event::Fed(Fed::Ended));
+        }
     }
 
     /// Hands over an event, and the answers to what the screen then reads.
@@ -162,6 +186,29 @@ impl Stage {
             row,
             modifiers: KeyModifiers::NONE,
         }));
+    }
+
+    pub fn wheel(&mut self, column: u16, row: u16, kind: MouseEventKind) {
+        self.send(Event::Mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        }));
+    }
+
+    /// The line of the list that is marked as selected.
+    pub fn selected(&self) -> String {
+        let text = self.text();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with('▌'))
+            .unwrap_or_default();
+        line.to_owned()
+    }
+
+    pub fn status(&self) -> String {
+        self.text().lines().last().unwrap_or_default().to_owned()
     }
 
     pub fn theme(&mut self, ground: Ground) {
@@ -288,6 +335,42 @@ fn named(name: &str) -> KeyEvent {
         ),
     };
     KeyEvent::new(code, modifiers)
+}
+
+/// A capture with so many calls, and all that comes with them, in `directory`.
+pub fn flood(directory: &Path, calls: u32) -> PathBuf {
+    let mut text = std::fs::read_to_string(fixture("live")).unwrap();
+    let mut seq = text.lines().count();
+    let mut line = |at: u32, rest: std::fmt::Arguments<'_>| {
+        let (seconds, micros) = (at / 1000, at % 1000 * 1000);
+        let (minutes, seconds) = (10 + seconds / 60, seconds % 60);
+        writeln!(text, "{{\"seq\":{seq},\"at\":\"2026-11-21T12:{minutes}:{seconds:02}.{micros:06}Z\",\"session\":1,{rest}}}").unwrap();
+        seq += 1;
+    };
+    for call in 0..calls {
+        let id = 1000 + call;
+        line(
+            call * 2,
+            format_args!(
+                r#""from":"client","message":{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo","arguments":{{"message":"call {call}"}}}}}}"#
+            ),
+        );
+        line(
+            call * 2 + 1,
+            format_args!(
+                r#""from":"server","message":{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"needle-{call}-"}}]}}}}"#
+            ),
+        );
+        if call % 10 == 0 {
+            line(
+                call * 2 + 1,
+                format_args!(r#""stderr":"line {call} of the log\n""#),
+            );
+        }
+    }
+    let path = directory.join("flood.jsonl");
+    std::fs::write(&path, text).unwrap();
+    path
 }
 
 /// The README's table of keys, as the keymap has it.

@@ -188,9 +188,8 @@ impl Detail {
         self.request.set(if self.two { request } else { first });
         self.answer.set(if self.two { answer } else { None });
         let sides = self.sides();
-        self.request
-            .sync(world, layout::below_heading(sides.request));
-        self.answer.sync(world, layout::below_heading(sides.answer));
+        self.request.sync(world, layout::json(sides.request));
+        self.answer.sync(world, layout::json(sides.answer));
         let mut wanted: Vec<Location> = [&self.request, &self.answer]
             .iter()
             .filter_map(|side| side.part)
@@ -424,7 +423,7 @@ impl Detail {
         for (area, answer) in [(sides.request, false), (sides.answer, true)] {
             if layout::within(area, x, y) {
                 self.chosen = Some(answer);
-                let text = layout::below_heading(area);
+                let text = layout::json(area);
                 if let Some(json) = &mut self.side_mut().json
                     && y >= text.y
                     && json.click(y - text.y)

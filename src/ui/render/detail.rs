@@ -8,7 +8,7 @@ use crate::ui::diff;
 use crate::ui::event::Body;
 use crate::ui::format;
 use crate::ui::json::Ink;
-use crate::ui::layout::below_heading;
+use crate::ui::layout::{self, below_heading};
 use crate::ui::text::{cut, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
 use crate::wire::object;
@@ -107,7 +107,7 @@ fn side(
     };
     let looked_at = detail.focused && detail.on_answer() == is_answer;
     facts(detail, world, row, side, frame, area, is_answer);
-    let text = below_heading(area);
+    let text = layout::json(area);
     if let Some(json) = &side.json {
         let cursor = looked_at.then(|| theme.style(Role::Selected));
         let style = |ink: Ink| ink_style(theme, ink);
@@ -117,10 +117,9 @@ fn side(
             .zip(text.top()..text.bottom())
         {
             let place = Rect {
-                x: text.x + 1,
                 y,
-                width: text.width.saturating_sub(1),
                 height: 1,
+                ..text
             };
             if let Some(cursor) = cursor
                 && line.style == cursor
@@ -141,14 +140,7 @@ fn side(
     } else {
         Role::Dim
     };
-    put(
-        frame,
-        Rect {
-            x: text.x + 1,
-            ..text
-        },
-        vec![Span::styled(sentence, theme.style(role))],
-    );
+    put(frame, text, vec![Span::styled(sentence, theme.style(role))]);
 }
 
 /// Why there is nothing at the answer's place.
@@ -192,6 +184,16 @@ fn facts(
     ];
     let mut say =
         |text: String, role: Role| spans.push(Span::styled(format!("  {text}"), theme.style(role)));
+    if let Some((at, of)) = side.json.as_ref().and_then(|json| json.matches()) {
+        say(
+            if of == 0 {
+                "not found".to_owned()
+            } else {
+                format!("match {at} of {of}")
+            },
+            Role::Warn,
+        );
+    }
     if let Some(part) = side.part {
         say(
             format::time_of_day(part.at, world.utc_offset_seconds),
@@ -209,16 +211,6 @@ fn facts(
         say(
             format!("{} bytes", format::count(u64::from(part.location.len))),
             Role::Dim,
-        );
-    }
-    if let Some((at, of)) = side.json.as_ref().and_then(|json| json.matches()) {
-        say(
-            if of == 0 {
-                "not found".to_owned()
-            } else {
-                format!("match {at} of {of}")
-            },
-            Role::Warn,
         );
     }
     // The other side is not on the screen: say how to get there.

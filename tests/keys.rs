@@ -1,0 +1,297 @@
+//! What keys and the mouse do on a screen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common_ui;
+
+use common_ui::{Stage, State, fixture, flood};
+use mcp_sentinel::ui::app::{Session, Tab};
+use mcp_sentinel::ui::event::{Effect, Event};
+use ratatui::crossterm::event::MouseEventKind;
+
+fn live() -> Stage {
+    Stage::open(120, 40, &fixture("live"), State::Live)
+}
+
+fn with(session: Session, state: State) -> Stage {
+    Stage::with(120, 40, &fixture("live"), state, session)
+}
+
+#[test]
+fn the_selection_stays_on_its_message_whatever_arrives() {
+    let mut stage = Stage::start(120, 40, &fixture("live"), State::Live, Session::default());
+    stage.read(13);
+    stage.arrive();
+    stage.press("kk");
+    let (selected, line) = (
+        stage.selected(),
+        stage.text().lines().position(|line| line.starts_with('▌')),
+    );
+    assert!(selected.contains("resources/list"), "{selected}");
+    stage.read(usize::MAX);
+    assert_eq!(stage.selected(), selected);
+    assert_eq!(
+        stage.text().lines().position(|line| line.starts_with('▌')),
+        line
+    );
+}
+
+#[test]
+fn following_goes_to_the_newest_until_one_moves_away_or_opens_it() {
+    let mut stage = Stage::start(120, 40, &fixture("live"), State::Live, Session::default());
+    stage.read(13);
+    stage.arrive();
+    assert!(stage.status().contains("follow"));
+    assert!(
+        stage.selected().contains("prompts/list"),
+        "{}",
+        stage.selected()
+    );
+    stage.read(2);
+    assert!(stage.selected().contains("get-sum"), "{}", stage.selected());
+    stage.press("<enter>");
+    stage.read(usize::MAX);
+    assert!(stage.selected().contains("get-sum") || stage.text().contains("tools/call get-sum"));
+    assert!(!stage.app.list.follow);
+    stage.press("<esc>f");
+    assert!(stage.selected().contains("long-operation"));
+    stage.press("k");
+    assert!(!stage.app.list.follow);
+}
+
+#[test]
+fn a_paused_view_holds_still_and_says_what_came_meanwhile() {
+    let mut stage = Stage::start(120, 40, &fixture("live"), State::Live, Session::default());
+    stage.read(13);
+    stage.arrive();
+    stage.press("p");
+    let rows = stage.app.list.len();
+    stage.read(usize::MAX);
+    assert_eq!(stage.app.list.len(), rows);
+    assert!(
+        stage.status().contains("paused, 14 new"),
+        "{}",
+        stage.status()
+    );
+    stage.press("p");
+    assert!(stage.app.list.len() > rows);
+    assert!(stage.status().contains("live"));
+}
+
+#[test]
+fn the_filter_narrows_as_it_is_typed_and_escape_loses_nothing() {
+    let mut stage = live();
+    let all = stage.app.list.len();
+    stage.press("/get-s");
+    let some = stage.app.list.len();
+    assert!(some > 0 && some < all);
+    stage.press("um !x");
+    assert!(stage.app.list.len() < some);
+    stage.press("<esc>");
+    assert!(stage.status().contains("/get-sum !x"), "{}", stage.status());
+    stage.press("<esc>");
+    assert_eq!(stage.app.list.len(), all);
+    stage.press("/<up>");
+    assert!(stage.status().contains("/get-sum !x"), "{}", stage.status());
+}
+
+#[test]
+fn the_filter_looks_into_messages_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut stage = Stage::open(80, 24, &flood(directory.path(), 3000), State::Live);
+    stage.press("/needle-2999-");
+    assert_eq!(stage.app.list.len(), 1);
+    assert!(
+        stage.selected().contains("call 2999"),
+        "{}",
+        stage.selected()
+    );
+    stage.press("<enter><esc>");
+    assert!(stage.app.list.len() > 3000);
+    assert!(
+        stage.selected().contains("call 2999"),
+        "{}",
+        stage.selected()
+    );
+}
+
+#[test]
+fn kinds_of_rows_hide_with_one_key_each() {
+    let mut stage = live();
+    for (key, word) in [("N", "notifications/"), ("S", "stderr"), ("X", "not JSON")] {
+        stage.press("g");
+        let listed = |stage: &Stage| {
+            stage
+                .text()
+                .lines()
+                .filter(|line| line.contains(word))
+                .count()
+        };
+        assert!(listed(&stage) > 0);
+        stage.press(key);
+        assert_eq!(
+            listed(&stage),
+            usize::from(key == "S"),
+            "{word}: {}",
+            stage.text()
+        );
+        stage.press(key);
+        assert!(listed(&stage) > 0);
+    }
+}
+
+#[test]
+fn nested_rows_unfold_and_fold() {
+    let mut stage = live();
+    let rows = stage.app.list.len();
+    stage.press("/sample<enter>");
+    assert!(stage.selected().contains("▸1"), "{}", stage.selected());
+    stage.press("l");
+    assert!(stage.text().contains("└ sampling/createMessage"));
+    stage.press("j");
+    assert!(stage.selected().contains("sampling/createMessage"));
+    stage.press("h");
+    assert!(stage.selected().contains("▸1"), "{}", stage.selected());
+    stage.press("<esc>");
+    assert_eq!(stage.app.list.len(), rows);
+}
+
+#[test]
+fn the_mouse_selects_scrolls_and_opens_tabs() {
+    let mut stage = live();
+    stage.press("g");
+    stage.click(30, 6);
+    let line = stage.text().lines().nth(6).unwrap().to_owned();
+    assert_eq!(stage.selected(), line);
+    stage.wheel(30, 6, MouseEventKind::ScrollDown);
+    assert_ne!(stage.selected(), line);
+    let title = stage.text().lines().next().unwrap().to_owned();
+    let column = title.chars().take_while(|c| *c != '6').count();
+    stage.click(u16::try_from(column).unwrap() + 3, 0);
+    assert_eq!(stage.app.tab, Tab::Log);
+}
+
+#[test]
+fn escape_never_quits_and_q_asks_when_a_client_would_lose_its_session() {
+    let mut stage = with(
+        Session {
+            quit_ends_session: true,
+            ..Session::default()
+        },
+        State::Live,
+    );
+    stage.press("<esc><esc><esc>");
+    assert!(stage.effects.is_empty());
+    stage.press("q");
+    assert!(
+        stage.effects.is_empty() && stage.status().contains("quit?"),
+        "{}",
+        stage.status()
+    );
+    stage.press("<esc>");
+    assert!(stage.status().contains("live"));
+    stage.press("qy");
+    assert_eq!(stage.effects, [Effect::Quit]);
+
+    let mut stage = with(
+        Session {
+            quit_ends_session: true,
+            ..Session::default()
+        },
+        State::Ended,
+    );
+    stage.press("q");
+    assert_eq!(stage.effects, [Effect::Quit]);
+}
+
+#[test]
+fn the_control_keys_work_where_one_types() {
+    let mut stage = live();
+    stage.press("/abc<c-z>");
+    assert_eq!(stage.effects, [Effect::Suspend]);
+    stage.press("<c-c>");
+    assert_eq!(stage.effects.last(), Some(&Effect::Quit));
+}
+
+#[test]
+fn copying_and_saving_take_the_exact_messages() {
+    let mut stage = live();
+    stage.press("/a=2<enter>gy");
+    let Some(Effect::Copy(text)) = stage.effects.pop() else {
+        panic!("nothing copied")
+    };
+    let lines: Vec<_> = text.lines().collect();
+    assert!(
+        lines[0].starts_with(r#"{"jsonrpc":"2.0","id":5,"method":"tools/call""#),
+        "{text}"
+    );
+    assert!(
+        lines[1].contains(r#""structuredContent":{"result":5}"#),
+        "{text}"
+    );
+    stage.press("<enter>y");
+    let Some(Effect::Copy(answer)) = stage.effects.pop() else {
+        panic!("nothing copied")
+    };
+    assert_eq!(answer, lines[1]);
+    stage.press("w");
+    let Some(Effect::Save { messages, .. }) = stage.effects.pop() else {
+        panic!("nothing saved")
+    };
+    assert_eq!(messages.len(), 2);
+}
+
+#[test]
+fn a_replay_is_compared_with_its_original() {
+    let mut stage = live();
+    stage.press("kd");
+    let text = stage.text();
+    assert!(
+        text.contains("-   \"id\": 5,") && text.contains("+   \"id\": \"sentinel-1\","),
+        "{text}"
+    );
+    stage.press("gd");
+    assert!(
+        stage.status().contains("not a replay"),
+        "{}",
+        stage.status()
+    );
+}
+
+#[test]
+fn a_search_marks_and_counts_in_the_message() {
+    let mut stage = live();
+    stage.press("/initialize<enter>g<enter>/listChanged");
+    assert!(stage.text().contains("match 1 of 3"), "{}", stage.text());
+    stage.press("<enter>n");
+    assert!(stage.text().contains("match 2 of 3"));
+    stage.press("NN");
+    assert!(stage.text().contains("match 3 of 3"));
+}
+
+#[test]
+fn nothing_can_be_sent_when_the_conversation_is_over() {
+    let mut stage = Stage::open(120, 40, &fixture("live"), State::Saved);
+    stage.press("/get-sum<enter>r");
+    assert!(stage.effects.is_empty());
+    assert!(
+        stage.status().contains("no server to send to"),
+        "{}",
+        stage.status()
+    );
+}
+
+#[test]
+fn gaps_and_failures_stand_in_the_status_bar_in_words() {
+    let stage = Stage::open(80, 24, &fixture("trouble"), State::Ended);
+    assert!(
+        stage.status().contains("ended") && stage.status().contains("14 messages not captured")
+    );
+}
+
+#[test]
+fn pasting_into_the_filter_is_typing() {
+    let mut stage = live();
+    stage.press("/");
+    stage.send(Event::Paste("get-\nsum".to_owned()));
+    assert!(stage.status().contains("/get- sum"), "{}", stage.status());
+}
