@@ -205,23 +205,3 @@ fn the_picture_is_this_screen() {
         "assets/screen.svg is out of date: run UPDATE_ASSETS=1 cargo test --test screens"
     );
 }
-
-#[test]
-fn the_readme_has_the_keys_of_the_keymap() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap_or_default();
-    let (start, end) = ("<!-- keys -->\n", "<!-- /keys -->");
-    let Some((before, rest)) = readme.split_once(start) else {
-        panic!("README.md has no {start}");
-    };
-    let (kept, after) = rest.split_once(end).unwrap();
-    let table = common_ui::key_table();
-    if std::env::var_os("UPDATE_ASSETS").is_some() {
-        std::fs::write(&path, format!("{before}{start}{table}{end}{after}")).unwrap();
-        return;
-    }
-    assert!(
-        kept == table,
-        "the keys in README.md are out of date: run UPDATE_ASSETS=1 cargo test --test screens"
-    );
-}

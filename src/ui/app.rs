@@ -399,7 +399,8 @@ impl App {
             }
             return;
         }
-        let height = usize::from(self.panes().body.height);
+        let body = self.panes().body;
+        let height = usize::from(body.height) * Help::columns(body.width);
         if let Some(help) = &mut self.help {
             if !help.update(action, height) {
                 self.help = None;
@@ -672,7 +673,10 @@ impl App {
             if let Input::Scroll { lines, .. } = input {
                 let action = if lines < 0 { Action::Up } else { Action::Down };
                 for _ in 0..WHEEL {
-                    help.update(action, usize::from(panes.body.height));
+                    help.update(
+                        action,
+                        usize::from(panes.body.height) * Help::columns(panes.body.width),
+                    );
                 }
             }
         } else if self.asks_to_quit {

@@ -277,7 +277,7 @@ const GLOBAL: &[Binding] = &[
         &[ch('m')],
         A::MouseToggle,
         "",
-        "mouse on or off (off: the terminal selects text)",
+        "mouse: ours, or the terminal's own",
     ),
     bind(
         C::Global,
@@ -512,7 +512,7 @@ const PROMPT: &[Binding] = &[
         &[key(K::Esc)],
         A::Back,
         "leave",
-        "keep it and leave; Esc again clears it",
+        "leave it; Esc again clears it",
     ),
     bind(
         C::Prompt,
@@ -655,7 +655,7 @@ const SHEET: &[Binding] = &[
         &[key(K::Tab)],
         A::Route,
         "session",
-        "through the operator's session or the client's",
+        "through your session, or theirs",
     ),
     bind(
         C::Sheet,
@@ -801,6 +801,19 @@ mod tests {
     fn every_row_has_a_key_and_says_what_it_does() {
         for row in rows() {
             assert!(!row.keys.is_empty() && !row.help.is_empty(), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_help_fits_its_column() {
+        for row in rows() {
+            let columns = 24 + row.help.chars().count();
+            assert!(
+                columns < usize::from(crate::ui::app::help::COLUMN),
+                "{}",
+                row.help
+            );
+            assert!(labels(row).chars().count() <= 19, "{}", labels(row));
         }
     }
 

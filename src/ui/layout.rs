@@ -1,6 +1,6 @@
 //! Where everything is. `update` and `render` both ask here, so a click lands on what was drawn.
 
-use super::app::{App, Tab};
+use super::app::{App, Tab, inventory};
 use super::{format, text};
 use ratatui::layout::Rect;
 
@@ -22,7 +22,7 @@ pub struct Panes {
     /// The open pane.
     pub body: Rect,
     pub status: Rect,
-    /// The sheet: the right half of the body where it is wide, else all of it.
+    /// The sheet: beside the list where it is wide, else over all of the body.
     pub sheet: Rect,
     /// The headings of the traffic list.
     pub heading: Rect,
@@ -41,21 +41,25 @@ pub fn panes(area: Rect, app: &App) -> Panes {
         ..area
     };
     let body = below(2, area.height.saturating_sub(4));
-    let half = if area.width >= BESIDE {
-        area.width / 2
-    } else {
-        0
-    };
     let mut panes = Panes {
         title: below(0, 1),
         rules: [below(1, 1), below(area.height.saturating_sub(2), 1)],
         body,
         status: below(area.height.saturating_sub(1), 1),
-        sheet: right_of(body, half),
+        sheet: sheet(body, app.tab),
         ..Panes::default()
     };
     traffic(&mut panes, app.detail.focused);
     panes
+}
+
+fn sheet(body: Rect, tab: Tab) -> Rect {
+    match tab {
+        _ if body.width < BESIDE => body,
+        // The list stays, and what it says of the selected one makes room.
+        Tab::Tools | Tab::Resources | Tab::Prompts => inventory::places(body).detail,
+        _ => right_of(body, body.width / 2),
+    }
 }
 
 fn right_of(area: Rect, columns: u16) -> Rect {

@@ -79,7 +79,8 @@ impl Stage {
         let header = Box::new(reader.header().clone());
         let mut stage = Self {
             app: App::new(Session {
-                capture: capture.to_owned(),
+                // The same on every machine.
+                capture: Path::new("/captures").join(capture.file_name().unwrap()),
                 live,
                 ..session
             }),

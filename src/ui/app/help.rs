@@ -3,6 +3,9 @@
 use super::detail::moved;
 use crate::ui::keymap::{self, Action, Binding, Context};
 
+/// Columns of the screen that a line of help takes.
+pub const COLUMN: u16 = 60;
+
 #[derive(Debug, Clone)]
 pub struct Help {
     /// In which order the contexts stand.
@@ -45,14 +48,19 @@ impl Help {
         lines
     }
 
-    /// `false` when the help is to be closed.
-    pub fn update(&mut self, action: Action, height: usize) -> bool {
+    /// Columns of lines side by side.
+    pub fn columns(width: u16) -> usize {
+        usize::from(width / COLUMN).max(1)
+    }
+
+    /// `false` when the help is to be closed. `lines`: as many as are shown.
+    pub fn update(&mut self, action: Action, lines: usize) -> bool {
         if action == Action::Back {
             return false;
         }
-        let last = self.lines().len().saturating_sub(height);
+        let last = self.lines().len().saturating_sub(lines);
         // There is no cursor here: a step is a line of text.
-        self.top = moved(self.top, action, height, last);
+        self.top = moved(self.top, action, lines, last);
         true
     }
 }

@@ -228,7 +228,7 @@ impl Hub {
     fn act(&mut self, action: Action) -> Vec<Effect> {
         let height = self.page();
         if let Some(help) = &mut self.help {
-            if !help.update(action, height) {
+            if !help.update(action, (height + 2) * Help::columns(self.size.0)) {
                 self.help = None;
             }
             return Vec::new();

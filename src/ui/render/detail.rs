@@ -4,18 +4,17 @@ use super::{put, standing_rule};
 use crate::traffic::{Part, Role as PartRole, Row, Status, party_word};
 use crate::ui::app::World;
 use crate::ui::app::detail::{Detail, Look, Side, tab_width};
-use crate::ui::diff;
 use crate::ui::event::Body;
 use crate::ui::format;
 use crate::ui::json::Ink;
 use crate::ui::layout::{self, below_heading};
-use crate::ui::text::{cut, fit, fit_right, width};
+use crate::ui::text::{cut, fit, fit_right};
 use crate::ui::theme::{Role, Theme};
 use crate::wire::object;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Span;
 
 pub fn render(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect) {
     if area.height == 0 {
@@ -422,55 +421,16 @@ fn raw(detail: &Detail, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
-/// Original and replay, line by line: `-` only there, `+` only here.
 fn comparison(detail: &Detail, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let Some(diff) = &detail.lines.diff else {
-        return put(
+    match &detail.lines.diff {
+        Some(diff) => super::diff::render(diff, detail.lines.top, theme, frame, area),
+        None => put(
             frame,
             area,
             vec![Span::styled(
                 " no answer to compare yet",
                 theme.style(Role::Dim),
             )],
-        );
-    };
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    if diff.is_same() {
-        lines.push(Line::styled(
-            "  the answers are the same",
-            theme.style(Role::Ok),
-        ));
-    }
-    let room = usize::from(area.width.saturating_sub(3));
-    let line = |mark: &str, text: &str, role: Role| {
-        let text = cut(text, room);
-        debug_assert!(width(&text) <= room);
-        Line::styled(format!(" {mark} {text}"), theme.style(role))
-    };
-    for row in diff
-        .rows
-        .iter()
-        .skip(detail.lines.top)
-        .take(area.height.into())
-    {
-        match row {
-            diff::Row::Same(text) => lines.push(line(" ", text, Role::Dim)),
-            diff::Row::Removed(text) => lines.push(line("-", text, Role::Error)),
-            diff::Row::Added(text) => lines.push(line("+", text, Role::Ok)),
-            diff::Row::Changed(old, new) => {
-                lines.push(line("-", old, Role::Error));
-                lines.push(line("+", new, Role::Ok));
-            }
-        }
-    }
-    for (line, y) in lines.into_iter().zip(area.top()..area.bottom()) {
-        frame.render_widget(
-            line,
-            Rect {
-                y,
-                height: 1,
-                ..area
-            },
-        );
+        ),
     }
 }

@@ -3,7 +3,7 @@
 use super::standing_rule;
 use crate::ui::diff::{Diff, Row};
 use crate::ui::format;
-use crate::ui::text::{cut, fit};
+use crate::ui::text::{cut, fit, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -30,16 +30,17 @@ pub fn render(diff: &Diff, top: usize, theme: Theme, frame: &mut Frame<'_>, area
         theme.style(summary.1),
     )];
     let height = usize::from(area.height);
+    let is_beside = fits_beside(diff, area.width);
     for row in diff.rows.iter().skip(top) {
         if lines.len() >= height {
             break;
         }
-        match area.width >= BESIDE {
+        match is_beside {
             true => lines.push(beside(row, theme, area.width)),
             false => below(row, theme, area.width, &mut lines),
         }
     }
-    if area.width >= BESIDE && !diff.is_same() {
+    if is_beside && !diff.is_same() {
         let half = area.width / 2;
         standing_rule(
             theme,
@@ -64,9 +65,21 @@ pub fn render(diff: &Diff, top: usize, theme: Theme, frame: &mut Frame<'_>, area
     }
 }
 
-fn beside(row: &Row, theme: Theme, width: u16) -> Line<'static> {
-    let half = usize::from(width / 2);
-    let rest = usize::from(width).saturating_sub(half + 2);
+/// Whether what differs can be seen with the two side by side: a difference that is cut off is none.
+fn fits_beside(diff: &Diff, columns: u16) -> bool {
+    let room = usize::from(columns / 2).saturating_sub(4);
+    let fits = |text: &String| width(text) <= room;
+    columns >= BESIDE
+        && diff.rows.iter().all(|row| match row {
+            Row::Same(_) => true,
+            Row::Removed(text) | Row::Added(text) => fits(text),
+            Row::Changed(old, new) => fits(old) && fits(new),
+        })
+}
+
+fn beside(row: &Row, theme: Theme, columns: u16) -> Line<'static> {
+    let half = usize::from(columns / 2);
+    let rest = usize::from(columns).saturating_sub(half + 2);
     let (left, right) = match row {
         Row::Same(text) => (marked(' ', text, half), marked(' ', text, rest)),
         Row::Removed(text) => (marked('-', text, half), String::new()),

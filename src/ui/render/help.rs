@@ -11,32 +11,31 @@ use ratatui::text::Span;
 
 pub fn render(help: &Help, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let lines = help.lines();
-    for (line, y) in lines.iter().skip(help.top).zip(area.top()..area.bottom()) {
-        let spans = match line {
-            Line::Title(context) => vec![Span::styled(
-                format!("  {}", context.title()),
-                theme.style(Role::Accent),
-            )],
-            Line::Key(binding) => vec![
-                Span::raw("    "),
-                Span::styled(fit(&keymap::labels(binding), 20), theme.style(Role::Strong)),
-                Span::raw(binding.help),
-            ],
-            Line::Blank => Vec::new(),
-        };
-        put(
-            frame,
-            Rect {
-                y,
-                height: 1,
-                ..area
-            },
-            spans,
-        );
+    let columns = Help::columns(area.width);
+    let height = usize::from(area.height).max(1);
+    let width = area.width / u16::try_from(columns).unwrap_or(1);
+    for (column, lines) in lines
+        .get(help.top..)
+        .unwrap_or_default()
+        .chunks(height)
+        .take(columns)
+        .enumerate()
+    {
+        let x = area.x + width * u16::try_from(column).unwrap_or(0);
+        for (line, y) in lines.iter().zip(area.top()..area.bottom()) {
+            put(
+                frame,
+                Rect {
+                    x,
+                    y,
+                    width,
+                    height: 1,
+                },
+                spans(line, theme),
+            );
+        }
     }
-    let below = lines
-        .len()
-        .saturating_sub(help.top + usize::from(area.height));
+    let below = lines.len().saturating_sub(help.top + height * columns);
     if below > 0 {
         let text = format!("{below} more ↓ ");
         let width = u16::try_from(text.chars().count())
@@ -53,5 +52,21 @@ pub fn render(help: &Help, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             place,
             vec![Span::styled(text, theme.style(Role::Dim))],
         );
+    }
+}
+
+fn spans(line: &Line, theme: Theme) -> Vec<Span<'static>> {
+    match line {
+        Line::Title(context) => vec![Span::styled(
+            format!("  {}", context.title()),
+            theme.style(Role::Accent),
+        )],
+        Line::Key(binding) => vec![
+            Span::raw("    "),
+            Span::styled(fit(&keymap::labels(binding), 19), theme.style(Role::Strong)),
+            Span::raw(" "),
+            Span::raw(binding.help),
+        ],
+        Line::Blank => Vec::new(),
     }
 }
