@@ -3,6 +3,7 @@
 use super::RowId;
 use super::digest::{RequestDetail, stable_hash};
 use super::inventory::{Inventory, Listing, Prompt, PromptArgument, Resource, ServerInfo, Tool};
+use super::storage::abridged;
 use super::summary::SERVER_INFO;
 use crate::mcp::methods;
 use crate::tap::Timestamp;
@@ -12,8 +13,12 @@ use std::collections::{HashMap, HashSet};
 
 /// Items kept of one walk through a list; a server that never ends its list is cut off here.
 const MOST_ITEMS: usize = 20_000;
+/// Bytes of definitions kept of one walk.
+const MOST_BYTES: usize = 64 << 20;
 /// Names kept that were called without being listed.
 const MOST_UNLISTED: usize = 1000;
+/// A name that is longer is noise.
+const LONGEST_NAME: usize = 16 << 10;
 
 /// The inventory and what is under way to complete it.
 #[derive(Debug, Default)]
@@ -43,8 +48,9 @@ impl Catalogue {
                 | methods::TEMPLATES_LIST
                 | methods::PROMPTS_LIST
         ) {
+            let cursor = detail.and_then(|detail| detail.cursor.as_deref());
             self.asked
-                .insert(row, detail.and_then(|detail| detail.cursor.clone()));
+                .insert(row, cursor.map(|cursor| abridged(cursor).into()));
         }
     }
     /// That request got no answer that teaches anything.
@@ -193,6 +199,7 @@ impl<'a> Page<'a> {
 trait Item: Sized {
     fn unlisted(name: &str) -> Self;
     fn key(&self) -> &str;
+    fn raw(&self) -> &str;
     fn is_unlisted(&self) -> bool;
 }
 
@@ -216,9 +223,28 @@ struct Walk<T> {
     items: Vec<T>,
     /// Hashes of the keys so far: what a server lists twice is shown once.
     seen: HashSet<u64>,
+    bytes: usize,
     from_start: bool,
+    /// There was more than we keep.
+    cut_off: bool,
     /// When the list changed during the walk.
     changed: Option<Timestamp>,
+}
+
+impl<T: Item> Walk<T> {
+    /// Whether the next item is a new one that there is room for.
+    fn takes(&mut self, item: &T) -> bool {
+        let key = stable_hash(item.key().as_bytes());
+        if self.seen.contains(&key) {
+            return false;
+        }
+        self.bytes = self.bytes.saturating_add(item.raw().len());
+        self.cut_off |= self.seen.len() >= MOST_ITEMS || self.bytes > MOST_BYTES;
+        !self.cut_off && self.seen.insert(key)
+    }
+    fn is_whole(&self) -> bool {
+        self.from_start && !self.cut_off && self.changed.is_none()
+    }
 }
 
 impl<T> Default for Walks<T> {
@@ -237,10 +263,7 @@ impl<T: Item> Walks<T> {
         let Some(mut walk) = self.resume(listing, page) else {
             return;
         };
-        let room = MOST_ITEMS.saturating_sub(walk.seen.len());
-        let new = list
-            .filter(|item| walk.seen.insert(stable_hash(item.key().as_bytes())))
-            .take(room);
+        let new: Vec<T> = list.filter(|item| walk.takes(item)).collect();
         let in_place = self.shown == Some(page.session);
         if in_place {
             while listing.items.pop_if(|item| item.is_unlisted()).is_some() {}
@@ -259,7 +282,7 @@ impl<T: Item> Walks<T> {
             }
             listing.listed_at = Some(page.at);
             listing.stale_since = walk.changed;
-            listing.complete = next.is_none() && walk.from_start && walk.changed.is_none();
+            listing.complete = next.is_none() && walk.is_whole();
             let missing = self
                 .called
                 .iter()
@@ -268,7 +291,7 @@ impl<T: Item> Walks<T> {
         }
         match next {
             Some(next) => {
-                walk.next = next.into();
+                walk.next = abridged(&next).into();
                 self.under_way.insert(page.session, walk);
             }
             None => {
@@ -297,7 +320,9 @@ impl<T: Item> Walks<T> {
             next: Box::default(),
             items: Vec::new(),
             seen: HashSet::new(),
+            bytes: 0,
             from_start: page.cursor.is_none(),
+            cut_off: false,
             changed: None,
         })
     }
@@ -312,7 +337,8 @@ impl<T: Item> Walks<T> {
     }
 
     fn called(&mut self, listing: &mut Listing<T>, name: &str) {
-        if self.called.len() == MOST_UNLISTED || name.is_empty() {
+        let odd = name.is_empty() || name.len() > LONGEST_NAME;
+        if odd || self.called.len() == MOST_UNLISTED {
             return;
         }
         self.called.push(name.into());
@@ -467,6 +493,9 @@ impl Item for Tool {
     fn key(&self) -> &str {
         &self.name
     }
+    fn raw(&self) -> &str {
+        &self.raw
+    }
     fn is_unlisted(&self) -> bool {
         self.unlisted
     }
@@ -483,6 +512,9 @@ impl Item for Resource {
     fn key(&self) -> &str {
         &self.uri
     }
+    fn raw(&self) -> &str {
+        &self.raw
+    }
     fn is_unlisted(&self) -> bool {
         self.unlisted
     }
@@ -498,6 +530,9 @@ impl Item for Prompt {
     }
     fn key(&self) -> &str {
         &self.name
+    }
+    fn raw(&self) -> &str {
+        &self.raw
     }
     fn is_unlisted(&self) -> bool {
         self.unlisted

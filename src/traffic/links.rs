@@ -203,15 +203,16 @@ impl Links {
         }
     }
 
-    pub fn add_task(&mut self, session: u32, task: Box<str>, row: RowId) {
-        self.sessions
-            .entry(session)
-            .or_default()
-            .tasks
-            .insert(task, row);
+    pub fn add_task(&mut self, session: u32, task: &str, row: RowId) {
+        let links = self.sessions.entry(session).or_default();
+        links.tasks.insert(abridged(task).into(), row);
     }
     pub fn by_task(&self, session: u32, task: &str) -> Option<RowId> {
-        self.sessions.get(&session)?.tasks.get(task).copied()
+        self.sessions
+            .get(&session)?
+            .tasks
+            .get(&*abridged(task))
+            .copied()
     }
 
     /// Notes what a retry of the open request `row` would have to repeat.

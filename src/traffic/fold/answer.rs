@@ -100,7 +100,7 @@ impl Traffic {
             ..
         } = *answer;
         if let Some(task) = task {
-            self.links.add_task(source.session, task, row);
+            self.links.add_task(source.session, &task, row);
         }
         if !asked_of_server {
             return;

@@ -265,15 +265,24 @@ fn the_server_introduces_itself_in_either_era() {
 fn a_server_that_never_ends_its_list_is_cut_off() {
     let mut conversation = String::new();
     for id in 0..30 {
+        let cursor = if id == 0 {
+            String::new()
+        } else {
+            format!(",\"params\":{{\"cursor\":\"{id}\"}}")
+        };
         let tools: Vec<String> = (0..1000)
             .map(|n| format!("{{\"name\":\"t{id}-{n}\"}}"))
             .collect();
         conversation += &format!(
-            "client {{\"id\":{id},\"method\":\"tools/list\",\"params\":{{\"cursor\":\"{id}\"}}}}\n\
+            "client {{\"id\":{id},\"method\":\"tools/list\"{cursor}}}\n\
              server {{\"id\":{id},\"result\":{{\"tools\":[{}],\"nextCursor\":\"{}\"}}}}\n",
             tools.join(","),
             id + 1
         );
     }
-    assert_eq!(fold(&conversation).inventory().tools.items.len(), 20_000);
+    conversation += "client {\"id\":30,\"method\":\"tools/list\",\"params\":{\"cursor\":\"30\"}}\n\
+                     server {\"id\":30,\"result\":{\"tools\":[]}}\n";
+    let traffic = fold(&conversation);
+    assert_eq!(traffic.inventory().tools.items.len(), 20_000);
+    assert!(!traffic.inventory().tools.complete);
 }
