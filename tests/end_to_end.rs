@@ -5,5 +5,236 @@
 mod pty;
 
 use pty::Terminal;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-sentinel");
+const F5: &str = "\x1b[15~";
+const ESC: &str = "\x1b";
+
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The operator in front of the built-in server.
+fn operator(home: &Path, width: u16, height: u16) -> Terminal {
+    let terminal = Terminal::start(
+        PROGRAM,
+        &["--", PROGRAM, "demo", "--server"],
+        home,
+        width,
+        height,
+    );
+    terminal.wait_for("prompts/list");
+    terminal
+}
+
+fn assert_restored(terminal: &Terminal) {
+    terminal.look(|screen| {
+        assert!(
+            !screen.alternate_screen(),
+            "the alternate screen was left on"
+        );
+        assert!(!screen.hide_cursor(), "the cursor was left hidden");
+        assert!(!screen.bracketed_paste(), "bracketed paste was left on");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    });
+}
+
+#[test]
+fn the_demo_is_alive_can_be_filtered_and_leaves_the_terminal_as_it_was() {
+    let home = home();
+    let mut terminal = Terminal::start(PROGRAM, &["demo"], home.path(), 120, 40);
+    terminal.wait_for("demo-client");
+    terminal.wait_for("resources/read");
+    terminal.press("/get-sum\r");
+    terminal.wait_gone("resources/read");
+    terminal.wait_for("get-sum");
+    terminal.press(ESC);
+    terminal.wait_for("initialize");
+    terminal.press("?");
+    terminal.wait_for("Everywhere");
+    terminal.press(ESC);
+    terminal.wait_gone("Everywhere");
+    terminal.press("q");
+    // It may ask whether the conversation is to be ended.
+    terminal.press("y");
+    assert_eq!(terminal.wait_exit(), 0);
+    assert_restored(&terminal);
+}
+
+#[test]
+fn an_operator_calls_a_tool_and_reads_its_answer() {
+    let home = home();
+    let mut terminal = operator(home.path(), 120, 40);
+    terminal.press("2");
+    terminal.wait_for("never called");
+    terminal.press("/get-sum\r");
+    terminal.wait_gone("book-berth");
+    terminal.press("\r");
+    terminal.wait_for("Call get-sum");
+    terminal.press(F5);
+    terminal.wait_for("structuredContent");
+    // One at a time: an escape with a key right behind it is Alt and that key.
+    terminal.press(ESC);
+    terminal.wait_gone("Call get-sum");
+    terminal.press(ESC);
+    terminal.wait_for("book-berth");
+    terminal.press("1");
+    terminal.wait_for("tools/call");
+    terminal.press("q");
+    assert_eq!(terminal.wait_exit(), 0);
+    assert_restored(&terminal);
+}
+
+#[test]
+fn eighty_columns_keep_names_arguments_and_errors() {
+    let home = home();
+    let mut terminal = operator(home.path(), 80, 24);
+    terminal.press("2/get-sum\r");
+    terminal.wait_gone("book-berth");
+    terminal.press("\r");
+    terminal.wait_for("Call get-sum");
+    terminal.press(F5);
+    terminal.wait_for("ok");
+    // One at a time: an escape with a key right behind it is Alt and that key.
+    terminal.press(ESC);
+    terminal.wait_gone("Call get-sum");
+    terminal.press(ESC);
+    terminal.wait_for("book-berth");
+    terminal.press("1");
+    terminal.wait_for("a=0 b=0");
+    terminal.resize(20, 5);
+    terminal.wait_gone("a=0 b=0");
+    terminal.resize(120, 40);
+    terminal.wait_for("a=0 b=0");
+    terminal.press("q");
+    assert_eq!(terminal.wait_exit(), 0);
+}
+
+#[test]
+fn a_terminated_screen_leaves_the_terminal_as_it_was() {
+    let home = home();
+    let mut terminal = operator(home.path(), 100, 30);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    terminal.wait_exit();
+    assert_restored(&terminal);
+}
+
+/// A client that speaks raw lines through a headless proxy to the built-in server.
+struct Client {
+    proxy: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Client {
+    fn start(home: &Path) -> Self {
+        for folder in ["state", "run", "config"] {
+            std::fs::create_dir_all(home.join(folder)).unwrap();
+        }
+        let mut proxy = Command::new(PROGRAM)
+            .args(["--", PROGRAM, "demo", "--server"])
+            .env("HOME", home)
+            .env("XDG_STATE_HOME", home.join("state"))
+            .env("XDG_RUNTIME_DIR", home.join("run"))
+            .env("XDG_CONFIG_HOME", home.join("config"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            to: proxy.stdin.take().unwrap(),
+            from: BufReader::new(proxy.stdout.take().unwrap()),
+            proxy,
+        }
+    }
+
+    fn send(&mut self, line: &str) {
+        writeln!(self.to, "{line}").unwrap();
+    }
+
+    /// The next answer; notifications are passed over.
+    fn answer(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                self.from.read_line(&mut line).unwrap(),
+                0,
+                "the proxy is gone"
+            );
+            if line.contains("\"id\"") {
+                return line;
+            }
+        }
+    }
+
+    fn call_sum(&mut self, id: u32, a: u32) -> String {
+        self.send(&format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"get-sum","arguments":{{"a":{a},"b":1}}}}}}"#
+        ));
+        self.answer()
+    }
+}
+
+#[test]
+fn a_viewer_sees_what_came_before_it_and_its_replay_stays_hidden_from_the_client() {
+    let home = home();
+    let mut client = Client::start(home.path());
+    client.send(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}"#);
+    client.answer();
+    client.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    assert!(client.call_sum(1, 41).contains("42"));
+
+    let mut viewer = Terminal::start(PROGRAM, &["attach"], home.path(), 120, 40);
+    viewer.wait_for("initialize");
+    viewer.wait_for("a=41 b=1");
+    viewer.press("/a=41\r");
+    viewer.wait_gone("initialize");
+    viewer.press("r");
+    // A tool that may change something is asked about once.
+    viewer.wait("the replay or a question", |screen| {
+        let text = screen.contents();
+        text.contains("operator") || text.contains("y ")
+    });
+    viewer.press("y");
+    viewer.wait_for("answer · ok");
+    viewer.press(ESC);
+    viewer.wait_for("↺");
+
+    assert!(
+        client.call_sum(2, 6).contains("\"id\":2"),
+        "the client got the operator's answer"
+    );
+    viewer.press("q");
+    assert_eq!(viewer.wait_exit(), 0);
+    assert!(
+        client.call_sum(3, 6).contains("\"id\":3"),
+        "the viewer's end ended the session"
+    );
+    drop(client.to);
+    assert!(client.proxy.wait().unwrap().success());
+
+    let captures = home.path().join("state/mcp-sentinel/captures");
+    let capture = std::fs::read_dir(captures)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let mut saved = Terminal::start(
+        PROGRAM,
+        &["open", capture.to_str().unwrap()],
+        home.path(),
+        120,
+        40,
+    );
+    saved.wait_for("a=41 b=1");
+    saved.wait_for("operator");
+    saved.press("q");
+    assert_eq!(saved.wait_exit(), 0);
+    assert_restored(&saved);
+}

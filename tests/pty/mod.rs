@@ -118,11 +118,11 @@ impl Terminal {
         let mut display = display.lock().expect("no test panics holding it");
         while !pleases(display.parser.screen()) {
             let left = PATIENCE.saturating_sub(start.elapsed());
-            assert!(
-                !left.is_zero() && !display.closed,
-                "waited in vain for {what}; the screen shows:\n{}",
-                display.parser.screen().contents()
-            );
+            if left.is_zero() || display.closed {
+                let shown = display.parser.screen().contents();
+                drop(display);
+                panic!("waited in vain for {what}; the screen shows:\n{shown}");
+            }
             display = changed
                 .wait_timeout(display, left)
                 .expect("no test panics holding it")
@@ -164,11 +164,19 @@ impl Terminal {
         self.child.process_id().expect("a running program")
     }
 
-    /// Waits for the program to end; its exit code.
+    /// Waits for the program to end and for its last output; its exit code.
     pub fn wait_exit(&mut self) -> u32 {
         let start = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child to wait for") {
+            let closed = self
+                .display
+                .0
+                .lock()
+                .expect("no test panics holding it")
+                .closed;
+            if let Some(status) = self.child.try_wait().expect("a child to wait for")
+                && closed
+            {
                 return status.exit_code();
             }
             assert!(
