@@ -118,6 +118,7 @@ struct Booking {
     length: f64,
     /// How many nights.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 30))]
     nights: u8,
 }
 
@@ -170,7 +171,8 @@ struct Wait {
 
 #[derive(Deserialize, JsonSchema)]
 struct Gauge {
-    /// 1, 2 or 3.
+    /// Which of the three.
+    #[schemars(range(min = 1, max = 3))]
     gauge: u8,
 }
 

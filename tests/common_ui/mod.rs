@@ -11,8 +11,8 @@ use mcp_sentinel::traffic::digest::digest;
 use mcp_sentinel::ui::app::{App, Session};
 use mcp_sentinel::ui::event::{Body, Effect, Event, Fed};
 use mcp_sentinel::ui::json::Document;
+use mcp_sentinel::ui::render;
 use mcp_sentinel::ui::theme::{Ground, Theme};
-use mcp_sentinel::ui::{keymap, render};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -372,25 +372,4 @@ pub fn flood(directory: &Path, calls: u32) -> PathBuf {
     let path = directory.join("flood.jsonl");
     std::fs::write(&path, text).unwrap();
     path
-}
-
-/// The README's table of keys, as the keymap has it.
-pub fn key_table() -> String {
-    let mut out = String::from("| where | key | what it does |\n|---|---|---|\n");
-    for binding in keymap::TABLE.iter().copied().flatten() {
-        let keys: Vec<String> = binding
-            .keys
-            .iter()
-            .map(|key| format!("`{}`", key.label()))
-            .collect();
-        writeln!(
-            out,
-            "| {} | {} | {} |",
-            binding.context.title(),
-            keys.join(" "),
-            binding.help
-        )
-        .unwrap();
-    }
-    out
 }
