@@ -71,18 +71,28 @@ impl Desk {
     /// Opens the operator's own session; how it ended, once it has.
     pub fn open(&mut self) -> oneshot::Receiver<Result<Closed, ProxyError>> {
         let (ended, end) = oneshot::channel();
+        self.start(ended);
+        end
+    }
+
+    fn start(&mut self, ended: oneshot::Sender<Result<Closed, ProxyError>>) -> Arc<Own> {
         let id = SessionId(self.next);
         self.next += 1;
-        let own = Own::open(
+        let own = Arc::new(Own::open(
             id,
             self.config.clone(),
             self.tap.clone(),
             self.stop.clone(),
             ended,
-        );
-        self.own.push(Arc::new(own));
+        ));
+        self.own.push(own.clone());
         self.current = true;
-        end
+        own
+    }
+
+    /// The current session of the operator's own, opened if there is none.
+    fn opened(&mut self) -> Arc<Own> {
+        self.current().unwrap_or_else(|| self.start(nobody_waits()))
     }
 
     async fn close(&mut self) {
@@ -116,13 +126,10 @@ impl Desk {
                 Err(refusal) => drop(outcome.send(Err(refusal))),
             },
             Command::Refresh => {
-                let own = match self.current() {
-                    Some(own) if own.live.closed().is_none() => {
-                        own.refresh();
-                        own
-                    }
-                    _ => self.opened(),
-                };
+                let open = self.current().filter(|own| own.live.closed().is_none());
+                let own = open
+                    .inspect(|own| own.refresh())
+                    .unwrap_or_else(|| self.start(nobody_waits()));
                 answer(
                     outcome,
                     async move { own.ready().await.map(|_| Reply::Done) },
@@ -146,17 +153,9 @@ impl Desk {
         self.own.last().filter(|_| self.current).cloned()
     }
 
-    fn opened(&mut self) -> Arc<Own> {
-        drop(self.open());
-        self.own[self.own.len() - 1].clone()
-    }
-
     fn destination(&mut self, route: Route) -> Result<Destination, Refused> {
         let id = match route {
-            Route::Operator => {
-                let own = self.current().unwrap_or_else(|| self.opened());
-                return Ok(Destination::Own(own));
-            }
+            Route::Operator => return Ok(Destination::Own(self.opened())),
             Route::Session(id) => id,
         };
         match &self.client {
@@ -173,6 +172,11 @@ impl Desk {
         own.cloned()
             .ok_or_else(|| Refused(format!("there is no session {}", id.0)))
     }
+}
+
+/// For a session whose end nobody waits for.
+fn nobody_waits<T>() -> oneshot::Sender<T> {
+    oneshot::channel().0
 }
 
 /// Where a message of the operator's goes.

@@ -32,10 +32,8 @@ pub fn prepare(message: String, gate: &Gate, era: Option<&Era>) -> Result<Letter
         Kind::Malformed => return refused("this is not a JSON-RPC request or notification"),
     };
     let method = envelope.method.as_deref().unwrap_or_default();
-    let about = object::at(envelope.params.unwrap_or_default(), &["requestId"]);
-    let own_affair = method == methods::CANCELLED && about.is_some_and(|id| gate.is_ours(id));
     if let Replay::Refused(reason) = methods::replay(method)
-        && !own_affair
+        && !is_own_affair(&envelope, gate, era)
     {
         return refused(format!("{method} is not sent: {reason}"));
     }
@@ -70,6 +68,19 @@ pub fn prepare(message: String, gate: &Gate, era: Option<&Era>) -> Result<Letter
         line: line(message),
         id: Some(id),
     })
+}
+
+/// Whether a message that would disturb a client disturbs nobody but the operator: it cancels a request of the
+/// operator's, or the session is the operator's own.
+fn is_own_affair(message: &Envelope<'_>, gate: &Gate, era: Option<&Era>) -> bool {
+    match message.method.as_deref() {
+        Some(methods::CANCELLED) => object::at(message.params.unwrap_or_default(), &["requestId"])
+            .is_some_and(|id| gate.is_ours(id)),
+        Some(
+            methods::SET_LEVEL | methods::RESOURCES_SUBSCRIBE | methods::RESOURCES_UNSUBSCRIBE,
+        ) => era.is_some(),
+        _ => false,
+    }
 }
 
 /// Makes an answer ready: its line, and the raw id that it answers.
@@ -235,6 +246,14 @@ mod tests {
         };
         assert!(prepare(cancel(&id), &gate, None).is_ok());
         assert!(prepare(cancel("1"), &gate, None).is_err());
+    }
+
+    #[test]
+    fn a_subscription_disturbs_nobody_in_an_own_session() {
+        let message =
+            r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"a:b"}}"#;
+        assert!(prepared(message, Some(&Era::Legacy)).is_ok());
+        assert!(prepared(message, None).is_err());
     }
 
     #[test]
