@@ -33,7 +33,7 @@ pub fn prepare(message: String, gate: &Gate, era: Option<&Era>) -> Result<Letter
     };
     let method = envelope.method.as_deref().unwrap_or_default();
     if let Replay::Refused(reason) = methods::replay(method)
-        && !is_own_affair(&envelope, gate, era)
+        && !is_own_affair(envelope, gate, era)
     {
         return refused(format!("{method} is not sent: {reason}"));
     }
