@@ -41,18 +41,13 @@ impl Sessions {
     }
 }
 
-/// `exit status 0`, `signal 9`, and the reason when there is one.
+/// The reason when there is one (it is a sentence of ours), otherwise `exit status 0` or `signal 9`.
 pub fn in_words(closed: &Closed) -> String {
-    let how = match (closed.exit, closed.signal) {
+    match (closed.exit, closed.signal) {
+        _ if !closed.reason.is_empty() => closed.reason.clone(),
         (Some(status), _) => format!("exit status {status}"),
         (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => String::new(),
-    };
-    match (how.is_empty(), closed.reason.is_empty()) {
-        (false, false) => format!("{}, {how}", closed.reason),
-        (true, true) => "closed".into(),
-        (true, false) => closed.reason.clone(),
-        (false, true) => how,
+        (None, None) => "closed".into(),
     }
 }
 
@@ -70,9 +65,10 @@ mod tests {
             })
         };
         assert_eq!(closed(Some(0), None, ""), "exit status 0");
+        assert_eq!(closed(None, Some(9), ""), "signal 9");
         assert_eq!(
-            closed(None, Some(9), "server was killed"),
-            "server was killed, signal 9"
+            closed(None, Some(9), "the server was killed"),
+            "the server was killed"
         );
         assert_eq!(closed(None, None, ""), "closed");
     }

@@ -4,7 +4,7 @@
 
 use super::gist::{Gist, gist};
 use crate::mcp::methods;
-use crate::wire::object;
+use crate::wire::{self, object};
 
 /// The first notification on a subscription.
 pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
@@ -29,7 +29,7 @@ fn arguments(into: &mut Gist, raw: &str) {
     }
 }
 
-/// A scalar as JSON writes it; `{…}` and `[…]` for what nests.
+/// A scalar as JSON writes it; `{…}` and `[6 items]` for what nests.
 fn push_value(into: &mut Gist, raw: &str) {
     match raw.as_bytes().first() {
         Some(b'"') => {
@@ -41,8 +41,11 @@ fn push_value(into: &mut Gist, raw: &str) {
             into.push(inside);
         }
         Some(b'[') => {
-            let inside = object::elements(raw).next().map_or("[]", |_| "[…]");
-            into.push(inside);
+            match object::elements(raw).count() {
+                0 => into.push("[]"),
+                1 => into.push("[1 item]"),
+                count => into.push(&format!("[{count} items]")),
+            };
         }
         _ => {
             into.push_at_most(raw, VALUE_CHARS);
@@ -429,15 +432,14 @@ fn content(into: &mut Gist, list: &str, structured: Option<&str>) {
             }
         }
         if text.is_some() {
-            into.push(&text_of(text));
+            text_or_json(into, &text_of(text));
             return;
         }
         blocks += 1;
         kind = kind.or(mime).or(type_name);
     }
     match (blocks, structured) {
-        (0, Some(structured)) if structured.starts_with('{') => arguments(into, structured),
-        (0, Some(structured)) => push_value(into, structured),
+        (0, Some(structured)) => text_or_json(into, structured),
         (0, None) => {
             into.push("empty");
         }
@@ -446,6 +448,18 @@ fn content(into: &mut Gist, list: &str, structured: Option<&str>) {
             if blocks > 1 {
                 into.push(&format!(" and {} more", blocks - 1));
             }
+        }
+    }
+}
+
+/// Many tools answer with JSON in a text: its members say more than its punctuation.
+fn text_or_json(into: &mut Gist, text: &str) {
+    let text = text.trim();
+    match text.as_bytes().first() {
+        Some(b'{') if wire::is_json(text.as_bytes()) => arguments(into, text),
+        Some(b'[') if wire::is_json(text.as_bytes()) => push_value(into, text),
+        _ => {
+            into.push(text);
         }
     }
 }

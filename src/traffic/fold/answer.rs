@@ -60,13 +60,15 @@ impl Traffic {
         self.changes.note(row);
     }
 
-    /// What went wrong, and who answered a greeting, belongs beside what was asked.
+    /// What went wrong, who answered a greeting and how much a page of a list holds belong beside what was asked.
     fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
         let Some(data) = self.store.row(row) else {
             return;
         };
-        let greeting = self.store.symbol(data.method) == methods::INITIALIZE;
-        let telling = greeting || matches!(status, Status::ToolError | Status::Error);
+        let method = self.store.symbol(data.method);
+        let telling = matches!(status, Status::ToolError | Status::Error)
+            || method == methods::INITIALIZE
+            || method.ends_with("/list");
         let asked = self.store.texts.get(data.summary);
         if !telling || asked.is_empty() || outcome.is_empty() {
             return;

@@ -136,7 +136,7 @@ fn summaries_say_what_a_person_would_say() {
     for (message, gist) in [
         (
             r#"{"id":1,"method":"tools/call","params":{"name":"t","arguments":{"s":"two\nlines","n":null,"o":{"x":1},"e":{},"a":[1],"z":[]}}}"#,
-            r#"s="two lines" n=null o={…} e={} a=[…] z=[]"#,
+            r#"s="two lines" n=null o={…} e={} a=[1 item] z=[]"#,
         ),
         (
             r#"{"id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"lang","value":"py"}}}"#,
@@ -173,6 +173,14 @@ fn summaries_say_what_a_person_would_say() {
             "image/png and 1 more",
         ),
         (r#"{"id":1,"result":{"messages":[{},{}]}}"#, "2 messages"),
+        (
+            r#"{"id":1,"result":{"content":[{"type":"text","text":"{\"berths\":[1,2],\"free\":true}"}]}}"#,
+            "berths=[2 items] free=true",
+        ),
+        (
+            r#"{"id":1,"result":{"content":[{"type":"text","text":"[info] ready"}]}}"#,
+            "[info] ready",
+        ),
         (
             r#"{"id":1,"result":{"completion":{"values":["a","b","c"]}}}"#,
             "3 values",
