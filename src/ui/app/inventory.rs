@@ -116,6 +116,9 @@ impl<'a> Item<'a> {
     }
 
     fn matches(self, words: &[String]) -> bool {
+        if words.is_empty() {
+            return true;
+        }
         let texts = [
             self.key(),
             self.label(),
@@ -136,6 +139,8 @@ pub struct Places {
     /// The rule between the two, standing or lying.
     pub divider: Rect,
     pub detail: Rect,
+    /// The line below the detail: what can be done.
+    pub foot: Rect,
 }
 
 pub fn places(area: Rect) -> Places {
@@ -170,11 +175,13 @@ pub fn places(area: Rect) -> Places {
             line(area, height + 1, area.height),
         )
     };
+    let foot = u16::from(detail.height > 5);
     Places {
         head: line(left, 0, 1),
         list: line(left, 1, left.height),
         divider,
-        detail,
+        detail: line(detail, 0, detail.height - foot),
+        foot: line(detail, detail.height - foot, foot),
     }
 }
 

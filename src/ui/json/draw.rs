@@ -72,9 +72,11 @@ impl View {
             for grapheme in text.graphemes(true) {
                 let columns = grapheme.width();
                 if used + columns > width {
+                    let word = word_at_end(&mut run, width / 3);
                     push(&mut lines, ink, &mut run);
                     lines.push(vec![(Ink::Plain, " ".repeat(hang))]);
-                    used = hang;
+                    used = hang + word.width();
+                    run = word;
                 }
                 run.push_str(grapheme);
                 used += columns;
@@ -208,6 +210,14 @@ fn push(lines: &mut [Vec<Piece>], ink: Ink, run: &mut String) {
         && !run.is_empty()
     {
         line.push((ink, std::mem::take(run)));
+    }
+}
+
+/// Takes the last word off a line that is full, when it is short enough to be moved to the next.
+fn word_at_end(run: &mut String, most: usize) -> String {
+    match run.rfind(' ') {
+        Some(space) if run[space + 1..].width() <= most => run.split_off(space + 1),
+        _ => String::new(),
     }
 }
 

@@ -299,6 +299,25 @@ impl View {
         self.layout_around(at);
     }
 
+    /// Opens the strings that hold line breaks or JSON, as long as that stays readable: for who came to read the text.
+    pub fn unfold_texts(&mut self) {
+        const BYTES: usize = 20_000;
+        let mut bytes = 0;
+        let rows = u32::try_from(self.document.rows.len()).unwrap_or(NONE);
+        for index in 0..rows {
+            let row = self.document.rows[index as usize];
+            let value = self.document.slice(row.value);
+            if row.shape == Shape::Scalar && row.ink == Ink::String && self.can_expand(&row) {
+                bytes += value.len();
+                if bytes > BYTES {
+                    break;
+                }
+                self.expand(index);
+            }
+        }
+        self.layout_around(Some(0));
+    }
+
     /// Raw text of the value under the cursor: these bytes stand in the document.
     pub fn value(&self) -> &str {
         self.at_cursor().map_or("", |(index, row)| {

@@ -14,11 +14,16 @@ use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
+use std::borrow::Cow;
 
+/// Characters of a text that are laid out; the whole is in the definition.
+const READ: usize = 4000;
 /// Calls shown below the statistics.
 const LAST: usize = 6;
 /// From this width on, the arguments are a table; two lines each otherwise.
 const TABLE: u16 = 64;
+/// Columns of the headings at the left.
+const HEADING: usize = 11;
 /// Bytes of JSON that a model's tokenizer takes for one token, roughly.
 const BYTES_A_TOKEN: usize = 4;
 
@@ -55,7 +60,13 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
     if let Some(schema) = &state.schema {
         return json::render(schema, state.reading, theme, frame, places.detail);
     }
-    let lines = detail(world, item, places.detail.width);
+    keys(world, frame, places.foot);
+    let mut lines = detail(world, item, places.detail.width);
+    if let (true, Some(title)) = (state.reading, lines.first_mut()) {
+        title
+            .spans
+            .insert(0, Span::styled("▌ ", theme.style(Role::Accent)));
+    }
     let last = lines.len().saturating_sub(places.detail.height.into());
     let top = state.scroll.min(last);
     let more = last.saturating_sub(top);
@@ -73,14 +84,15 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
             },
         );
     }
-    if more > 0 && places.detail.height > 1 {
+    if more > 0 {
         let mark = format!(" {} below", format::plural(more as u64, "line"));
-        let columns = u16::try_from(width(&mark)).unwrap_or(0);
+        let columns = u16::try_from(width(&mark))
+            .unwrap_or(0)
+            .min(places.foot.width);
         let place = Rect {
-            x: places.detail.right().saturating_sub(columns),
-            y: places.detail.bottom() - 1,
+            x: places.foot.right() - columns,
             width: columns,
-            height: 1,
+            ..places.foot
         };
         put(
             frame,
@@ -88,6 +100,22 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
             vec![Span::styled(mark, theme.style(Role::Dim))],
         );
     }
+}
+
+/// What can be done with the selected item.
+fn keys(world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let mut spans = Vec::new();
+    for binding in keymap::of(Context::Inventory).filter(|binding| !binding.hint.is_empty()) {
+        if let Some(key) = binding.keys.first() {
+            spans.push(Span::styled(key.label(), theme.style(Role::Accent)));
+            spans.push(Span::styled(
+                format!(" {}  ", binding.hint),
+                theme.style(Role::Dim),
+            ));
+        }
+    }
+    put(frame, area, spans);
 }
 
 /// What narrows the list, or how fresh it is.
@@ -256,18 +284,18 @@ impl Page {
 
     fn text(&mut self, text: &str, role: Role) {
         let style = self.theme.style(role);
-        let lines = wrap(text, self.room());
+        let lines = wrap(&shortened(text), self.room());
         self.lines
             .extend(lines.into_iter().map(|line| Line::styled(line, style)));
     }
 
     /// `HEADING    text`
     fn fact(&mut self, heading: &str, text: &str) {
-        let room = self.room().saturating_sub(11);
-        for (index, line) in wrap(text, room).into_iter().enumerate() {
+        let room = self.room().saturating_sub(HEADING);
+        for (index, line) in wrap(&shortened(text), room).into_iter().enumerate() {
             let heading = if index == 0 { heading } else { "" };
             self.lines.push(Line::from(vec![
-                Span::styled(fit(heading, 11), self.theme.style(Role::Dim)),
+                Span::styled(fit(heading, HEADING), self.theme.style(Role::Dim)),
                 Span::raw(line),
             ]));
         }
@@ -275,7 +303,7 @@ impl Page {
 
     fn title(&mut self, item: Item<'_>) {
         let hints = hints(item).join("  ");
-        let room = self.room().saturating_sub(width(&hints) + 2);
+        let room = self.room().saturating_sub(width(&hints) + 4);
         let beside = room >= 12;
         let name = if beside {
             fit(item.label(), room)
@@ -463,30 +491,35 @@ impl Page {
             "CALLS",
             &facts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
         );
+        let indent = if self.columns >= TABLE { HEADING } else { 2 };
         for row in world.traffic.calls_of(item.method(), item.key(), LAST) {
             let Some(row) = world.traffic.row(row) else {
                 continue;
             };
             let (status, role) = list::status(&row);
-            let (took, _) = list::took(world, &row);
-            let room = self.room().saturating_sub(11 + 9 + 10 + 18);
+            let took = list::took(world, &row).0;
+            let clock = format::clock(row.at, world.utc_offset_seconds);
+            let from = fit(party_word(row.from), 8);
+            let status = cut(status, 14).into_owned();
+            let took = took.trim();
+            let used = indent + clock.len() + 8 + width(&status) + width(took) + 5;
+            let dim = self.theme.style(Role::Dim);
             self.lines.push(Line::from(vec![
-                Span::raw(" ".repeat(11)),
-                Span::raw(format!(
-                    "{} ",
-                    format::clock(row.at, world.utc_offset_seconds)
-                )),
-                Span::styled(fit(party_word(row.from), 9), self.theme.style(Role::Dim)),
-                Span::styled(format!("{} ", fit(status, 10)), self.theme.style(role)),
-                Span::styled(
-                    format!("{} ", fit(took.trim(), 8)),
-                    self.theme.style(Role::Dim),
-                ),
-                Span::raw(cut(row.summary, room).into_owned()),
+                Span::raw(format!("{}{clock} ", " ".repeat(indent))),
+                Span::styled(from, dim),
+                Span::styled(format!(" {status} "), self.theme.style(role)),
+                Span::styled(format!("{took}  "), dim),
+                Span::raw(cut(row.summary, self.room().saturating_sub(used)).into_owned()),
             ]));
         }
-        let key = keymap::label(Context::Inventory, Action::ShowCalls);
-        self.fact("", &format!("{key} shows the last one in Traffic"));
+    }
+}
+
+/// What a screen needs of a text that may have any length.
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(READ) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
     }
 }
 

@@ -259,8 +259,9 @@ fn state_of_answer(sent: &Sent, world: &World) -> (String, Role) {
         word.to_owned(),
     ];
     facts.extend([took].into_iter().filter(|took| !took.trim().is_empty()));
-    if row.answer.is_some() {
-        facts.push(format!("{} there and back", format::size(row.size)));
+    if let Some(answer) = row.answer {
+        let unit = if answer.len < 1000 { " bytes" } else { "" };
+        facts.push(format!("{}{unit}", format::size(answer.len.into())));
     }
     (facts.join(" · "), role)
 }

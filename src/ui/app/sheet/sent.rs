@@ -125,6 +125,7 @@ impl Sent {
                         .ok()
                         .and_then(Round::of);
                     let mut view = View::new(document.clone());
+                    view.unfold_texts();
                     view.resize(area.width.saturating_sub(1), area.height);
                     self.answer = Some(view);
                 }

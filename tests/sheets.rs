@@ -1,0 +1,446 @@
+//! Calling, replaying and answering from the screen: keys in, commands out, answers folded in from a capture.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common_ui;
+
+use common_ui::{Stage, State, fixture};
+use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId};
+use mcp_sentinel::ui::event::{Effect, Event, Token};
+use std::path::Path;
+
+fn open(width: u16, height: u16, name: &str, keys: &str) -> Stage {
+    let mut stage = Stage::open(width, height, &fixture(name), State::Live);
+    stage.press(keys);
+    stage
+}
+
+fn live(keys: &str) -> Stage {
+    open(120, 40, "live", keys)
+}
+
+/// The commands that the screen gave, oldest first.
+fn commands(stage: &Stage) -> Vec<(Token, Command)> {
+    let command = |effect: &Effect| match effect {
+        Effect::Command { token, command } => Some((*token, command.clone())),
+        _ => None,
+    };
+    stage.effects.iter().filter_map(command).collect()
+}
+
+/// The only message that was sent.
+fn sent(stage: &Stage) -> (Token, Route, String, Option<u64>) {
+    match commands(stage).as_slice() {
+        [
+            (
+                token,
+                Command::Send {
+                    route,
+                    message,
+                    replay_of,
+                },
+            ),
+        ] => (*token, *route, message.clone(), *replay_of),
+        other => panic!("not one message sent: {other:?}"),
+    }
+}
+
+/// What the proxy would say; the fixture holds the exchange with this id.
+fn outcome(stage: &mut Stage, outcome: Result<Reply, Refused>) {
+    let (token, ..) = commands(stage).pop().map(|(token, _)| (token,)).unwrap();
+    stage.send(Event::Outcome { token, outcome });
+}
+
+fn written(stage: &mut Stage) {
+    let reply = Reply::Sent {
+        session: SessionId(1),
+        id: Some("\"sentinel-1\"".to_owned()),
+    };
+    outcome(stage, Ok(reply));
+}
+
+const SUM: &str = "2/get-sum<enter>";
+
+#[test]
+fn a_call_is_prefilled_checked_and_sent_as_typed() {
+    let mut stage = live(SUM);
+    stage.press("<enter>");
+    assert!(stage.text().contains("\"a\": 0"), "{}", stage.text());
+    stage.press("<end><bs><bs>1.50,");
+    stage.press("<f5>");
+    let (_, route, message, replay_of) = sent(&stage);
+    assert_eq!((route, replay_of), (Route::Operator, None));
+    assert!(
+        message.contains(
+            r#""method":"tools/call","params":{"name":"get-sum","arguments":{"a":1.50,"b":0}}"#
+        ),
+        "{message}"
+    );
+    written(&mut stage);
+    insta::assert_snapshot!("sheet-answered-120x40", stage.screen());
+}
+
+#[test]
+fn what_the_schema_forbids_is_marked_and_sent_only_on_purpose() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut stage = open(width, height, "live", SUM);
+        stage.press("<enter><end><bs><bs>\"x\",<f5>");
+        assert!(commands(&stage).is_empty());
+        insta::assert_snapshot!(format!("sheet-invalid-{width}x{height}"), stage.screen());
+        stage.press("<f2>");
+        assert!(sent(&stage).2.contains(r#""arguments":{"a":"x","b":0}"#));
+    }
+}
+
+#[test]
+fn text_that_is_no_json_is_never_sent() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end>}<f5><f2>");
+    assert!(commands(&stage).is_empty());
+    assert!(
+        stage.text().contains("not one JSON object"),
+        "{}",
+        stage.text()
+    );
+}
+
+#[test]
+fn escape_keeps_the_draft_and_what_was_sent_comes_back() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,<esc><esc>");
+    assert!(stage.app.sheet.is_none());
+    stage.press("<enter>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+    stage.press("<f5>");
+    written(&mut stage);
+    stage.press("<esc><enter>");
+    assert!(
+        stage.text().contains("\"a\": 0,"),
+        "a sent draft is done with"
+    );
+    stage.press("<c-r>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+}
+
+#[test]
+fn the_arguments_of_captured_calls_come_back() {
+    let mut stage = live(SUM);
+    stage.press("e");
+    let text = stage.text();
+    assert!(text.contains("\"a\": 2, \"b\": 3"), "{text}");
+    stage.press("<c-r>");
+    assert!(stage.text().contains("\"a\": \"x\""), "{}", stage.text());
+}
+
+#[test]
+fn a_pasted_line_break_stays_in_the_editor_and_out_of_the_message() {
+    let mut stage = live("2/echo<enter><enter>");
+    stage.send(Event::Paste("größe\r\n".to_owned()));
+    assert!(stage.text().contains("größe"), "{}", stage.text());
+    stage.press("<f5><f2>");
+    assert!(commands(&stage).is_empty());
+}
+
+#[test]
+fn the_route_goes_round_and_the_clients_session_is_asked_about() {
+    let mut stage = live("2/long<enter><enter>");
+    stage.press("<tab>");
+    assert!(stage.text().contains("the session of"), "{}", stage.text());
+    stage.press("<f5>");
+    assert!(commands(&stage).is_empty());
+    assert!(stage.text().contains("Call it?"), "{}", stage.text());
+    stage.press("n<f5>y");
+    assert_eq!(sent(&stage).1, Route::Session(SessionId(1)));
+    stage.effects.clear();
+    stage.press("r");
+    assert_eq!(commands(&stage).len(), 1, "asked once");
+}
+
+#[test]
+fn what_says_that_it_destroys_asks_in_any_session() {
+    let mut stage = live("2/delete<enter><enter><f5>");
+    assert!(commands(&stage).is_empty());
+    for (width, height) in [(80, 24), (120, 40)] {
+        stage.send(Event::Resize { width, height });
+        insta::assert_snapshot!(format!("sheet-asks-{width}x{height}"), stage.screen());
+    }
+    stage.press("y");
+    assert_eq!(sent(&stage).1, Route::Operator);
+}
+
+#[test]
+fn a_resource_is_read_at_once_and_a_template_when_it_is_filled_in() {
+    let mut stage = live("3<enter>");
+    assert!(
+        sent(&stage)
+            .2
+            .contains(r#""method":"resources/read","params":{"uri":"demo://"#)
+    );
+    stage.effects.clear();
+    stage.press("<esc>/dynamic<enter><enter>");
+    assert!(commands(&stage).is_empty());
+    stage.press("a b");
+    assert!(
+        stage
+            .text()
+            .contains("→ demo://resource/dynamic/text/a%20b"),
+        "{}",
+        stage.text()
+    );
+    stage.press("<f5>");
+    assert!(
+        sent(&stage)
+            .2
+            .contains(r#""uri":"demo://resource/dynamic/text/a%20b""#)
+    );
+}
+
+#[test]
+fn a_prompt_without_arguments_is_got_at_once() {
+    let mut stage = live("4/simple<enter><enter>");
+    assert!(
+        sent(&stage)
+            .2
+            .contains(r#""params":{"name":"simple-prompt","arguments":{}}"#)
+    );
+    stage = live("4/args<enter><enter>");
+    assert!(commands(&stage).is_empty());
+    assert!(stage.text().contains("\"city\": \"\""), "{}", stage.text());
+}
+
+#[test]
+fn a_replay_is_byte_for_byte_and_compared_with_its_original() {
+    let mut stage = live("/tools/call get-sum<enter>gr");
+    let (_, route, message, replay_of) = sent(&stage);
+    assert_eq!(
+        route,
+        Route::Session(SessionId(1)),
+        "beside the client that sent it"
+    );
+    assert_eq!(replay_of, Some(14));
+    assert_eq!(
+        message,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":2,"b":3}}}"#
+    );
+    written(&mut stage);
+    stage.press("d");
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        stage.send(Event::Resize { width, height });
+        insta::assert_snapshot!(format!("sheet-diff-{width}x{height}"), stage.screen());
+    }
+}
+
+#[test]
+fn an_edited_replay_sends_what_was_edited_and_nothing_else() {
+    let mut stage = live("/tools/call get-sum<enter>ge");
+    assert!(commands(&stage).is_empty());
+    assert!(
+        stage
+            .text()
+            .contains("\"arguments\": { \"a\": 2, \"b\": 3 }"),
+        "{}",
+        stage.text()
+    );
+    // The cursor stands where the arguments begin.
+    stage.press("<right><right><right><right><right><right><right><right><bs>40<f5>");
+    let (_, _, message, replay_of) = sent(&stage);
+    assert_eq!(replay_of, Some(14));
+    assert_eq!(
+        message,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":40,"b":3}}}"#
+    );
+}
+
+#[test]
+fn what_must_not_be_replayed_says_why() {
+    let mut stage = live("/initialize<enter>gr");
+    assert!(commands(&stage).is_empty());
+    assert!(stage.text().contains("not sent:"), "{}", stage.text());
+    stage.press("<f2>");
+    assert!(commands(&stage).is_empty());
+    assert!(
+        stage.text().contains("Send it all the same?"),
+        "{}",
+        stage.text()
+    );
+}
+
+#[test]
+fn a_refusal_is_a_sentence_and_the_text_stays() {
+    let mut stage = live(SUM);
+    stage.press("<enter><f5>");
+    outcome(
+        &mut stage,
+        Err(Refused("the client's session has just ended".to_owned())),
+    );
+    assert!(
+        stage.text().contains("the client's session has just ended"),
+        "{}",
+        stage.text()
+    );
+    stage.press("e");
+    assert!(stage.text().contains("\"b\": 0"), "{}", stage.text());
+}
+
+#[test]
+fn the_editor_outside_brings_its_text_back() {
+    let mut stage = live(SUM);
+    stage.press("<enter><c-o>");
+    assert!(matches!(stage.effects.as_slice(), [Effect::Editor(text)] if text.contains("\"a\"")));
+    stage.send(Event::Edited(Ok("{\"a\": 7, \"b\": 8}\n".to_owned())));
+    stage.effects.clear();
+    stage.press("<f5>");
+    assert!(sent(&stage).2.contains(r#""arguments":{"a":7,"b":8}"#));
+}
+
+#[test]
+fn a_saved_capture_is_read_only_and_says_so() {
+    let mut stage = Stage::open(80, 24, &fixture("live"), State::Saved);
+    stage.press("2<enter>r");
+    assert!(stage.app.sheet.is_none() && commands(&stage).is_empty());
+    assert!(stage.text().contains("over"), "{}", stage.text());
+}
+
+#[test]
+fn the_server_is_answered_in_its_own_form() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut stage = open(width, height, "asked", "a");
+        insta::assert_snapshot!(format!("ask-{width}x{height}"), stage.screen());
+        stage.press("<f5>");
+        assert!(
+            stage.text().contains("harbour is needed"),
+            "{}",
+            stage.text()
+        );
+        stage.press("Le<lt>Havre<esc>");
+        assert!(stage.app.ask.is_none());
+        stage.press("a<down>3<down><right><f5>");
+        let answer =
+            r#"{"action":"accept","content":{"harbour":"Le<Havre","berths":23,"night":true}}"#;
+        match commands(&stage).as_slice() {
+            [(_, Command::Answer { session, message })] => {
+                assert_eq!(*session, SessionId(1));
+                assert_eq!(
+                    *message,
+                    format!(r#"{{"jsonrpc":"2.0","id":0,"result":{answer}}}"#)
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        outcome(&mut stage, Ok(Reply::Done));
+        assert!(stage.app.ask.is_none());
+    }
+}
+
+#[test]
+fn the_server_can_be_declined() {
+    let mut stage = open(80, 24, "asked", "a<f8>");
+    let declined = |stage: &Stage, action: &str| match commands(stage).pop() {
+        Some((_, Command::Answer { message, .. })) => {
+            message.contains(&format!(r#"{{"action":"{action}"}}"#))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(declined(&stage, "decline"));
+    outcome(&mut stage, Err(Refused("it has gone".to_owned())));
+    assert!(
+        stage.text().contains("not answered: it has gone"),
+        "{}",
+        stage.text()
+    );
+    stage.press("<f9>");
+    assert!(declined(&stage, "cancel"));
+}
+
+/// A capture whose server says nothing that is fit for a screen.
+fn hostile(directory: &Path) -> std::path::PathBuf {
+    let path = directory.join("hostile.jsonl");
+    let nasty = "\\u001b[31m\\u202eevil\\u0007\\r\\n\\u009b2J";
+    let long = "x".repeat(10_000);
+    let tool = |name: &str, schema: &str| {
+        format!(
+            r#"{{"name":"{name}","title":"{nasty}","description":"{nasty} {long}","inputSchema":{schema}}}"#
+        )
+    };
+    let schema = format!(
+        r#"{{"type":"object","properties":{{"{nasty}":{{"type":"string","description":"{nasty}"}},"{long}":{{"enum":["{nasty}"]}}}}}}"#
+    );
+    let tools = [
+        tool(nasty, &schema),
+        tool(&long, "7"),
+        tool("日本語🦀\\u200d", "{}"),
+    ]
+    .join(",");
+    let lines = [
+        r#"{"capture":1,"program":"mcp-sentinel","started":"2026-11-21T12:04:00.900Z","name":"x","transport":"stdio","upstream":["x"],"pid":1,"cwd":"/"}"#.to_owned(),
+        r#"{"seq":1,"at":"2026-11-21T12:04:01.120000Z","session":1,"opened":{"by":"operator","transport":"stdio","pid":1}}"#.to_owned(),
+        r#"{"seq":2,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}}"#.to_owned(),
+        format!(r#"{{"seq":3,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"server","message":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tools}]}}}}}}"#),
+        format!(r#"{{"seq":4,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"operator","message":{{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{{"name":"{nasty}","arguments":{{"{nasty}":"{nasty}"}}}}}}}}"#),
+        format!(r#"{{"seq":5,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"server","message":{{"jsonrpc":"2.0","id":"sentinel-1","result":{{"content":[{{"type":"text","text":"{nasty}{long}"}}]}}}}}}"#),
+        format!(r#"{{"seq":6,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"server","message":{{"jsonrpc":"2.0","id":"{nasty}","method":"elicitation/create","params":{{"message":"{nasty}{long}","requestedSchema":{schema}}}}}}}"#),
+    ];
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    path
+}
+
+#[test]
+fn nothing_that_a_server_says_is_obeyed_by_the_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let capture = hostile(directory.path());
+    for (width, height) in [(40, 8), (80, 24), (120, 40), (200, 50)] {
+        for keys in [
+            "2",
+            "2s",
+            "2<enter>",
+            "2e",
+            "2j<enter>",
+            "2jj<enter>",
+            "2<enter><f5>",
+            "a",
+            "a<down>x<f5>",
+            "5",
+            "ge",
+        ] {
+            let mut stage = Stage::open(width, height, &capture, State::Live);
+            stage.press(keys);
+            if !commands(&stage).is_empty() {
+                written(&mut stage);
+            }
+            let buffer = stage.buffer();
+            for cell in buffer.content() {
+                let bad = |c: char| {
+                    c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || c == '\u{200d}'
+                };
+                assert!(
+                    !cell.symbol().chars().any(bad),
+                    "{keys}: {:?}",
+                    cell.symbol()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_panes_are_walked_with_keys_and_mouse() {
+    let mut stage = live("2s");
+    insta::assert_snapshot!("tools-schema-120x40", stage.screen());
+    stage.press("<esc><esc>");
+    stage.click(5, 5);
+    let second = stage.text();
+    stage.press("y");
+    assert!(
+        matches!(stage.effects.pop(), Some(Effect::Copy(text)) if text.starts_with("{\"name\":"))
+    );
+    stage.press("j");
+    assert_ne!(stage.text(), second);
+    stage.press("/no such thing");
+    assert!(stage.text().contains("No tool has"), "{}", stage.text());
+    stage.press("<enter><esc>gt");
+    assert!(stage.app.tab == mcp_sentinel::ui::app::Tab::Traffic);
+    stage.press("2r");
+    assert!(matches!(
+        commands(&stage).as_slice(),
+        [(_, Command::Refresh)]
+    ));
+}
