@@ -4,7 +4,7 @@ use super::{empty, json, list, put, rule, standing_rule};
 use crate::mcp::schema::{self, Argument};
 use crate::mcp::uri_template;
 use crate::traffic::inventory::{Resource, Tool};
-use crate::traffic::party_word;
+use crate::traffic::{Row, party_word};
 use crate::ui::app::World;
 use crate::ui::app::inventory::{Inventory, Item, places};
 use crate::ui::format;
@@ -102,18 +102,22 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
     }
 }
 
-/// What can be done with the selected item.
+/// What can be done with the selected item, as far as there is room to say it.
 fn keys(world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
     let mut spans = Vec::new();
+    let mut room = usize::from(area.width);
     for binding in keymap::of(Context::Inventory).filter(|binding| !binding.hint.is_empty()) {
-        if let Some(key) = binding.keys.first() {
-            spans.push(Span::styled(key.label(), theme.style(Role::Accent)));
-            spans.push(Span::styled(
-                format!(" {}  ", binding.hint),
-                theme.style(Role::Dim),
-            ));
-        }
+        let Some(key) = binding.keys.first() else {
+            continue;
+        };
+        let (key, hint) = (key.label(), format!(" {}  ", binding.hint));
+        let Some(rest) = room.checked_sub(width(&key) + width(&hint)) else {
+            break;
+        };
+        room = rest;
+        spans.push(Span::styled(key, theme.style(Role::Accent)));
+        spans.push(Span::styled(hint, theme.style(Role::Dim)));
     }
     put(frame, area, spans);
 }
@@ -491,25 +495,35 @@ impl Page {
             "CALLS",
             &facts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
         );
+        self.last_calls(world, item);
+    }
+
+    fn last_calls(&mut self, world: &World, item: Item<'_>) {
         let indent = if self.columns >= TABLE { HEADING } else { 2 };
-        for row in world.traffic.calls_of(item.method(), item.key(), LAST) {
-            let Some(row) = world.traffic.row(row) else {
-                continue;
-            };
-            let (status, role) = list::status(&row);
-            let took = list::took(world, &row).0;
+        let rows = world.traffic.calls_of(item.method(), item.key(), LAST);
+        let rows: Vec<Row<'_>> = rows
+            .into_iter()
+            .filter_map(|row| world.traffic.row(row))
+            .collect();
+        let took = |row: &Row<'_>| list::took(world, row).0.trim().to_owned();
+        let widest = |of: &dyn Fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
+        let statuses = widest(&|row| width(list::status(row).0)).min(14);
+        let times = widest(&|row| width(&took(row)));
+        let dim = self.theme.style(Role::Dim);
+        for row in &rows {
+            let (status, role) = list::status(row);
             let clock = format::clock(row.at, world.utc_offset_seconds);
-            let from = fit(party_word(row.from), 8);
-            let status = cut(status, 14).into_owned();
-            let took = took.trim();
-            let used = indent + clock.len() + 8 + width(&status) + width(took) + 5;
-            let dim = self.theme.style(Role::Dim);
+            let used = indent + clock.len() + 8 + statuses + times + 5;
+            let said = cut(row.summary, self.room().saturating_sub(used)).into_owned();
             self.lines.push(Line::from(vec![
                 Span::raw(format!("{}{clock} ", " ".repeat(indent))),
-                Span::styled(from, dim),
-                Span::styled(format!(" {status} "), self.theme.style(role)),
-                Span::styled(format!("{took}  "), dim),
-                Span::raw(cut(row.summary, self.room().saturating_sub(used)).into_owned()),
+                Span::styled(fit(party_word(row.from), 8), dim),
+                Span::styled(
+                    format!(" {} ", fit(status, statuses)),
+                    self.theme.style(role),
+                ),
+                Span::styled(format!("{}  ", fit(&took(row), times)), dim),
+                Span::raw(said),
             ]));
         }
     }
