@@ -155,7 +155,9 @@ fn mode(
         Arguments::try_parse_from(arguments).map_err(|error| Stop(Kind::Clap(error)))?;
     let settings = || load().map_err(Stop::mistake);
     let Some(mode) = arguments.mode else {
-        let upstream = upstream::resolve(arguments.url, arguments.command, environment)
+        // More words than one are a command without its --, to be named in full.
+        let argument = (!arguments.url.is_empty()).then(|| arguments.url.join(" "));
+        let upstream = upstream::resolve(argument, arguments.command, environment)
             .map_err(Stop::mistake)?;
         return match upstream {
             Some(upstream) => Ok(Mode::Proxy(Proxy {
@@ -204,8 +206,8 @@ fn mode(
 )]
 struct Arguments {
     /// A server's http:// or https:// address (not built in this version)
-    #[arg(value_name = "URL")]
-    url: Option<String>,
+    #[arg(value_name = "URL", num_args = 0..)]
+    url: Vec<String>,
     /// The server's command; everything after -- is passed on as it stands
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,

@@ -239,7 +239,8 @@ impl Downstream {
                     client_ended = true;
                     continue;
                 }
-                () = self.client.abandoned(), if client_ended => return self.client_is_deaf(),
+                // It left in order, with nothing on its way to it: no news.
+                () = self.client.abandoned(), if client_ended => return Stopped::NoReader,
             };
             let chunk = match read {
                 Ok(chunk) if !chunk.is_empty() => chunk,

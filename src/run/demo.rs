@@ -17,6 +17,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -50,10 +51,12 @@ pub fn run(mut recorded: Recorded) -> Result<u8, Failure> {
 async fn unwatched(recorded: &Recorded) -> anyhow::Result<i32> {
     let mut proxy = start(recorded, Stdio::inherit())?;
     let client = Client::start(&mut proxy)?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         _ = proxy.wait() => {}
         () = tokio::time::sleep(VISIT) => {}
         _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
     client.leave().await?;
     code(&mut proxy).await

@@ -35,7 +35,8 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         command,
         era: recorded.era,
         grace: recorded.grace,
-        forward_stderr: !screen,
+        // With `--print` it is there already, among the messages.
+        forward_stderr: !screen && recorded.print.is_none(),
         started: CancellationToken::new(),
     };
 
