@@ -157,8 +157,8 @@ fn mode(
     let Some(mode) = arguments.mode else {
         // More words than one are a command without its --, to be named in full.
         let argument = (!arguments.url.is_empty()).then(|| arguments.url.join(" "));
-        let upstream = upstream::resolve(argument, arguments.command, environment)
-            .map_err(Stop::mistake)?;
+        let upstream =
+            upstream::resolve(argument, arguments.command, environment).map_err(Stop::mistake)?;
         return match upstream {
             Some(upstream) => Ok(Mode::Proxy(Proxy {
                 upstream,
