@@ -4,8 +4,15 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture, flood, screen};
+use mcp_sentinel::capture::store::Saved;
+use mcp_sentinel::link::registry::Entry;
+use mcp_sentinel::tap::Timestamp;
+use mcp_sentinel::ui::app::hub::{Hub, Item, Listing};
+use mcp_sentinel::ui::event::{Effect, Event};
+use mcp_sentinel::ui::render;
 use mcp_sentinel::ui::theme::Ground;
 use ratatui::style::Color;
+use std::path::PathBuf;
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
 
@@ -89,6 +96,109 @@ fn overlays_and_details() {
     }
     insta::assert_snapshot!("message-200x60", screen(200, 60, "live", "kkkkk<enter>"));
     insta::assert_snapshot!("small-20x5", screen(20, 5, "live", ""));
+}
+
+fn listing() -> Listing {
+    let live = |pid: u32, name: &str, started: &str, client: Option<&str>, upstream: &str| Entry {
+        pid,
+        name: name.to_owned(),
+        upstream: upstream.split(' ').map(str::to_owned).collect(),
+        started: started.to_owned(),
+        capture: Some(PathBuf::from("/captures").join(name)),
+        socket: PathBuf::from(format!("/run/{pid}.sock")),
+        client: client.map(str::to_owned),
+    };
+    let saved = |name: &str, hours_ago: i64, bytes: u64| Saved {
+        path: PathBuf::from(format!("/captures/20261121-{name}.jsonl")),
+        name: name.to_owned(),
+        started: Timestamp(NOW.0 - hours_ago * 3_600_000_000),
+        bytes,
+    };
+    Listing {
+        live: vec![
+            live(
+                4121,
+                "everything",
+                "2026-11-21T02:22:00Z",
+                Some("Inspector 2.12"),
+                "npx -y @modelcontextprotocol/server-everything",
+            ),
+            live(
+                4177,
+                "\u{1b}[31mfilesystem",
+                "2026-11-18T02:22:00Z",
+                None,
+                "npx -y @modelcontextprotocol/server-filesystem /home/ana",
+            ),
+        ],
+        saved: vec![
+            saved("everything", 3, 1_234_567),
+            saved("time", 21, 890),
+            saved("日本語サーバー", 200, 98_000_000),
+        ],
+    }
+}
+
+const NOW: Timestamp = Timestamp(1_795_228_441_000_000);
+
+fn hub(
+    width: u16,
+    height: u16,
+    listing: Option<Listing>,
+    keys: &str,
+) -> (Hub, Vec<Effect>, String) {
+    let mut hub = Hub::default();
+    hub.update(Event::Resize { width, height });
+    hub.update(Event::Tick {
+        now: NOW,
+        utc_offset_seconds: 0,
+    });
+    if let Some(listing) = listing {
+        hub.update(Event::Listed(listing));
+    }
+    let effects = common_ui::parse(keys)
+        .into_iter()
+        .flat_map(|key| hub.update(Event::Key(key)))
+        .collect();
+    let shot = common_ui::draw(width, height, |frame| render::hub::render(&hub, frame));
+    (hub, effects, shot)
+}
+
+#[test]
+fn the_hub() {
+    for (width, height) in SIZES {
+        for (state, listing, keys) in [
+            ("looking", None, ""),
+            ("empty", Some(Listing::default()), ""),
+            ("full", Some(listing()), "j"),
+            ("filtered", Some(listing()), "/every"),
+            ("help", Some(listing()), "?"),
+            ("wrap", Some(listing()), "w"),
+        ] {
+            let (.., shot) = hub(width, height, listing, keys);
+            insta::assert_snapshot!(format!("hub-{state}-{width}x{height}"), shot);
+        }
+    }
+}
+
+#[test]
+fn the_hub_opens_what_is_selected() {
+    let (_, effects, _) = hub(80, 24, Some(listing()), "j<enter>");
+    assert_eq!(effects, [Effect::Attach(listing().live[1].clone())]);
+    let (_, effects, _) = hub(80, 24, Some(listing()), "/time<enter><enter>");
+    assert_eq!(effects, [Effect::Open(listing().saved[1].path.clone())]);
+    let (_, effects, _) = hub(80, 24, Some(listing()), "<esc><esc>q");
+    assert_eq!(effects, [Effect::Quit]);
+}
+
+#[test]
+fn the_hub_keeps_its_selection_when_the_lists_change() {
+    let (mut hub, ..) = hub(80, 24, Some(listing()), "jj");
+    let mut less = listing();
+    less.live.remove(0);
+    hub.update(Event::Listed(less));
+    assert_eq!(hub.selected(), 1);
+    assert!(matches!(hub.items()[1], Item::Saved(saved) if saved.name == "everything"));
 }
 
 /// Any size, any state: nothing panics.

@@ -818,6 +818,27 @@ mod tests {
     }
 
     #[test]
+    fn every_action_is_bound_to_a_key() {
+        let source = include_str!("keymap.rs");
+        let (_, rest) = source.split_once("pub enum Action {").unwrap();
+        let (variants, _) = rest.split_once("\n}").unwrap();
+        let bound: Vec<String> = rows().map(|row| format!("{:?}", row.action)).collect();
+        for variant in variants
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        {
+            let name = variant.trim_end_matches(',').split('(').next().unwrap();
+            assert!(
+                bound
+                    .iter()
+                    .any(|action| action.split('(').next() == Some(name)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
     fn escape_never_quits_and_never_suspends() {
         let escape = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
         for row in rows() {

@@ -122,14 +122,7 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
         .iter()
         .map(|header| header.transport.clone())
         .collect();
-    facts.extend(
-        world
-            .traffic
-            .inventory()
-            .server
-            .iter()
-            .map(|server| server.protocol_version.clone()),
-    );
+    facts.extend(protocol(app));
     let mut left = usize::from(room).saturating_sub(spans.iter().map(Span::width).sum());
     for fact in facts.iter().filter(|fact| !fact.is_empty()) {
         let fact = format!(" · {}", text::cut(fact, 24));
@@ -155,6 +148,23 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
         };
         put(frame, place, vec![Span::styled(label, theme.style(role))]);
     }
+}
+
+/// The protocol version that is spoken: what the server chose, or what the newest session uses.
+fn protocol(app: &App) -> Option<String> {
+    let traffic = &app.world.traffic;
+    let chosen = traffic
+        .inventory()
+        .server
+        .as_ref()
+        .map(|server| server.protocol_version.clone());
+    chosen.filter(|version| !version.is_empty()).or_else(|| {
+        traffic
+            .sessions()
+            .iter()
+            .rev()
+            .find_map(|session| session.protocol_version.clone())
+    })
 }
 
 /// What the server calls itself, or what it was started as.

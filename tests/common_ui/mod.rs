@@ -235,6 +235,14 @@ impl Stage {
     }
 }
 
+/// What `render` draws: text, then styles.
+pub fn draw(width: u16, height: u16, render: impl FnOnce(&mut ratatui::Frame<'_>)) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(render).unwrap();
+    let buffer = terminal.backend().buffer();
+    format!("{}{}", text_of(buffer), styles_of(buffer))
+}
+
 /// The characters, line by line; a wide one takes the place of two.
 pub fn text_of(buffer: &Buffer) -> String {
     let mut out = String::new();

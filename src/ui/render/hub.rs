@@ -12,13 +12,18 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-const HOW_TO_WRAP: [&str; 6] = [
-    "Put mcp-sentinel -- in front of the server's command in your client's configuration:",
-    "before   \"command\": \"npx\", \"args\": [\"-y\", \"@modelcontextprotocol/server-everything\"]",
-    "after    \"command\": \"mcp-sentinel\", \"args\": [\"--\", \"npx\", \"-y\", \"@modelcontextprotocol/server-everything\"]",
-    "Restart the client. The conversation appears here as soon as the client starts the server.",
-    "To try a server without a client, run  mcp-sentinel -- npx -y @modelcontextprotocol/server-everything  here.",
-    "To see a conversation at once, run  mcp-sentinel demo.",
+const NOTHING: &str = "Nothing is live, and nothing was recorded yet.";
+
+const HOW_TO_WRAP: [&str; 9] = [
+    "Put  mcp-sentinel --  in front of the server's command in your client's configuration.",
+    " ",
+    r#"before   "command": "npx", "args": ["-y", "some-server"]"#,
+    r#"after    "command": "mcp-sentinel", "args": ["--", "npx", "-y", "some-server"]"#,
+    " ",
+    "Restart the client. The conversation appears here as soon as it starts the server.",
+    " ",
+    "No client at hand?   mcp-sentinel -- npx -y some-server   opens the server here.",
+    "Nothing at hand?   mcp-sentinel demo   shows a conversation at once.",
 ];
 
 pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
@@ -85,7 +90,8 @@ fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
     let theme = hub.theme;
     let Some(listing) = &hub.listing else { return };
     if listing.live.is_empty() && listing.saved.is_empty() {
-        return empty(theme, frame, body, &HOW_TO_WRAP);
+        let sentences: Vec<&str> = [NOTHING, " "].into_iter().chain(HOW_TO_WRAP).collect();
+        return empty(theme, frame, body, &sentences);
     }
     let items = hub.items();
     if items.is_empty() {
