@@ -385,3 +385,76 @@ pub async fn stderr(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::gate::Owner;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lane() -> Lane {
+        Lane {
+            tap: Tap::disabled(),
+            session: SessionId(1),
+            from: Party::Server,
+        }
+    }
+
+    /// What the client gets of a stream that arrives in these chunks.
+    fn sifted<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, gate: &Gate) -> Vec<u8> {
+        let (mut sieve, mut passed) = (Sieve::default(), Vec::new());
+        for chunk in chunks {
+            passed.extend(sieve.sift(Bytes::copy_from_slice(chunk), &lane(), gate));
+        }
+        passed.extend(sieve.finish(&lane(), gate));
+        passed
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_not_the_operators_passes_unchanged(
+            stream in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'{'), any::<u8>()], 0..400),
+            size in 1_usize..50,
+        ) {
+            let gate = Gate::new(Owner::Client);
+            gate.fresh_id();
+            prop_assert_eq!(sifted(stream.chunks(size), &gate), stream);
+        }
+
+        #[test]
+        fn an_answer_to_the_operator_is_taken_out_however_it_is_cut(size in 1_usize..120) {
+            let gate = Gate::new(Owner::Client);
+            let id = gate.fresh_id();
+            let (before, after) = ("{\"id\":1,\"result\":{}}\r\nnot json\n", "{\"id\":2,\"result\":1.0}");
+            let stream = format!("{before}{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n{after}");
+            let rest = format!("{before}{after}");
+            prop_assert_eq!(sifted(stream.as_bytes().chunks(size), &gate), rest.into_bytes());
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_is_half_forwarded_follows_at_once() {
+        let gate = Gate::new(Owner::Client);
+        gate.fresh_id();
+        let mut sieve = Sieve::default();
+        sieve.passed(b"{\"half\":");
+        let chunk = Bytes::from_static(b"true");
+        assert_eq!(sieve.sift(chunk, &lane(), &gate), &b"true"[..]);
+        let chunk = Bytes::from_static(b"}\n{\"held");
+        assert_eq!(sieve.sift(chunk, &lane(), &gate), &b"}\n"[..]);
+    }
+
+    #[test]
+    fn a_long_line_is_held_back_only_while_an_answer_is_due() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let mut sieve = Sieve::default();
+        let long = Bytes::from(vec![b'x'; LATECOMER + 1]);
+        assert!(sieve.sift(long.clone(), &lane(), &gate).is_empty());
+        gate.forget(&id);
+        let passed = sieve.sift(Bytes::from_static(b"y"), &lane(), &gate);
+        assert_eq!(passed.len(), long.len() + 1);
+        let rest = Bytes::from_static(b"z\n");
+        assert_eq!(sieve.sift(rest, &lane(), &gate), &b"z\n"[..]);
+    }
+}
