@@ -8,11 +8,18 @@ pub use print::Printer;
 
 use crate::capture::recorder::Totals;
 use crate::traffic::gist::neutral;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// How long somebody may take to read what is on stderr already.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
 
 /// How `--print` writes traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +35,22 @@ pub fn complain(text: &str) {
     say(&text);
 }
 
-/// Says on stderr, in our name; a closed stderr is nobody's loss. Text of several lines stays so.
+/// Says on stderr, in our name; a stderr that is closed, or full and not read, is nobody's loss. Text of several lines
+/// stays so.
 pub fn say(text: &impl fmt::Display) {
+    if !is_read() {
+        return;
+    }
     let text = text.to_string();
     let lines: Vec<_> = text.split('\n').map(neutral).collect();
     let _ = std::io::stderr().write_all(format!("mcp-sentinel: {}\n", lines.join("\n")).as_bytes());
+}
+
+/// Whether stderr takes a line now: a client that lets it fill up must not keep us from ending.
+fn is_read() -> bool {
+    let stderr = rustix::stdio::stderr();
+    let mut room = [PollFd::new(&stderr, PollFlags::OUT)];
+    poll(&mut room, Some(&PATIENCE)).is_ok_and(|ready| ready > 0)
 }
 
 /// The one line at the start: who is connected to what, and where it is recorded.

@@ -358,6 +358,7 @@ fn a_stderr_that_nobody_reads_does_not_stop_the_protocol() {
     assert_eq!(proxy.ask("hello"), "hello\n");
     drop(proxy.stdin.take());
     assert_eq!(proxy.rest(), b"");
+    assert_eq!(proxy.code(), Some(0));
 }
 
 /// Runs a proxy in front of an echo with the given ends, and gives its exit code.
