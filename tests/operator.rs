@@ -185,6 +185,8 @@ fn an_operators_line_waits_for_the_end_of_the_clients() {
     let operator = Operator::attached(&client);
     let (first, second) = (call("mine"), "\n");
     client.send(&first[..20]);
+    // Nothing tells that half a line has arrived; an order that overtook it would rightly go first.
+    std::thread::sleep(Duration::from_millis(200));
     let capture = driver::capture(&client.home);
     let sending = std::thread::spawn(move || operator.send(SESSION, &call("x")).unwrap());
     std::thread::sleep(Duration::from_millis(100));

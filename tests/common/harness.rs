@@ -14,29 +14,34 @@ macro_rules! tests {
     ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test as fn())),*] };
 }
 
-/// Runs the tests whose names contain the first argument that is not an option, two at a time.
+/// Runs the tests whose names contain the first argument that is not an option, two at a time, and reports as libtest
+/// does.
 pub fn run(tests: &[Test]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = |option: &str| arguments.iter().any(|argument| argument == option);
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     let chosen: Vec<&Test> = tests
         .iter()
+        // None of these tests is ignored.
+        .filter(|_| !given("--ignored"))
         .filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str())))
         .collect();
-    if arguments.iter().any(|argument| argument == "--list") {
+    if given("--list") {
         for (name, _) in chosen {
             println!("{name}: test");
         }
         return ExitCode::SUCCESS;
     }
+    println!("\nrunning {} tests", chosen.len());
+    let start = Instant::now();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some((name, test)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let start = Instant::now();
                     let outcome = catch_unwind(AssertUnwindSafe(test));
                     let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
-                    println!("test {name} ... {verdict} ({:.2?})", start.elapsed());
+                    println!("test {name} ... {verdict}");
                     if outcome.is_err() {
                         failed.lock().unwrap().push(*name);
                     }
@@ -45,10 +50,16 @@ pub fn run(tests: &[Test]) -> ExitCode {
         }
     });
     let failed = failed.into_inner().unwrap();
+    if !failed.is_empty() {
+        println!("\nfailures:\n    {}", failed.join("\n    "));
+    }
     println!(
-        "\n{} passed, {} failed {failed:?}",
+        "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        if failed.is_empty() { "ok" } else { "FAILED" },
         chosen.len() - failed.len(),
-        failed.len()
+        failed.len(),
+        tests.len() - chosen.len(),
+        start.elapsed().as_secs_f64()
     );
     ExitCode::from(u8::from(!failed.is_empty()))
 }
