@@ -1,6 +1,6 @@
 //! The sheet on which a call is written, sent and answered: a new one, a replay, or an edited replay.
 //!
-//! What is called and how it becomes a message is [`subject`]; what is wrong with it, [`check`]; what became of it once
+//! What is called and how it becomes a message is [`subject`]; what is wrong with it, [`mod@check`]; what became of it once
 //! it was sent, [`sent`]; what outlives the sheet, [`drafts`]. This file is the order of events.
 
 pub mod check;
