@@ -57,7 +57,10 @@ fn sheet(body: Rect, tab: Tab) -> Rect {
     match tab {
         _ if body.width < BESIDE => body,
         // The list stays, and what it says of the selected one makes room.
-        Tab::Tools | Tab::Resources | Tab::Prompts => inventory::places(body).detail,
+        Tab::Tools | Tab::Resources | Tab::Prompts => Rect {
+            height: body.height,
+            ..inventory::places(body).detail
+        },
         _ => right_of(body, body.width / 2),
     }
 }

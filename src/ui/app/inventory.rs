@@ -115,10 +115,12 @@ impl<'a> Item<'a> {
         }
     }
 
+    fn is_named(self, words: &[String]) -> bool {
+        let name = format!("{}\n{}", self.key(), self.label()).to_lowercase();
+        words.iter().all(|word| name.contains(word))
+    }
+
     fn matches(self, words: &[String]) -> bool {
-        if words.is_empty() {
-            return true;
-        }
         let texts = [
             self.key(),
             self.label(),
@@ -211,7 +213,7 @@ impl Inventory {
         }
     }
 
-    /// What is in the list, as narrowed.
+    /// What is in the list, as narrowed: what is called so first.
     pub fn items<'a>(&self, world: &'a World) -> Vec<Item<'a>> {
         let offered = world.traffic.inventory();
         let all: Vec<Item<'a>> = match self.what {
@@ -231,9 +233,14 @@ impl Inventory {
             .split_whitespace()
             .map(str::to_lowercase)
             .collect();
-        all.into_iter()
-            .filter(|item| item.matches(&words))
-            .collect()
+        if words.is_empty() {
+            return all;
+        }
+        // Who types a name wants it before what only mentions it.
+        let (mut named, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|item| item.is_named(&words));
+        named.extend(others.into_iter().filter(|item| item.matches(&words)));
+        named
     }
 
     /// The selected item and its position.

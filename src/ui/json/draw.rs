@@ -30,10 +30,13 @@ impl View {
             return self.expanded_pieces(entry, indent + 2);
         }
         let mut pieces = vec![(Ink::Note, self.marked(entry.row, row).to_owned())];
-        if self.expanded.contains_key(&entry.row) {
+        if let Some(expansion) = self.expanded.get(&entry.row) {
             self.document.key_pieces(row, &mut pieces);
-            let bytes = format::size(u64::from(row.value.1 - row.value.0));
-            pieces.push((Ink::Note, format!("text, {bytes}")));
+            let what = match expansion {
+                Expansion::Text(lines) => format::plural(lines.len() as u64, "line"),
+                Expansion::Nested(_) => "JSON in a string".to_owned(),
+            };
+            pieces.push((Ink::Note, what));
         } else {
             let folded = self.folded.contains(&entry.row);
             self.document.row_pieces(entry.row, folded, &mut pieces);
@@ -69,6 +72,12 @@ impl View {
         for (ink, text) in pieces {
             let text = clean(&text);
             let mut run = String::new();
+            // A short piece is not taken apart.
+            let whole = text.trim_end().width();
+            if used > hang && used + whole > width && whole <= width / 3 {
+                lines.push(vec![(Ink::Plain, " ".repeat(hang))]);
+                used = hang;
+            }
             for grapheme in text.graphemes(true) {
                 let columns = grapheme.width();
                 if used + columns > width {

@@ -32,7 +32,11 @@ pub fn render(state: &Ask, world: &World, frame: &mut Frame<'_>, area: Rect) {
         _ if state.over => "it does not wait any more".to_owned(),
         Some(row) => {
             let since = format::duration((world.now.0 - row.at.0).max(0));
-            format!("waiting for {since} · session {}", row.session.0)
+            let more = match world.traffic.waiting_for_operator().len() {
+                0 | 1 => String::new(),
+                all => format!(" · {} more", all - 1),
+            };
+            format!("waiting for {since} · session {}{more}", row.session.0)
         }
         None => String::new(),
     };

@@ -174,13 +174,12 @@ fn render_fields(
             } else {
                 ""
             };
-            let hint = if field.choices.is_empty() {
-                ""
-            } else {
-                "  ← → choose"
+            let hint = match field.choices.is_empty() {
+                true => "",
+                false => "← → choose   ",
             };
             let text = format!(
-                "{}{needed}   {}{hint}",
+                "{hint}{}{needed}   {}",
                 field.argument.type_name, field.argument.description
             );
             let room = usize::from(area.width.saturating_sub(from));

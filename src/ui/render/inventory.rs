@@ -205,7 +205,9 @@ fn line(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'_>, ar
     let stats = world.traffic.stats(item.method(), item.key());
     let template = matches!(item, Item::Resource(Resource { template: true, .. }));
     let took = stats.p50.map(format::duration).unwrap_or_default();
-    let right = match (stats.calls, area.width >= 34) {
+    // A name that would be cut is worth more than words.
+    let words = area.width >= 34 && width(&clean(item.label())) + 18 <= area.width.into();
+    let right = match (stats.calls, words) {
         (0, _) if template => "template".to_owned(),
         (0, true) => "never called".to_owned(),
         (0, false) => "–".to_owned(),

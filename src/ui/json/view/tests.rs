@@ -119,7 +119,7 @@ fn long_strings_are_cut_and_open_into_their_lines() {
     assert!(view.unfold());
     assert!(!view.unfold());
     let lines = screen(&view);
-    assert_eq!(lines[1], r#"  ▾ "t": text, 3.0k"#);
+    assert_eq!(lines[1], r#"  ▾ "t": 4 lines"#);
     assert!(lines.iter().any(|line| line == "    │ last"), "{lines:?}");
     view.search("last");
     assert_eq!(view.value().len(), 3008);
