@@ -71,9 +71,8 @@ pub async fn run(source: Source) -> anyhow::Result<Left> {
 /// Shows live proxies and saved captures, and opens what the operator chooses.
 pub async fn hub() -> anyhow::Result<Left> {
     let mut stage = Stage::enter()?;
-    let mut notice = None;
+    let mut hub = Hub::new(stage.theme);
     loop {
-        let mut hub = Hub::new(stage.theme, notice.take());
         let source = match stage.drive(&mut hub, None, Arc::default(), None).await? {
             Exit::Left(left) => return Ok(left),
             Exit::Open(capture) => {
@@ -94,7 +93,7 @@ pub async fn hub() -> anyhow::Result<Left> {
                     return Ok(Left::Signalled(signal));
                 }
             }
-            Err(error) => notice = Some(Notice::error(format!("{error:#}"))),
+            Err(error) => hub.notice = Some(Notice::error(format!("{error:#}"))),
         }
     }
 }

@@ -86,10 +86,9 @@ pub struct Hub {
 }
 
 impl Hub {
-    pub fn new(theme: Theme, notice: Option<Notice>) -> Self {
+    pub fn new(theme: Theme) -> Self {
         Self {
             theme,
-            notice,
             ..Self::default()
         }
     }

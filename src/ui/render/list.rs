@@ -18,7 +18,9 @@ use ratatui::text::Span;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Columns {
     time: usize,
+    /// Who, and in which session; one character wide it is an arrow.
     from: usize,
+    id: usize,
     message: usize,
     /// The part of the message that method and name have to themselves; 0 lets everything flow.
     label: usize,
@@ -31,16 +33,18 @@ struct Columns {
 impl Columns {
     /// What fits: columns go from the right, the message keeps the rest.
     fn of(columns: usize) -> Self {
+        let wide = Self {
+            time: 12,
+            from: 10,
+            status: 10,
+            took: 8,
+            size: 5,
+            gap: 2,
+            ..Self::default()
+        };
         let mut fit = match columns {
-            100.. => Self {
-                time: 12,
-                from: 8,
-                status: 11,
-                took: 9,
-                size: 5,
-                gap: 2,
-                ..Self::default()
-            },
+            112.. => Self { id: 5, ..wide },
+            100.. => wide,
             66.. => Self {
                 time: 12,
                 from: 1,
@@ -64,15 +68,15 @@ impl Columns {
                 ..Self::default()
             },
         };
-        let fixed = [fit.time, fit.from, fit.status, fit.took, fit.size];
+        let fixed = [fit.time, fit.from, fit.id, fit.status, fit.took, fit.size];
         let used: usize = fixed
             .iter()
             .filter(|width| **width > 0)
             .map(|width| width + fit.gap)
             .sum();
         fit.message = columns.saturating_sub(used + 3);
-        if fit.message >= 56 {
-            fit.label = (fit.message / 2).clamp(28, 46);
+        if fit.message >= 50 {
+            fit.label = (fit.message / 2).clamp(26, 46);
         }
         fit
     }
@@ -122,10 +126,39 @@ pub fn render(app: &App, frame: &mut Frame<'_>, panes: &Panes) {
     }
     if panes.divider.width > 1 {
         rule(theme, frame, panes.divider);
+        position(app, frame, panes.divider);
     } else {
         standing_rule(theme, frame, panes.divider);
     }
     super::detail::render(&app.detail, world, frame, panes.detail);
+}
+
+/// Where in the list one is, on the rule below it, when not all of it is to be seen.
+fn position(app: &App, frame: &mut Frame<'_>, rule: Rect) {
+    let (all, shown) = (app.list.len(), usize::from(app.panes().rows.height));
+    let Some((_, at)) = app
+        .list
+        .selected(&app.world.traffic)
+        .filter(|_| all > shown)
+    else {
+        return;
+    };
+    let text = format!(
+        " {} of {} ",
+        format::count(at as u64 + 1),
+        format::count(all as u64)
+    );
+    let columns = u16::try_from(width(&text)).unwrap_or(0).min(rule.width);
+    let place = Rect {
+        x: rule.right().saturating_sub(columns + 2),
+        width: columns,
+        ..rule
+    };
+    put(
+        frame,
+        place,
+        vec![Span::styled(text, app.world.theme.style(Role::Dim))],
+    );
 }
 
 /// What an empty list says.
@@ -159,10 +192,11 @@ fn heading(theme: Theme, columns: &Columns, frame: &mut Frame<'_>, area: Rect) {
     let cells = [
         ("TIME", columns.time),
         (from, columns.from),
+        ("ID", columns.id),
         ("MESSAGE", columns.message),
         ("STATUS", columns.status),
     ];
-    for (title, width) in cells {
+    for (title, width) in cells.into_iter().filter(|(_, width)| *width > 0) {
         text.push_str(&fit(title, width));
         text.push_str(&gap);
     }
@@ -205,8 +239,15 @@ fn line(
         theme.style(Role::Dim),
     ));
     spans.push(gap());
-    spans.push(from(theme, columns, row));
+    from(theme, columns, row, &mut spans);
     spans.push(gap());
+    if columns.id > 0 {
+        spans.push(Span::styled(
+            fit(row.message_id, columns.id),
+            theme.style(Role::Dim),
+        ));
+        spans.push(gap());
+    }
     message(list, world, columns, shown, row, &mut spans);
     spans.push(gap());
     let (word, role) = status(row);
@@ -240,21 +281,23 @@ fn fit_time(time: &str, columns: usize) -> String {
     )
 }
 
-fn from(theme: Theme, columns: &Columns, row: &Row<'_>) -> Span<'static> {
+/// Who wrote it, and in which session.
+fn from(theme: Theme, columns: &Columns, row: &Row<'_>, spans: &mut Vec<Span<'static>>) {
     let (word, arrow, role) = match (row.kind, row.from) {
         (RowKind::Mark, _) | (_, Party::Sentinel) => ("sentinel", "·", Role::Dim),
         (_, Party::Client) => ("client", "→", Role::Request),
         (_, Party::Server) => ("server", "←", Role::Answer),
         (_, Party::Operator) => ("operator", "»", Role::Operator),
     };
-    Span::styled(
-        if columns.from > 1 {
-            fit(word, columns.from)
-        } else {
-            arrow.to_owned()
-        },
-        theme.style(role),
-    )
+    if columns.from == 1 {
+        return spans.push(Span::styled(arrow, theme.style(role)));
+    }
+    let session = format!(" {}", row.session.0);
+    spans.push(Span::styled(word, theme.style(role)));
+    spans.push(Span::styled(
+        fit(&session, columns.from - word.len()),
+        theme.style(Role::Dim),
+    ));
 }
 
 /// Method, name, and what a person would say of it.
@@ -321,7 +364,12 @@ fn message(
         _ if is_gap(row) => Role::Error,
         _ => Role::Dim,
     };
-    let rest = fit(row.summary, room);
+    // What went wrong matters more than what was asked, when there is no room for both.
+    let failed = matches!(row.status, Status::Error | Status::ToolError);
+    let rest = match failed && !row.outcome.is_empty() && width(row.summary) > room {
+        true => fit(row.outcome, room),
+        false => fit(row.summary, room),
+    };
     push(rest, said, &mut room);
 }
 
