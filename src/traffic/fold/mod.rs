@@ -39,24 +39,26 @@ impl Traffic {
                     Messages::One(message) => self.message(source, to, replay_of, message),
                     Messages::Batch(batch) => {
                         for (location, message) in batch {
-                            let source = Source {
-                                place: location.into(),
-                                ..source
-                            };
-                            self.message(source, to, replay_of, message);
+                            let place = location.into();
+                            self.message(Source { place, ..source }, to, replay_of, message);
                         }
                     }
                 }
             }
             Content::Stderr(text) => {
                 self.counters.stderr_lines += 1;
-                let source = Source {
-                    from: Party::Server,
-                    ..source
-                };
+                let from = Party::Server;
+                let source = Source { from, ..source };
                 self.store
                     .push(source, RowKind::Stderr, "stderr", "", &text);
             }
+            other => self.event(source, other),
+        }
+    }
+
+    /// What is no message.
+    fn event(&mut self, source: Source, content: Content) {
+        let (what, summary) = match content {
             Content::Opened(opened) => {
                 self.sessions.open(source.session, source.at, &opened);
                 let mut summary = Gist::default();
@@ -64,39 +66,32 @@ impl Traffic {
                 if let Some(pid) = opened.pid {
                     summary.push(&format!(", process {pid}"));
                 }
-                self.mark(source, "session opened", &summary.finish());
+                ("session opened", summary.finish())
             }
             Content::Closed(closed) => {
                 self.sessions.close(source.session, source.at, &closed);
                 self.lose_pending(source);
-                self.mark(
-                    source,
-                    "session closed",
-                    &gist(&sessions::in_words(&closed)),
-                );
+                ("session closed", gist(&sessions::in_words(&closed)))
             }
             Content::Gap(gap) => {
-                self.counters.lost += gap.messages;
+                // The file may claim any number.
+                self.counters.lost = self.counters.lost.saturating_add(gap.messages);
                 let summary = format!("{} messages not captured ({})", gap.messages, gap.reason);
-                self.mark(source, "gap", &gist(&summary));
+                ("gap", gist(&summary))
             }
-            Content::Note(text) => self.mark(source, "note", &text),
+            Content::Note(text) => ("note", text),
             Content::Damaged {
                 line_number,
                 reason,
-            } => {
-                self.mark(
-                    source,
-                    "damaged line",
-                    &gist(&format!("line {line_number}: {reason}")),
-                );
+            } => (
+                "damaged line",
+                gist(&format!("line {line_number}: {reason}")),
+            ),
+            Content::Unknown | Content::Line { .. } | Content::Stderr(_) => {
+                ("unknown event", Box::default())
             }
-            Content::Unknown => self.mark(source, "unknown event", ""),
-        }
-    }
-
-    fn mark(&mut self, source: Source, what: &str, summary: &str) {
-        self.store.push(source, RowKind::Mark, what, "", summary);
+        };
+        self.store.push(source, RowKind::Mark, what, "", &summary);
     }
 
     fn message(
@@ -169,7 +164,7 @@ impl Traffic {
             &message.name,
             &message.gist,
         );
-        if let Some(original) = replay_of.and_then(|seq| self.store.row_of_seq(seq))
+        if let Some(original) = self.original(row, replay_of)
             && let Some(extra) = self.store.make_extra(row)
         {
             extra.replay_of = original;
@@ -178,6 +173,12 @@ impl Traffic {
             self.store.nest(row, parent);
             self.changes.note(parent);
         }
+    }
+
+    /// The row that the new row replays.
+    fn original(&self, row: RowId, replay_of: Option<u64>) -> Option<RowId> {
+        let original = self.store.row_of_seq(replay_of?)?;
+        (original < row).then_some(original)
     }
 
     fn progress(&mut self, source: Source, scope: Scope, token: &str, progress: Progress) -> bool {

@@ -14,75 +14,60 @@ const MOST_CANDIDATES: usize = 64;
 
 impl Traffic {
     pub(super) fn request(&mut self, source: Source, replay_of: Option<u64>, message: Message) {
-        let Message {
-            method,
-            id,
-            name,
-            gist,
-            reference,
-            detail,
-            ..
-        } = message;
-        let row = self
-            .store
-            .push(source, RowKind::Exchange, &method, &name, &gist);
-        let id_text = self
-            .store
-            .texts
-            .keep(&abridged(id.as_deref().unwrap_or_default()));
-        let token_text = match &reference {
-            Some(token) if id.as_ref() == Some(token) => id_text,
-            Some(token) => self.store.texts.keep(&abridged(token)),
-            None => Default::default(),
-        };
-        let key = self.call_key(row);
-        let first_call = self.stats.newest(key) == NONE;
-        let previous_call = self.stats.begin(key, row);
-        let replayed = replay_of
-            .and_then(|seq| self.store.row_of_seq(seq))
-            .unwrap_or(NONE);
-        if let Some(extra) = self.store.make_extra(row) {
-            extra.id = id_text;
-            extra.token = token_text;
-            extra.previous_call = previous_call;
-            extra.replay_of = replayed;
-        }
-        self.set_status(row, Status::Pending);
-        let scope = self.store.scope(row);
-        self.links.add_id(
-            &mut self.store,
-            scope,
-            id.as_deref().unwrap_or_default(),
-            row,
-        );
-        if reference.is_some() {
-            self.links.add_token(&self.store, row);
-        }
-        let detail = match detail {
+        let (id, token) = (message.id.as_deref(), message.reference.as_deref());
+        let (method, name) = (&*message.method, &*message.name);
+        let kind = RowKind::Exchange;
+        let row = self.store.push(source, kind, method, name, &message.gist);
+        let first_call = self.stats.newest(self.call_key(row)) == NONE;
+        self.open_exchange(row, id.unwrap_or_default(), token, replay_of);
+
+        let detail = match message.detail {
             Detail::Request(detail) => Some(detail),
             _ => None,
         };
-        if let Some(parent) = self.cause(row, scope, &method, detail.as_deref()) {
+        let scope = self.store.scope(row);
+        if let Some(parent) = self.cause(row, scope, method, detail.as_deref()) {
             self.store.nest(row, parent);
             self.changes.note(parent);
         }
         self.open.insert((scope, row));
         if scope.side == Side::Client {
             if first_call {
-                self.catalogue.called(&method, &name);
+                self.catalogue.called(method, name);
             }
-            self.catalogue.asked(row, &method, detail.as_deref());
+            self.catalogue.asked(row, method, detail.as_deref());
         }
-        if let Some(detail) = detail {
-            self.describe_session(source, &detail);
-            if let Some(round) = detail.round {
-                self.links.open_round(row, round);
-            }
-            if detail.becomes_task
-                && let Some(extra) = self.store.extra_mut(row)
-            {
-                extra.task = true;
-            }
+        let Some(detail) = detail else { return };
+        self.describe_session(source, &detail);
+        if let Some(round) = detail.round {
+            self.links.open_round(row, round);
+        }
+        if let Some(extra) = self.store.extra_mut(row) {
+            extra.task = detail.becomes_task;
+        }
+    }
+
+    /// Makes the new row a pending exchange that its answer and its progress will find.
+    fn open_exchange(&mut self, row: RowId, id: &str, token: Option<&str>, replay_of: Option<u64>) {
+        let id_text = self.store.texts.keep(&abridged(id));
+        let token_text = match token {
+            Some(token) if token == id => id_text,
+            Some(token) => self.store.texts.keep(&abridged(token)),
+            None => Default::default(),
+        };
+        let previous_call = self.stats.begin(self.call_key(row), row);
+        let replayed = self.original(row, replay_of);
+        if let Some(extra) = self.store.make_extra(row) {
+            extra.id = id_text;
+            extra.token = token_text;
+            extra.previous_call = previous_call;
+            extra.replay_of = replayed.unwrap_or(NONE);
+        }
+        self.set_status(row, Status::Pending);
+        let scope = self.store.scope(row);
+        self.links.add_id(&mut self.store, scope, id, row);
+        if token.is_some() {
+            self.links.add_token(&self.store, row);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::{check, fold, listing};
 use crate::capture::reader::Reader;
-use crate::capture::record::{Location, Payload, Record};
-use crate::tap::{Party, SessionId, Timestamp};
+use crate::capture::record::{Encoding, Location, Payload, Record};
+use crate::tap::{Gap, Party, SessionId, Timestamp};
 use crate::traffic::digest::{Content, Messages, digest};
 use crate::traffic::{Status, Traffic};
 use proptest::prelude::*;
@@ -314,6 +314,55 @@ fn what_a_row_is_made_of_can_be_read_back_from_the_capture() {
     assert_eq!(parts(2), [second, answer]);
     assert_eq!(parts(3), ["hi \"there\""]);
     assert_eq!(traffic.row(2).unwrap().took, Some(2_000_000));
+}
+
+#[test]
+fn a_capture_may_claim_any_number() {
+    let mut traffic = Traffic::default();
+    let request = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#;
+    let answer = br#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+    let line = |from, bytes: &'static [u8]| Payload::Line {
+        from,
+        to: None,
+        replay_of: Some(u64::MAX),
+        terminated: true,
+        json: true,
+        bytes: bytes.into(),
+    };
+    let gap = || {
+        Payload::Gap(Gap {
+            messages: u64::MAX,
+            bytes: u64::MAX,
+            reason: String::new(),
+        })
+    };
+    let location = Location {
+        line: u64::MAX,
+        start: u32::MAX,
+        len: u32::MAX,
+        encoding: Encoding::Base64,
+    };
+    for (at, payload) in [
+        (i64::MIN, line(Party::Client, request)),
+        (i64::MAX, line(Party::Server, answer)),
+        (0, line(Party::Operator, request)),
+        (i64::MIN, line(Party::Server, answer)),
+        (0, gap()),
+        (0, gap()),
+    ] {
+        traffic.apply(digest(&Record {
+            seq: u64::MAX,
+            at: Timestamp(at),
+            session: SessionId(u32::MAX),
+            location,
+            payload,
+        }));
+    }
+    assert_eq!(traffic.counters().lost, u64::MAX);
+    let row = traffic.row(0).unwrap();
+    assert_eq!((row.took, row.replay_of), (Some(i64::MAX), None));
+    assert_eq!(traffic.row(1).unwrap().took, Some(0));
+    super::consistent(&traffic);
 }
 
 proptest! {
