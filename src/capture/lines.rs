@@ -71,6 +71,8 @@ pub(super) struct Lines {
     pub longest: usize,
     /// Where the line begins whose beginning was passed over for its length.
     passing: Option<u64>,
+    /// The next line feed ends a line that began before the place where reading begins.
+    joining: bool,
     /// How large the file was when all of it had been read.
     exhausted: Option<u64>,
 }
@@ -96,8 +98,25 @@ impl Lines {
             number: 0,
             longest: u32::MAX as usize,
             passing: None,
+            joining: false,
             exhausted: None,
         }
+    }
+
+    /// Goes on with the first line that begins at `offset` or after it, and not before the cursor. A place behind the
+    /// end of a plain file is its end.
+    pub fn skip_to(&mut self, mut offset: u64) -> io::Result<()> {
+        if let Source::Plain(_) = self.source {
+            offset = offset.min(self.source.stored()?);
+        }
+        if offset > self.offset {
+            // Should the byte before be a line feed, a line begins right there.
+            self.offset = offset - 1;
+            self.unread = 0..0;
+            self.scanned = 0;
+            self.joining = true;
+        }
+        Ok(())
     }
 
     /// The next complete line; none when there is none yet.
@@ -106,6 +125,11 @@ impl Lines {
             let news = &self.window[self.scanned..self.unread.end];
             if let Some(found) = memchr::memchr(b'\n', news) {
                 let text = self.unread.start..self.scanned + found;
+                if std::mem::take(&mut self.joining) {
+                    self.passing = None;
+                    self.pass(text.len() + 1);
+                    continue;
+                }
                 let too_long = self.passing.take();
                 let line = Line {
                     offset: too_long.unwrap_or(self.offset),

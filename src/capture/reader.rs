@@ -42,6 +42,12 @@ impl Reader {
     /// Opens from the start. A compressed capture, whatever its name, is decompressed into a nameless temporary file
     /// as it is read.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
+        Self::open_at(path, 0)
+    }
+
+    /// Opens at the first record that begins at `offset` or after it, in the uncompressed file; the header is read all
+    /// the same. Damaged lines are then numbered as if that record came right after the header.
+    pub fn open_at(path: &Path, offset: u64) -> Result<Self, ReadError> {
         let failed = |source| ReadError::Open {
             path: path.to_owned(),
             source,
@@ -62,6 +68,7 @@ impl Reader {
         };
         let header = header(lines.text(&line)).map_err(no_capture)?;
         lines.longest = u32::MAX as usize;
+        lines.skip_to(offset).map_err(failed)?;
         Ok(Self {
             lines,
             parser: Parser::default(),
@@ -305,6 +312,50 @@ mod tests {
             .unwrap();
         writeln!(appending, "{}", message(2, "[]")).unwrap();
         assert_eq!(growing.read(), ["2 []"]);
+    }
+
+    #[test]
+    fn from_any_offset_the_first_record_is_the_one_that_begins_there_or_next() {
+        let lines: Vec<_> = (1..=4)
+            .map(|seq| message(seq, &format!("\"{}\"", "é".repeat(50))) + "\n")
+            .collect();
+        let text = format!("{HEADER}\n{}", lines.concat());
+        let plain = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(plain.path(), &text).unwrap();
+        let packed = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(packed.path(), zstd::encode_all(text.as_bytes(), 3).unwrap()).unwrap();
+        let mut starts = vec![HEADER.len() + 1];
+        for line in &lines {
+            starts.push(starts[starts.len() - 1] + line.len());
+        }
+        for offset in 0..=text.len() {
+            let first = starts.iter().filter(|it| **it < offset).count() as u64 + 1;
+            let expected: Vec<_> = (first..=4).collect();
+            for file in [&plain, &packed] {
+                let mut reader = Reader::open_at(file.path(), offset as u64).unwrap();
+                assert_eq!(reader.header().name, "n");
+                let mut seen = Vec::new();
+                reader.read(9, |record| seen.push(record.seq)).unwrap();
+                assert_eq!(seen, expected, "{offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn from_within_a_torn_line_or_behind_the_end_the_next_line_is_read_once_it_comes() {
+        let torn = &message(1, "{}")[..70];
+        let at = (HEADER.len() + 1) as u64;
+        for (text, offset) in [(torn, at + 9), (torn, at + 70), ("", at), ("", at + 999)] {
+            let mut growing = Growing::new(text);
+            growing.reader = Reader::open_at(growing.file.path(), offset).unwrap();
+            assert!(growing.read().is_empty());
+            if text == torn {
+                growing.grow(&format!("{}\n", &message(1, "{}")[70..]));
+                assert!(growing.read().is_empty());
+            }
+            growing.grow(&format!("{}\n", message(2, "{}")));
+            assert_eq!(growing.read(), ["2 {}"]);
+        }
     }
 
     #[test]

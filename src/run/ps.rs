@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::output;
+use crate::capture::reader::{ReadError, Reader};
 use crate::capture::store::{self, Saved};
 use crate::headless::span;
 use crate::link::registry::{self, Entry};
@@ -15,6 +16,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// Captures that are recent.
 const RECENT: usize = 10;
+/// Bytes at the end of a capture within which its last record is looked for, and if it is longer, then within these.
+const ENDS: [u64; 2] = [16 << 10, 4 << 20];
 /// Bytes of a command; `--json` has all of it.
 const UPSTREAM: usize = 60;
 
@@ -43,6 +46,7 @@ fn as_json(live: &[Entry], saved: &[Saved]) -> String {
                 "name": saved.name,
                 "started": time(saved.started).map(|it| it.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
                 "bytes": saved.bytes,
+                "records": records(saved).unwrap_or_default(),
             })
         })
         .collect();
@@ -66,7 +70,7 @@ fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
         text.push('\n');
         table(
             &mut text,
-            ["STARTED", "NAME", "SIZE", "CAPTURE"],
+            ["STARTED", "NAME", "SIZE", "RECORDS", "CAPTURE"],
             saved.iter().map(saved_row),
         );
     }
@@ -98,7 +102,7 @@ fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; 6] {
     ]
 }
 
-fn saved_row(saved: &Saved) -> [String; 4] {
+fn saved_row(saved: &Saved) -> [String; 5] {
     let started = time(saved.started).map(|it| it.with_timezone(&Local));
     [
         started
@@ -106,8 +110,29 @@ fn saved_row(saved: &Saved) -> [String; 4] {
             .unwrap_or_default(),
         saved.name.clone(),
         size(saved.bytes),
+        match records(saved) {
+            Ok(Some(records)) => records.to_string(),
+            Ok(None) => "-".to_owned(),
+            Err(_) => "unreadable".to_owned(),
+        },
         saved.path.display().to_string(),
     ]
+}
+
+/// How many records a capture holds: they are numbered, so the end tells. `None` where that would take long to find.
+fn records(saved: &Saved) -> Result<Option<u64>, ReadError> {
+    if saved.path.extension().is_some_and(|it| it == "zst") {
+        return Ok(None);
+    }
+    for end in ENDS {
+        let mut reader = Reader::open_at(&saved.path, saved.bytes.saturating_sub(end))?;
+        let mut last = 0;
+        reader.read(usize::MAX, |record| last = last.max(record.seq))?;
+        if last > 0 || saved.bytes <= end {
+            return Ok(Some(last));
+        }
+    }
+    Ok(None)
 }
 
 fn time(at: Timestamp) -> Option<DateTime<Utc>> {
@@ -199,6 +224,31 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&as_json(&[], &[saved])).unwrap();
         assert_eq!(json["live"], serde_json::json!([]));
         assert_eq!(json["captures"][0]["started"], "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn the_end_of_a_capture_tells_how_many_records_it_has() {
+        let capture = |longest: usize| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let mut text = "{\"capture\":1}\n".to_owned();
+            for seq in 1..=3000 {
+                let message = "x".repeat(if seq == 3000 { longest } else { 9 });
+                text.push_str(&format!(
+                    "{{\"seq\":{seq},\"at\":\"2026-11-21T02:45:01.123456Z\",\"session\":1,\"from\":\"client\",\"message\":\"{message}\"}}\n"
+                ));
+            }
+            std::fs::write(file.path(), text + "{\"seq\":3001,\"torn").unwrap();
+            let saved = Saved {
+                path: file.path().to_owned(),
+                name: "c".to_owned(),
+                started: Timestamp(0),
+                bytes: file.path().metadata().unwrap().len(),
+            };
+            records(&saved).unwrap()
+        };
+        assert_eq!(capture(9), Some(3000));
+        assert_eq!(capture(100_000), Some(3000));
+        assert_eq!(capture(5 << 20), None);
     }
 
     #[test]
