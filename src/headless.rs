@@ -7,6 +7,7 @@ mod print;
 pub use print::Printer;
 
 use crate::capture::recorder::Totals;
+use crate::tap::Health;
 use crate::traffic::gist::neutral;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt;
@@ -62,6 +63,20 @@ pub fn startup(upstream: &[String], capture: Option<&Path>) {
             path.display()
         )),
         None => say(&format!("stdio → {command} · not capturing")),
+    }
+}
+
+/// That the capture cannot be written, or can be again.
+pub fn health(health: &Health) {
+    let lost = match health.lost {
+        0 => String::new(),
+        lost => format!("; {} NOT captured so far", messages(lost)),
+    };
+    match &health.trouble {
+        Some(reason) => say(&format!(
+            "cannot write the capture: {reason}; the traffic goes on{lost}"
+        )),
+        None => say(&format!("the capture is being written again{lost}")),
     }
 }
 

@@ -3,8 +3,10 @@
 //! The data path pushes events on a queue with a byte budget and never parses for an observer. Observers never hold
 //! a reference into the data path: they send commands and read the capture. The queue itself is in [`queue()`]'s file.
 
+mod health;
 mod queue;
 
+pub use health::{Health, Pulse};
 pub use queue::{Drain, Tap, queue};
 pub(crate) use queue::{Lost, Queued, Source};
 

@@ -516,9 +516,9 @@ async fn records_beyond_its_file_size_limit() {
         tap.push(stream(Party::Client, format!("[{number}]\n")));
     }
     tap.wake();
-    until("writing fails", || totals.trouble().is_some());
+    until("writing fails", || totals.health().trouble.is_some());
     limit(getrlimit(Resource::Fsize).maximum);
-    until("writing works", || totals.trouble().is_none());
+    until("writing works", || totals.health().trouble.is_none());
     recorder.finish();
 }
 
@@ -560,6 +560,59 @@ fn traffic_goes_on_when_the_capture_may_not_grow() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("NOT captured"), "{told}");
     assert!(read(&home.path().join("c.jsonl")).len() > 10);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_capture_that_cannot_be_written_is_told_on_standard_error_and_so_is_the_end_of_it() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    use std::io::{BufRead as _, Write as _};
+    use std::process::Stdio;
+    let home = tempfile::tempdir().unwrap();
+    let mut proxy = std::process::Command::new("sh")
+        .args(["-c", "ulimit -S -f 8; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_mcp-sentinel"))
+        .arg("--capture")
+        .arg(home.path().join("c.jsonl"))
+        .args(["--", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut client = proxy.stdin.take().unwrap();
+    let mut told = std::io::BufReader::new(proxy.stderr.take().unwrap()).lines();
+    let mut next = |words| {
+        told.by_ref()
+            .map(Result::unwrap)
+            .find(|it| it.contains(words))
+    };
+    let lines: String = (0..1000).map(|number| format!("[{number}]\n")).collect();
+    client.write_all(lines.as_bytes()).unwrap();
+    let trouble = next("cannot write the capture").unwrap();
+    assert!(trouble.contains("File too large"), "{trouble}");
+
+    let pid = Pid::from_child(&proxy);
+    let maximum = rustix::process::getrlimit(Resource::Fsize).maximum;
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    prlimit(Some(pid), Resource::Fsize, raised).unwrap();
+    next("the capture is being written again").unwrap();
+    drop(client);
+    let summary = next("1000 messages from the client").unwrap();
+    assert!(!summary.contains("NOT captured"), "{summary}");
+    assert!(proxy.wait().unwrap().success());
+    let lines_of = |from| {
+        let records = read(&home.path().join("c.jsonl"));
+        let of = |it: &&Read| matches!(it, Read::Line { from: of, .. } if *of == from);
+        records.iter().filter(of).count()
+    };
+    assert_eq!(
+        (lines_of(Party::Client), lines_of(Party::Server)),
+        (1000, 1000)
+    );
 }
 
 /// Runs one of the tests below in a process of its own, with a variable that tells it so.

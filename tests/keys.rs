@@ -4,6 +4,7 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture, flood};
+use mcp_sentinel::tap::Health;
 use mcp_sentinel::ui::app::{Session, Tab};
 use mcp_sentinel::ui::event::{Effect, Event};
 use ratatui::crossterm::event::MouseEventKind;
@@ -286,6 +287,43 @@ fn gaps_and_failures_stand_in_the_status_bar_in_words() {
     assert!(
         stage.status().contains("ended") && stage.status().contains("14 messages not captured")
     );
+}
+
+#[test]
+fn a_capture_that_cannot_be_written_takes_the_status_bar_over_until_it_can_be() {
+    let mut stage = live();
+    let calm = stage.status();
+    let feel = |stage: &mut Stage, trouble: Option<&str>, lost| {
+        let trouble = trouble.map(str::to_owned);
+        stage.send(Event::Health(Health { trouble, lost }));
+        stage.status()
+    };
+    let full = Some("No space\u{1b}[2J left");
+    let said = feel(&mut stage, full, 0);
+    assert!(
+        said.contains("live  cannot write the capture (No space"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("pending") && !said.contains('\u{1b}'),
+        "{said}"
+    );
+    let said = feel(&mut stage, full, 1400);
+    assert!(
+        said.contains("1 400 messages not captured (No space"),
+        "{said}"
+    );
+    stage.press("?");
+    assert!(stage.status().contains("1 400 messages not captured"));
+    stage.press("<esc>");
+    let said = feel(&mut stage, None, 1400);
+    assert!(said.contains("1 400 messages not captured  "), "{said}");
+    assert!(said.contains("pending"), "{said}");
+    assert_eq!(feel(&mut stage, None, 0), calm);
+    stage.press("6");
+    let log = stage.text();
+    assert!(log.contains("cannot write the capture: No space"), "{log}");
+    assert!(log.contains("the capture is being written again"), "{log}");
 }
 
 #[test]

@@ -8,14 +8,15 @@ use super::output::Output;
 use super::record::Header;
 use super::scribe::Scribe;
 use super::{store, write};
-use crate::tap::{Drain, Queued};
+use crate::tap::{Drain, Health, Pulse, Queued};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Lines are written when there are this many bytes of them, at the latest.
 const CHUNK: usize = 1 << 20;
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The pauses between attempts to write to a file that refuses.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// Running totals that the recorder publishes; all monotonic but the trouble.
+/// Running totals that the recorder publishes; all monotonic but the health.
 #[derive(Debug, Default)]
 pub struct Totals {
     /// Lines in the file from the client, JSON or not.
@@ -41,18 +42,17 @@ pub struct Totals {
     pub bytes_written: AtomicU64,
     /// Number of the last record in the file.
     pub latest_seq: AtomicU64,
-    trouble: Mutex<Option<String>>,
+    health: watch::Sender<Health>,
 }
 
 impl Totals {
-    /// Why nothing can be written at the moment, in words.
-    pub fn trouble(&self) -> Option<String> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.clone()
+    pub fn health(&self) -> Health {
+        self.health.borrow().clone()
     }
 
-    fn set_trouble(&self, words: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    /// The health, for those who wait for it to change.
+    pub fn pulse(&self) -> Pulse {
+        Pulse::of(&self.health)
     }
 }
 
@@ -163,6 +163,8 @@ fn yield_to_traffic() {
 
 /// The file refuses.
 struct Trouble {
+    /// In words.
+    reason: String,
     next_try: Instant,
     pause: Duration,
 }
@@ -239,7 +241,6 @@ impl<W: Write> Work<W> {
             Ok(()) => {
                 self.drain.release(std::mem::take(&mut self.weight));
                 if self.trouble.take().is_some() {
-                    self.totals.set_trouble(None);
                     self.scribe.own_up();
                     return self.flush();
                 }
@@ -250,15 +251,28 @@ impl<W: Write> Work<W> {
                     None => PAUSES.0,
                 };
                 self.scribe.blame(&error);
-                self.totals.set_trouble(Some(error.to_string()));
                 self.trouble = Some(Trouble {
+                    reason: error.to_string(),
                     next_try: Instant::now() + pause,
                     pause,
                 });
             }
         }
-        self.scribe.publish(&self.totals);
+        self.publish();
         self.trouble.is_none()
+    }
+
+    fn publish(&self) {
+        self.scribe.publish(&self.totals);
+        let health = Health {
+            trouble: self.trouble.as_ref().map(|it| it.reason.clone()),
+            lost: self.totals.lost_messages.load(Ordering::Relaxed),
+        };
+        self.totals.health.send_if_modified(|known| {
+            let changed = *known != health;
+            *known = health;
+            changed
+        });
     }
 
     /// Counts everything that is queued as lost. What was recorded already waits for the file.
@@ -273,7 +287,7 @@ impl<W: Write> Work<W> {
                 break;
             }
         }
-        self.scribe.publish(&self.totals);
+        self.publish();
     }
 
     /// There is nothing to do: sleeps until there is, with an eye on a prompt without a line end.
@@ -294,7 +308,7 @@ impl<W: Write> Work<W> {
         if self.scribe.finish().is_err() {
             self.scribe.forget_pending();
         }
-        self.scribe.publish(&self.totals);
+        self.publish();
     }
 }
 
@@ -305,6 +319,7 @@ mod tests {
     use crate::capture::record::Payload;
     use crate::tap::{Body, Closed, Event, Overflow, Party, SessionId, Tap, Timestamp, queue};
     use std::io;
+    use std::sync::Mutex;
 
     /// A disk with so much room.
     #[derive(Clone, Default)]
@@ -400,10 +415,10 @@ mod tests {
             let (tap, recorder) = start(&disk, 1 << 20);
             send(&tap, "[1]");
             send(&tap, "[2]");
-            until(|| recorder.totals().trouble().is_some());
+            until(|| recorder.totals().health().trouble.is_some());
             send(&tap, "[3]");
             disk.set_room(usize::MAX);
-            until(|| recorder.totals().trouble().is_none());
+            until(|| recorder.totals().health().trouble.is_none());
             send(&tap, "[4]");
             let totals = recorder.totals();
             recorder.finish();
@@ -425,7 +440,7 @@ mod tests {
         push(&tap, Body::Closed(Closed::default()));
         until(|| totals.lost_messages.load(Ordering::Acquire) > 100);
         disk.set_room(usize::MAX);
-        until(|| totals.trouble().is_none());
+        until(|| totals.health().trouble.is_none());
         send(&tap, "[200]");
         recorder.finish();
 

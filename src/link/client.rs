@@ -1,7 +1,7 @@
 //! The viewer's end of the link.
 
-use super::{LONGEST_LINE, Request, Response, to_line};
-use crate::tap::{Order, Orders, Refused, Reply};
+use super::{LONGEST_LINE, Request, Said, to_line};
+use crate::tap::{Health, Order, Orders, Pulse, Refused, Reply};
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// A connection to a live proxy.
@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Link {
     /// Orders sent here travel over the socket; when the proxy is gone they are refused, saying so.
     pub orders: Orders,
+    /// How the proxy's recording goes.
+    pub pulse: Pulse,
     /// Cancelled when the proxy is gone.
     pub gone: CancellationToken,
 }
@@ -25,13 +27,15 @@ pub struct Link {
 pub async fn connect(socket: &Path) -> io::Result<Link> {
     let (reading, writing) = UnixStream::connect(socket).await?.into_split();
     let (orders, received) = mpsc::channel(64);
+    let health = watch::Sender::default();
     let gone = CancellationToken::new();
     let unanswered = Arc::new(Unanswered::default());
     let link = Link {
         orders,
+        pulse: Pulse::of(&health),
         gone: gone.clone(),
     };
-    tokio::spawn(read_outcomes(reading, unanswered.clone(), gone.clone()));
+    tokio::spawn(listen(reading, unanswered.clone(), health, gone.clone()));
     tokio::spawn(write_commands(writing, received, unanswered, gone));
     Ok(link)
 }
@@ -81,9 +85,10 @@ fn refusal() -> Refused {
     Refused("the proxy has ended".to_owned())
 }
 
-async fn read_outcomes(
+async fn listen(
     reading: OwnedReadHalf,
     unanswered: Arc<Unanswered>,
+    health: watch::Sender<Health>,
     gone: CancellationToken,
 ) {
     let mut reading = BufReader::new(reading);
@@ -95,10 +100,11 @@ async fn read_outcomes(
             Ok(length) if length > 0 => {}
             _ => break,
         }
-        let Ok(response) = serde_json::from_slice::<Response>(&line) else {
-            break;
-        };
-        unanswered.settle(response.id, response.outcome.into());
+        match serde_json::from_slice::<Said>(&line) {
+            Ok(Said::Response(it)) => unanswered.settle(it.id, it.outcome.into()),
+            Ok(Said::Health { health: new }) => drop(health.send_replace(new)),
+            Err(_) => break,
+        }
     }
     gone.cancel();
     unanswered.refuse_all();
@@ -144,6 +150,7 @@ mod tests {
     struct Proxy {
         directory: tempfile::TempDir,
         received: mpsc::Receiver<Order>,
+        health: watch::Sender<Health>,
         shutdown: CancellationToken,
     }
 
@@ -152,11 +159,13 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let (orders, received) = mpsc::channel(64);
             let shutdown = CancellationToken::new();
+            let health = watch::Sender::default();
             let server = Server::bind(&directory.path().join("p.sock")).unwrap();
-            tokio::spawn(server.serve(orders, shutdown.clone()));
+            tokio::spawn(server.serve(orders, Pulse::of(&health), shutdown.clone()));
             Self {
                 directory,
                 received,
+                health,
                 shutdown,
             }
         }
@@ -226,6 +235,28 @@ mod tests {
         link.gone.cancelled().await;
         let later = send(&link.orders, Command::Refresh).await;
         assert_eq!(later.await.unwrap(), Err(refusal()));
+    }
+
+    #[tokio::test]
+    async fn every_viewer_learns_how_recording_goes_whenever_it_comes() {
+        let proxy = Proxy::start();
+        let trouble = |reason: &str| Health {
+            trouble: Some(reason.to_owned()),
+            lost: 14,
+        };
+        let learns = async |link: &mut Link, health: Health| {
+            let waiting = async { while link.pulse.next().await != health {} };
+            let patience = std::time::Duration::from_secs(10);
+            tokio::time::timeout(patience, waiting).await.unwrap();
+        };
+        let mut early = connect(&proxy.socket()).await.unwrap();
+        proxy.health.send_replace(trouble("disk full"));
+        learns(&mut early, trouble("disk full")).await;
+        let mut late = connect(&proxy.socket()).await.unwrap();
+        learns(&mut late, trouble("disk full")).await;
+        proxy.health.send_replace(Health::default());
+        learns(&mut early, Health::default()).await;
+        learns(&mut late, Health::default()).await;
     }
 
     #[tokio::test]

@@ -1,12 +1,13 @@
 //! The local socket between a proxy and whoever attaches, and the registry of live proxies.
 //!
-//! The socket carries commands and their outcomes as JSON lines; what was seen is read from the capture file.
+//! The socket carries commands and their outcomes as JSON lines, and whether recording goes well; what was seen is read
+//! from the capture file.
 
 pub mod client;
 pub mod registry;
 pub mod server;
 
-use crate::tap::{Command, Refused, Reply};
+use crate::tap::{Command, Health, Refused, Reply};
 use serde::{Deserialize, Serialize};
 
 /// The longest line either end accepts: an edited message travels in one.
@@ -19,7 +20,18 @@ struct Request {
     command: Command,
 }
 
-/// What became of it.
+/// What a proxy says to a viewer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Response(Response),
+    /// At the beginning, and whenever it has changed.
+    Health {
+        health: Health,
+    },
+}
+
+/// What became of a command.
 #[derive(Debug, Serialize, Deserialize)]
 struct Response {
     id: u64,

@@ -1,7 +1,7 @@
 //! The proxy's end of the link.
 
-use super::{LONGEST_LINE, Request, Response, to_line};
-use crate::tap::{Order, Orders, Refused};
+use super::{LONGEST_LINE, Request, Response, Said, to_line};
+use crate::tap::{Order, Orders, Pulse, Refused};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -36,9 +36,9 @@ impl Server {
         Ok(Self { listener })
     }
 
-    /// Serves until cancelled: each connection's commands go to `orders`, their outcomes back. A viewer that stalls or
-    /// dies affects nobody else.
-    pub async fn serve(self, orders: Orders, shutdown: CancellationToken) {
+    /// Serves until cancelled: each connection's commands go to `orders`, their outcomes back, and what `pulse` tells.
+    /// A viewer that stalls or dies affects nobody else.
+    pub async fn serve(self, orders: Orders, pulse: Pulse, shutdown: CancellationToken) {
         let seats = Arc::new(Semaphore::new(VIEWERS));
         loop {
             let accepted = tokio::select! {
@@ -50,11 +50,11 @@ impl Server {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 continue;
             };
-            let (orders, shutdown) = (orders.clone(), shutdown.clone());
+            let (orders, pulse, shutdown) = (orders.clone(), pulse.clone(), shutdown.clone());
             tokio::spawn(async move {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = viewer(stream, orders) => {}
+                    () = viewer(stream, orders, pulse) => {}
                 }
                 drop(seat);
             });
@@ -77,7 +77,7 @@ async fn accept(
 
 /// One connection. It ends when the viewer closes it, or sends what is not a command: nothing after that can be
 /// trusted to be one.
-async fn viewer(stream: UnixStream, orders: Orders) {
+async fn viewer(stream: UnixStream, orders: Orders, mut pulse: Pulse) {
     let (reading, mut writing) = stream.into_split();
     let (outcomes, mut answers) = mpsc::channel::<Vec<u8>>(UNANSWERED);
     let commands = async move {
@@ -91,7 +91,7 @@ async fn viewer(stream: UnixStream, orders: Orders) {
             tokio::spawn(async move {
                 let id = request.id;
                 let outcome = carry_out(request, &orders).await.into();
-                if let Ok(line) = to_line(&Response { id, outcome }) {
+                if let Ok(line) = to_line(&Said::Response(Response { id, outcome })) {
                     // The viewer may be gone: then nobody misses the answer.
                     let _ = outcomes.send(line).await;
                 }
@@ -100,7 +100,17 @@ async fn viewer(stream: UnixStream, orders: Orders) {
         }
     };
     let answering = async move {
-        while let Some(line) = answers.recv().await {
+        loop {
+            let line = tokio::select! {
+                line = answers.recv() => match line {
+                    Some(line) => line,
+                    None => return,
+                },
+                health = pulse.next() => match to_line(&Said::Health { health }) {
+                    Ok(line) => line,
+                    Err(_) => continue,
+                },
+            };
             if writing.write_all(&line).await.is_err() {
                 return;
             }

@@ -1,12 +1,12 @@
-//! What a proxy does beside the traffic: it registers itself, lets viewers in, prunes old captures, and finds out who
-//! the client is. All on one thread of its own; whatever fails here is said and changes nothing for the traffic.
+//! What a proxy does beside the traffic: it registers itself, lets viewers in, prunes old captures, finds out who the
+//! client is, and says when recording fails. All on one thread of its own; whatever fails here is said and changes nothing for the traffic.
 
 use crate::capture::reader::Reader;
 use crate::capture::store::{self, Retention};
 use crate::headless;
 use crate::link::registry::{self, Entry, Published};
 use crate::link::server::Server;
-use crate::tap::{Body, Event, Orders, SessionId, Tap, Timestamp};
+use crate::tap::{Body, Event, Orders, Pulse, SessionId, Tap, Timestamp};
 use crate::traffic::{Traffic, digest::digest};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ pub struct Plan {
     pub entry: Entry,
     pub orders: Orders,
     pub tap: Tap,
+    pub pulse: Pulse,
     /// Where the traffic can be read.
     pub log: Option<PathBuf>,
     /// What to keep in the captures directory, when this proxy adds to it.
@@ -80,20 +81,42 @@ impl Plan {
             if self.headless {
                 headless::startup(&self.entry.upstream, self.entry.capture.as_deref());
             }
-            let door = self.register();
-            self.prune();
-            match door {
-                Ok((server, mut published)) => {
-                    let serving = server.serve(self.orders.clone(), over.clone());
-                    let introducing = self.introduce(&mut published, &over);
-                    tokio::join!(serving, introducing);
-                }
-                Err(error) => {
-                    self.tell(&format!("nobody can attach: {error:#}"));
-                    over.cancelled().await;
-                }
+            tokio::select! {
+                () = self.receive(&over) => {}
+                () = self.report_health(), if self.headless => {}
             }
         });
+    }
+
+    /// Lets viewers in until it is over.
+    async fn receive(&self, over: &CancellationToken) {
+        let door = self.register();
+        self.prune();
+        match door {
+            Ok((server, mut published)) => {
+                let (orders, pulse) = (self.orders.clone(), self.pulse.clone());
+                let serving = server.serve(orders, pulse, over.clone());
+                let introducing = self.introduce(&mut published, over);
+                tokio::join!(serving, introducing);
+            }
+            Err(error) => {
+                self.tell(&format!("nobody can attach: {error:#}"));
+                over.cancelled().await;
+            }
+        }
+    }
+
+    /// One line when the capture cannot be written, and one when it can be again.
+    async fn report_health(&self) {
+        let mut pulse = self.pulse.clone();
+        let mut troubled = false;
+        loop {
+            let health = pulse.next().await;
+            if health.trouble.is_some() != troubled {
+                troubled = !troubled;
+                headless::health(&health);
+            }
+        }
     }
 
     fn register(&self) -> anyhow::Result<(Server, Published)> {

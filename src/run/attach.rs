@@ -65,6 +65,7 @@ pub async fn show(entry: &Entry, quit_ends_session: bool) -> anyhow::Result<ui::
     ui::run(ui::Source {
         capture,
         orders: Some(link.orders),
+        pulse: link.pulse,
         ended: link.gone,
         quit_ends_session,
     })

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::screen;
 use crate::capture::reader::Reader;
+use crate::tap::Pulse;
 use crate::ui;
 use anyhow::Context as _;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub fn run(file: PathBuf) -> Result<u8, Failure> {
     screen::show(ui::run(ui::Source {
         capture,
         orders: None,
+        pulse: Pulse::none(),
         ended,
         quit_ends_session: false,
     }))

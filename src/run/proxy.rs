@@ -8,7 +8,7 @@ use crate::cli::{self, CaptureTo, Recorded};
 use crate::headless::{self, Printer, Summary};
 use crate::link::registry::Entry;
 use crate::proxy::{self, Client, Config};
-use crate::tap::Tap;
+use crate::tap::{Pulse, Tap};
 use crate::ui;
 use anyhow::Context as _;
 use std::thread::JoinHandle;
@@ -40,6 +40,9 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         started: CancellationToken::new(),
     };
 
+    let pulse = recording
+        .as_ref()
+        .map_or_else(Pulse::none, |it| it.totals().pulse());
     let aside = Aside::start(Plan {
         entry: Entry {
             pid: std::process::id(),
@@ -51,6 +54,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         },
         orders: orders.clone(),
         tap: tap.clone(),
+        pulse: pulse.clone(),
         log: recording.as_ref().map(|it| it.path().into()),
         retention: (recorded.capture == CaptureTo::Fresh).then_some(recorded.retention),
         started: config.started.clone(),
@@ -61,6 +65,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
             let source = ui::Source {
                 capture: recording.path().into(),
                 orders: Some(orders),
+                pulse,
                 ended: ended.clone(),
                 quit_ends_session: false,
             };

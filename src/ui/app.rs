@@ -26,7 +26,7 @@ use super::keymap::{self, Action, Context};
 use super::layout::{self, Panes};
 use super::theme::Theme;
 use crate::capture::record::{Header, Location};
-use crate::tap::{Refused, Reply, Timestamp};
+use crate::tap::{Health, Refused, Reply, Timestamp};
 use crate::traffic::{RowId, Traffic};
 use ask::Ask;
 use bodies::Bodies;
@@ -178,6 +178,7 @@ pub struct App {
     pub size: Rect,
     pub tab: Tab,
     pub reading: Reading,
+    pub health: Health,
     pub list: List,
     pub detail: Detail,
     pub tools: Inventory,
@@ -284,6 +285,7 @@ impl App {
             Event::Paste(text) => self.paste(&text, &mut effects),
             Event::Mouse(mouse) => self.mouse(&mouse, &mut effects),
             Event::Fed(fed) => self.feed(fed),
+            Event::Health(health) => self.feel(health),
             Event::Body { location, body } => self.world.bodies.arrived(location, body),
             Event::Outcome { token, outcome } => {
                 self.tell(
@@ -343,6 +345,21 @@ impl App {
                 self.reading = Reading::Failed(reason);
             }
         }
+    }
+
+    /// The status bar says it as long as it lasts, the log for ever.
+    fn feel(&mut self, health: Health) {
+        let notice = match (&self.health.trouble, &health.trouble) {
+            (None, Some(reason)) => Some(Notice::error(format!(
+                "cannot write the capture: {reason}; the traffic goes on"
+            ))),
+            (Some(_), None) => Some(Notice::info("the capture is being written again")),
+            _ => None,
+        };
+        if let Some(notice) = notice {
+            self.log.note(self.world.now, notice);
+        }
+        self.health = health;
     }
 
     /// Shows a sentence, and keeps it in the log when it is about something that went wrong.

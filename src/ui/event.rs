@@ -5,7 +5,7 @@ use super::app::hub::Listing;
 use super::json::Document;
 use crate::capture::record::{Header, Location};
 use crate::link::registry::Entry;
-use crate::tap::{Command, Refused, Reply, Timestamp};
+use crate::tap::{Command, Health, Refused, Reply, Timestamp};
 use crate::traffic::digest::Digest;
 use crate::traffic::view::Filter;
 use crate::traffic::{Row, RowId};
@@ -29,6 +29,8 @@ pub enum Event {
         utc_offset_seconds: i32,
     },
     Fed(Fed),
+    /// How recording goes, when it has changed.
+    Health(Health),
     /// The answer to [`Effect::Load`].
     Body {
         location: Location,

@@ -16,7 +16,7 @@ pub mod theme;
 mod work;
 
 use crate::link::{client, registry::Entry};
-use crate::tap::{Orders, Timestamp};
+use crate::tap::{Orders, Pulse, Timestamp};
 use anyhow::Context as _;
 use app::{App, Session, hub::Hub};
 use event::{Effect, Event, Fed, Notice};
@@ -48,6 +48,8 @@ pub struct Source {
     pub capture: PathBuf,
     /// Where commands go; `None` for a saved capture, which is read-only.
     pub orders: Option<Orders>,
+    /// How the recording goes that a live source is read from.
+    pub pulse: Pulse,
     /// Cancelled when the proxy behind a live source has ended.
     pub ended: CancellationToken,
     /// Quitting ends a conversation that a client is having: ask first.
@@ -73,7 +75,10 @@ pub async fn hub() -> anyhow::Result<Left> {
     let mut stage = Stage::enter()?;
     let mut hub = Hub::new(stage.theme);
     loop {
-        let source = match stage.drive(&mut hub, None, Arc::default(), None).await? {
+        let source = match stage
+            .drive(&mut hub, None, Arc::default(), None, Pulse::none())
+            .await?
+        {
             Exit::Left(left) => return Ok(left),
             Exit::Open(capture) => {
                 let ended = CancellationToken::new();
@@ -81,6 +86,7 @@ pub async fn hub() -> anyhow::Result<Left> {
                 Ok(Source {
                     capture,
                     orders: None,
+                    pulse: Pulse::none(),
                     ended,
                     quit_ends_session: false,
                 })
@@ -111,6 +117,7 @@ async fn attach(entry: &Entry) -> anyhow::Result<Source> {
     Ok(Source {
         capture,
         orders: Some(link.orders),
+        pulse: link.pulse,
         ended: link.gone,
         quit_ends_session: false,
     })
@@ -189,7 +196,13 @@ impl Stage {
             theme: self.theme,
         });
         match self
-            .drive(&mut app, Some(feed.batches), feed.bodies, source.orders)
+            .drive(
+                &mut app,
+                Some(feed.batches),
+                feed.bodies,
+                source.orders,
+                source.pulse,
+            )
             .await?
         {
             Exit::Left(left) => Ok(left),
@@ -205,6 +218,7 @@ impl Stage {
         mut feed: Option<mpsc::Receiver<Fed>>,
         bodies: Arc<OnceLock<crate::capture::reader::Bodies>>,
         orders: Option<Orders>,
+        mut pulse: Pulse,
     ) -> anyhow::Result<Exit> {
         let (answers, mut answered) = mpsc::channel(256);
         let worker = Worker {
@@ -245,6 +259,7 @@ impl Stage {
                     continue;
                 }
                 Some(event) = answered.recv() => event,
+                health = pulse.next() => Event::Health(health),
                 fed = next(&mut feed) => Event::Fed(fed),
                 _ = clock.tick(), if face.ages() => tick(),
             };

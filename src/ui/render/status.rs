@@ -5,7 +5,7 @@ use crate::ui::app::prompt::Prompt;
 use crate::ui::app::{App, Reading, Tab};
 use crate::ui::format::{count, plural};
 use crate::ui::keymap::{self, Action, Context};
-use crate::ui::text::{cut, width};
+use crate::ui::text::{clean, cut, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -31,7 +31,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
             theme,
             frame,
             area,
-            notice(app).unwrap_or_default(),
+            notice(app).or_else(|| emergency(app)).unwrap_or_default(),
             &app.contexts(),
         );
     }
@@ -51,7 +51,9 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     if app.tab == Tab::Traffic && app.detail.typing {
         return prompt(theme, frame, area, "search /", &app.detail.search, "");
     }
-    let pieces = notice(app).unwrap_or_else(|| pieces(app));
+    let pieces = notice(app)
+        .or_else(|| emergency(app))
+        .unwrap_or_else(|| pieces(app));
     line(theme, frame, area, pieces, &app.contexts());
 }
 
@@ -62,11 +64,27 @@ fn notice(app: &App) -> Option<Vec<Piece>> {
     } else {
         Role::Text
     };
-    Some(vec![(
-        0,
-        role,
-        format!(" {}", crate::ui::text::clean(&notice.text)),
-    )])
+    Some(vec![(0, role, format!(" {}", clean(&notice.text)))])
+}
+
+/// What leaves no room for anything else.
+fn emergency(app: &App) -> Option<Vec<Piece>> {
+    app.health.trouble.as_ref()?;
+    Some([state(app)].into_iter().chain(alarm(app)).collect())
+}
+
+/// What was not captured, or is not being.
+fn alarm(app: &App) -> Option<Piece> {
+    // A gap is in the capture only once it can be written again.
+    let lost = app.world.traffic.counters().lost.max(app.health.lost);
+    let uncaptured = || format!("{} not captured", plural(lost, "message"));
+    let words = match &app.health.trouble {
+        None if lost == 0 => return None,
+        None => uncaptured(),
+        Some(reason) if lost == 0 => format!("cannot write the capture ({})", clean(reason)),
+        Some(reason) => format!("{} ({})", uncaptured(), clean(reason)),
+    };
+    Some((0, Role::Error, words))
 }
 
 /// In a word or two: how current the screen is.
@@ -122,17 +140,8 @@ fn pieces(app: &App) -> Vec<Piece> {
     if app.list.follow && !app.list.is_paused() && app.tab == Tab::Traffic {
         say(5, Role::Accent, "follow".to_owned());
     }
-    if counters.lost > 0 {
-        let noun = if counters.lost == 1 {
-            "message"
-        } else {
-            "messages"
-        };
-        say(
-            0,
-            Role::Error,
-            format!("{} {noun} not captured", count(counters.lost)),
-        );
+    if let Some((rank, role, words)) = alarm(app) {
+        say(rank, role, words);
     }
     if !world.traffic.waiting_for_operator().is_empty() {
         say(0, Role::Warn, "the server asks you: a answers".to_owned());
@@ -289,7 +298,7 @@ pub fn prompt(
     prompt: &Prompt,
     said: &str,
 ) {
-    let typed = format!(" {label}{}", crate::ui::text::clean(prompt.text()));
+    let typed = format!(" {label}{}", clean(prompt.text()));
     let column = 1 + width(label) + prompt.cursor_column();
     line(
         theme,
