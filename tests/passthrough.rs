@@ -349,7 +349,8 @@ fn the_capture_says_what_was_on_the_wire() {
 fn stderr_is_handed_on_as_it_is() {
     let mut proxy = sentinel(&["complain", "100000"]);
     drop(proxy.stdin.take());
-    assert!(proxy.errors().contains(&"e".repeat(100_000)));
+    // Our own lines may stand in between.
+    assert_eq!(proxy.errors().matches('#').count(), 100_000);
     assert_eq!(proxy.code(), Some(0));
 }
 

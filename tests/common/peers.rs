@@ -156,7 +156,7 @@ fn leave_behind() {
 }
 
 fn complain(bytes: usize) {
-    stderr().write_all(&vec![b'e'; bytes]).unwrap();
+    stderr().write_all(&vec![b'#'; bytes]).unwrap();
     std::io::copy(&mut stdin(), &mut stdout()).unwrap();
 }
 
