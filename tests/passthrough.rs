@@ -16,7 +16,7 @@ use mcp_sentinel::capture::reader::Reader;
 use mcp_sentinel::capture::record::Payload;
 use mcp_sentinel::tap::Party;
 use rustix::process::Signal;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         every_byte_arrives_as_it_was_in_both_directions,
         however_the_stream_is_cut_it_arrives_whole,
         a_line_of_50_mb_streams_through,
+        a_long_line_is_held_by_nobody_but_the_recorder_and_not_for_long,
         both_directions_flow_at_once,
         a_server_may_answer_after_its_input_has_ended,
         a_server_that_dies_in_the_middle_of_a_line_is_passed_on_as_such,
@@ -158,6 +159,40 @@ fn a_line_of_50_mb_streams_through() {
     assert!(proxy.rest() == line);
     pouring.join().unwrap().unwrap();
     assert_eq!(proxy.code(), Some(0));
+}
+
+fn a_long_line_is_held_by_nobody_but_the_recorder_and_not_for_long() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    const LONG: usize = 32 << 20;
+    let mut line = vec![b'x'; LONG];
+    line.push(b'\n');
+    for (options, at_most_held) in [(&["--no-capture"][..], 0), (&[], 4 * LONG)] {
+        let mut proxy = in_front_of(options, |command| {
+            command.arg("cat");
+        });
+        let memory = |what: &str| {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.process.id()));
+            let status = status.unwrap();
+            let size = status.lines().find_map(|it| it.strip_prefix(what)).unwrap();
+            let kilobytes: usize = size.trim().trim_end_matches(" kB").parse().unwrap();
+            kilobytes << 10
+        };
+        // The program's own pages, which come into memory as they are used, and what an allocator may keep.
+        let own = 32 << 20;
+        let mut stdin = proxy.stdin.take().unwrap();
+        let sent = line.clone();
+        let sending = std::thread::spawn(move || stdin.write_all(&sent).map(|()| stdin));
+        let mut arrived = vec![0; line.len()];
+        proxy.stdout.read_exact(&mut arrived).unwrap();
+        assert!(arrived == line);
+        until("the memory is given back", || memory("VmRSS:") < own);
+        let peak = memory("VmHWM:");
+        assert!(peak < own + at_most_held, "{options:?} {peak}");
+        drop(sending.join().unwrap().unwrap());
+        assert_eq!(proxy.code(), Some(0));
+    }
 }
 
 fn both_directions_flow_at_once() {

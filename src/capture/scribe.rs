@@ -1,4 +1,6 @@
 //! Puts streams together into lines, decides how each is recorded, and keeps account of what is not.
+//!
+//! A line is held until its end has come: only then is it known whether it is JSON and stands in the file as it is.
 
 use super::output::Output;
 use super::recorder::Totals;
