@@ -5,6 +5,7 @@
 //! [`view::View`] is what a person does with it. Knows nothing of MCP, panes or keys.
 
 mod draw;
+mod expansion;
 pub mod view;
 
 use crate::wire::object;

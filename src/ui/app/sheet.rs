@@ -1,11 +1,14 @@
 //! The sheet on which a call is written, sent and answered: a new one, a replay, or an edited replay.
 //!
 //! What is called and how it becomes a message is [`subject`]; what is wrong with it, [`mod@check`]; what became of it once
-//! it was sent, [`sent`]; what outlives the sheet, [`drafts`]. This file is the order of events.
+//! it was sent, [`sent`]; what speaks against sending it, [`concern`]; what outlives the sheet, [`drafts`]. This file is the order of events.
 
 pub mod check;
+pub mod concern;
 pub mod drafts;
+pub mod places;
 pub mod sent;
+mod sources;
 pub mod subject;
 
 pub use drafts::Drafts;
@@ -14,26 +17,19 @@ use super::editor::Editor;
 use super::form::{Choice, Form};
 use super::{Input, Part, World};
 use crate::capture::record::Location;
-use crate::mcp::methods::{self, Replay};
 use crate::tap::{Command, Party, Route, SessionId};
-use crate::ui::event::{Body, Call, Effect, Owner, Step, Token};
-use crate::ui::format;
-use crate::ui::keymap::{self, Action, Context};
+use crate::ui::event::{Call, Effect, Owner, Step, Token};
+use crate::ui::keymap::{Action, Context};
 use crate::ui::render;
-use crate::ui::text::wrap;
-use crate::ui::theme::Role;
+use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
-use crate::wire::{Frame, object, parse};
 use check::{Check, check};
+use concern::{Concern, called_tool, concern};
 use ratatui::layout::Rect;
 use sent::Sent;
+use sources::{Earlier, Original};
 use std::collections::HashSet;
 use subject::{Rule, Subject};
-
-/// A message longer than this is not brought into the editor.
-const EDITABLE: u32 = 4 << 20;
-/// Lines at the foot, at most.
-const FOOT: u16 = 4;
 
 /// Which half of the sheet has the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,24 +43,6 @@ pub enum Focus {
 pub struct Question {
     pub text: String,
     message: String,
-}
-
-/// A captured message that is sent again.
-#[derive(Debug)]
-struct Original {
-    text: String,
-    /// As it was put into the editor.
-    pretty: String,
-}
-
-/// Arguments of earlier calls, brought back one after the other.
-#[derive(Debug, Default)]
-struct Earlier {
-    wanted: bool,
-    texts: Vec<String>,
-    shown: Option<usize>,
-    /// Calls that are not read back yet.
-    missing: bool,
 }
 
 #[derive(Debug)]
@@ -90,24 +68,10 @@ pub struct Sheet {
     /// Send as soon as there is something to send.
     due: bool,
     sent_texts: Vec<String>,
-    agreed: HashSet<Subject>,
+    /// Tools that the operator said yes to.
+    agreed: HashSet<String>,
     opened: u64,
     sends: u64,
-}
-
-/// Where the parts of a sheet are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
-    pub title: Rect,
-    /// A rule with a heading.
-    pub editor_rule: Rect,
-    pub editor: Rect,
-    /// What is wrong, and what the arguments mean.
-    pub help: Rect,
-    pub answer_rule: Rect,
-    pub answer: Rect,
-    /// A question, or what stood in the way.
-    pub foot: Rect,
 }
 
 impl Sheet {
@@ -178,88 +142,6 @@ impl Sheet {
     pub fn earlier_count(&self, world: &World) -> usize {
         let captured = self.subject.earlier(&world.traffic).len();
         self.earlier.texts.len().max(captured)
-    }
-
-    pub fn places(&self, area: Rect) -> Places {
-        let line = |from: u16, height: u16| Rect {
-            y: area.y + from.min(area.height),
-            height: height.min(area.height.saturating_sub(from)),
-            ..area
-        };
-        let said = wrap(&self.foot().0, area.width.saturating_sub(2).into()).len();
-        let foot = u16::try_from(said)
-            .unwrap_or(FOOT)
-            .min(FOOT)
-            .min(area.height / 2);
-        let room = area.height.saturating_sub(2 + foot);
-        let lines = u16::try_from(self.editor.lines().len()).unwrap_or(u16::MAX);
-        let (editor, help) = match (&self.sent, self.focus) {
-            (None, _) => {
-                let editor = lines
-                    .saturating_add(1)
-                    .clamp(4, (room * 6 / 10).max(4))
-                    .min(room);
-                (editor, room - editor)
-            }
-            (Some(_), Focus::Arguments) => {
-                let editor = lines.clamp(2, (room / 2).max(2)).min(room);
-                (editor, room.saturating_sub(editor).min(room / 5))
-            }
-            (Some(_), Focus::Answer) => (lines.clamp(1, (room / 4).max(1)).min(room), 0),
-        };
-        let below = 2 + editor + help;
-        let rule = u16::from(self.sent.is_some());
-        let answer = if self.sent.is_some() {
-            (room + 2).saturating_sub(below + 1)
-        } else {
-            0
-        };
-        Places {
-            title: line(0, 1),
-            editor_rule: line(1, 1),
-            editor: line(2, editor),
-            help: line(2 + editor, help),
-            answer_rule: line(below, rule),
-            answer: line(below + 1, answer),
-            foot: line(area.height - foot, foot),
-        }
-    }
-
-    /// Where the form of another round is.
-    pub fn round_place(&self, area: Rect) -> Rect {
-        Rect {
-            x: area.x + 1,
-            y: area.y + 2.min(area.height),
-            width: area.width.saturating_sub(2),
-            height: area.height.saturating_sub(2),
-        }
-    }
-
-    /// A question, or what stood in the way, or what there is to do.
-    pub fn foot(&self) -> (String, Role) {
-        if let Some(question) = &self.question {
-            let key = |action| keymap::label(Context::Question, action);
-            let (yes, no) = (key(Action::Yes), key(Action::No));
-            return (
-                format!("{}   {yes} yes   {no} no", question.text),
-                Role::Warn,
-            );
-        }
-        if let Some(trouble) = &self.trouble {
-            return (trouble.clone(), Role::Error);
-        }
-        let round = self.sent.as_ref().and_then(|sent| sent.round.as_ref());
-        match round.filter(|round| !round.open) {
-            Some(round) => {
-                let key = keymap::label(Context::Global, Action::Answer);
-                let questions = format::plural(round.number.1 as u64, "question");
-                (
-                    format!("The server asks {questions} before it goes on: {key} answers."),
-                    Role::Warn,
-                )
-            }
-            None => (String::new(), Role::Dim),
-        }
     }
 
     /// Whether the text is held against a schema.
@@ -341,7 +223,9 @@ impl Sheet {
             ));
             return Vec::new();
         }
-        match self.concern(world, &message, insist) {
+        let agreed = |tool: &str| self.agreed.contains(tool);
+        let inventory = world.traffic.inventory();
+        match concern(inventory, self.route, &message, insist, &agreed) {
             Concern::None => self.dispatch(world, message),
             Concern::Refuse(why) => {
                 self.trouble = Some(format!("not sent: {why}; F2 asks to send it all the same"));
@@ -351,49 +235,6 @@ impl Sheet {
                 self.question = Some(Question { text, message });
                 Vec::new()
             }
-        }
-    }
-
-    /// What speaks against sending a message where it goes.
-    fn concern(&self, world: &World, message: &str, insist: bool) -> Concern {
-        let Frame::Message(envelope) = parse(message.as_bytes()) else {
-            return Concern::Refuse("this is not one JSON-RPC message".to_owned());
-        };
-        let Some(method) = envelope.method.as_deref() else {
-            return match insist {
-                true => Concern::Ask(
-                    "This has no method: it answers a request that is long over. Send it?".into(),
-                ),
-                false => Concern::Refuse("an answer cannot be sent again".into()),
-            };
-        };
-        match methods::replay(method) {
-            Replay::Refused(why) if insist => {
-                return Concern::Ask(format!("{why} Send it all the same?"));
-            }
-            Replay::Refused(why) => return Concern::Refuse(why.trim_end_matches('.').to_owned()),
-            Replay::Asks(why) => return Concern::Ask(format!("{why} Send it?")),
-            Replay::Allowed => {}
-        }
-        if method != methods::TOOLS_CALL || self.agreed.contains(&self.subject) {
-            return Concern::None;
-        }
-        let name = envelope
-            .params
-            .and_then(|params| object::string_at(params, &["name"]));
-        let name = name.unwrap_or_default();
-        let tool = subject::tool(world.traffic.inventory(), &name);
-        let destructive = tool.and_then(|tool| tool.destructive);
-        let read_only = tool.and_then(|tool| tool.read_only) == Some(true);
-        match (self.route, destructive) {
-            (_, _) if read_only => Concern::None,
-            (_, Some(true)) => {
-                Concern::Ask(format!("{name} says that it may destroy things. Call it?"))
-            }
-            (Route::Session(_), None) => Concern::Ask(format!(
-                "{name} does not say that it leaves things as they are, and this goes into the client's session. Call it?"
-            )),
-            _ => Concern::None,
         }
     }
 
@@ -420,101 +261,6 @@ impl Sheet {
         self.focus = Focus::Answer;
         self.sent = Some(Sent::new(token, message, original));
         vec![Step::Do(Effect::Command { token, command })]
-    }
-
-    /// Brings back the arguments before those shown.
-    fn show_earlier(&mut self) {
-        self.earlier.wanted = true;
-        if self.earlier.texts.is_empty() {
-            if !self.earlier.missing {
-                self.trouble = Some("it was not called before".to_owned());
-            }
-            return;
-        }
-        let next = self.earlier.shown.map_or(0, |shown| shown + 1) % self.earlier.texts.len();
-        self.earlier.shown = Some(next);
-        self.editor.replace(&self.earlier.texts[next].clone());
-        self.recheck();
-    }
-
-    /// Reads captured calls for their arguments; returns those that are not there yet.
-    fn sync_earlier(&mut self, world: &World) -> Vec<Location> {
-        if !self.earlier.wanted {
-            return Vec::new();
-        }
-        let mut wanted = Vec::new();
-        let rows = self.subject.earlier(&world.traffic);
-        let requests = rows
-            .iter()
-            .filter_map(|row| Some(world.traffic.row(*row)?.request));
-        let mut missing = false;
-        for request in requests.filter(|request| request.len <= EDITABLE) {
-            wanted.push(request);
-            match world.body(request) {
-                Body::Loading => missing = true,
-                Body::Failed(_) => {}
-                Body::Loaded(document) => {
-                    let text = std::str::from_utf8(document.bytes()).ok();
-                    let found = text.and_then(|message| self.subject.arguments_in(message));
-                    if let Some(found) = found.filter(|found| !self.earlier.texts.contains(found)) {
-                        self.earlier.texts.push(found);
-                    }
-                }
-            }
-        }
-        self.earlier.missing = missing;
-        let first = self.earlier.shown.is_none() && (!missing || !self.earlier.texts.is_empty());
-        if self.loading && first {
-            self.loading = false;
-            if !self.earlier.texts.is_empty() {
-                self.show_earlier();
-            } else {
-                self.trouble = Some("it was not called before".to_owned());
-            }
-        }
-        wanted
-    }
-
-    /// Brings the captured message into the editor.
-    fn sync_original(&mut self, world: &World) -> Option<Location> {
-        let Subject::Message(row) = self.subject else {
-            return None;
-        };
-        if self.original.is_some() {
-            return None;
-        }
-        let request = world.traffic.row(row)?.request;
-        if request.len > EDITABLE {
-            self.fail("it is too long to be brought into the editor");
-            return None;
-        }
-        match world.body(request) {
-            Body::Loading => {}
-            Body::Failed(why) => self.fail(why),
-            Body::Loaded(document) => match std::str::from_utf8(document.bytes()) {
-                Err(_) => self.fail("it is not UTF-8 and cannot be sent as text"),
-                Ok(text) => {
-                    let pretty = document.pretty();
-                    if self.editor.text() == self.untouched {
-                        self.editor = Editor::new(&pretty);
-                        self.editor.go_to_value_of("arguments");
-                    }
-                    self.untouched.clone_from(&pretty);
-                    self.original = Some(Original {
-                        text: text.to_owned(),
-                        pretty,
-                    });
-                    self.loading = false;
-                    self.recheck();
-                }
-            },
-        }
-        Some(request)
-    }
-
-    fn fail(&mut self, why: &str) {
-        self.trouble = Some(format!("the message cannot be sent again: {why}"));
-        self.due = false;
     }
 
     fn writing(&mut self, world: &World, area: Rect, action: Action) -> Vec<Step> {
@@ -606,7 +352,7 @@ impl Sheet {
             if action == Action::No {
                 return Vec::new();
             }
-            self.agreed.insert(self.subject.clone());
+            self.agreed.extend(called_tool(&question.message));
             return self.dispatch(world, question.message);
         }
         if self.shown_round().is_some() {
@@ -661,13 +407,6 @@ impl Sheet {
             }
         }
     }
-}
-
-/// What speaks against sending a message.
-enum Concern {
-    None,
-    Ask(String),
-    Refuse(String),
 }
 
 /// The session that the original came from while its client is there, for a replay; else the operator's own.

@@ -1,6 +1,7 @@
 //! Draws a [`View`]: what is on the screen and no more.
 
-use super::view::{CUT, Entry, Expansion, View, cut_at};
+use super::expansion::{CUT, Expansion, cut_at};
+use super::view::{Entry, View};
 use super::{Document, Ink, Piece, Row, Shape};
 use crate::ui::format;
 use crate::ui::text::clean;

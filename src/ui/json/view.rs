@@ -2,6 +2,7 @@
 //!
 //! Knows what the keys mean, but not which they are. Folding costs one pass over the rows; drawing costs what is on the screen, whatever the size of the document.
 
+use super::expansion::{CUT, Expansion, cut_at, holds_json};
 use super::{Document, Ink, NONE, Row, Shape};
 use crate::ui::keymap::Action;
 use crate::wire::object;
@@ -9,30 +10,8 @@ use regex::{Regex, RegexBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A string longer than this is cut, with a mark, until it is expanded.
-pub(super) const CUT: usize = 400;
-/// An expanded text is laid out in lines of at most this many bytes.
-const PART: usize = 1000;
 /// The size that the view is drawn in before anybody says.
 const DEFAULT_SIZE: (u16, u16) = (80, 24);
-
-/// A value opened up below its row.
-#[derive(Debug)]
-pub(super) enum Expansion {
-    /// A string's text, line by line.
-    Text(Vec<String>),
-    /// A string that holds a JSON document.
-    Nested(Document),
-}
-
-impl Expansion {
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(lines) => lines.len(),
-            Self::Nested(document) => document.rows.len(),
-        }
-    }
-}
 
 /// One line of the layout as folded: a row, or (from 1) a part of the row's expansion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -471,20 +450,7 @@ impl View {
         if !self.can_expand(&row) {
             return;
         }
-        let raw = self.document.slice(row.value);
-        let text = match row.ink {
-            Ink::String => object::unescape(raw).unwrap_or(raw.into()),
-            _ => raw.into(),
-        };
-        let expansion = if holds_json(raw) {
-            let nested = Document::new(text.clone().into_owned().into_bytes());
-            match nested.is_json() {
-                true => Expansion::Nested(nested),
-                false => Expansion::Text(parts(&text)),
-            }
-        } else {
-            Expansion::Text(parts(&text))
-        };
+        let expansion = Expansion::of(self.document.slice(row.value), row.ink == Ink::String);
         self.expanded.insert(index, expansion);
     }
 
@@ -565,41 +531,11 @@ impl View {
     }
 }
 
-/// The last character boundary at or before `limit`.
-pub(super) fn cut_at(text: &str, limit: usize) -> usize {
-    let mut cut = limit.min(text.len());
-    while !text.is_char_boundary(cut) {
-        cut -= 1;
-    }
-    cut
-}
-
 /// Whether a token matches as it is spelled, or unescaped.
 fn matches_token(pattern: &Regex, token: &str) -> bool {
     pattern.is_match(token)
         || token.contains('\\')
             && object::unescape(token).is_some_and(|text| pattern.is_match(&text))
-}
-
-/// Whether a string's token looks as if an object or an array stood inside.
-fn holds_json(token: &str) -> bool {
-    let inside = token.trim_start_matches('"').trim_start();
-    token.len() > 4 && (inside.starts_with('{') || inside.starts_with('['))
-}
-
-/// Text in lines that are not too long.
-fn parts(text: &str) -> Vec<String> {
-    let mut parts = Vec::new();
-    for line in text.lines() {
-        let mut rest = line;
-        while rest.len() > PART {
-            let (part, more) = rest.split_at(cut_at(rest, PART));
-            parts.push(part.to_owned());
-            rest = more;
-        }
-        parts.push(rest.to_owned());
-    }
-    parts
 }
 
 #[cfg(test)]

@@ -59,12 +59,16 @@ pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     foot(sheet, theme, frame, places.foot);
 }
 
+/// What is called, and through which session. The name is worth more room than the session.
 fn title(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
-    let through = format!("through {}", route_name(sheet.route, world));
-    let room = usize::from(area.width).saturating_sub(width(&through) + 4);
     let verb = sheet.subject.verb();
-    let name = fit(&sheet.name, room.saturating_sub(verb.len() + 1));
+    let room = usize::from(area.width).saturating_sub(verb.len() + 5);
+    let wanted = width(&clean(&sheet.name));
+    let names = route_names(sheet.route, world);
+    let fits = names.iter().find(|name| wanted + width(name) <= room);
+    let through = fits.or(names.last()).cloned().unwrap_or_default();
+    let name = fit(&sheet.name, room.saturating_sub(width(&through)));
     let spans = vec![
         Span::raw(" "),
         Span::styled(format!("{verb} "), theme.style(Role::Accent)),
@@ -75,20 +79,23 @@ fn title(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     put(frame, area, spans);
 }
 
-fn route_name(route: Route, world: &World) -> String {
+/// What a session is called, the longest name first.
+fn route_names(route: Route, world: &World) -> Vec<String> {
     let Route::Session(id) = route else {
-        return "your own session".to_owned();
+        return vec!["through your own session".to_owned(), "yours".to_owned()];
     };
     let session = world
         .traffic
         .sessions()
         .iter()
         .find(|session| session.id == id.0);
-    let client = session.and_then(|session| session.client.as_deref());
-    match client {
-        Some(client) => format!("the session of {}", cut(client, 24)),
-        None => format!("the client's session ({})", id.0),
+    let mut names = Vec::new();
+    if let Some(client) = session.and_then(|session| session.client.as_deref()) {
+        names.push(format!("through the session of {}", cut(client, 24)));
+        names.push(format!("beside {}", cut(client, 16)));
     }
+    names.extend([format!("through session {}", id.0), "client's".to_owned()]);
+    names
 }
 
 /// A rule with words in it.

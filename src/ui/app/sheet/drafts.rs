@@ -11,8 +11,8 @@ pub struct Drafts {
     unsent: HashMap<Subject, String>,
     /// Newest first, each once.
     sent: HashMap<Subject, Vec<String>>,
-    /// Subjects for which the operator has said yes to being asked.
-    pub(super) agreed: HashSet<Subject>,
+    /// Tools that the operator said yes to.
+    pub(super) agreed: HashSet<String>,
     /// Sheets opened so far: keeps the outcomes of one from another.
     pub(super) opened: u64,
 }

@@ -1,0 +1,134 @@
+//! What speaks against sending a message where it goes: what the method does to a session, what a tool says of itself.
+
+use super::subject;
+use crate::mcp::methods::{self, Replay};
+use crate::tap::Route;
+use crate::traffic::inventory::Inventory;
+use crate::wire::{Frame, object, parse};
+
+/// What speaks against it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Concern {
+    None,
+    /// A question to the operator; with the tool that a yes is remembered for.
+    Ask(String),
+    Refuse(String),
+}
+
+/// The tool that a message calls.
+pub fn called_tool(message: &str) -> Option<String> {
+    let method = object::string_at(message, &["method"])?;
+    let name = object::string_at(message, &["params", "name"])?;
+    (method == methods::TOOLS_CALL).then(|| name.into_owned())
+}
+
+/// `insist`: the operator wants it sent although it is refused. `agreed`: was asked about this tool, and said yes.
+pub fn concern(
+    inventory: &Inventory,
+    route: Route,
+    message: &str,
+    insist: bool,
+    agreed: &dyn Fn(&str) -> bool,
+) -> Concern {
+    let Frame::Message(envelope) = parse(message.as_bytes()) else {
+        return Concern::Refuse("this is not one JSON-RPC message".to_owned());
+    };
+    let Some(method) = envelope.method.as_deref() else {
+        return match insist {
+            true => Concern::Ask(
+                "This has no method: it answers a request that is long over. Send it?".to_owned(),
+            ),
+            false => Concern::Refuse("an answer cannot be sent again".to_owned()),
+        };
+    };
+    match methods::replay(method) {
+        Replay::Refused(why) if insist => {
+            return Concern::Ask(format!("{why} Send it all the same?"));
+        }
+        Replay::Refused(why) => return Concern::Refuse(why.trim_end_matches('.').to_owned()),
+        Replay::Asks(why) => return Concern::Ask(format!("{why} Send it?")),
+        Replay::Allowed => {}
+    }
+    match called_tool(message) {
+        Some(name) if !agreed(&name) => of_tool(inventory, route, &name),
+        _ => Concern::None,
+    }
+}
+
+/// In a client's session, a tool that says nothing counts as one that destroys (specification 2025-11-25, schema,
+/// `ToolAnnotations`); in the operator's own only one that says so.
+fn of_tool(inventory: &Inventory, route: Route, name: &str) -> Concern {
+    let tool = subject::tool(inventory, name);
+    if tool.and_then(|tool| tool.read_only) == Some(true) {
+        return Concern::None;
+    }
+    match (route, tool.and_then(|tool| tool.destructive)) {
+        (_, Some(true)) => {
+            Concern::Ask(format!("{name} says that it may destroy things. Call it?"))
+        }
+        (Route::Session(_), None) => Concern::Ask(format!(
+            "{name} does not say that it leaves things as they are, and this goes into the client's session. Call it?"
+        )),
+        _ => Concern::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::SessionId;
+    use crate::traffic::inventory::Tool;
+
+    fn ask(destructive: Option<bool>, read_only: Option<bool>, route: Route) -> bool {
+        let mut inventory = Inventory::default();
+        let name = "t".to_owned();
+        inventory.tools.items.push(Tool {
+            name,
+            destructive,
+            read_only,
+            ..Tool::default()
+        });
+        let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
+        assert_eq!(
+            concern(&inventory, route, message, false, &|_| true),
+            Concern::None
+        );
+        matches!(
+            concern(&inventory, route, message, false, &|_| false),
+            Concern::Ask(_)
+        )
+    }
+
+    #[test]
+    fn a_tool_is_asked_about_by_what_it_says_and_where_it_goes() {
+        let (own, client) = (Route::Operator, Route::Session(SessionId(1)));
+        assert!(ask(Some(true), None, own) && ask(Some(true), None, client));
+        assert!(!ask(None, None, own) && ask(None, None, client));
+        assert!(!ask(Some(false), None, own) && !ask(Some(false), None, client));
+        assert!(!ask(Some(true), Some(true), own) && !ask(None, Some(true), client));
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let concern = |message| {
+            concern(
+                &Inventory::default(),
+                Route::Operator,
+                message,
+                false,
+                &|_| false,
+            )
+        };
+        for message in [r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "[]", "7", ""] {
+            assert!(matches!(concern(message), Concern::Refuse(_)), "{message}");
+        }
+        assert!(matches!(
+            concern(r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#),
+            Concern::Refuse(_)
+        ));
+        assert_eq!(
+            concern(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#),
+            Concern::None
+        );
+    }
+}
