@@ -7,6 +7,7 @@ use crate::wire::object;
 pub const CUT: usize = 400;
 /// An expanded text is laid out in lines of at most this many bytes.
 const PART: usize = 1000;
+
 /// A value opened up below its row.
 #[derive(Debug)]
 pub enum Expansion {
