@@ -56,27 +56,51 @@ fn open(round: u32, home: &Path, capture: &Path, messages: u64) {
     });
     let all = start.elapsed();
     let resident = resident_megabytes(terminal.pid());
+    let last = format!("needle{}\"", messages / 2);
     let keys: Vec<_> = (0..50)
-        .map(|index| key(&mut terminal, if index % 2 == 0 { "G" } else { "g" }))
+        .map(|index| match index % 2 {
+            0 => key(&mut terminal, "G", &last),
+            _ => key(&mut terminal, "g", "needle1\""),
+        })
         .collect();
     terminal.press("/");
-    std::thread::sleep(Duration::from_millis(100));
-    let filter = key(&mut terminal, "f");
-    let narrower = key(&mut terminal, "orecast");
+    terminal.wait_for(" of ");
+    let rows = filter(&mut terminal, "f", false);
+    let bodies = filter(&mut terminal, "orecast needle", true);
     let idle = idle_share(terminal.pid());
     println!(
         "round {round}: first screen {first:?} · all {all:?} · {resident} MB resident · key to screen p50 {:?} max {:?} · \
-         first filter key {filter:?}, more {narrower:?} · idle {idle:.1} % of a core",
+         filter over rows {rows:?}, over bodies {bodies:?} · idle {idle:.1} % of a core",
         median(&keys),
         keys.iter().max().unwrap(),
     );
 }
 
-/// From a key to the first change of the screen.
-fn key(terminal: &mut Terminal, keys: &str) -> Duration {
-    let before = terminal.contents();
+/// From the last of the keys to a screen that shows `text`.
+fn key(terminal: &mut Terminal, keys: &str, text: &str) -> Duration {
     terminal.press(keys);
-    terminal.wait("a change", |screen| screen.contents() != before)
+    terminal.wait_for(text)
+}
+
+/// From the last of the keys to a narrower list; with `bodies`, until every message has been looked into.
+fn filter(terminal: &mut Terminal, keys: &str, bodies: bool) -> Duration {
+    let before = prompt(&terminal.contents());
+    terminal.press(keys);
+    terminal.wait("a narrower list", |screen| {
+        let now = prompt(&screen.contents());
+        now != before && !(bodies && now.contains("looking"))
+    })
+}
+
+/// How many rows the filter leaves, as the prompt says it.
+fn prompt(screen: &str) -> String {
+    let last = screen
+        .lines()
+        .rfind(|line| line.contains(" of "))
+        .unwrap_or_default();
+    last.split("  ")
+        .filter(|part| part.contains(" of "))
+        .collect()
 }
 
 fn median(times: &[Duration]) -> Duration {
