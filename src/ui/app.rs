@@ -14,35 +14,32 @@ pub mod editor;
 pub mod form;
 pub mod help;
 pub mod hub;
+mod input;
 pub mod inventory;
 pub mod list;
 pub mod log;
+mod part;
 pub mod prompt;
 pub mod server;
 pub mod sheet;
 
-use super::event::{Body, Call, Effect, Event, Fed, Notice, Owner, Step, Token};
-use super::keymap::{self, Action, Context};
+use super::event::{Call, Effect, Event, Fed, Notice, Owner, Step};
+use super::keymap::{Action, Context};
 use super::layout::{self, Panes};
 use super::theme::Theme;
-use crate::capture::record::{Header, Location};
-use crate::tap::{Health, Refused, Reply, Timestamp};
-use crate::traffic::{RowId, Traffic};
+use crate::tap::Health;
+use crate::traffic::RowId;
 use ask::Ask;
-use bodies::Bodies;
 use detail::Detail;
 use help::Help;
 use inventory::{Inventory, What};
 use list::List;
 use log::Log;
-use ratatui::crossterm::event::{KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+pub use part::{Input, Part, World};
 use ratatui::layout::Rect;
 use server::Server;
 use sheet::{Drafts, Sheet};
 use std::path::PathBuf;
-
-/// Lines that one notch of the wheel moves.
-const WHEEL: i16 = 3;
 
 /// The panes, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -75,69 +72,6 @@ impl Tab {
             Self::Server => "Server",
             Self::Log => "Log",
         }
-    }
-}
-
-/// What every part of the screen may look at.
-#[derive(Debug, Default)]
-pub struct World {
-    pub traffic: Traffic,
-    pub header: Option<Header>,
-    pub capture: PathBuf,
-    pub now: Timestamp,
-    pub utc_offset_seconds: i32,
-    /// A proxy is there and takes commands; `false` for a saved capture and after the end.
-    pub live: bool,
-    pub theme: Theme,
-    pub bodies: Bodies,
-}
-
-impl World {
-    /// A message that [`Part::sync`] asked for.
-    pub fn body(&self, location: Location) -> &Body {
-        self.bodies.get(location)
-    }
-}
-
-/// What a part of the screen is given to react to.
-#[derive(Debug)]
-pub enum Input<'a> {
-    Action(Action),
-    /// A key that is text, in a context where one types.
-    Key(KeyEvent),
-    Paste(&'a str),
-    /// The left button went down here, in screen coordinates.
-    Click {
-        x: u16,
-        y: u16,
-    },
-    /// The wheel moved over this place; positive is down.
-    Scroll {
-        x: u16,
-        y: u16,
-        lines: i16,
-    },
-    Outcome {
-        token: Token,
-        outcome: &'a Result<Reply, Refused>,
-    },
-    /// The text came back from `$EDITOR`.
-    Edited(&'a Result<String, String>),
-}
-
-/// A part of the screen with a state of its own.
-pub trait Part {
-    /// Where the part is now, innermost first; decides which keys mean what. A context that [`Context::is_text`] is
-    /// the only one: everything not bound there comes as [`Input::Key`].
-    fn contexts(&self) -> Vec<Context>;
-
-    /// Reacts. `area` is what [`super::layout`] gives the part: the same that its `render` gets.
-    fn update(&mut self, world: &World, area: Rect, input: Input<'_>) -> Vec<Step>;
-
-    /// Takes in what changed in the world, after every update; returns the messages that it wants to show. What became
-    /// due without a key goes to `steps`.
-    fn sync(&mut self, _world: &World, _area: Rect, _steps: &mut Vec<Step>) -> Vec<Location> {
-        Vec::new()
     }
 }
 
@@ -368,44 +302,6 @@ impl App {
             self.log.note(self.world.now, notice.clone());
         }
         self.notice = Some(notice);
-    }
-
-    fn key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) {
-        let contexts = self.contexts();
-        // Ctrl-C and Ctrl-Z mean the same wherever one types.
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let everywhere: &[Context] = if control { &[Context::Global] } else { &[] };
-        match keymap::lookup(&contexts, key).or_else(|| keymap::lookup(everywhere, key)) {
-            Some(action) => self.act(action, effects),
-            None if contexts.iter().any(|context| context.is_text()) => self.type_key(key, effects),
-            None => {}
-        }
-    }
-
-    fn type_key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) {
-        if self.overlay().is_none() && self.tab == Tab::Traffic {
-            if self.list.typing && self.list.filter.key(key) {
-                self.list.apply_filter(&self.world.traffic);
-            } else if self.detail.typing && self.detail.search.key(key) {
-                self.detail.find();
-            }
-            return;
-        }
-        self.give(Input::Key(*key), effects);
-    }
-
-    fn paste(&mut self, text: &str, effects: &mut Vec<Effect>) {
-        if self.overlay().is_none() && self.tab == Tab::Traffic {
-            if self.list.typing {
-                self.list.filter.paste(text);
-                self.list.apply_filter(&self.world.traffic);
-            } else if self.detail.typing {
-                self.detail.search.paste(text);
-                self.detail.find();
-            }
-            return;
-        }
-        self.give(Input::Paste(text), effects);
     }
 
     fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
@@ -671,79 +567,5 @@ impl App {
                 .map(Effect::Load),
         );
         self.carry_out(steps, effects);
-    }
-
-    fn mouse(&mut self, mouse: &MouseEvent, effects: &mut Vec<Effect>) {
-        let (x, y) = (mouse.column, mouse.row);
-        let input = match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) => Input::Click { x, y },
-            MouseEventKind::ScrollUp => Input::Scroll {
-                x,
-                y,
-                lines: -WHEEL,
-            },
-            MouseEventKind::ScrollDown => Input::Scroll { x, y, lines: WHEEL },
-            _ => return,
-        };
-        let panes = self.panes();
-        if let Some(help) = &mut self.help {
-            if let Input::Scroll { lines, .. } = input {
-                let action = if lines < 0 { Action::Up } else { Action::Down };
-                for _ in 0..WHEEL {
-                    help.update(
-                        action,
-                        usize::from(panes.body.height) * Help::columns(panes.body.width),
-                    );
-                }
-            }
-        } else if self.asks_to_quit {
-        } else if self.overlay().is_some() {
-            if layout::within(panes.sheet, x, y) {
-                self.give(input, effects);
-            }
-        } else if layout::within(panes.title, x, y) {
-            let clicked = layout::tabs(panes.title, self)
-                .into_iter()
-                .find(|(.., place)| layout::within(*place, x, y));
-            if let (Some((tab, ..)), Input::Click { .. }) = (clicked, input) {
-                self.tab = tab;
-            }
-        } else if layout::within(panes.body, x, y) {
-            match self.tab {
-                Tab::Traffic => self.point_at_traffic(&panes, &input),
-                Tab::Log => match input {
-                    Input::Scroll { lines, .. } => {
-                        let action = if lines < 0 { Action::Up } else { Action::Down };
-                        for _ in 0..WHEEL {
-                            self.log.update(&self.world, panes.body, action);
-                        }
-                    }
-                    _ => self.log.click(panes.body, y),
-                },
-                _ => self.give(input, effects),
-            }
-        }
-    }
-
-    fn point_at_traffic(&mut self, panes: &Panes, input: &Input<'_>) {
-        let height = usize::from(panes.rows.height);
-        let traffic = &self.world.traffic;
-        match *input {
-            Input::Click { x, y } if layout::within(panes.rows, x, y) => {
-                self.detail.focused = false;
-                self.list
-                    .click(traffic, usize::from(y - panes.rows.y), height);
-            }
-            Input::Scroll { x, y, lines } if layout::within(panes.rows, x, y) => {
-                self.list.step(traffic, isize::from(lines), height);
-            }
-            Input::Click { x, y } if layout::within(panes.detail, x, y) => {
-                self.detail.click(&self.world, x, y)
-            }
-            Input::Scroll { x, y, lines } if layout::within(panes.detail, x, y) => {
-                self.detail.scroll(&self.world, x, lines);
-            }
-            _ => {}
-        }
     }
 }

@@ -237,382 +237,110 @@ pub const TABLE: &[&[Binding]] = &[
     GLOBAL, MOVE, TRAFFIC, DETAIL, PROMPT, INVENTORY, SERVER, LOG, HELP, HUB, SHEET, ASK, QUESTION,
 ];
 
+#[rustfmt::skip]
 const GLOBAL: &[Binding] = &[
     bind(C::Global, &[ch('1')], A::Pane(Tab::Traffic), "", "Traffic"),
     bind(C::Global, &[ch('2')], A::Pane(Tab::Tools), "", "Tools"),
-    bind(
-        C::Global,
-        &[ch('3')],
-        A::Pane(Tab::Resources),
-        "",
-        "Resources",
-    ),
+    bind(C::Global, &[ch('3')], A::Pane(Tab::Resources), "", "Resources"),
     bind(C::Global, &[ch('4')], A::Pane(Tab::Prompts), "", "Prompts"),
     bind(C::Global, &[ch('5')], A::Pane(Tab::Server), "", "Server"),
     bind(C::Global, &[ch('6')], A::Pane(Tab::Log), "", "Log"),
     bind(C::Global, &[key(K::Tab)], A::NextPane, "", "next pane"),
-    bind(
-        C::Global,
-        &[key(K::BackTab)],
-        A::PreviousPane,
-        "",
-        "previous pane",
-    ),
-    bind(
-        C::Global,
-        &[ch('a')],
-        A::Answer,
-        "",
-        "answer what the server asks of you",
-    ),
-    bind(
-        C::Global,
-        &[ch('?'), key(K::F(1))],
-        A::Help,
-        "help",
-        "this help",
-    ),
-    bind(
-        C::Global,
-        &[ch('m')],
-        A::MouseToggle,
-        "",
-        "mouse: ours, or the terminal's own",
-    ),
-    bind(
-        C::Global,
-        &[ch('q'), ctrl('c')],
-        A::Quit,
-        "quit",
-        "quit, or back to the hub",
-    ),
-    bind(
-        C::Global,
-        &[ctrl('z')],
-        A::Suspend,
-        "",
-        "suspend; fg brings it back",
-    ),
+    bind(C::Global, &[key(K::BackTab)], A::PreviousPane, "", "previous pane"),
+    bind(C::Global, &[ch('a')], A::Answer, "", "answer what the server asks of you"),
+    bind(C::Global, &[ch('?'), key(K::F(1))], A::Help, "help", "this help"),
+    bind(C::Global, &[ch('m')], A::MouseToggle, "", "mouse: ours, or the terminal's own"),
+    bind(C::Global, &[ch('q'), ctrl('c')], A::Quit, "quit", "quit, or back to the hub"),
+    bind(C::Global, &[ctrl('z')], A::Suspend, "", "suspend; fg brings it back"),
 ];
 
+#[rustfmt::skip]
 const MOVE: &[Binding] = &[
     bind(C::Move, &[key(K::Up), ch('k')], A::Up, "", "up"),
     bind(C::Move, &[key(K::Down), ch('j')], A::Down, "", "down"),
-    bind(
-        C::Move,
-        &[key(K::Left), ch('h')],
-        A::Left,
-        "",
-        "left: fold, or the other side",
-    ),
-    bind(
-        C::Move,
-        &[key(K::Right), ch('l')],
-        A::Right,
-        "",
-        "right: unfold, or the other side",
-    ),
-    bind(
-        C::Move,
-        &[key(K::PageUp), ctrl('u'), ctrl('b')],
-        A::PageUp,
-        "",
-        "a page up",
-    ),
-    bind(
-        C::Move,
-        &[key(K::PageDown), ctrl('d'), ctrl('f')],
-        A::PageDown,
-        "",
-        "a page down",
-    ),
+    bind(C::Move, &[key(K::Left), ch('h')], A::Left, "", "left: fold, or the other side"),
+    bind(C::Move, &[key(K::Right), ch('l')], A::Right, "", "right: unfold, or the other side"),
+    bind(C::Move, &[key(K::PageUp), ctrl('u'), ctrl('b')], A::PageUp, "", "a page up"),
+    bind(C::Move, &[key(K::PageDown), ctrl('d'), ctrl('f')], A::PageDown, "", "a page down"),
     bind(C::Move, &[ch('g'), key(K::Home)], A::Top, "", "first"),
     bind(C::Move, &[ch('G'), key(K::End)], A::Bottom, "", "last"),
 ];
 
+#[rustfmt::skip]
 const TRAFFIC: &[Binding] = &[
-    bind(
-        C::Traffic,
-        &[ch('/')],
-        A::Filter,
-        "filter",
-        "narrow the list (!word leaves out)",
-    ),
-    bind(
-        C::Traffic,
-        &[key(K::Enter)],
-        A::Open,
-        "open",
-        "go to the message",
-    ),
+    bind(C::Traffic, &[ch('/')], A::Filter, "filter", "narrow the list (!word leaves out)"),
+    bind(C::Traffic, &[key(K::Enter)], A::Open, "open", "go to the message"),
     bind(C::Traffic, &[key(K::Esc)], A::Back, "", "clear the filter"),
-    bind(
-        C::Traffic,
-        &[ch('r')],
-        A::Replay,
-        "replay",
-        "send again as it was",
-    ),
+    bind(C::Traffic, &[ch('r')], A::Replay, "replay", "send again as it was"),
     bind(C::Traffic, &[ch('e')], A::Edit, "edit", "edit and send"),
-    bind(
-        C::Traffic,
-        &[ch('f')],
-        A::Follow,
-        "follow",
-        "follow the newest",
-    ),
-    bind(
-        C::Traffic,
-        &[ch('p')],
-        A::Pause,
-        "pause",
-        "pause the view, never the traffic",
-    ),
+    bind(C::Traffic, &[ch('f')], A::Follow, "follow", "follow the newest"),
+    bind(C::Traffic, &[ch('p')], A::Pause, "pause", "pause the view, never the traffic"),
     bind(C::Traffic, &[ch('y')], A::Copy, "copy", "copy the message"),
-    bind(
-        C::Traffic,
-        &[ch('w')],
-        A::Save,
-        "",
-        "save the exchange to a file",
-    ),
-    bind(
-        C::Traffic,
-        &[ch('d')],
-        A::Diff,
-        "",
-        "compare a replay with its original",
-    ),
-    bind(
-        C::Traffic,
-        &[ch(']')],
-        A::NextView,
-        "",
-        "next view of the message",
-    ),
-    bind(
-        C::Traffic,
-        &[ch('[')],
-        A::PreviousView,
-        "",
-        "previous view of the message",
-    ),
-    bind(
-        C::Traffic,
-        &[ch('N')],
-        A::HideNotifications,
-        "",
-        "hide or show notifications",
-    ),
-    bind(
-        C::Traffic,
-        &[ch('S')],
-        A::HideStderr,
-        "",
-        "hide or show stderr",
-    ),
-    bind(
-        C::Traffic,
-        &[ch('X')],
-        A::HideGarbage,
-        "",
-        "hide or show what is no message",
-    ),
+    bind(C::Traffic, &[ch('w')], A::Save, "", "save the exchange to a file"),
+    bind(C::Traffic, &[ch('d')], A::Diff, "", "compare a replay with its original"),
+    bind(C::Traffic, &[ch(']')], A::NextView, "", "next view of the message"),
+    bind(C::Traffic, &[ch('[')], A::PreviousView, "", "previous view of the message"),
+    bind(C::Traffic, &[ch('N')], A::HideNotifications, "", "hide or show notifications"),
+    bind(C::Traffic, &[ch('S')], A::HideStderr, "", "hide or show stderr"),
+    bind(C::Traffic, &[ch('X')], A::HideGarbage, "", "hide or show what is no message"),
 ];
 
+#[rustfmt::skip]
 const DETAIL: &[Binding] = &[
-    bind(
-        C::Detail,
-        &[key(K::Esc)],
-        A::Back,
-        "back",
-        "back to the list",
-    ),
-    bind(
-        C::Detail,
-        &[key(K::Enter), ch(' ')],
-        A::Fold,
-        "fold",
-        "fold or unfold",
-    ),
-    bind(
-        C::Detail,
-        &[ch('/')],
-        A::Search,
-        "search",
-        "search in the message",
-    ),
+    bind(C::Detail, &[key(K::Esc)], A::Back, "back", "back to the list"),
+    bind(C::Detail, &[key(K::Enter), ch(' ')], A::Fold, "fold", "fold or unfold"),
+    bind(C::Detail, &[ch('/')], A::Search, "search", "search in the message"),
     bind(C::Detail, &[ch('n')], A::NextMatch, "", "next match"),
-    bind(
-        C::Detail,
-        &[ch('N')],
-        A::PreviousMatch,
-        "",
-        "previous match",
-    ),
-    bind(
-        C::Detail,
-        &[ch(']')],
-        A::NextView,
-        "view",
-        "next view: Messages, Timing, Raw",
-    ),
+    bind(C::Detail, &[ch('N')], A::PreviousMatch, "", "previous match"),
+    bind(C::Detail, &[ch(']')], A::NextView, "view", "next view: Messages, Timing, Raw"),
     bind(C::Detail, &[ch('[')], A::PreviousView, "", "previous view"),
     bind(C::Detail, &[ch('z')], A::FoldAll, "", "fold everything"),
     bind(C::Detail, &[ch('Z')], A::UnfoldAll, "", "unfold everything"),
-    bind(
-        C::Detail,
-        &[ch('t')],
-        A::Wrap,
-        "",
-        "wrap long lines or cut them",
-    ),
-    bind(
-        C::Detail,
-        &[ch('r')],
-        A::Replay,
-        "replay",
-        "send again as it was",
-    ),
+    bind(C::Detail, &[ch('t')], A::Wrap, "", "wrap long lines or cut them"),
+    bind(C::Detail, &[ch('r')], A::Replay, "replay", "send again as it was"),
     bind(C::Detail, &[ch('e')], A::Edit, "edit", "edit and send"),
     bind(C::Detail, &[ch('y')], A::Copy, "copy", "copy the message"),
-    bind(
-        C::Detail,
-        &[ch('Y')],
-        A::CopyValue,
-        "",
-        "copy the value under the cursor",
-    ),
-    bind(
-        C::Detail,
-        &[ch('w')],
-        A::Save,
-        "",
-        "save the exchange to a file",
-    ),
-    bind(
-        C::Detail,
-        &[ch('d')],
-        A::Diff,
-        "",
-        "compare a replay with its original",
-    ),
+    bind(C::Detail, &[ch('Y')], A::CopyValue, "", "copy the value under the cursor"),
+    bind(C::Detail, &[ch('w')], A::Save, "", "save the exchange to a file"),
+    bind(C::Detail, &[ch('d')], A::Diff, "", "compare a replay with its original"),
 ];
 
+#[rustfmt::skip]
 const PROMPT: &[Binding] = &[
-    bind(
-        C::Prompt,
-        &[key(K::Enter)],
-        A::Open,
-        "done",
-        "keep it and go on",
-    ),
-    bind(
-        C::Prompt,
-        &[key(K::Esc)],
-        A::Back,
-        "leave",
-        "leave it; Esc again clears it",
-    ),
-    bind(
-        C::Prompt,
-        &[key(K::Up)],
-        A::Earlier,
-        "earlier",
-        "bring back the one before",
-    ),
+    bind(C::Prompt, &[key(K::Enter)], A::Open, "done", "keep it and go on"),
+    bind(C::Prompt, &[key(K::Esc)], A::Back, "leave", "leave it; Esc again clears it"),
+    bind(C::Prompt, &[key(K::Up)], A::Earlier, "earlier", "bring back the one before"),
 ];
 
+#[rustfmt::skip]
 const INVENTORY: &[Binding] = &[
-    bind(
-        C::Inventory,
-        &[key(K::Enter), ch('c')],
-        A::Call,
-        "call",
-        "call, read or get it",
-    ),
-    bind(
-        C::Inventory,
-        &[ch('e')],
-        A::Edit,
-        "last arguments",
-        "call with the last arguments",
-    ),
-    bind(
-        C::Inventory,
-        &[ch('/')],
-        A::Filter,
-        "find",
-        "narrow the list",
-    ),
-    bind(
-        C::Inventory,
-        &[key(K::Esc)],
-        A::Back,
-        "",
-        "clear the filter",
-    ),
-    bind(
-        C::Inventory,
-        &[ch('s')],
-        A::Schema,
-        "schema",
-        "schema as JSON",
-    ),
-    bind(
-        C::Inventory,
-        &[ch('t')],
-        A::ShowCalls,
-        "calls",
-        "its last call in Traffic",
-    ),
-    bind(
-        C::Inventory,
-        &[ch('y')],
-        A::Copy,
-        "copy",
-        "copy the definition",
-    ),
-    bind(
-        C::Inventory,
-        &[ch('r')],
-        A::Refresh,
-        "refresh",
-        "list again",
-    ),
+    bind(C::Inventory, &[key(K::Enter), ch('c')], A::Call, "call", "call, read or get it"),
+    bind(C::Inventory, &[ch('e')], A::Edit, "last arguments", "call with the last arguments"),
+    bind(C::Inventory, &[ch('/')], A::Filter, "find", "narrow the list"),
+    bind(C::Inventory, &[key(K::Esc)], A::Back, "", "clear the filter"),
+    bind(C::Inventory, &[ch('s')], A::Schema, "schema", "schema as JSON"),
+    bind(C::Inventory, &[ch('t')], A::ShowCalls, "calls", "its last call in Traffic"),
+    bind(C::Inventory, &[ch('y')], A::Copy, "copy", "copy the definition"),
+    bind(C::Inventory, &[ch('r')], A::Refresh, "refresh", "list again"),
 ];
 
+#[rustfmt::skip]
 const SERVER: &[Binding] = &[
-    bind(
-        C::Server,
-        &[ch('y')],
-        A::Copy,
-        "copy",
-        "copy the capture file's path",
-    ),
+    bind(C::Server, &[ch('y')], A::Copy, "copy", "copy the capture file's path"),
     bind(C::Server, &[ch('r')], A::Refresh, "refresh", "list again"),
 ];
 
+#[rustfmt::skip]
 const LOG: &[Binding] = &[
-    bind(
-        C::Log,
-        &[key(K::Enter)],
-        A::Open,
-        "open",
-        "show it in Traffic",
-    ),
+    bind(C::Log, &[key(K::Enter)], A::Open, "open", "show it in Traffic"),
     bind(C::Log, &[ch('f')], A::Follow, "follow", "follow the newest"),
     bind(C::Log, &[ch('y')], A::Copy, "copy", "copy the line"),
 ];
 
-const HELP: &[Binding] = &[bind(
-    C::Help,
-    &[key(K::Esc), ch('?'), ch('q'), key(K::F(1))],
-    A::Back,
-    "close",
-    "close the help",
-)];
-
+#[rustfmt::skip]
+const HELP: &[Binding] = &[
+    bind(C::Help, &[key(K::Esc), ch('?'), ch('q'), key(K::F(1))], A::Back, "close", "close the help"),
+];
 const HUB: &[Binding] = &[
     bind(C::Hub, &[key(K::Enter)], A::Open, "open", "open it"),
     bind(C::Hub, &[ch('/')], A::Filter, "find", "narrow the list"),
@@ -627,116 +355,41 @@ const HUB: &[Binding] = &[
     ),
 ];
 
+#[rustfmt::skip]
 const SHEET: &[Binding] = &[
-    bind(
-        C::Sheet,
-        &[key(K::F(5)), ctrl_key(K::Enter)],
-        A::Send,
-        "send",
-        "send",
-    ),
-    bind(
-        C::Sheet,
-        &[key(K::F(2))],
-        A::SendInvalid,
-        "send although invalid",
-        "send although invalid",
-    ),
-    bind(
-        C::Sheet,
-        &[ctrl('r')],
-        A::Earlier,
-        "earlier",
-        "earlier arguments",
-    ),
+    bind(C::Sheet, &[key(K::F(5)), ctrl_key(K::Enter)], A::Send, "send", "send"),
+    bind(C::Sheet, &[key(K::F(2))], A::SendInvalid, "send although invalid", "send although invalid"),
+    bind(C::Sheet, &[ctrl('r')], A::Earlier, "earlier", "earlier arguments"),
     bind(C::Sheet, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
-    bind(
-        C::Sheet,
-        &[key(K::Tab)],
-        A::Route,
-        "session",
-        "through your session, or theirs",
-    ),
-    bind(
-        C::Sheet,
-        &[key(K::Esc)],
-        A::Back,
-        "close",
-        "close; the draft stays",
-    ),
+    bind(C::Sheet, &[key(K::Tab)], A::Route, "session", "through your session, or theirs"),
+    bind(C::Sheet, &[key(K::Esc)], A::Back, "close", "close; the draft stays"),
     bind(C::Sent, &[key(K::Esc)], A::Back, "close", "close"),
-    bind(
-        C::Sent,
-        &[key(K::Enter)],
-        A::Open,
-        "in Traffic",
-        "show it in Traffic",
-    ),
-    bind(
-        C::Sent,
-        &[ch('e')],
-        A::Edit,
-        "edit",
-        "back to the arguments",
-    ),
+    bind(C::Sent, &[key(K::Enter)], A::Open, "in Traffic", "show it in Traffic"),
+    bind(C::Sent, &[ch('e')], A::Edit, "edit", "back to the arguments"),
     bind(C::Sent, &[ch('r')], A::Replay, "again", "send again"),
-    bind(
-        C::Sent,
-        &[ch('d')],
-        A::Diff,
-        "diff",
-        "compare with the original",
-    ),
+    bind(C::Sent, &[ch('d')], A::Diff, "diff", "compare with the original"),
     bind(C::Sent, &[ch('y')], A::Copy, "copy", "copy the answer"),
     bind(C::Sent, &[ch(' ')], A::Fold, "", "fold or unfold"),
     bind(C::Sent, &[ch('z')], A::FoldAll, "", "fold everything"),
     bind(C::Sent, &[ch('Z')], A::UnfoldAll, "", "unfold everything"),
-    bind(
-        C::Sent,
-        &[ch('t')],
-        A::Wrap,
-        "",
-        "wrap long lines or cut them",
-    ),
+    bind(C::Sent, &[ch('t')], A::Wrap, "", "wrap long lines or cut them"),
     bind(C::Sent, &[ch('n')], A::NextMatch, "", "next difference"),
-    bind(
-        C::Sent,
-        &[ch('N')],
-        A::PreviousMatch,
-        "",
-        "previous difference",
-    ),
+    bind(C::Sent, &[ch('N')], A::PreviousMatch, "", "previous difference"),
 ];
 
+#[rustfmt::skip]
 const ASK: &[Binding] = &[
-    bind(
-        C::Ask,
-        &[key(K::F(5)), ctrl_key(K::Enter)],
-        A::Accept,
-        "accept",
-        "send this answer",
-    ),
+    bind(C::Ask, &[key(K::F(5)), ctrl_key(K::Enter)], A::Accept, "accept", "send this answer"),
     bind(C::Ask, &[key(K::F(8))], A::Decline, "decline", "decline"),
-    bind(
-        C::Ask,
-        &[key(K::F(9))],
-        A::Cancel,
-        "cancel",
-        "cancel: neither yes nor no",
-    ),
+    bind(C::Ask, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
     bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
 ];
 
+#[rustfmt::skip]
 const QUESTION: &[Binding] = &[
     bind(C::Question, &[ch('y'), key(K::Enter)], A::Yes, "yes", "yes"),
-    bind(
-        C::Question,
-        &[ch('n'), key(K::Esc), ch('q')],
-        A::No,
-        "no",
-        "no",
-    ),
+    bind(C::Question, &[ch('n'), key(K::Esc), ch('q')], A::No, "no", "no"),
 ];
 
 fn rows() -> impl Iterator<Item = &'static Binding> {

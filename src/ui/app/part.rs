@@ -1,0 +1,75 @@
+//! What the parts of the screen share: what they may look at, what they are given, and what they must be able to do.
+
+use super::bodies::Bodies;
+use crate::capture::record::{Header, Location};
+use crate::tap::{Refused, Reply, Timestamp};
+use crate::traffic::Traffic;
+use crate::ui::event::{Body, Step, Token};
+use crate::ui::keymap::{Action, Context};
+use crate::ui::theme::Theme;
+use ratatui::crossterm::event::KeyEvent;
+use ratatui::layout::Rect;
+use std::path::PathBuf;
+
+/// What every part of the screen may look at.
+#[derive(Debug, Default)]
+pub struct World {
+    pub traffic: Traffic,
+    pub header: Option<Header>,
+    pub capture: PathBuf,
+    pub now: Timestamp,
+    pub utc_offset_seconds: i32,
+    /// A proxy is there and takes commands; `false` for a saved capture and after the end.
+    pub live: bool,
+    pub theme: Theme,
+    pub bodies: Bodies,
+}
+
+impl World {
+    /// A message that [`Part::sync`] asked for.
+    pub fn body(&self, location: Location) -> &Body {
+        self.bodies.get(location)
+    }
+}
+
+/// What a part of the screen is given to react to.
+#[derive(Debug)]
+pub enum Input<'a> {
+    Action(Action),
+    /// A key that is text, in a context where one types.
+    Key(KeyEvent),
+    Paste(&'a str),
+    /// The left button went down here, in screen coordinates.
+    Click {
+        x: u16,
+        y: u16,
+    },
+    /// The wheel moved over this place; positive is down.
+    Scroll {
+        x: u16,
+        y: u16,
+        lines: i16,
+    },
+    Outcome {
+        token: Token,
+        outcome: &'a Result<Reply, Refused>,
+    },
+    /// The text came back from `$EDITOR`.
+    Edited(&'a Result<String, String>),
+}
+
+/// A part of the screen with a state of its own.
+pub trait Part {
+    /// Where the part is now, innermost first; decides which keys mean what. A context that [`Context::is_text`] is
+    /// the only one: everything not bound there comes as [`Input::Key`].
+    fn contexts(&self) -> Vec<Context>;
+
+    /// Reacts. `area` is what [`super::layout`] gives the part: the same that its `render` gets.
+    fn update(&mut self, world: &World, area: Rect, input: Input<'_>) -> Vec<Step>;
+
+    /// Takes in what changed in the world, after every update; returns the messages that it wants to show. What became
+    /// due without a key goes to `steps`.
+    fn sync(&mut self, _world: &World, _area: Rect, _steps: &mut Vec<Step>) -> Vec<Location> {
+        Vec::new()
+    }
+}
