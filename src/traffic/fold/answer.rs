@@ -48,7 +48,12 @@ impl Traffic {
             extra.outcome = outcome;
             extra.task |= answer.as_ref().is_some_and(|answer| answer.task.is_some());
         }
-        if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) {
+        // A server of the older era refuses to be discovered: that is its answer, and nothing went wrong.
+        let is_refusal = self
+            .store
+            .row(row)
+            .is_some_and(|row| self.store.symbol(row.method) == methods::DISCOVER);
+        if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) && !is_refusal {
             self.counters.errors += 1;
         }
         self.end(row, status, source.at);

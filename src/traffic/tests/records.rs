@@ -72,6 +72,18 @@ fn counters_count_who_sent_what() {
 }
 
 #[test]
+fn a_server_that_refuses_to_be_discovered_is_no_error() {
+    let traffic = fold(
+        r#"
+        client {"id":0,"method":"server/discover"}
+        server {"id":0,"error":{"code":-32601,"message":"Method not found"}}
+        "#,
+    );
+    assert_eq!(traffic.row(0).unwrap().status, Status::Error);
+    assert_eq!(traffic.counters().errors, 0);
+}
+
+#[test]
 fn a_session_knows_who_speaks_which_version() {
     let traffic = fold(
         r#"
