@@ -17,6 +17,7 @@ use super::editor::Editor;
 use super::form::{Choice, Form};
 use super::{Input, Part, World};
 use crate::capture::record::Location;
+use crate::mcp::schema::{self, Argument};
 use crate::tap::{Command, Party, Route, SessionId};
 use crate::ui::event::{Call, Effect, Owner, Step, Token};
 use crate::ui::keymap::{Action, Context};
@@ -30,6 +31,8 @@ use sent::Sent;
 use sources::{Earlier, Original};
 use std::collections::HashSet;
 use subject::{Rule, Subject};
+
+const OVER: &str = "nothing can be sent: this conversation is over";
 
 /// Which half of the sheet has the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct Sheet {
     /// The subject's name, for the heading.
     pub name: String,
     pub editor: Editor,
+    /// The table of arguments below the text.
+    pub arguments: Vec<Argument>,
     pub route: Route,
     pub check: Check,
     pub question: Option<Question>,
@@ -81,7 +86,7 @@ impl Sheet {
     /// In words, when nothing can be sent.
     pub fn open(world: &World, drafts: &mut Drafts, call: Call) -> Result<Self, String> {
         if !world.live {
-            return Err("nothing can be sent: this conversation is over".to_owned());
+            return Err(OVER.to_owned());
         }
         let last = matches!(call, Call::Again(_));
         let as_it_was = matches!(call, Call::Replay { edit: false, .. });
@@ -89,6 +94,7 @@ impl Sheet {
         let message = matches!(subject, Subject::Message(_));
         let due = as_it_was || (!last && subject.is_plain_read(&world.traffic));
         let rule = subject.rule(&world.traffic);
+        let arguments = rule.as_ref().map(|rule| schema::arguments(&rule.schema));
         let untouched = subject.skeleton(&world.traffic);
         let draft = drafts.unsent(&subject).filter(|_| !due && !last);
         let mut editor = Editor::new(draft.unwrap_or(&untouched));
@@ -105,12 +111,9 @@ impl Sheet {
             sent: None,
             loading: message || last,
             rule,
+            arguments: arguments.unwrap_or_default(),
             original: None,
-            earlier: Earlier {
-                wanted: last,
-                texts: drafts.sent(&subject).to_vec(),
-                ..Earlier::default()
-            },
+            earlier: Earlier::new(drafts.sent(&subject), last),
             untouched,
             due,
             sent_texts: Vec::new(),
@@ -204,6 +207,10 @@ impl Sheet {
         if self.loading {
             return Vec::new();
         }
+        if !world.live {
+            self.trouble = Some(OVER.to_owned());
+            return Vec::new();
+        }
         let message = match self.message() {
             Ok(message) => message,
             Err(why) => {
@@ -267,7 +274,7 @@ impl Sheet {
         match action {
             Action::Send => return self.send(world, false),
             Action::SendInvalid => return self.send(world, true),
-            Action::Earlier => self.show_earlier(),
+            Action::Earlier => self.show_earlier(world),
             Action::Editor => return vec![Step::Do(Effect::Editor(self.editor.text()))],
             Action::Route => self.next_route(world),
             // Back to the answer that was there; else out.

@@ -143,7 +143,7 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     }
     let theme = world.theme;
     let room = usize::from(area.width.saturating_sub(1));
-    let arguments = sheet.subject.arguments(&world.traffic);
+    let arguments = &sheet.arguments;
     let wrong = |message: &str, pointer: &str| {
         let text = if pointer.is_empty() {
             message.to_owned()

@@ -3,8 +3,10 @@
 use super::subject::Subject;
 use super::{Sheet, World};
 use crate::capture::record::Location;
+use crate::traffic::RowId;
 use crate::ui::app::editor::Editor;
 use crate::ui::event::Body;
+use std::collections::HashSet;
 
 /// A message longer than this is not brought into the editor.
 const EDITABLE: u32 = 4 << 20;
@@ -20,70 +22,86 @@ pub(super) struct Original {
 /// Arguments of earlier calls, brought back one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
+    /// They are being read back; the next is to be shown when it is there.
     pub(super) wanted: bool,
+    /// What was sent from here, then what was captured; newest first.
     pub(super) texts: Vec<String>,
-    pub(super) shown: Option<usize>,
-    /// Calls that are not read back yet.
-    pub(super) missing: bool,
+    shown: Option<usize>,
+    /// Calls that were read back.
+    read: HashSet<RowId>,
+}
+
+impl Earlier {
+    /// Starts with what was sent from here; `wanted` shows the last of all at once.
+    pub(super) fn new(sent: &[String], wanted: bool) -> Self {
+        Self {
+            wanted,
+            texts: sent.to_vec(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Sheet {
-    /// Brings back the arguments before those shown.
-    pub(super) fn show_earlier(&mut self) {
-        self.earlier.wanted = true;
+    /// Brings back the arguments before those shown, now or when they have been read.
+    pub(super) fn show_earlier(&mut self, world: &World) {
         if let Some(original) = &self.original {
             // A replay has one text to go back to.
             self.editor.replace(&original.pretty);
             return self.recheck();
         }
-        if self.earlier.texts.is_empty() {
-            if !self.earlier.missing {
-                self.trouble = Some("it was not called before".to_owned());
+        let next = self.earlier.shown.map_or(0, |shown| shown + 1);
+        let unread = self.unread(world);
+        let next = match next < self.earlier.texts.len() || unread.is_empty() {
+            true => next % self.earlier.texts.len().max(1),
+            false => next,
+        };
+        match self.earlier.texts.get(next) {
+            Some(text) => {
+                self.editor.replace(&text.clone());
+                self.earlier.shown = Some(next);
+                self.earlier.wanted = false;
+                self.recheck();
             }
-            return;
+            None if unread.is_empty() => {
+                self.trouble = Some("it was not called before".to_owned());
+                self.earlier.wanted = false;
+            }
+            None => self.earlier.wanted = true,
         }
-        let next = self.earlier.shown.map_or(0, |shown| shown + 1) % self.earlier.texts.len();
-        self.earlier.shown = Some(next);
-        self.editor.replace(&self.earlier.texts[next].clone());
-        self.recheck();
     }
 
-    /// Reads captured calls for their arguments; returns those that are not there yet.
+    /// Captured calls whose arguments are not known yet, newest first.
+    fn unread(&self, world: &World) -> Vec<(RowId, Location)> {
+        let rows = self.subject.earlier(&world.traffic).into_iter();
+        rows.filter(|row| !self.earlier.read.contains(row))
+            .filter_map(|row| Some((row, world.traffic.row(row)?.request)))
+            .filter(|(_, request)| request.len <= EDITABLE)
+            .collect()
+    }
+
+    /// Reads captured calls for their arguments, in order; returns those that are not there yet.
     pub(super) fn sync_earlier(&mut self, world: &World) -> Vec<Location> {
         if !self.earlier.wanted {
             return Vec::new();
         }
-        let mut wanted = Vec::new();
-        let rows = self.subject.earlier(&world.traffic);
-        let requests = rows
-            .iter()
-            .filter_map(|row| Some(world.traffic.row(*row)?.request));
-        let mut missing = false;
-        for request in requests.filter(|request| request.len <= EDITABLE) {
-            wanted.push(request);
-            match world.body(request) {
-                Body::Loading => missing = true,
+        let unread = self.unread(world);
+        for (row, request) in &unread {
+            match world.body(*request) {
+                Body::Loading => break,
                 Body::Failed(_) => {}
                 Body::Loaded(document) => {
-                    let text = std::str::from_utf8(document.bytes()).ok();
-                    let found = text.and_then(|message| self.subject.arguments_in(message));
-                    if let Some(found) = found.filter(|found| !self.earlier.texts.contains(found)) {
-                        self.earlier.texts.push(found);
-                    }
+                    let message = std::str::from_utf8(document.bytes()).ok();
+                    let text = message.and_then(|message| self.subject.arguments_in(message));
+                    let known = &mut self.earlier.texts;
+                    known.extend(text.filter(|text| !known.contains(text)));
                 }
             }
+            self.earlier.read.insert(*row);
         }
-        self.earlier.missing = missing;
-        let first = self.earlier.shown.is_none() && (!missing || !self.earlier.texts.is_empty());
-        if self.loading && first {
-            self.loading = false;
-            if !self.earlier.texts.is_empty() {
-                self.show_earlier();
-            } else {
-                self.trouble = Some("it was not called before".to_owned());
-            }
-        }
-        wanted
+        self.show_earlier(world);
+        self.loading &= self.earlier.wanted;
+        unread.into_iter().map(|(_, request)| request).collect()
     }
 
     /// Brings the captured message into the editor.

@@ -1,6 +1,5 @@
 //! What a sheet is about, and how the text on it becomes a message.
 
-use crate::mcp::schema::Argument;
 use crate::mcp::{compose, methods, schema, uri_template};
 use crate::traffic::inventory::{Inventory, Prompt, Tool};
 use crate::traffic::{RowId, Traffic};
@@ -131,13 +130,6 @@ impl Subject {
                 input_rule(called, &["params", "arguments"])
             }
         }
-    }
-
-    /// The table of arguments beside the text.
-    pub fn arguments(&self, traffic: &Traffic) -> Vec<Argument> {
-        self.rule(traffic)
-            .map(|rule| schema::arguments(&rule.schema))
-            .unwrap_or_default()
     }
 
     /// What to start typing from.
