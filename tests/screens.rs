@@ -264,6 +264,35 @@ fn nothing_that_a_terminal_obeys_is_drawn() {
     }
 }
 
+/// Names of 10 000 characters, wide ones, marks that turn the direction round: the columns stand where they stand.
+#[test]
+fn hostile_names_never_move_a_column() {
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let mut stage = Stage::open(width, height, &fixture("trouble"), State::Ended);
+        stage.press("g");
+        let buffer = stage.buffer();
+        let row = |y: u16| {
+            (0..width)
+                .map(|x| buffer[(x, y)].symbol())
+                .collect::<Vec<_>>()
+        };
+        let heading = row(2).concat();
+        // The heading is plain, so a byte is a column.
+        let column = heading.find("STATUS").unwrap();
+        let words: Vec<String> = (3..height / 2)
+            .map(|y| row(y)[column - 1..column + 4].concat())
+            .collect();
+        let known = |word: &String| {
+            word.starts_with(' ') && (word.trim().is_empty() || !word[1..].starts_with(' '))
+        };
+        assert!(words.iter().all(known), "{width}: {words:?}");
+        assert!(
+            words.iter().any(|word| word.contains("ok")),
+            "{width}: {words:?}"
+        );
+    }
+}
+
 #[test]
 fn without_colour_everything_is_still_said() {
     let mut stage = Stage::open(120, 40, &fixture("live"), State::Live);

@@ -6,9 +6,9 @@ use super::json::Document;
 use crate::capture::record::{Header, Location};
 use crate::link::registry::Entry;
 use crate::tap::{Command, Health, Refused, Reply, Timestamp};
+use crate::traffic::RowId;
 use crate::traffic::digest::Digest;
 use crate::traffic::view::Filter;
-use crate::traffic::{Row, RowId};
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -186,14 +186,4 @@ pub enum Call {
     },
     /// Answer a request that the server made of the operator.
     Answer(RowId),
-}
-
-/// Whether a row holds a request of its own that could be sent again.
-pub fn replayable(row: &Row<'_>) -> bool {
-    use crate::traffic::RowKind;
-    row.kind == RowKind::Exchange
-        && matches!(
-            row.from,
-            crate::tap::Party::Client | crate::tap::Party::Operator
-        )
 }

@@ -89,3 +89,56 @@ fn follow(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn line(seq: u32) -> String {
+        format!(
+            r#"{{"seq":{seq},"at":"2026-11-21T12:00:00.000000Z","session":1,"from":"client","message":{{"jsonrpc":"2.0","method":"n{seq}"}}}}"#
+        ) + "\n"
+    }
+
+    /// The messages of batches up to the first event that is none.
+    fn messages(feed: &mut Feed) -> (usize, Option<Fed>) {
+        let mut count = 0;
+        while let Some(fed) = feed.batches.blocking_recv() {
+            match fed {
+                Fed::Batch { digests, .. } => count += digests.len(),
+                other => return (count, Some(other)),
+            }
+        }
+        (count, None)
+    }
+
+    #[test]
+    fn a_growing_capture_is_followed_to_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("growing.jsonl");
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(b"{\"capture\":1,\"name\":\"x\"}\n").unwrap();
+        (1..=1000).for_each(|seq| file.write_all(line(seq).as_bytes()).unwrap());
+        let ended = CancellationToken::new();
+        let mut feed = start(path, ended.clone()).unwrap();
+        assert!(
+            matches!(messages(&mut feed), (0, Some(Fed::Opened(header))) if header.name == "x")
+        );
+        assert!(matches!(messages(&mut feed), (1000, Some(Fed::CaughtUp))));
+        (1001..=1007).for_each(|seq| file.write_all(line(seq).as_bytes()).unwrap());
+        // Told to end while the recorder is still writing: the tail is read all the same.
+        ended.cancel();
+        std::thread::sleep(TAIL / 3);
+        file.write_all(line(1008).as_bytes()).unwrap();
+        assert!(matches!(messages(&mut feed), (8, Some(Fed::Ended))));
+        assert!(matches!(messages(&mut feed), (0, None)));
+    }
+
+    #[test]
+    fn a_capture_that_cannot_be_read_is_told() {
+        let mut feed = start("/nowhere/at/all.jsonl".into(), CancellationToken::new()).unwrap();
+        assert!(matches!(messages(&mut feed), (0, Some(Fed::Failed(_)))));
+        assert!(matches!(messages(&mut feed), (0, None)));
+    }
+}

@@ -234,10 +234,8 @@ impl Stage {
         let mut next_frame = Some(drawn);
         loop {
             for event in waiting.drain(..) {
-                for effect in face.update(event) {
-                    if let Some(exit) = self.carry_out(&worker, effect).await? {
-                        return Ok(exit);
-                    }
+                if let Some(exit) = self.hand_over(face, &worker, event).await? {
+                    return Ok(exit);
                 }
             }
             let mut pace = FRAME;
@@ -253,7 +251,9 @@ impl Stage {
                 _ = self.hangup.recv() => return Ok(Exit::Left(Left::Signalled(1))),
                 _ = self.interrupt.recv() => return Ok(Exit::Left(Left::Signalled(2))),
                 () = sleep_until(next_frame.unwrap_or_else(Instant::now)), if next_frame.is_some() => {
-                    face.update(tick());
+                    if let Some(exit) = self.hand_over(face, &worker, tick()).await? {
+                        return Ok(exit);
+                    }
                     self.screen.draw(|frame| face.render(frame)).context("cannot draw")?;
                     (drawn, next_frame) = (Instant::now(), None);
                     continue;
@@ -267,6 +267,20 @@ impl Stage {
             next_frame = Some(next_frame.map_or(due, |earlier| earlier.min(due)));
             waiting.push(event);
         }
+    }
+
+    async fn hand_over(
+        &mut self,
+        face: &mut impl Face,
+        worker: &Worker,
+        event: Event,
+    ) -> anyhow::Result<Option<Exit>> {
+        for effect in face.update(event) {
+            if let Some(exit) = self.carry_out(worker, effect).await? {
+                return Ok(Some(exit));
+            }
+        }
+        Ok(None)
     }
 
     /// Effects that need the terminal are carried out here, all others by the worker.

@@ -164,6 +164,7 @@ fn create(
 ) -> anyhow::Result<(PathBuf, std::fs::File)> {
     let safe: String = stem
         .chars()
+        .take(80)
         .map(|c| {
             if c.is_ascii_alphanumeric() || c == '.' {
                 c
@@ -172,10 +173,10 @@ fn create(
             }
         })
         .collect();
-    let stem = safe
-        .trim_matches(['-', '.'])
-        .get(..safe.len().min(80))
-        .unwrap_or(&safe);
+    let stem = match safe.trim_matches(['-', '.']) {
+        "" => "message",
+        stem => stem,
+    };
     for number in 1..1000 {
         let name = if number == 1 {
             format!("{stem}.{extension}")
@@ -234,5 +235,54 @@ pub fn told(result: anyhow::Result<String>) -> Notice {
     match result {
         Ok(text) => Notice::info(text),
         Err(error) => Notice::error(format!("{error:#}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_never_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut names = Vec::new();
+        for _ in 0..3 {
+            let (path, mut file) =
+                create(directory.path(), "tools/call-../x y-7", "jsonl").unwrap();
+            file.write_all(b"x").unwrap();
+            names.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+        assert_eq!(
+            names,
+            [
+                "tools-call-..-x-y-7.jsonl",
+                "tools-call-..-x-y-7-2.jsonl",
+                "tools-call-..-x-y-7-3.jsonl"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_of_nothing_but_dots_and_strokes_becomes_a_name() {
+        let directory = tempfile::tempdir().unwrap();
+        for stem in ["../..", "", "日本語", &"x".repeat(10_000)] {
+            let (path, _) = create(directory.path(), stem, "jsonl").unwrap();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(
+                path.parent() == Some(directory.path())
+                    && !name.starts_with('.')
+                    && name.len() < 100,
+                "{name}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_proxy_a_command_is_refused_in_words() {
+        let refused = order(None, Command::Refresh).await.unwrap_err();
+        assert!(refused.to_string().contains("the proxy is gone"));
+        let (orders, received) = mpsc::channel(1);
+        drop(received);
+        assert!(order(Some(orders), Command::Refresh).await.is_err());
     }
 }
