@@ -15,7 +15,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::asking::{Reply, ask};
 use super::harbour::{self, Author, Berth, Due, Forecast, Note, Place, Unit};
@@ -621,6 +621,6 @@ fn bulletin_request(note: &Note, tone: Tone) -> InputRequest {
     );
     let params = CreateMessageRequestParams::new(vec![SamplingMessage::user_text(wish)], 200)
         .with_system_prompt("You are the clerk of a small harbour.")
-        .with_metadata(Value::String("bulletin".to_owned()));
+        .with_metadata(json!({"note": note.id}));
     InputRequest::CreateMessage(CreateMessageRequest::new(params))
 }
