@@ -22,7 +22,7 @@ use app::{App, Session, hub::Hub};
 use event::{Effect, Event, Fed, Notice};
 use futures_util::StreamExt as _;
 use ratatui::Frame;
-use ratatui::crossterm::event::{Event as Input, EventStream, KeyEventKind};
+use ratatui::crossterm::event::{Event as Input, EventStream, KeyEventKind, MouseEventKind};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -366,9 +366,14 @@ fn tick() -> Event {
 fn understood(input: Input) -> Option<Event> {
     Some(match input {
         Input::Key(key) if key.kind != KeyEventKind::Release => Event::Key(key),
-        Input::Mouse(mouse) => Event::Mouse(mouse),
+        // Terminals tell every move of the mouse; here only buttons and wheel mean something.
+        Input::Mouse(mouse)
+            if !matches!(mouse.kind, MouseEventKind::Moved | MouseEventKind::Drag(_)) =>
+        {
+            Event::Mouse(mouse)
+        }
         Input::Paste(text) => Event::Paste(text.replace("\r\n", "\n").replace('\r', "\n")),
         Input::Resize(width, height) => Event::Resize { width, height },
-        Input::Key(_) | Input::FocusGained | Input::FocusLost => return None,
+        Input::Key(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost => return None,
     })
 }

@@ -77,6 +77,10 @@ impl Screen {
 
     /// Draws one frame, shown at once where the terminal can do that.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        if !TAKEN.load(Ordering::SeqCst) {
+            // The message is on the screen already; drawing over it would hide it.
+            return Err(io::Error::other("a thread of this program panicked"));
+        }
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(render)?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)

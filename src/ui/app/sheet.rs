@@ -1,7 +1,7 @@
 //! The sheet on which a call is written, sent and answered: a new one, a replay, or an edited replay.
 //!
 //! What is called and how it becomes a message is [`subject`]; what is wrong with it, [`mod@check`]; what became of it once
-//! it was sent, [`sent`]; what speaks against sending it, [`concern`]; what outlives the sheet, [`drafts`]. This file is the order of events.
+//! it was sent, [`sent`]; what speaks against sending it, [`mod@concern`]; what outlives the sheet, [`drafts`]. This file is the order of events.
 
 pub mod check;
 pub mod concern;
