@@ -153,6 +153,20 @@ fn a_pasted_line_break_stays_in_the_editor_and_out_of_the_message() {
 }
 
 #[test]
+fn a_pasted_object_takes_the_place_of_what_nobody_touched() {
+    let mut stage = live(SUM);
+    stage.press("<enter>");
+    let pasted = || Event::Paste("{\"a\": 1,\n \"b\": 5}\n".to_owned());
+    stage.send(pasted());
+    stage.press("<f5>");
+    assert!(sent(&stage).2.contains(r#""arguments":{"a":1,"b":5}"#));
+    let mut stage = live(SUM);
+    stage.press("<enter>7");
+    stage.send(pasted());
+    assert!(stage.text().contains("7{"), "{}", stage.text());
+}
+
+#[test]
 fn the_route_goes_round_and_the_clients_session_is_asked_about() {
     let mut stage = live("2/long<enter><enter>");
     stage.press("<tab>");

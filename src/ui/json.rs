@@ -14,6 +14,8 @@ use std::ops::Range;
 
 /// A container that holds no other and is at most this long stands on one row.
 const SHORT: usize = 60;
+/// Deeper levels are not indented any further: a deep document must not grow with the square of its depth.
+const INDENTED: u32 = 40;
 /// No such row.
 const NONE: u32 = u32::MAX;
 
@@ -116,7 +118,7 @@ impl Document {
         let mut out = String::with_capacity(self.text.len() * 2);
         let mut index = 0;
         while let Some(row) = self.rows.get(index) {
-            for _ in 0..row.depth {
+            for _ in 0..row.depth.min(INDENTED) {
                 out.push_str("  ");
             }
             self.write_key(row, &mut out);
@@ -576,5 +578,6 @@ mod tests {
             document.pointer(document.rows.len() as u32 / 2).len(),
             50_000 * 4
         );
+        assert!(document.pretty().len() < text.len() * 50);
     }
 }

@@ -20,6 +20,7 @@ use crate::capture::record::Location;
 use crate::mcp::schema::{self, Argument};
 use crate::tap::{Command, Party, Route, SessionId};
 use crate::ui::event::{Call, Effect, Owner, Step, Token};
+use crate::ui::json::Document;
 use crate::ui::keymap::{Action, Context};
 use crate::ui::render;
 use crate::wire::object;
@@ -466,10 +467,19 @@ impl Part for Sheet {
                 round.form.paste(text, height);
             }
             (Input::Key(key), None) => self.typed(area, |editor, height| editor.key(&key, height)),
-            (Input::Paste(text), None) => self.typed(area, |editor, height| {
-                editor.paste(text, height);
-                true
-            }),
+            (Input::Paste(text), None) => {
+                // A whole object takes the place of what nobody has touched.
+                let whole = text.trim_start().starts_with('{')
+                    && self.editor.text() == self.untouched
+                    && Document::new(text.trim().as_bytes().to_vec()).is_json();
+                self.typed(area, |editor, height| {
+                    match whole {
+                        true => editor.replace(text.trim()),
+                        false => editor.paste(text, height),
+                    }
+                    true
+                });
+            }
             (Input::Edited(Ok(text)), Some(round)) => round.form.edited(text),
             (Input::Edited(Ok(text)), None) => self.typed(area, |editor, _| {
                 editor.replace(text.trim_end());
