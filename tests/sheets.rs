@@ -470,3 +470,70 @@ fn the_panes_are_walked_with_keys_and_mouse() {
         [(_, Command::Refresh)]
     ));
 }
+
+/// A capture with these lines after its header.
+fn capture(directory: &Path, lines: &[&str]) -> std::path::PathBuf {
+    let path = directory.join("made.jsonl");
+    let header = r#"{"capture":1,"program":"mcp-sentinel","started":"2026-11-21T12:04:00.900Z","name":"x","transport":"stdio","upstream":["x"],"pid":1,"cwd":"/"}"#;
+    let lines: Vec<String> = (1..)
+        .zip(lines)
+        .map(|(seq, line)| {
+            format!(r#"{{"seq":{seq},"at":"2026-11-21T12:05:0{seq}.000000Z","session":1,{line}}}"#)
+        })
+        .collect();
+    std::fs::write(&path, format!("{header}\n{}\n", lines.join("\n"))).unwrap();
+    path
+}
+
+const LISTED: [&str; 3] = [
+    r#""opened":{"by":"operator","transport":"stdio","pid":1}"#,
+    r#""from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+    r#""from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"book","inputSchema":{"type":"object"}}]}}"#,
+];
+
+#[test]
+fn a_list_that_has_changed_since_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let changed = r#""from":"server","message":{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    let path = capture(directory.path(), &[LISTED.as_slice(), &[changed]].concat());
+    let mut stage = Stage::open(120, 24, &path, State::Live);
+    stage.press("2");
+    let text = stage.text();
+    assert!(text.contains("stale since 12:05, r refreshes"), "{text}");
+    stage.send(Event::Resize {
+        width: 80,
+        height: 24,
+    });
+    let text = stage.text();
+    assert!(text.contains("stale since 12:05   r "), "{text}");
+}
+
+#[test]
+fn a_call_that_asks_for_more_is_answered_and_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
+    let more = r#""from":"server","message":{"jsonrpc":"2.0","id":"sentinel-1","result":{"resultType":"input_required","requestState":"opaque","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"Who comes?","requestedSchema":{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}}}}}}"#;
+    let path = capture(
+        directory.path(),
+        &[LISTED.as_slice(), &[call, more]].concat(),
+    );
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("2<enter><f5>");
+    written(&mut stage);
+    assert!(
+        stage
+            .text()
+            .contains("The server asks 1 question before it goes on"),
+        "{}",
+        stage.text()
+    );
+    stage.press("a");
+    assert!(stage.text().contains("Who comes?"), "{}", stage.text());
+    stage.effects.clear();
+    stage.press("Ann<f5>");
+    let message = sent(&stage).2;
+    assert!(
+        message.contains(r#""params":{"name":"book","arguments":{},"inputResponses":{"who":{"action":"accept","content":{"name":"Ann"}}},"requestState":"opaque"}"#),
+        "{message}"
+    );
+}

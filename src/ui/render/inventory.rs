@@ -150,12 +150,11 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
     let (text, role) = match (listed, stale) {
         (_, Some(stale)) => {
             let since = &format::clock(stale, world.utc_offset_seconds)[..5];
-            let refresh = match world.live {
-                true => format!(
-                    ", {} refreshes",
-                    keymap::label(Context::Inventory, Action::Refresh)
-                ),
-                false => String::new(),
+            let key = keymap::label(Context::Inventory, Action::Refresh);
+            let refresh = match (world.live, room >= 30) {
+                (true, true) => format!(", {key} refreshes"),
+                (true, false) => format!("   {key}"),
+                (false, _) => String::new(),
             };
             (format!("stale since {since}{refresh}"), Role::Warn)
         }
