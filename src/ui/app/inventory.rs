@@ -171,11 +171,14 @@ pub fn places(area: Rect) -> Places {
         )
     } else {
         let height = (area.height * 2 / 5).max(3);
-        (
-            line(area, 0, height),
-            line(area, height, 1),
-            line(area, height + 1, area.height),
-        )
+        let below = line(area, height + 1, area.height);
+        let margin = 2.min(below.width);
+        let detail = Rect {
+            x: below.x + margin,
+            width: below.width - margin,
+            ..below
+        };
+        (line(area, 0, height), line(area, height, 1), detail)
     };
     let foot = u16::from(detail.height > 5);
     Places {

@@ -60,7 +60,6 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
     if let Some(schema) = &state.schema {
         return json::render(schema, state.reading, theme, frame, places.detail);
     }
-    keys(world, frame, places.foot);
     let mut lines = detail(world, item, places.detail.width);
     if let (true, Some(title)) = (state.reading, lines.first_mut()) {
         title
@@ -84,22 +83,32 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
             },
         );
     }
-    if more > 0 {
-        let mark = format!(" {} below", format::plural(more as u64, "line"));
-        let columns = u16::try_from(width(&mark))
-            .unwrap_or(0)
-            .min(places.foot.width);
-        let place = Rect {
-            x: places.foot.right() - columns,
-            width: columns,
+    let mark = match more {
+        0 => String::new(),
+        more => format!(" {} below", format::plural(more as u64, "line")),
+    };
+    let columns = u16::try_from(width(&mark))
+        .unwrap_or(0)
+        .min(places.foot.width);
+    let room = places.foot.width - columns;
+    keys(
+        world,
+        frame,
+        Rect {
+            width: room,
             ..places.foot
-        };
-        put(
-            frame,
-            place,
-            vec![Span::styled(mark, theme.style(Role::Dim))],
-        );
-    }
+        },
+    );
+    let place = Rect {
+        x: places.foot.x + room,
+        width: columns,
+        ..places.foot
+    };
+    put(
+        frame,
+        place,
+        vec![Span::styled(mark, theme.style(Role::Dim))],
+    );
 }
 
 /// What can be done with the selected item, as far as there is room to say it.
