@@ -250,12 +250,14 @@ impl Stage {
                 _ = self.terminate.recv() => return Ok(Exit::Left(Left::Signalled(15))),
                 _ = self.hangup.recv() => return Ok(Exit::Left(Left::Signalled(1))),
                 _ = self.interrupt.recv() => return Ok(Exit::Left(Left::Signalled(2))),
-                () = sleep_until(next_frame.unwrap_or_else(Instant::now)), if next_frame.is_some() => {
+                () = due(next_frame) => {
                     if let Some(exit) = self.hand_over(face, &worker, tick()).await? {
                         return Ok(exit);
                     }
                     self.screen.draw(|frame| face.render(frame)).context("cannot draw")?;
                     (drawn, next_frame) = (Instant::now(), None);
+                    // A feed that is always ready would keep timers and signals from being looked at.
+                    tokio::task::yield_now().await;
                     continue;
                 }
                 Some(event) = answered.recv() => event,
@@ -263,8 +265,8 @@ impl Stage {
                 fed = next(&mut feed) => Event::Fed(fed),
                 _ = clock.tick(), if face.ages() => tick(),
             };
-            let due = drawn + pace;
-            next_frame = Some(next_frame.map_or(due, |earlier| earlier.min(due)));
+            let soonest = drawn + pace;
+            next_frame = Some(next_frame.map_or(soonest, |earlier| earlier.min(soonest)));
             waiting.push(event);
         }
     }
@@ -342,6 +344,16 @@ impl Stage {
     fn answer(&self, worker: &Worker, event: Event) {
         let answers = worker.answers.clone();
         tokio::spawn(async move { answers.send(event).await });
+    }
+}
+
+/// When it is time; never for `None`. Looks at the clock itself: the runtime's timers stand still while something
+/// else is always ready.
+async fn due(frame: Option<Instant>) {
+    match frame {
+        None => std::future::pending().await,
+        Some(frame) if frame > Instant::now() => sleep_until(frame).await,
+        Some(_) => {}
     }
 }
 
