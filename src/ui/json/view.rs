@@ -189,10 +189,6 @@ impl View {
         self.keep_cursor_in_sight();
     }
 
-    pub fn wraps(&self) -> bool {
-        self.wrap
-    }
-
     /// Puts the cursor on the line that is drawn at `y`; false when there is none.
     pub fn click(&mut self, y: u16) -> bool {
         let mut below = usize::from(y) + self.top.1;

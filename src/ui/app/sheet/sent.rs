@@ -96,11 +96,6 @@ impl Sent {
         };
     }
 
-    /// Whether there is an original whose answer this one can be compared with.
-    pub fn is_replay(&self) -> bool {
-        self.original.is_some()
-    }
-
     pub fn row<'a>(&self, world: &'a World) -> Option<Row<'a>> {
         world.traffic.row(self.row?)
     }

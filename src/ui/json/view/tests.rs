@@ -189,7 +189,7 @@ fn every_line_fits_and_the_cursor_is_always_drawn() {
                 for wrap in [true, false] {
                     view.go(step);
                     view.toggle_wrap();
-                    assert_eq!(view.wraps(), !wrap);
+                    assert_eq!(view.wrap, !wrap);
                     let cursor = Style::new().add_modifier(Modifier::REVERSED);
                     let lines = view.lines(&|_| Style::new(), Style::new(), Some(cursor));
                     assert!(lines.len() <= usize::from(height));
