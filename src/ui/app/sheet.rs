@@ -1,7 +1,8 @@
 //! The sheet on which a call is written, sent and answered: a new one, a replay, or an edited replay.
 //!
-//! What is called and how it becomes a message is [`subject`]; what is wrong with it, [`mod@check`]; what became of it once
-//! it was sent, [`sent`]; what speaks against sending it, [`mod@concern`]; what outlives the sheet, [`drafts`]. This file is the order of events.
+//! What is called and how it becomes a message is [`subject`]; where its text comes from, `sources`; what is wrong with
+//! it, [`mod@check`]; what speaks against sending it, [`mod@concern`]; what became of it once it was sent, [`sent`]; what
+//! outlives the sheet, [`drafts`]. This file is the order of events.
 
 pub mod check;
 pub mod concern;
@@ -397,6 +398,10 @@ impl Sheet {
     }
 
     fn clicked(&mut self, area: Rect, x: u16, y: u16) {
+        // What is asked comes first.
+        if self.question.is_some() || self.shown_round().is_some() {
+            return;
+        }
         let places = self.places(area);
         let inside = |area: Rect| area.contains(ratatui::layout::Position { x, y });
         if inside(places.editor) {

@@ -10,7 +10,7 @@ use crate::wire::{Frame, object, parse};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Concern {
     None,
-    /// A question to the operator; with the tool that a yes is remembered for.
+    /// A question to the operator.
     Ask(String),
     Refuse(String),
 }
