@@ -331,7 +331,7 @@ fn light_grounds_get_no_bright_text() {
 #[test]
 fn the_picture_is_this_screen() {
     let mut stage = Stage::open(120, 36, &fixture("live"), State::Live);
-    stage.press("kkkkk");
+    stage.press("kkkkkkk");
     let drawn = common_ui::svg::draw(&stage.buffer());
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/screen.svg");
     if std::env::var_os("UPDATE_ASSETS").is_some() {

@@ -188,11 +188,7 @@ fn pieces(app: &App) -> Vec<Piece> {
     };
     say(3, role, format!("{} pending", count(counters.pending)));
     if let Some(name) = world.capture.file_name() {
-        say(
-            9,
-            Role::Dim,
-            format!("⏺ {}", cut(&name.to_string_lossy(), 48)),
-        );
+        say(9, Role::Dim, cut(&name.to_string_lossy(), 48).into_owned());
     }
     pieces
 }
