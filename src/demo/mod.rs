@@ -8,6 +8,7 @@
     reason = "sampling, roots and logging are on their way out of the protocol, and every client of today has them"
 )]
 
+mod arguments;
 mod asking;
 mod client;
 mod harbour;
