@@ -123,6 +123,32 @@ fn a_terminated_screen_leaves_the_terminal_as_it_was() {
     assert_restored(&terminal);
 }
 
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was() {
+    let home = home();
+    let this = std::env::current_exe().unwrap();
+    let args = [
+        "--exact",
+        "a_screen_that_panics",
+        "--ignored",
+        "--nocapture",
+    ];
+    let mut terminal = Terminal::start(this.to_str().unwrap(), &args, home.path(), 100, 30);
+    assert_ne!(terminal.wait_exit(), 0);
+    assert!(
+        terminal.contents().contains("on purpose"),
+        "the message was lost"
+    );
+    assert_restored(&terminal);
+}
+
+#[test]
+#[ignore = "not a test of its own: the one above runs it in a terminal"]
+fn a_screen_that_panics() {
+    let _screen = mcp_sentinel::ui::terminal::Screen::take().unwrap();
+    panic!("on purpose");
+}
+
 /// A client that speaks raw lines through a headless proxy to the built-in server.
 struct Client {
     proxy: Child,

@@ -10,7 +10,7 @@ pub mod json;
 pub mod keymap;
 pub mod layout;
 pub mod render;
-mod terminal;
+pub mod terminal;
 pub mod text;
 pub mod theme;
 mod work;
