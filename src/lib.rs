@@ -12,8 +12,8 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`cli`] | arguments to plain configuration; the only place that knows clap |
 //! | [`run`] | composition: one file a mode; the only place that knows everybody |
+//! | [`cli`] | arguments to plain configuration; the only place that knows clap |
 //! | [`demo`] | the built-in MCP server and client of `mcp-sentinel demo`, which are ordinary peers |
 //! | [`ui`] | the TUI: `update(App, Event) -> Vec<Effect>` and `render(&App)`; the only place that knows ratatui |
 //! | [`headless`] | the other face: startup line, summary, `--print` |
