@@ -9,7 +9,7 @@ use crate::traffic::gist::neutral;
 use crate::traffic::party_word;
 use chrono::{Local, TimeZone as _};
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,8 @@ impl Printer {
                 out: io::stderr(),
                 written: progress,
             };
-            if let Err(error) = follow(&capture, print, &ended, &mut out) {
+            let tame = io::stderr().is_terminal();
+            if let Err(error) = follow(&capture, print, tame, &ended, &mut out) {
                 super::complain(&format!("cannot print the traffic: {error}"));
             }
         };
@@ -67,9 +68,11 @@ impl Printer {
     }
 }
 
+/// `tame` leaves nothing in the capture's own lines that a terminal would obey.
 fn follow(
     capture: &Path,
     print: Print,
+    tame: bool,
     ended: &CancellationToken,
     out: &mut impl Write,
 ) -> Result<(), ReadError> {
@@ -87,7 +90,10 @@ fn follow(
             // A line that can be read once can be read twice.
             Print::Json => lines.extend(bodies.line(record.location)),
         })?;
-        for line in lines.drain(..) {
+        for mut line in lines.drain(..) {
+            if tame {
+                line = tamed(&line);
+            }
             // Who closed stderr wants to read no more.
             if out.write_all(&line).is_err() {
                 return Ok(());
@@ -100,6 +106,13 @@ fn follow(
             std::thread::sleep(PAUSE);
         }
     }
+}
+
+/// JSON may hold C1 controls and marks that turn the writing direction as they are.
+fn tamed(line: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    format!("{}\n", neutral(text)).into_bytes()
 }
 
 /// Counts what has gone out, so that somebody else can see whether anything does.
@@ -265,18 +278,30 @@ mod tests {
 "#;
 
     fn printed(print: Print) -> String {
+        print_of(CAPTURE, print, false)
+    }
+
+    fn print_of(capture: &str, print: Print, tame: bool) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), CAPTURE).unwrap();
+        std::fs::write(file.path(), capture).unwrap();
         let ended = CancellationToken::new();
         ended.cancel();
         let mut out = Vec::new();
-        follow(file.path(), print, &ended, &mut out).unwrap();
+        follow(file.path(), print, tame, &ended, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn json_is_the_capture_itself() {
         assert_eq!(printed(Print::Json), CAPTURE);
+    }
+
+    #[test]
+    fn json_on_a_terminal_holds_nothing_that_the_terminal_obeys() {
+        let hostile = CAPTURE.replace("\"no\"", "\"\u{9b}2J\u{202e}no\"");
+        let tame = CAPTURE.replace("\"no\"", "\"\u{fffd}2J\u{fffd}no\"");
+        assert_eq!(print_of(&hostile, Print::Json, true), tame);
+        assert_eq!(print_of(&hostile, Print::Json, false), hostile);
     }
 
     #[test]

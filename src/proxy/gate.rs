@@ -98,6 +98,11 @@ impl Gate {
         self.state().asked.remove(id)
     }
 
+    /// The answer could not be sent: the request is still open.
+    pub fn put_back_asked(&self, id: String) {
+        self.state().asked.insert(id);
+    }
+
     pub fn judge(&self, line: &[u8]) -> Verdict {
         let ours_is_possible = memchr::memmem::find(line, MARK.as_bytes()).is_some();
         if self.owner == Owner::Client && !ours_is_possible {
@@ -233,6 +238,11 @@ mod tests {
         assert_eq!(judge(&gate, request), Verdict::Asked);
         assert!(gate.take_asked("7"));
         assert!(!gate.take_asked("7"));
+        gate.put_back_asked("7".into());
+        assert!(
+            gate.take_asked("7"),
+            "an answer that was not sent can be given again"
+        );
     }
 
     #[test]

@@ -228,7 +228,10 @@ async fn reply(live: &Live, message: String) -> Outcome {
     if !live.gate.take_asked(&id) {
         return refused(format!("the server waits for no answer to {id}"));
     }
-    inject(live, line, None).await?;
+    if let Err(refusal) = inject(live, line, None).await {
+        live.gate.put_back_asked(id);
+        return Err(refusal);
+    }
     Ok(Reply::Sent {
         session: live.id,
         id: Some(id),

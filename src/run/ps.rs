@@ -30,7 +30,7 @@ pub fn run(json: bool) -> Result<u8, Failure> {
     });
     saved.truncate(RECENT);
     if json {
-        output::print(&as_json(&live, &saved))?;
+        output::print_foreign(&as_json(&live, &saved))?;
     } else {
         output::print(&as_tables(&live, &saved, Utc::now()))?;
     }

@@ -295,6 +295,7 @@ impl Stage {
             Effect::Open(capture) => return Ok(Some(Exit::Open(capture))),
             Effect::Attach(entry) => return Ok(Some(Exit::Attach(entry))),
             Effect::Copy(text) => {
+                let text = text::pasteable(&text);
                 let copied = if text.len() > CLIPBOARD {
                     work::to_file(&text)
                 } else {

@@ -65,6 +65,18 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// `text` for the clipboard, as it is but for controls: whoever pastes it into a shell must not run what a peer sent.
+pub fn pasteable(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() => stand_in(c).unwrap_or(c),
+            c => c,
+        })
+        .collect()
+}
+
 /// Columns that clean text takes.
 pub fn width(text: &str) -> usize {
     if text.is_ascii() {
@@ -179,6 +191,15 @@ pub fn chop(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_pasted_is_what_was_there_without_controls() {
+        assert_eq!(
+            pasteable("{\n\t\"é 👨\u{200d}👩\": 1}\r\n"),
+            "{\n\t\"é 👨\u{200d}👩\": 1}\n"
+        );
+        assert_eq!(pasteable("\x1b[201~rm\r\u{9b}x"), "␛[201~rm␍\u{fffd}x");
+    }
 
     #[test]
     fn nothing_that_a_terminal_obeys_gets_through() {
