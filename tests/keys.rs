@@ -172,7 +172,7 @@ fn the_mouse_selects_scrolls_and_opens_tabs() {
 }
 
 #[test]
-fn escape_never_quits_and_q_asks_when_a_client_would_lose_its_session() {
+fn escape_never_quits_and_q_asks_when_an_answer_would_be_lost() {
     let mut stage = with(
         Session {
             quit_ends_session: true,
@@ -193,15 +193,15 @@ fn escape_never_quits_and_q_asks_when_a_client_would_lose_its_session() {
     stage.press("qy");
     assert_eq!(stage.effects, [Effect::Quit]);
 
-    let mut stage = with(
-        Session {
+    for (capture, state) in [("live", State::Ended), ("empty", State::Live)] {
+        let session = Session {
             quit_ends_session: true,
             ..Session::default()
-        },
-        State::Ended,
-    );
-    stage.press("q");
-    assert_eq!(stage.effects, [Effect::Quit]);
+        };
+        let mut stage = Stage::with(120, 40, &fixture(capture), state, session);
+        stage.press("q");
+        assert_eq!(stage.effects, [Effect::Quit], "{capture}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub fn run(target: Option<&str>) -> Result<u8, Failure> {
     screen::required("attach")?;
     let live = registry::list(&registry::directory()?).context("cannot list the live proxies")?;
     let entry = choose(live, target)?;
-    screen::show(show(&entry, false))
+    screen::show(show(&entry))
 }
 
 /// The one live proxy that is meant.
@@ -57,7 +57,7 @@ fn listed(live: &[Entry]) -> String {
 }
 
 /// Opens the screen on a live proxy.
-pub async fn show(entry: &Entry, quit_ends_session: bool) -> anyhow::Result<ui::Left> {
+pub async fn show(entry: &Entry) -> anyhow::Result<ui::Left> {
     let capture = capture(entry)?.to_owned();
     let link = client::connect(&entry.socket)
         .await
@@ -67,7 +67,7 @@ pub async fn show(entry: &Entry, quit_ends_session: bool) -> anyhow::Result<ui::
         orders: Some(link.orders),
         pulse: link.pulse,
         ended: link.gone,
-        quit_ends_session,
+        quit_ends_session: false,
     })
     .await
 }

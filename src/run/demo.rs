@@ -69,7 +69,7 @@ async fn watched(recorded: &Recorded) -> anyhow::Result<Left> {
     let errors = tokio::spawn(all_of(errors));
     let client = Client::start(&mut proxy)?;
     let left = match appearance(&mut proxy).await {
-        Ok(entry) => attach::show(&entry, false).await,
+        Ok(entry) => attach::show(&entry).await,
         Err(error) => Err(error),
     };
     let gone = client.leave().await;

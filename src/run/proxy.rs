@@ -67,7 +67,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
                 orders: Some(orders),
                 pulse,
                 ended: ended.clone(),
-                quit_ends_session: false,
+                quit_ends_session: true,
             };
             Face::screen(source, config.started.clone(), shutdown.clone())?
         }

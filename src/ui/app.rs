@@ -81,7 +81,7 @@ pub struct Session {
     pub capture: PathBuf,
     /// A proxy is there and takes commands.
     pub live: bool,
-    /// Quitting ends a conversation that a client is having.
+    /// Quitting ends the proxy and its server's sessions.
     pub quit_ends_session: bool,
     /// Leaving leads back to the hub.
     pub from_hub: bool,
@@ -125,7 +125,7 @@ pub struct App {
     /// Requests of the server's that were opened and left for later.
     pub aside: Vec<Ask>,
     pub drafts: Drafts,
-    /// Whether to end a conversation that somebody has.
+    /// Whether to end a session that somebody waits in.
     pub asks_to_quit: bool,
     pub help: Option<Help>,
     pub notice: Option<Notice>,
@@ -321,9 +321,7 @@ impl App {
             return;
         }
         match action {
-            Action::Quit if self.session.quit_ends_session && self.world.live => {
-                self.asks_to_quit = true
-            }
+            Action::Quit if self.quitting_ends_a_call() => self.asks_to_quit = true,
             Action::Quit => effects.push(Effect::Quit),
             Action::Suspend => effects.push(Effect::Suspend),
             Action::Help => self.help = Some(Help::new(&self.contexts())),
@@ -350,6 +348,13 @@ impl App {
                 _ => self.give(Input::Action(action), effects),
             },
         }
+    }
+
+    /// Whether somebody, here or at another viewer, waits for an answer that would never come.
+    fn quitting_ends_a_call(&self) -> bool {
+        self.session.quit_ends_session
+            && self.world.live
+            && self.world.traffic.counters().pending > 0
     }
 
     fn turn(&mut self, by: usize) {

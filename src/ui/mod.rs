@@ -52,7 +52,7 @@ pub struct Source {
     pub pulse: Pulse,
     /// Cancelled when the proxy behind a live source has ended.
     pub ended: CancellationToken,
-    /// Quitting ends a conversation that a client is having: ask first.
+    /// Quitting ends the proxy and its server's sessions: ask first when something is under way.
     pub quit_ends_session: bool,
 }
 

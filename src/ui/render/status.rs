@@ -17,7 +17,8 @@ type Piece = (u8, Role, String);
 pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let theme = app.world.theme;
     if app.asks_to_quit {
-        let question = " This ends a conversation that a client is having. End it and quit?";
+        let question =
+            " A call is under way, and its answer would be lost. End the session and quit?";
         return line(
             theme,
             frame,
