@@ -43,10 +43,10 @@ pub fn concern(
     };
     match methods::replay(method) {
         Replay::Refused(why) if insist => {
-            return Concern::Ask(format!("{why} Send it all the same?"));
+            return Concern::Ask(format!("{why}. Send it all the same?"));
         }
-        Replay::Refused(why) => return Concern::Refuse(why.trim_end_matches('.').to_owned()),
-        Replay::Asks(why) => return Concern::Ask(format!("{why} Send it?")),
+        Replay::Refused(why) => return Concern::Refuse(why.to_owned()),
+        Replay::Asks(why) => return Concern::Ask(format!("{why}. Send it?")),
         Replay::Allowed => {}
     }
     match called_tool(message) {
@@ -106,6 +106,20 @@ mod tests {
         assert!(!ask(None, None, own) && ask(None, None, client));
         assert!(!ask(Some(false), None, own) && !ask(Some(false), None, client));
         assert!(!ask(Some(true), Some(true), own) && !ask(None, Some(true), client));
+    }
+
+    #[test]
+    fn a_question_follows_its_reason_as_a_sentence_of_its_own() {
+        let question = |method: &str, insist| {
+            let message = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            let route = Route::Session(SessionId(1));
+            match concern(&Inventory::default(), route, &message, insist, &|_| false) {
+                Concern::Ask(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(question("subscriptions/listen", false).ends_with("session ends. Send it?"));
+        assert!(question("initialize", true).ends_with("client's. Send it all the same?"));
     }
 
     #[test]
