@@ -546,7 +546,9 @@ fn a_proxy_that_was_killed_is_not_live_and_neither_is_its_entry() {
     let house = House::new();
     let mut proxy = house.start(&[], &DEMO);
     proxy.shake_hands();
-    until("it is listed", || !house.live().is_empty());
+    until("the client's name is known, and so recorded", || {
+        house.live().first().is_some_and(|it| it.client.is_some())
+    });
     proxy.process.kill().unwrap();
     proxy.process.wait().unwrap();
     assert!(house.registry().read_dir().unwrap().count() > 0);
