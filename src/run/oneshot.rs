@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a server may take to end once it is not needed any more.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a refusal waits for the server's end.
+const EXPLANATION: Duration = Duration::from_millis(500);
 /// A server that asks for input more often never comes to an end.
 const ROUNDS: usize = 10;
 
@@ -192,12 +194,38 @@ impl Conversation {
         let mut order = std::pin::pin!(order);
         loop {
             tokio::select! {
-                reply = &mut order => return reply.map_err(Failure::protocol),
+                reply = &mut order => return match reply {
+                    Ok(reply) => Ok(reply),
+                    Err(refused) => Err(self.explained(refused).await),
+                },
                 () = tokio::time::sleep(LOOK) => {}
             }
             self.catch_up()?;
             self.pause(what).await?;
         }
+    }
+
+    /// A refusal with the server's end, which may be the reason for it and be known a moment later.
+    async fn explained(&mut self, refused: Refused) -> Failure {
+        let patience = Instant::now() + EXPLANATION;
+        while Instant::now() < patience {
+            if let Err(failure) = self.catch_up() {
+                return failure;
+            }
+            let ended = self
+                .traffic
+                .sessions()
+                .iter()
+                .find_map(|it| it.ended.as_deref());
+            if let Some(how) = ended {
+                return match refused.0.contains(how) {
+                    true => Failure::protocol(refused),
+                    false => Failure::protocol(format!("{refused} ({how})")),
+                };
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Failure::protocol(refused)
     }
 
     /// Reads on, and declines what the server asks.
