@@ -333,3 +333,20 @@ fn pasting_into_the_filter_is_typing() {
     stage.send(Event::Paste("get-\nsum".to_owned()));
     assert!(stage.status().contains("/get- sum"), "{}", stage.status());
 }
+
+#[test]
+fn what_nobody_keeps_is_not_called_by_a_file_name() {
+    let mut stage = with(
+        Session {
+            temporary: true,
+            ..Session::default()
+        },
+        State::Live,
+    );
+    let status = stage.status();
+    assert!(status.contains("not captured"), "{status}");
+    assert!(!status.contains("jsonl"), "{status}");
+    stage.press("5");
+    let screen = stage.screen();
+    assert!(screen.contains("none (--no-capture)"), "{screen}");
+}

@@ -67,6 +67,7 @@ pub async fn show(entry: &Entry) -> anyhow::Result<ui::Left> {
         orders: Some(link.orders),
         pulse: link.pulse,
         ended: link.gone,
+        temporary: false,
         quit_ends_session: false,
     })
     .await

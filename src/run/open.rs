@@ -21,6 +21,7 @@ pub fn run(file: PathBuf) -> Result<u8, Failure> {
         orders: None,
         pulse: Pulse::none(),
         ended,
+        temporary: false,
         quit_ends_session: false,
     }))
 }

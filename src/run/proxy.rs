@@ -67,6 +67,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
                 orders: Some(orders),
                 pulse,
                 ended: ended.clone(),
+                temporary: recording.kept().is_none(),
                 quit_ends_session: true,
             };
             Face::screen(source, config.started.clone(), shutdown.clone())?

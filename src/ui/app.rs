@@ -79,6 +79,8 @@ impl Tab {
 #[derive(Debug, Clone, Default)]
 pub struct Session {
     pub capture: PathBuf,
+    /// The capture is nobody's to keep.
+    pub temporary: bool,
     /// A proxy is there and takes commands.
     pub live: bool,
     /// Quitting ends the proxy and its server's sessions.
@@ -137,6 +139,7 @@ impl App {
         Self {
             world: World {
                 capture: session.capture.clone(),
+                temporary: session.temporary,
                 live: session.live,
                 theme: session.theme,
                 ..World::default()

@@ -46,6 +46,8 @@ const CLIPBOARD: usize = 70_000;
 pub struct Source {
     /// The capture to read, growing or finished.
     pub capture: PathBuf,
+    /// The capture is nobody's to keep: it has no name and goes with the proxy.
+    pub temporary: bool,
     /// Where commands go; `None` for a saved capture, which is read-only.
     pub orders: Option<Orders>,
     /// How the recording goes that a live source is read from.
@@ -88,6 +90,7 @@ pub async fn hub() -> anyhow::Result<Left> {
                     orders: None,
                     pulse: Pulse::none(),
                     ended,
+                    temporary: false,
                     quit_ends_session: false,
                 })
             }
@@ -119,6 +122,7 @@ async fn attach(entry: &Entry) -> anyhow::Result<Source> {
         orders: Some(link.orders),
         pulse: link.pulse,
         ended: link.gone,
+        temporary: false,
         quit_ends_session: false,
     })
 }
@@ -190,6 +194,7 @@ impl Stage {
             feed::start(source.capture.clone(), source.ended).context("cannot start a thread")?;
         let mut app = App::new(Session {
             capture: source.capture,
+            temporary: source.temporary,
             live: source.orders.is_some(),
             quit_ends_session: source.quit_ends_session,
             from_hub,

@@ -17,6 +17,8 @@ pub struct World {
     pub traffic: Traffic,
     pub header: Option<Header>,
     pub capture: PathBuf,
+    /// The capture is nobody's to keep: it has no name and goes with the proxy.
+    pub temporary: bool,
     pub now: Timestamp,
     pub utc_offset_seconds: i32,
     /// A proxy is there and takes commands; `false` for a saved capture and after the end.

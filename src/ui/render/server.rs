@@ -208,6 +208,14 @@ impl Page {
 
     fn capture(&mut self, world: &World) {
         self.heading("Capture");
+        if world.temporary {
+            self.fact(
+                "file",
+                "none (--no-capture): all this goes when you leave",
+                Role::Text,
+            );
+            return;
+        }
         let path = world.capture.display().to_string();
         self.fact("file", &path, Role::Text);
         let quoted = shell_words::quote(&path).into_owned();

@@ -188,7 +188,9 @@ fn pieces(app: &App) -> Vec<Piece> {
         Role::Dim
     };
     say(3, role, format!("{} pending", count(counters.pending)));
-    if let Some(name) = world.capture.file_name() {
+    if world.temporary {
+        say(9, Role::Dim, "not captured".to_owned());
+    } else if let Some(name) = world.capture.file_name() {
         say(9, Role::Dim, cut(&name.to_string_lossy(), 48).into_owned());
     }
     pieces
