@@ -133,6 +133,14 @@ pub enum Replay {
     Refused(&'static str),
 }
 
+/// Whether it changes only what its session is told from now on: harmless in a session that nobody else has.
+pub fn changes_own_session_only(method: &str) -> bool {
+    matches!(
+        method,
+        SET_LEVEL | RESOURCES_SUBSCRIBE | RESOURCES_UNSUBSCRIBE
+    )
+}
+
 /// Whether a request or notification with this method may be sent again in a live session. Tools that call themselves
 /// destructive are the caller's to ask about: that stands in the inventory, not in the method.
 pub fn replay(method: &str) -> Replay {

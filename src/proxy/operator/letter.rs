@@ -76,10 +76,8 @@ fn is_own_affair(message: &Envelope<'_>, gate: &Gate, era: Option<&Era>) -> bool
     match message.method.as_deref() {
         Some(methods::CANCELLED) => object::at(message.params.unwrap_or_default(), &["requestId"])
             .is_some_and(|id| gate.is_ours(id)),
-        Some(
-            methods::SET_LEVEL | methods::RESOURCES_SUBSCRIBE | methods::RESOURCES_UNSUBSCRIBE,
-        ) => era.is_some(),
-        _ => false,
+        Some(method) => era.is_some() && methods::changes_own_session_only(method),
+        None => false,
     }
 }
 

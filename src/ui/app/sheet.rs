@@ -234,10 +234,10 @@ impl Sheet {
         }
         let agreed = |tool: &str| self.agreed.contains(tool);
         let inventory = world.traffic.inventory();
-        match concern(inventory, self.route, &message, insist, &agreed) {
+        match concern(inventory, self.route, &message, &agreed) {
             Concern::None => self.dispatch(world, message),
             Concern::Refuse(why) => {
-                self.trouble = Some(format!("not sent: {why}; F2 asks to send it all the same"));
+                self.trouble = Some(format!("not sent: {why}"));
                 Vec::new()
             }
             Concern::Ask(text) => {

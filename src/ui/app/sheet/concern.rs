@@ -22,32 +22,24 @@ pub fn called_tool(message: &str) -> Option<String> {
     (method == methods::TOOLS_CALL).then(|| name.into_owned())
 }
 
-/// `insist`: the operator wants it sent although it is refused. `agreed`: was asked about this tool, and said yes.
+/// `agreed`: was asked about this tool, and said yes.
 pub fn concern(
     inventory: &Inventory,
     route: Route,
     message: &str,
-    insist: bool,
     agreed: &dyn Fn(&str) -> bool,
 ) -> Concern {
     let Frame::Message(envelope) = parse(message.as_bytes()) else {
         return Concern::Refuse("this is not one JSON-RPC message".to_owned());
     };
     let Some(method) = envelope.method.as_deref() else {
-        return match insist {
-            true => Concern::Ask(
-                "This has no method: it answers a request that is long over. Send it?".to_owned(),
-            ),
-            false => Concern::Refuse("an answer cannot be sent again".to_owned()),
-        };
+        return Concern::Refuse("an answer cannot be sent again".to_owned());
     };
+    let own = route == Route::Operator && methods::changes_own_session_only(method);
     match methods::replay(method) {
-        Replay::Refused(why) if insist => {
-            return Concern::Ask(format!("{why}. Send it all the same?"));
-        }
-        Replay::Refused(why) => return Concern::Refuse(why.to_owned()),
+        Replay::Refused(why) if !own => return Concern::Refuse(why.to_owned()),
         Replay::Asks(why) => return Concern::Ask(format!("{why}. Send it?")),
-        Replay::Allowed => {}
+        Replay::Refused(_) | Replay::Allowed => {}
     }
     match called_tool(message) {
         Some(name) if !agreed(&name) => of_tool(inventory, route, &name),
@@ -90,11 +82,11 @@ mod tests {
         });
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
         assert_eq!(
-            concern(&inventory, route, message, false, &|_| true),
+            concern(&inventory, route, message, &|_| true),
             Concern::None
         );
         matches!(
-            concern(&inventory, route, message, false, &|_| false),
+            concern(&inventory, route, message, &|_| false),
             Concern::Ask(_)
         )
     }
@@ -110,29 +102,29 @@ mod tests {
 
     #[test]
     fn a_question_follows_its_reason_as_a_sentence_of_its_own() {
-        let question = |method: &str, insist| {
-            let message = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
-            let route = Route::Session(SessionId(1));
-            match concern(&Inventory::default(), route, &message, insist, &|_| false) {
-                Concern::Ask(text) => text,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert!(question("subscriptions/listen", false).ends_with("session ends. Send it?"));
-        assert!(question("initialize", true).ends_with("client's. Send it all the same?"));
+        let message = r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}"#;
+        let route = Route::Session(SessionId(1));
+        match concern(&Inventory::default(), route, message, &|_| false) {
+            Concern::Ask(text) => assert!(text.ends_with("session ends. Send it?"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_would_disturb_a_client_is_sent_only_where_there_is_none() {
+        let message = r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe"}"#;
+        let concern = |route| concern(&Inventory::default(), route, message, &|_| false);
+        assert_eq!(concern(Route::Operator), Concern::None);
+        assert!(matches!(
+            concern(Route::Session(SessionId(1))),
+            Concern::Refuse(_)
+        ));
     }
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let concern = |message| {
-            concern(
-                &Inventory::default(),
-                Route::Operator,
-                message,
-                false,
-                &|_| false,
-            )
-        };
+        let concern =
+            |message| concern(&Inventory::default(), Route::Operator, message, &|_| false);
         for message in [r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "[]", "7", ""] {
             assert!(matches!(concern(message), Concern::Refuse(_)), "{message}");
         }
