@@ -40,11 +40,21 @@ pub fn directory() -> io::Result<PathBuf> {
     let base = etcetera::choose_base_strategy().map_err(io::Error::other)?;
     let state = base.state_dir().unwrap_or_else(|| base.data_dir());
     let directory = state.join("mcp-sentinel").join("captures");
+    make_private(&directory)?;
+    Ok(directory)
+}
+
+/// Creates `directory` for us alone; one that is there already is closed to others.
+fn make_private(directory: &Path) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(&directory)?;
-    Ok(directory)
+        .create(directory)?;
+    let permissions = directory.metadata()?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    }
+    Ok(())
 }
 
 /// Reserves a fresh path `<time>-<name>.jsonl` in `directory` by creating it empty, so that two proxies that start in
@@ -201,6 +211,20 @@ fn safe(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_was_open_to_others_is_closed() {
+        let home = tempfile::tempdir().unwrap();
+        for directory in [home.path().join("new/deep"), home.path().join("open")] {
+            if directory.ends_with("open") {
+                std::fs::create_dir(&directory).unwrap();
+                std::fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+            }
+            make_private(&directory).unwrap();
+            let mode = directory.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{directory:?}");
+        }
+    }
 
     fn put(directory: &Path, name: &str, bytes: usize) -> PathBuf {
         let path = directory.join(name);
