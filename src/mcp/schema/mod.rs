@@ -10,6 +10,7 @@ pub use skeleton::skeleton;
 pub use validate::{Violation, validate};
 
 use crate::wire::object;
+use std::cell::Cell;
 
 /// How many `$ref` hops are followed before a schema counts as circular.
 const MAX_REFS: usize = 16;
@@ -17,6 +18,11 @@ const MAX_REFS: usize = 16;
 const MAX_DEPTH: usize = 5;
 /// How many rows a table may have.
 const MAX_ARGUMENTS: usize = 200;
+/// How many bytes are read over, one time or many, before the rest of a schema counts as empty. A schema of 60
+/// references to itself unfolds into more than a screen could wait for.
+const MAX_WORK: usize = 16 << 20;
+/// How many types are looked at to name one.
+const MAX_TYPES: usize = 64;
 /// How many alternatives are named before `…` stands for the rest.
 const MAX_ALTERNATIVES: usize = 4;
 
@@ -38,7 +44,7 @@ pub struct Argument {
 /// The arguments of an object schema, in the order in which the schema names them.
 pub fn arguments(schema: &str) -> Vec<Argument> {
     let mut rows = Vec::new();
-    collect(Node::root(schema), "", 0, &mut rows);
+    collect(Node::root(schema, &Cell::new(MAX_WORK)), "", 0, &mut rows);
     rows
 }
 
@@ -70,6 +76,8 @@ fn collect(node: Node<'_>, prefix: &str, depth: usize, rows: &mut Vec<Argument>)
 struct Node<'a> {
     document: &'a str,
     raw: &'a str,
+    /// What is left of [`MAX_WORK`].
+    left: &'a Cell<usize>,
 }
 
 /// A property of an object schema.
@@ -80,12 +88,20 @@ struct Property<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn root(document: &'a str) -> Self {
+    fn root(document: &'a str, left: &'a Cell<usize>) -> Self {
         Self {
             document,
             raw: document,
+            left,
         }
         .resolved()
+    }
+
+    /// Whether there is work left for this many bytes more.
+    fn spend(self, bytes: usize) -> bool {
+        let left = self.left.get().checked_sub(bytes + 1);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     fn at(self, raw: &'a str) -> Self {
@@ -96,10 +112,13 @@ impl<'a> Node<'a> {
     fn resolved(self) -> Self {
         let mut node = self;
         for _ in 0..MAX_REFS {
-            let Some(reference) = object::string_at(node.raw, &["$ref"]) else {
+            let Some(reference) = node.text("$ref") else {
                 return node;
             };
-            let Some(raw) = local(self.document, &reference) else {
+            if !node.spend(node.document.len()) {
+                return node;
+            }
+            let Some(raw) = local(node.document, &reference) else {
                 return node;
             };
             node.raw = raw;
@@ -108,7 +127,8 @@ impl<'a> Node<'a> {
     }
 
     fn get(self, key: &str) -> Option<&'a str> {
-        object::at(self.raw, &[key])
+        self.spend(self.raw.len())
+            .then(|| object::at(self.raw, &[key]))?
     }
 
     fn child(self, key: &str) -> Option<Self> {
@@ -116,7 +136,8 @@ impl<'a> Node<'a> {
     }
 
     fn text(self, key: &str) -> Option<String> {
-        object::string_at(self.raw, &[key]).map(|text| text.into_owned())
+        let text = object::unescape(self.get(key)?)?;
+        Some(text.into_owned())
     }
 
     fn list(self, key: &str) -> impl Iterator<Item = Self> {
@@ -143,6 +164,7 @@ impl<'a> Node<'a> {
         match object::unescape(raw) {
             Some(one) => vec![one.into_owned()],
             None => object::elements(raw)
+                .take(MAX_TYPES)
                 .filter_map(object::unescape)
                 .map(|name| name.into_owned())
                 .collect(),
@@ -180,6 +202,9 @@ impl<'a> Node<'a> {
             .filter_map(object::unescape)
             .collect();
         for (name, raw) in self.get("properties").into_iter().flat_map(object::members) {
+            if !self.spend(found.len() + required.len()) {
+                return;
+            }
             let required = counts && required.contains(&name);
             match found.iter_mut().find(|known| known.name == name) {
                 Some(known) => known.required |= required,
@@ -215,7 +240,7 @@ impl<'a> Node<'a> {
             .map(|name| self.qualified(name, depth))
             .collect();
         if names.is_empty() {
-            for alternative in self.alternatives() {
+            for alternative in self.alternatives().into_iter().take(MAX_TYPES) {
                 names.push(alternative.type_name(depth + 1));
             }
         }
@@ -409,6 +434,20 @@ mod tests {
             r#"{"properties":7,"required":3}"#,
         ] {
             assert_eq!(arguments(hostile), []);
+        }
+    }
+
+    #[test]
+    fn a_schema_that_unfolds_without_end_is_given_up() {
+        let many = vec![r##"{"$ref":"#"}"##; 60].join(",");
+        for schema in [
+            format!(r#"{{"anyOf":[{many}]}}"#),
+            format!(
+                r#"{{"properties":{{"x":{{"anyOf":[{many}]}}}},"required":["x"],"allOf":[{many}]}}"#
+            ),
+        ] {
+            assert!(arguments(&schema).len() <= MAX_ARGUMENTS);
+            assert!(serde_json::from_str::<serde_json::Value>(&skeleton(&schema)).is_ok());
         }
     }
 }

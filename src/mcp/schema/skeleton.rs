@@ -1,14 +1,15 @@
 //! Arguments to start typing from.
 
-use super::{MAX_DEPTH, Node};
+use super::{MAX_DEPTH, MAX_WORK, Node};
 use crate::wire::object;
+use std::cell::Cell;
 use std::fmt::Write;
 
 /// Pretty-printed JSON to start editing from: required members, and of the others those that have a default or an
 /// example. Values are the schema's own where it gives any (default, const, example, first choice), else empty ones.
 pub fn skeleton(schema: &str) -> String {
     let mut text = String::new();
-    write_object(Node::root(schema), 0, &mut text);
+    write_object(Node::root(schema, &Cell::new(MAX_WORK)), 0, &mut text);
     text
 }
 
