@@ -57,8 +57,12 @@ fn key() -> impl Strategy<Value = String> {
 
 /// Text with a good chance to be JSON, or nearly.
 fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
-    let damage = (json(), any::<prop::sample::Index>(), any::<u8>(), 0..3).prop_map(
-        |(text, at, byte, how)| {
+    let byte = prop_oneof![
+        3 => prop::sample::select(b"0123456789-+.eE\"\\{}[],: \tun".to_vec()),
+        1 => any::<u8>(),
+    ];
+    let damage =
+        (json(), any::<prop::sample::Index>(), byte, 0..3).prop_map(|(text, at, byte, how)| {
             let mut bytes = text.into_bytes();
             let at = at.index(bytes.len());
             match how {
@@ -67,11 +71,11 @@ fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
                 _ => bytes.truncate(at),
             }
             bytes
-        },
-    );
+        });
     prop_oneof![
         4 => json().prop_map(String::into_bytes),
         4 => damage,
+        2 => "[-+]?[0-9]{0,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?".prop_map(String::into_bytes),
         2 => "[-+0-9.eE\\[\\]{}:, \"\\\\utrfalsn]{0,12}".prop_map(String::into_bytes),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ]
