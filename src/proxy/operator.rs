@@ -264,6 +264,8 @@ async fn inject(live: &Live, line: Bytes, replay_of: Option<u64>) -> Result<(), 
             still_open(live)?;
             refused("the session's input was closed meanwhile")
         }
-        Err(_) => refused("the server does not read its input: it has not taken this, not wholly at least"),
+        Err(_) => refused(
+            "the server does not read its input: it has not taken this, not wholly at least",
+        ),
     }
 }
