@@ -23,7 +23,7 @@ fn message(seq: u64) -> (Party, String) {
         (18, _) => (
             Party::Client,
             format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"method":"resources/read","params":{{"uri":"file:///work/project/src/module_{}.rs"}}}}"#,
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"resources/read","params":{{"uri":"file:///home/me/project/src/module_{}.rs"}}}}"#,
                 id % 1000
             ),
         ),

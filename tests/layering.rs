@@ -91,6 +91,26 @@ fn imports(code: &str, rooms: &[String]) -> Vec<String> {
 }
 
 #[test]
+fn the_checker_sees_every_way_to_name_a_room() {
+    let rooms: Vec<String> = ["ui", "proxy", "tap"].map(String::from).to_vec();
+    for (code, expected) in [
+        ("use crate::ui::app;", vec!["ui"]),
+        (
+            "use crate::{tap, proxy::{self, child}};",
+            vec!["tap", "proxy"],
+        ),
+        ("fn f() { crate::proxy::run() }", vec!["proxy"]),
+        ("use super::sibling; use std::io;", vec![]),
+    ] {
+        assert_eq!(imports(code, &rooms), expected, "{code}");
+    }
+    assert_eq!(
+        code_of("// crate::ui\nuse a;\n#[cfg(test)]\nmod tests {\nuse crate::ui;"),
+        "use a;"
+    );
+}
+
+#[test]
 fn imports_only_point_down_the_map() {
     let rooms = rooms();
     let depth = |room: &str| rooms.iter().position(|it| it == room);
