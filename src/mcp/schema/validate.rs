@@ -10,8 +10,8 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_VIOLATIONS: usize = 20;
 /// How many subschemas an instance may meet at one place, references followed.
 const MAX_UNFOLDED: usize = 50_000;
-/// How far references may lead into one another.
-const MAX_CHAIN: usize = 200;
+/// How deep a schema may be, references followed. Checking recurses, and a screen's thread has a small stack.
+const MAX_DEPTH: usize = 400;
 /// Longer values are not repeated in a message.
 const MAX_SHOWN: usize = 40;
 
@@ -37,7 +37,7 @@ pub fn validate(schema: &str, instance: &str) -> Result<Vec<Violation>, String> 
     let instance: Value =
         serde_json::from_str(instance).map_err(|error| format!("not JSON: {error}"))?;
     if unfolded(&schema, &schema, 0, &mut HashMap::new()) > MAX_UNFOLDED {
-        return Err("the schema refers to itself too often to be checked".to_owned());
+        return Err("the schema unfolds too far to be checked".to_owned());
     }
     let draft = Draft::default().detect(&schema);
     let validator = jsonschema::options()
@@ -62,10 +62,10 @@ pub fn validate(schema: &str, instance: &str) -> Result<Vec<Violation>, String> 
 fn unfolded<'a>(
     root: &'a Value,
     node: &'a Value,
-    chain: usize,
+    depth: usize,
     known: &mut HashMap<&'a str, usize>,
 ) -> usize {
-    if chain > MAX_CHAIN {
+    if depth > MAX_DEPTH {
         return usize::MAX;
     }
     let mut sum = 1usize;
@@ -86,13 +86,13 @@ fn unfolded<'a>(
                         };
                         // A circle costs nothing more: going round it takes a deeper instance.
                         known.insert(reference, 0);
-                        let count = unfolded(root, target, chain + 1, known);
+                        let count = unfolded(root, target, depth + 1, known);
                         known.insert(reference, count);
                         count
                     }
                 }
             }
-            _ => unfolded(root, value, chain, known),
+            _ => unfolded(root, value, depth + 1, known),
         };
         sum = sum.saturating_add(part);
     }
@@ -177,7 +177,31 @@ mod tests {
             r##"{{"$defs":{{{}}},"$ref":"#/$defs/d0"}}"##,
             definitions.join(",")
         );
-        assert!(validate(&schema, "7").unwrap_err().contains("too often"));
+        assert!(validate(&schema, "7").unwrap_err().contains("too far"));
+    }
+
+    #[test]
+    fn a_long_chain_of_deep_references_does_not_exhaust_the_stack() {
+        let nest = |inner: &str| format!("{}{inner}{}", r#"{"not":"#.repeat(100), "}".repeat(100));
+        // The screen's thread has no more.
+        let on_a_small_stack = |links: usize| {
+            let mut definitions: Vec<_> = (0..links)
+                .map(|link| {
+                    let next = format!(r##"{{"$ref":"#/$defs/d{}"}}"##, link + 1);
+                    format!(r#""d{link}":{}"#, nest(&next))
+                })
+                .collect();
+            definitions.push(format!(r#""d{links}":{{}}"#));
+            let schema = format!(
+                r##"{{"$defs":{{{}}},"$ref":"#/$defs/d0"}}"##,
+                definitions.join(",")
+            );
+            let check = move || validate(&schema, "7");
+            let thread = std::thread::Builder::new().stack_size(2 << 20);
+            thread.spawn(check).unwrap().join().unwrap()
+        };
+        assert_eq!(on_a_small_stack(3), Ok(vec![]));
+        assert!(on_a_small_stack(400).is_err());
     }
 
     #[test]
