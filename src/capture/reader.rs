@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::capture::record::Payload;
     use crate::tap::{Party, SessionId, Timestamp};
-    use std::io::Write;
+    use std::io::{Seek, Write};
 
     const HEADER: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n","future":[1]}"#;
 
@@ -249,6 +249,12 @@ mod tests {
             self.file.write_all(text.as_bytes()).unwrap();
         }
 
+        /// Takes back what stands behind `length`; what grows next stands there.
+        fn cut(&mut self, length: u64) {
+            self.file.as_file().set_len(length).unwrap();
+            self.file.seek(std::io::SeekFrom::Start(length)).unwrap();
+        }
+
         /// What is there to read now: seq and payload in short.
         fn read(&mut self) -> Vec<String> {
             let mut read = Vec::new();
@@ -289,12 +295,8 @@ mod tests {
         let mut growing = Growing::new(&format!("{first}\n{}", &message(2, "{}")[..70]));
         assert_eq!(growing.read(), ["1 {}"]);
         let whole = HEADER.len() + 1 + first.len() + 1;
-        growing.file.as_file().set_len(whole as u64).unwrap();
-        let mut appending = std::fs::OpenOptions::new()
-            .append(true)
-            .open(growing.file.path())
-            .unwrap();
-        writeln!(appending, "{}", message(2, "[]")).unwrap();
+        growing.cut(whole as u64);
+        growing.grow(&(message(2, "[]") + "\n"));
         assert_eq!(growing.read(), ["2 []"]);
     }
 
@@ -304,13 +306,9 @@ mod tests {
         let mut growing = Growing::new(&lines);
         assert_eq!(growing.read().len(), 2);
         let whole = HEADER.len() + 1 + message(1, "{}").len() + 1;
-        growing.file.as_file().set_len(whole as u64).unwrap();
+        growing.cut(whole as u64);
         assert!(growing.read().is_empty());
-        let mut appending = std::fs::OpenOptions::new()
-            .append(true)
-            .open(growing.file.path())
-            .unwrap();
-        writeln!(appending, "{}", message(2, "[]")).unwrap();
+        growing.grow(&(message(2, "[]") + "\n"));
         assert_eq!(growing.read(), ["2 []"]);
     }
 
