@@ -70,6 +70,7 @@ fn record(seq: u64, from: Party, message: &str) -> Record<'_> {
             from,
             to: None,
             replay_of: None,
+            via: None,
             terminated: true,
             json: true,
             bytes: Cow::Borrowed(message.as_bytes()),

@@ -73,6 +73,7 @@ fn record_of(seq: u64, from: Party, text: String) -> Record<'static> {
         from,
         to: None,
         replay_of: None,
+        via: None,
         terminated: true,
         json: true,
         bytes,

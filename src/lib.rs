@@ -19,7 +19,7 @@
 //! | [`headless`] | the other face: startup line, summary, `--print` |
 //! | [`traffic`] | the model: a pure fold of captured events into sessions, exchanges and the inventory |
 //! | [`link`] | the local socket between a proxy and whoever attaches; the registry of live proxies |
-//! | [`proxy`] | the data path: pumps, the child process, operator calls |
+//! | [`proxy`] | the data path: one file for each pair of ends, the ends themselves, operator calls |
 //! | [`capture`] | the file that is the log: recorder, reader, redaction, retention |
 //! | [`tap`] | the contract between data path and observers: events out, commands in |
 //! | [`mcp`] | what MCP says: methods, eras, composing requests, schemas |

@@ -4,9 +4,11 @@
 //! a reference into the data path: they send commands and read the capture. The queue itself is in [`queue()`]'s file.
 
 mod health;
+mod http;
 mod queue;
 
 pub use health::{Health, Pulse};
+pub use http::{ExchangeId, Half, Http, Request, Response, ServerSent, Via};
 pub use queue::{Drain, Tap, queue};
 pub(crate) use queue::{Lost, Queued, Source};
 
@@ -14,7 +16,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
-/// One client-to-server conversation: a child process on stdio.
+/// One client-to-server conversation: a child process on stdio; over HTTP what a session id, an old event stream, or a
+/// client without either makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub u32);
@@ -66,13 +69,20 @@ pub enum Body {
     End {
         from: Party,
     },
-    /// One whole line that is not part of the stream both peers see: sent by the operator, or an answer to the
-    /// operator that the client never gets.
+    /// One whole message that is not part of a byte stream which both peers see: sent by the operator, an answer to the
+    /// operator that the client never gets, or one that a bridge carries from one transport to the other.
     Line {
         from: Party,
         to: Party,
         bytes: Bytes,
         replay_of: Option<u64>,
+        /// The HTTP exchange that it came with, or went out with when it came on stdio.
+        via: Option<Box<Via>>,
+    },
+    /// Part of an HTTP exchange.
+    Http {
+        exchange: ExchangeId,
+        what: Box<Http>,
     },
     /// Bytes of the server's standard error, cut anywhere.
     Stderr {

@@ -116,7 +116,9 @@ fn owned(record: &Record<'_>) -> Read {
         Payload::Closed(closed) => Read::Closed(closed),
         Payload::Gap(gap) => Read::Gap(gap),
         Payload::Note(note) => Read::Note(note),
-        Payload::Damaged { .. } | Payload::Unknown => panic!("not what we write: {record:?}"),
+        Payload::Http(_) | Payload::Damaged { .. } | Payload::Unknown => {
+            panic!("not what we write: {record:?}")
+        }
     }
 }
 
@@ -292,6 +294,7 @@ fn every_kind_of_event_is_read_back() {
                 to: Party::Server,
                 bytes: "{\"pretty\":\n1}\n".into(),
                 replay_of: Some(2),
+                via: None,
             }),
             event(Body::Note {
                 text: "a \"note\"\n".into(),

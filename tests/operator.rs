@@ -263,13 +263,13 @@ fn alone_with(command: Vec<std::ffi::OsString>, era: Option<mcp::Era>) -> Alone 
     let token = shutdown.clone();
     let proxy = std::thread::spawn(move || {
         let config = Config {
-            command,
+            upstream: proxy::Upstream::Command(command),
             era,
             grace: Duration::from_secs(1),
             forward_stderr: false,
             started: CancellationToken::new(),
         };
-        proxy::run(config, Client::Operator, tap, received, token)
+        proxy::run(config, Client::Operator(None), tap, received, token)
     });
     Alone {
         operator: Operator::new(async { orders }),

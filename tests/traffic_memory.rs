@@ -27,6 +27,7 @@ fn apply(traffic: &mut Traffic, seq: u64, from: Party, text: &str) {
         from,
         to: None,
         replay_of: None,
+        via: None,
         terminated: true,
         json: true,
         bytes,

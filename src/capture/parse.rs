@@ -101,6 +101,7 @@ fn known_line<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Payl
         from,
         to,
         replay_of,
+        via: None,
         terminated,
         json: encoding == Encoding::Verbatim,
         bytes: match encoding {
@@ -293,6 +294,7 @@ fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
             from,
             to: members.to.as_deref().and_then(|it| party(it.as_bytes())),
             replay_of: members.replay_of,
+            via: None,
             terminated: !members.unterminated,
             json,
             bytes,

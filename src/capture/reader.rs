@@ -410,6 +410,7 @@ mod tests {
                                 from: Party::Server,
                                 to: Some(Party::Operator),
                                 replay_of: Some(3),
+                                via: None,
                                 terminated: true,
                                 json: true,
                                 bytes: Cow::Borrowed(br#"{"b":1.0, "a":null}"#),

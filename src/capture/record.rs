@@ -1,6 +1,8 @@
 //! One line of the capture, as data.
 
-use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use crate::tap::{
+    Closed, ExchangeId, Gap, Half, Opened, Party, ServerSent, SessionId, Timestamp, Via,
+};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -68,12 +70,16 @@ pub enum Payload<'a> {
         to: Option<Party>,
         /// Seq of the message that this one replays.
         replay_of: Option<u64>,
+        /// The HTTP exchange that carried it.
+        via: Option<Via>,
         /// `false` for a last line that ended without a line feed.
         terminated: bool,
         /// Whether it is one JSON value in valid UTF-8.
         json: bool,
         bytes: Cow<'a, [u8]>,
     },
+    /// Part of an HTTP exchange. Messages that it carried are lines, which name it.
+    Http(HttpRecord),
     Stderr(Cow<'a, [u8]>),
     Opened(Opened),
     Closed(Closed),
@@ -87,4 +93,54 @@ pub enum Payload<'a> {
     },
     /// A kind of event that this version does not know.
     Unknown,
+}
+
+/// One thing that happened in an HTTP exchange, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRecord {
+    pub exchange: ExchangeId,
+    #[serde(flatten)]
+    pub part: HttpPart,
+}
+
+/// Header names are in lower case, in the order of first appearance; secret values are masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpPart {
+    Request {
+        by: Party,
+        method: String,
+        /// Path and query, secrets masked.
+        target: String,
+        headers: Vec<(String, String)>,
+        /// What the other side got from us, in addition or instead.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        added: Vec<(String, String)>,
+    },
+    Response {
+        by: Party,
+        status: u16,
+        headers: Vec<(String, String)>,
+        /// What the asking side got instead.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        rewritten: Vec<(String, String)>,
+    },
+    /// A server-sent event that is no message.
+    Event(ServerSent),
+    /// A body, or a part of one, that is no message: text, or base64 of what is not UTF-8. Decompressed.
+    Body {
+        of: Half,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        base64: Option<String>,
+    },
+    /// This half is over.
+    End {
+        of: Half,
+        /// Of the body as it was sent, compressed or not.
+        bytes: u64,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        broken: Option<String>,
+    },
 }

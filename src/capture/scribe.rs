@@ -82,6 +82,7 @@ impl<W: Write> Scribe<W> {
                 to,
                 bytes,
                 replay_of,
+                ..
             } => {
                 let line = Line {
                     at,
@@ -107,6 +108,8 @@ impl<W: Write> Scribe<W> {
                 }
                 self.page.event(at, session, body);
             }
+            // todo: heads, bodies and the messages in them
+            Body::Http { .. } => {}
             Body::Opened(_) | Body::Note { .. } => page.event(at, session, body),
         }
     }
@@ -325,7 +328,11 @@ impl<W: Write> Page<W> {
             Body::Opened(opened) => self.writer.event(out, at, session, "opened", opened),
             Body::Closed(closed) => self.writer.event(out, at, session, "closed", closed),
             Body::Note { text } => self.writer.note(out, at, session, text),
-            Body::Stream { .. } | Body::End { .. } | Body::Line { .. } | Body::Stderr { .. } => {
+            Body::Stream { .. }
+            | Body::Http { .. }
+            | Body::End { .. }
+            | Body::Line { .. }
+            | Body::Stderr { .. } => {
                 debug_assert!(false, "not an event of a session");
             }
         }

@@ -3,6 +3,7 @@
 //! Knows no transport, no clock and no I/O.
 
 pub mod compose;
+pub mod headers;
 pub mod methods;
 pub mod schema;
 pub mod uri_template;

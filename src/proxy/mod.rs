@@ -3,31 +3,43 @@
 //! Knows the wire, the tap and as much of MCP as operator calls need. Never sees the model or a screen.
 
 pub mod child;
+pub mod exchange;
 pub mod gate;
 pub mod handshake;
+pub mod http_client;
+pub mod http_to_http;
+pub mod http_to_stdio;
+pub mod listener;
+pub mod live;
 pub mod operator;
 pub mod pump;
 pub mod signals;
 pub mod stderr;
 pub mod stdio;
+pub mod stdio_to_http;
 pub mod stdio_to_stdio;
 mod sys;
 
 use crate::mcp::Era;
-use crate::tap::{Closed, Order, SessionId, Tap};
+use crate::tap::{Closed, Order, Tap};
 use gate::Owner;
+use http_to_http::Reverse;
+use http_to_stdio::Host;
+use listener::{Listen, Listener};
+use live::{Live, Roster};
 use operator::Desk;
+use pump::Injection;
 use std::ffi::OsString;
 use std::sync::Arc;
-use stdio_to_stdio::{ClientEnd, Live, Session, Stop};
+use stdio_to_stdio::{ClientEnd, Stop};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The server's argv, verbatim: never joined, never re-split, never given to a shell.
-    pub command: Vec<OsString>,
+    pub upstream: Upstream,
     /// The era of the operator's own session; `None` finds out (modern first, then legacy).
     pub era: Option<Era>,
     /// How long a server may take after SIGTERM before SIGKILL.
@@ -38,13 +50,23 @@ pub struct Config {
     pub started: CancellationToken,
 }
 
-/// Who is at the client end of session 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The server.
+#[derive(Debug, Clone)]
+pub enum Upstream {
+    /// Its argv, verbatim: never joined, never re-split, never given to a shell.
+    Command(Vec<OsString>),
+    Http(Arc<http_client::Origin>),
+}
+
+/// Who is at the client end.
+#[derive(Debug, Clone)]
 pub enum Client {
     /// The peer on our stdin and stdout.
     Stdio,
-    /// Nobody: the operator's own session is opened at start.
-    Operator,
+    /// Nobody at first: the operator's own session is opened at start. HTTP clients can join where there is a listener.
+    Operator(Option<Listen>),
+    /// HTTP clients; the operator's own session is opened when it is asked for.
+    Http(Listen),
 }
 
 /// How the proxy ended.
@@ -65,6 +87,9 @@ pub enum ProxyError {
         reason: String,
         code: i32,
     },
+    /// The HTTP end towards the server or the clients cannot be set up.
+    #[error("{what}: {reason}")]
+    Http { what: &'static str, reason: String },
     #[error("{what}: {source}")]
     Io {
         what: &'static str,
@@ -99,10 +124,16 @@ pub fn run(
         })?;
         let (stop, stopping) = watch::channel(Stop::No);
         tokio::spawn(hand_on(signals, shutdown.clone(), stop));
-        let config = Arc::new(config);
+        let floor = Floor {
+            config: Arc::new(config),
+            roster: Arc::default(),
+            tap,
+            stop: stopping,
+        };
         match client {
-            Client::Stdio => with_client(config, tap, orders, stopping).await,
-            Client::Operator => without_client(config, tap, orders, stopping, shutdown).await,
+            Client::Stdio => floor.with_client(orders).await,
+            Client::Operator(listen) => floor.without_client(orders, shutdown, listen).await,
+            Client::Http(listen) => floor.with_http_clients(orders, shutdown, listen).await,
         }
     });
     // A thread may wait for a terminal for ever.
@@ -128,63 +159,144 @@ async fn hand_on(
     }
 }
 
-async fn with_client(
+/// What every session stands on.
+#[derive(Debug, Clone)]
+struct Floor {
     config: Arc<Config>,
+    roster: Arc<Roster>,
     tap: Tap,
-    orders: mpsc::Receiver<Order>,
     stop: watch::Receiver<Stop>,
-) -> Result<Ended, ProxyError> {
-    let (live, injections) = Live::new(SessionId(1), Owner::Client);
-    let desk = Desk::new(
-        config.clone(),
-        tap.clone(),
-        stop.clone(),
-        Some(live.clone()),
-    );
-    let session = Session {
-        live,
-        injections,
-        client: ClientEnd::Stdio,
-        config,
-        tap,
-        stop,
-    };
-    let over = CancellationToken::new();
-    let desk = tokio::spawn(desk.run(orders, over.clone()));
-    let closed = session.run().await;
-    over.cancel();
-    // It ends the operator's own sessions, within their grace.
-    let _ = desk.await;
-    closed.map(Ended::from)
 }
 
-async fn without_client(
-    config: Arc<Config>,
-    tap: Tap,
-    orders: mpsc::Receiver<Order>,
-    stop: watch::Receiver<Stop>,
-    shutdown: CancellationToken,
-) -> Result<Ended, ProxyError> {
-    let mut desk = Desk::new(config, tap, stop, None);
-    let mut first = desk.open();
-    let mut ended = None;
-    let desk = tokio::spawn(desk.run(orders, shutdown.clone()));
-    tokio::select! {
-        closed = &mut first => match closed {
-            Ok(Err(error)) => return Err(error),
-            Ok(Ok(closed)) => {
-                ended = Some(closed);
-                shutdown.cancelled().await;
+impl Floor {
+    async fn with_client(self, orders: mpsc::Receiver<Order>) -> Result<Ended, ProxyError> {
+        let (live, injections) = self.roster.open(Owner::Client);
+        let over = CancellationToken::new();
+        let desk = tokio::spawn(Desk::new(self.clone()).run(orders, over.clone()));
+        let closed = self.session(live, injections, ClientEnd::Stdio).await;
+        over.cancel();
+        // It ends the operator's own sessions, within their grace.
+        let _ = desk.await;
+        closed.map(Ended::from)
+    }
+
+    /// One session of a client on stdio or of the operator's, with the server that is configured.
+    async fn session(
+        self,
+        live: Arc<Live>,
+        injections: mpsc::Receiver<Injection>,
+        client: ClientEnd,
+    ) -> Result<Closed, ProxyError> {
+        let Self {
+            config,
+            roster,
+            tap,
+            stop,
+        } = self;
+        match config.upstream.clone() {
+            Upstream::Command(command) => {
+                let session = stdio_to_stdio::Session {
+                    live,
+                    injections,
+                    client,
+                    command,
+                    config,
+                    tap,
+                    stop,
+                };
+                session.run().await
             }
-            Err(_) => {}
-        },
-        () = shutdown.cancelled() => {}
+            Upstream::Http(origin) => {
+                let session = stdio_to_http::Session {
+                    live,
+                    injections,
+                    client,
+                    origin,
+                    config,
+                    roster,
+                    tap,
+                    stop,
+                };
+                session.run().await
+            }
+        }
     }
-    let _ = desk.await;
-    if ended.is_none() {
-        ended = first.await.ok().transpose()?;
+
+    async fn without_client(
+        self,
+        orders: mpsc::Receiver<Order>,
+        shutdown: CancellationToken,
+        listen: Option<Listen>,
+    ) -> Result<Ended, ProxyError> {
+        let mut desk = Desk::new(self.clone());
+        let mut first = desk.open();
+        let mut ended = None;
+        let desk = tokio::spawn(desk.run(orders, shutdown.clone()));
+        let serving = match listen {
+            Some(listen) => Some(self.serve(listen, shutdown.clone()).await?),
+            None => None,
+        };
+        tokio::select! {
+            closed = &mut first => match closed {
+                Ok(Err(error)) => return Err(error),
+                Ok(Ok(closed)) => {
+                    ended = Some(closed);
+                    shutdown.cancelled().await;
+                }
+                Err(_) => {}
+            },
+            () = shutdown.cancelled() => {}
+        }
+        let _ = desk.await;
+        if let Some(serving) = serving {
+            let _ = serving.await;
+        }
+        if ended.is_none() {
+            ended = first.await.ok().transpose()?;
+        }
+        Ok(ended.unwrap_or_default().into())
     }
-    Ok(ended.unwrap_or_default().into())
+
+    async fn with_http_clients(
+        self,
+        orders: mpsc::Receiver<Order>,
+        shutdown: CancellationToken,
+        listen: Listen,
+    ) -> Result<Ended, ProxyError> {
+        let desk = tokio::spawn(Desk::new(self.clone()).run(orders, shutdown.clone()));
+        let serving = self.serve(listen, shutdown).await?;
+        self.config.started.cancel();
+        let _ = serving.await;
+        let _ = desk.await;
+        Ok(Ended {
+            code: 0,
+            how: "the listener was closed".into(),
+        })
+    }
+
+    /// Serves HTTP clients until `over`, then ends their sessions.
+    async fn serve(
+        &self,
+        listen: Listen,
+        over: CancellationToken,
+    ) -> Result<JoinHandle<()>, ProxyError> {
+        let listener = Listener::bind(listen.clone()).await?;
+        let (config, roster) = (self.config.clone(), self.roster.clone());
+        let (tap, stop) = (self.tap.clone(), self.stop.clone());
+        Ok(match config.upstream.clone() {
+            Upstream::Command(command) => {
+                let host = Host::new(command, &listen, config, roster, tap, stop);
+                tokio::spawn(async move {
+                    listener.serve(host.clone(), over).await;
+                    host.close().await;
+                })
+            }
+            Upstream::Http(origin) => {
+                let reverse = Reverse::new(http_client::Client::new(origin)?, config, roster, tap);
+                tokio::spawn(listener.serve(reverse, over))
+            }
+        })
+    }
 }
 
 impl From<Closed> for Ended {

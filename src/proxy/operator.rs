@@ -5,15 +5,16 @@
 mod letter;
 mod own;
 
+use super::gate::Owner;
+use super::live::Live;
 use super::pump::Injection;
-use super::stdio_to_stdio::{Live, Stop};
-use super::{Config, ProxyError};
-use crate::tap::{Closed, Command, Order, Refused, Reply, Route, SessionId, Tap};
+use super::{Floor, ProxyError};
+use crate::tap::{Closed, Command, Order, Refused, Reply, Route, SessionId};
 use bytes::Bytes;
 use own::{Era, Own};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// How long the server may take to read a line of the operator's.
@@ -27,31 +28,17 @@ fn refused<T>(reason: impl Into<String>) -> Result<T, Refused> {
 
 /// Takes the operator's orders.
 #[derive(Debug)]
-pub struct Desk {
-    config: Arc<Config>,
-    tap: Tap,
-    stop: watch::Receiver<Stop>,
-    /// The session of the peer on our stdin, if there is one.
-    client: Option<Arc<Live>>,
+pub(super) struct Desk {
+    floor: Floor,
     /// The operator's sessions, ended ones included; the last one is the current one unless it was closed.
     own: Vec<Arc<Own>>,
     current: bool,
-    next: u32,
 }
 
 impl Desk {
-    pub fn new(
-        config: Arc<Config>,
-        tap: Tap,
-        stop: watch::Receiver<Stop>,
-        client: Option<Arc<Live>>,
-    ) -> Self {
+    pub fn new(floor: Floor) -> Self {
         Self {
-            config,
-            tap,
-            stop,
-            next: client.as_ref().map_or(1, |client| client.id.0 + 1),
-            client,
+            floor,
             own: Vec::new(),
             current: false,
         }
@@ -76,15 +63,8 @@ impl Desk {
     }
 
     fn start(&mut self, ended: oneshot::Sender<Result<Closed, ProxyError>>) -> Arc<Own> {
-        let id = SessionId(self.next);
-        self.next += 1;
-        let own = Arc::new(Own::open(
-            id,
-            self.config.clone(),
-            self.tap.clone(),
-            self.stop.clone(),
-            ended,
-        ));
+        let session = self.floor.roster.open(Owner::Operator);
+        let own = Arc::new(Own::open(session, self.floor.clone(), ended));
         self.own.push(own.clone());
         self.current = true;
         own
@@ -158,14 +138,14 @@ impl Desk {
             Route::Operator => return Ok(Destination::Own(self.opened())),
             Route::Session(id) => id,
         };
-        match &self.client {
-            Some(client) if client.id == id => Ok(Destination::Client(client.clone())),
-            _ => self.own_session(id).map(Destination::Own),
+        match self.floor.roster.client(id) {
+            Some(client) => Ok(Destination::Client(client)),
+            None => self.own_session(id).map(Destination::Own),
         }
     }
 
     fn own_session(&self, id: SessionId) -> Result<Arc<Own>, Refused> {
-        if self.client.as_ref().is_some_and(|client| client.id == id) {
+        if self.floor.roster.client(id).is_some() {
             return refused("requests in this session are the client's to answer");
         }
         let own = self.own.iter().find(|own| own.live.id == id);

@@ -189,6 +189,7 @@ impl Upstream {
             to: Party::Server,
             bytes: injection.line.clone(),
             replay_of: injection.replay_of,
+            via: None,
         });
         let written = self.lane.deliver(self.server.write(&injection.line)).await;
         if written.is_ok() {
@@ -352,6 +353,7 @@ fn deliver(line: Bytes, lane: &Lane, gate: &Gate, passing: &mut BytesMut) {
             to: Party::Operator,
             bytes: line,
             replay_of: None,
+            via: None,
         }),
     }
 }

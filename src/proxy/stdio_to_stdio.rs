@@ -4,19 +4,19 @@
 //! what messages mean.
 
 use super::child::{self, Child};
-use super::gate::{Gate, Owner};
 use super::handshake::Watch;
+use super::live::Live;
 use super::pump::{self, Downstream, Injection, Lane, Stopped, Upstream};
 use super::stderr::Forwarder;
 use super::stdio::{Sink, Source};
 use super::{Config, ProxyError};
-use crate::tap::{Body, Closed, Opened, Party, SessionId, Tap};
+use crate::tap::{Body, Closed, Opened, Party, Tap};
 use rustix::process::Signal;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -39,48 +39,6 @@ pub enum Stop {
     By(Signal),
 }
 
-/// What a session shares with the operator's desk.
-#[derive(Debug)]
-pub struct Live {
-    pub id: SessionId,
-    pub gate: Arc<Gate>,
-    /// Lines for the server, between the client's.
-    pub injections: mpsc::Sender<Injection>,
-    /// The client's handshake is over.
-    ready: Arc<AtomicBool>,
-    /// Why the session takes no more lines, in words.
-    closed: Mutex<Option<String>>,
-}
-
-impl Live {
-    pub fn new(id: SessionId, owner: Owner) -> (Arc<Self>, mpsc::Receiver<Injection>) {
-        let (injections, receiver) = mpsc::channel(16);
-        let live = Self {
-            id,
-            gate: Arc::new(Gate::new(owner)),
-            injections,
-            ready: Arc::default(),
-            closed: Mutex::default(),
-        };
-        (Arc::new(live), receiver)
-    }
-
-    pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
-    }
-
-    pub fn closed(&self) -> Option<String> {
-        let closed = self.closed.lock();
-        closed.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The last reason counts: in the end it is the server's exit status.
-    fn close(&self, reason: &str) {
-        let closed = self.closed.lock();
-        *closed.unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-    }
-}
-
 /// The client end of a session.
 #[derive(Debug)]
 pub enum ClientEnd {
@@ -90,14 +48,14 @@ pub enum ClientEnd {
 }
 
 impl ClientEnd {
-    fn party(&self) -> Party {
+    pub fn party(&self) -> Party {
         match self {
             Self::Stdio => Party::Client,
             Self::Operator(_) => Party::Operator,
         }
     }
 
-    fn open(self) -> io::Result<(Source, Sink)> {
+    pub fn open(self) -> io::Result<(Source, Sink)> {
         match self {
             Self::Stdio => Ok((Source::stdin()?, Sink::stdout()?)),
             Self::Operator(socket) => {
@@ -114,6 +72,8 @@ pub struct Session {
     pub live: Arc<Live>,
     pub injections: mpsc::Receiver<Injection>,
     pub client: ClientEnd,
+    /// The server's argv.
+    pub command: Vec<OsString>,
     pub config: Arc<Config>,
     pub tap: Tap,
     pub stop: watch::Receiver<Stop>,
@@ -132,7 +92,7 @@ impl Session {
     }
 
     async fn start(self) -> Result<Closed, ProxyError> {
-        let (child, pipes) = Child::spawn(&self.config.command, self.config.grace)?;
+        let (child, pipes) = Child::spawn(&self.command, self.config.grace)?;
         self.config.started.cancel();
         let lane = Lane {
             tap: self.tap,
@@ -159,7 +119,7 @@ impl Session {
             server: pipes.stdin,
             lane: lane.clone(),
             injections: self.injections,
-            handshake: Watch::new(self.live.ready.clone()),
+            handshake: Watch::new(self.live.readiness()),
         };
         let downstream = Downstream {
             server: pipes.stdout,

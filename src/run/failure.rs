@@ -1,8 +1,6 @@
 //! Why a mode gave up, and the exit code that says so.
 
-use crate::cli::Upstream;
 use crate::proxy::ProxyError;
-use std::ffi::OsString;
 use std::fmt;
 
 /// What `call` and `list` exit with when the server, or the way to it, is at fault.
@@ -70,7 +68,7 @@ impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
         let code = match &error {
             ProxyError::Start { code, .. } => exit_code(*code),
-            ProxyError::Io { .. } => 1,
+            ProxyError::Http { .. } | ProxyError::Io { .. } => 1,
         };
         Self {
             code,
@@ -82,14 +80,4 @@ impl From<ProxyError> for Failure {
 /// An exit code as the system can hand it on.
 pub fn exit_code(code: i32) -> u8 {
     (code & 0xff) as u8
-}
-
-/// The command to start.
-pub fn command(upstream: Upstream) -> Result<Vec<OsString>, Failure> {
-    match upstream {
-        Upstream::Command(command) => Ok(command),
-        Upstream::Url(url) => Err(Failure::usage(format!(
-            "cannot reach {url}: HTTP servers are not built in this version; a server on stdio goes after --, for example:\n  mcp-sentinel -- node server.js"
-        ))),
-    }
 }

@@ -15,6 +15,7 @@ mod proxy;
 mod ps;
 mod recording;
 mod screen;
+mod upstream;
 
 use crate::cli::Mode;
 use crate::headless;

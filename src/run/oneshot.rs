@@ -2,7 +2,7 @@
 //!
 //! What was said is read from a capture, as everywhere. What the server asks back is declined.
 
-use super::failure::{self, Failure};
+use super::failure::Failure;
 use super::recording::{Identity, Recording};
 use crate::capture::reader::{Bodies, Reader};
 use crate::cli::{CaptureTo, Oneshot};
@@ -32,15 +32,15 @@ pub fn converse(
     asked: Oneshot,
     talk: impl AsyncFnOnce(&mut Conversation) -> Result<u8, Failure> + Send,
 ) -> Result<u8, Failure> {
-    let command = failure::command(asked.upstream)?;
-    let identity = Identity::new(&command, None, &asked.redact);
+    let upstream = super::upstream::resolve(asked.upstream)?;
+    let identity = Identity::new(&upstream, None, &asked.redact);
     let to = asked.capture.map_or(CaptureTo::Nowhere, CaptureTo::File);
     let (recording, tap) = Recording::start(&to, Overflow::Wait, &identity)?;
     let (orders, received) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
     let over = CancellationToken::new();
     let config = Config {
-        command,
+        upstream,
         era: asked.era,
         grace: GRACE,
         forward_stderr: true,
@@ -53,7 +53,13 @@ pub fn converse(
             let _done = shutdown.clone().drop_guard();
             block_on(talk(&mut conversation))
         });
-        let ended = proxy::run(config, Client::Operator, tap, received, shutdown.clone());
+        let ended = proxy::run(
+            config,
+            Client::Operator(None),
+            tap,
+            received,
+            shutdown.clone(),
+        );
         over.cancel();
         (talking.join(), ended)
     });

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
-    let command = failure::command(asked.upstream)?;
+    let upstream = super::upstream::resolve(asked.upstream)?;
     if asked.listen.is_some() {
         return Err(Failure::usage(
             "cannot --listen: HTTP clients are not built in this version; leave it out to serve the client on stdin and stdout",
@@ -26,13 +26,13 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let recorded = asked.recorded;
     let began = Instant::now();
     let screen = !recorded.headless && super::screen::possible();
-    let identity = Identity::new(&command, recorded.name.clone(), &recorded.redact);
+    let identity = Identity::new(&upstream, recorded.name.clone(), &recorded.redact);
     let (recording, tap) = start_recording(&recorded, screen, &identity)?;
     let (orders, received) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
     let ended = CancellationToken::new();
     let config = Config {
-        command,
+        upstream,
         era: recorded.era,
         grace: recorded.grace,
         // With `--print` it is there already, among the messages.
@@ -80,7 +80,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     };
 
     let client = if screen {
-        Client::Operator
+        Client::Operator(None)
     } else {
         Client::Stdio
     };

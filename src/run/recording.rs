@@ -5,9 +5,9 @@ use crate::capture::record::Header;
 use crate::capture::recorder::{Recorder, Totals};
 use crate::capture::{redact, store};
 use crate::cli::CaptureTo;
+use crate::proxy::Upstream;
 use crate::tap::{self, Overflow, Tap};
 use anyhow::Context as _;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,22 +20,25 @@ const QUEUE_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub name: String,
-    /// Its argv, secrets masked.
+    /// `stdio` or `http`.
+    pub transport: &'static str,
+    /// Its argv, or its address; secrets masked.
     pub upstream: Vec<String>,
     /// RFC 3339, UTC.
     pub started: String,
 }
 
 impl Identity {
-    pub fn new(command: &[OsString], name: Option<String>, redact: &[regex::Regex]) -> Self {
-        let argv: Vec<String> = command
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        let upstream = redact::argv(&argv, redact);
+    pub fn new(upstream: &Upstream, name: Option<String>, redact: &[regex::Regex]) -> Self {
+        let transport = match upstream {
+            Upstream::Command(_) => "stdio",
+            Upstream::Http(_) => "http",
+        };
+        let upstream = redact::argv(&super::upstream::words(upstream), redact);
         let now = chrono::Utc::now();
         Self {
             name: name.unwrap_or_else(|| naming::short_name(&upstream)),
+            transport,
             upstream,
             started: now.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
         }
@@ -47,7 +50,7 @@ impl Identity {
             program: concat!("mcp-sentinel ", env!("CARGO_PKG_VERSION")).to_owned(),
             started: self.started.clone(),
             name: self.name.clone(),
-            transport: "stdio".to_owned(),
+            transport: self.transport.to_owned(),
             upstream: self.upstream.clone(),
             pid: std::process::id(),
             cwd: std::env::current_dir()

@@ -4,7 +4,7 @@
 //! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
 //! queue out at once. It looks again about a millisecond after each batch and parks only after finding nothing.
 
-use super::{Body, Event, Overflow, Party, SessionId, Timestamp};
+use super::{Body, Event, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -402,7 +402,11 @@ impl Body {
             Self::Stream { from, .. } => Some(Source::Stream(*from)),
             Self::Stderr { .. } => Some(Source::Stderr),
             Self::Line { .. } => Some(Source::Apart),
-            Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
+            Self::Http { .. }
+            | Self::End { .. }
+            | Self::Opened(_)
+            | Self::Closed(_)
+            | Self::Note { .. } => None,
         }
     }
 
@@ -411,6 +415,10 @@ impl Body {
             Self::Stream { bytes, .. } | Self::Stderr { bytes } | Self::Line { bytes, .. } => {
                 Some(bytes)
             }
+            Self::Http { what, .. } => match &**what {
+                Http::Body { bytes, .. } => Some(bytes),
+                _ => None,
+            },
             Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
         }
     }
@@ -420,6 +428,10 @@ impl Body {
             Self::Stream { bytes, .. } | Self::Stderr { bytes } | Self::Line { bytes, .. } => {
                 Some(bytes)
             }
+            Self::Http { what, .. } => match &mut **what {
+                Http::Body { bytes, .. } => Some(bytes),
+                _ => None,
+            },
             Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
         }
     }

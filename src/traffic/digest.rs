@@ -180,7 +180,7 @@ pub fn digest(record: &Record<'_>) -> Digest {
                 reason: gist(reason),
             },
         ),
-        Payload::Unknown => (0, Content::Unknown),
+        Payload::Http(_) | Payload::Unknown => (0, Content::Unknown),
     };
     Digest {
         seq: record.seq,

@@ -8,6 +8,7 @@ pub mod framing;
 pub mod object;
 mod scan;
 pub mod splice;
+pub mod sse;
 pub mod token;
 
 pub use envelope::{Envelope, Frame, Kind, is_json, parse};

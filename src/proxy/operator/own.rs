@@ -5,11 +5,11 @@
 
 use super::refused;
 use crate::mcp;
-use crate::proxy::gate::Owner;
+use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
-use crate::proxy::stdio_to_stdio::{ClientEnd, Live, Session, Stop};
-use crate::proxy::{Config, ProxyError};
-use crate::tap::{Body, Closed, Party, Refused, SessionId, Tap};
+use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
+use crate::proxy::{Floor, ProxyError};
+use crate::tap::{Body, Closed, Party, Refused};
 use rmcp::model::{
     ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
 };
@@ -60,9 +60,7 @@ pub struct Own {
 struct Parts {
     live: Arc<Live>,
     injections: mpsc::Receiver<Injection>,
-    config: Arc<Config>,
-    tap: Tap,
-    stop: watch::Receiver<Stop>,
+    floor: Floor,
     close: CancellationToken,
     phase: watch::Sender<Phase>,
     refresh: Arc<Notify>,
@@ -71,13 +69,10 @@ struct Parts {
 impl Own {
     /// Starts the session on a thread of its own, which lives as long as its server.
     pub fn open(
-        id: SessionId,
-        config: Arc<Config>,
-        tap: Tap,
-        stop: watch::Receiver<Stop>,
+        (live, injections): (Arc<Live>, mpsc::Receiver<Injection>),
+        floor: Floor,
         outcome: oneshot::Sender<Result<Closed, ProxyError>>,
     ) -> Self {
-        let (live, injections) = Live::new(id, Owner::Operator);
         let (phase, phases) = watch::channel(Phase::ShakingHands);
         let own = Self {
             live: live.clone(),
@@ -89,9 +84,7 @@ impl Own {
         let parts = Parts {
             live,
             injections,
-            config,
-            tap,
-            stop,
+            floor,
             close: own.close.clone(),
             phase,
             refresh: own.refresh.clone(),
@@ -159,27 +152,17 @@ impl Parts {
             .map_err(starting)?;
         let (ours, theirs) = UnixStream::pair().map_err(starting)?;
         let closed = runtime.block_on(async {
+            let mut floor = self.floor;
             let lane = Lane {
-                tap: self.tap.clone(),
+                tap: floor.tap.clone(),
                 session: self.live.id,
                 from: Party::Operator,
             };
-            let operator = tokio::spawn(converse(
-                theirs,
-                self.config.era,
-                lane,
-                self.phase,
-                self.refresh,
-            ));
-            let session = Session {
-                live: self.live,
-                injections: self.injections,
-                client: ClientEnd::Operator(ours),
-                config: self.config,
-                tap: self.tap,
-                stop: either(self.stop, self.close),
-            };
-            let closed = session.run().await;
+            let era = floor.config.era;
+            let operator = tokio::spawn(converse(theirs, era, lane, self.phase, self.refresh));
+            floor.stop = either(floor.stop, self.close);
+            let client = ClientEnd::Operator(ours);
+            let closed = floor.session(self.live, self.injections, client).await;
             operator.abort();
             closed
         });

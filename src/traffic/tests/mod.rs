@@ -60,6 +60,7 @@ fn record(seq: u64, line: &str) -> Record<'static> {
                     }
                 }),
                 replay_of: cut('^').map(number),
+                via: None,
                 terminated: true,
                 json: true,
                 bytes: Cow::Owned(text.into_bytes()),

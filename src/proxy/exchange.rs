@@ -1,0 +1,71 @@
+//! What an HTTP exchange tells the tap. Knows events; must not know who forwards what.
+
+use crate::tap::{
+    Body, Event, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap,
+    Timestamp, Via,
+};
+use bytes::Bytes;
+
+/// One HTTP exchange, on record.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    pub tap: Tap,
+    pub session: SessionId,
+    pub id: ExchangeId,
+}
+
+impl Exchange {
+    pub fn request(&self, request: Request) {
+        self.http(Http::Request(request));
+    }
+
+    pub fn response(&self, response: Response) {
+        self.http(Http::Response(response));
+    }
+
+    /// Bytes of a body as they pass; for whoever does not take messages out of them.
+    pub fn body(&self, of: Half, bytes: Bytes) {
+        self.http(Http::Body { of, bytes });
+    }
+
+    /// A server-sent event that carried no message.
+    pub fn event(&self, event: ServerSent) {
+        self.http(Http::Event(event));
+    }
+
+    /// The half is over, whole or broken off.
+    pub fn end(&self, of: Half, bytes: Option<u64>, broken: Option<String>) {
+        self.http(Http::End { of, bytes, broken });
+    }
+
+    /// A message that this exchange carried, for whoever takes messages out of bodies.
+    pub fn message(&self, from: Party, to: Party, bytes: Bytes, event: Option<&str>) {
+        self.push(Body::Line {
+            from,
+            to,
+            bytes,
+            replay_of: None,
+            via: Some(Box::new(Via {
+                exchange: self.id,
+                event: event.map(Into::into),
+            })),
+        });
+    }
+
+    fn http(&self, what: Http) {
+        self.push(Body::Http {
+            exchange: self.id,
+            what: Box::new(what),
+        });
+    }
+
+    fn push(&self, body: Body) {
+        if self.tap.is_enabled() {
+            self.tap.push(Event {
+                at: Timestamp::now(),
+                session: self.session,
+                body,
+            });
+        }
+    }
+}

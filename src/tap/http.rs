@@ -1,0 +1,103 @@
+//! What happened in HTTP exchanges, beside the messages that they carried.
+
+use super::Party;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+use serde::{Deserialize, Serialize};
+
+/// The number of an HTTP exchange (one request and its response), unique in a capture; the first is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExchangeId(pub u64);
+
+/// The HTTP exchange that carried a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Via {
+    pub exchange: ExchangeId,
+    /// The id of the server-sent event that the message was the data of.
+    pub event: Option<Box<str>>,
+}
+
+impl Via {
+    /// In a body that was the message.
+    pub fn body(exchange: ExchangeId) -> Self {
+        Self {
+            exchange,
+            event: None,
+        }
+    }
+}
+
+/// Which half of an HTTP exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Half {
+    Request,
+    Response,
+}
+
+/// One thing that happened in an HTTP exchange.
+#[derive(Debug, Clone)]
+pub enum Http {
+    Request(Request),
+    Response(Response),
+    /// Bytes of a body as they were sent, cut anywhere. The recorder takes messages out of them (JSON, server-sent
+    /// events, compressed or not), so whoever pushes these does not push the messages too.
+    Body {
+        of: Half,
+        bytes: Bytes,
+    },
+    /// A server-sent event that carried no message (priming, `endpoint`, a keep-alive comment), from a bridge, which
+    /// takes the messages out itself.
+    Event(ServerSent),
+    /// No more bytes of this half come; `broken` says in words why it is not whole.
+    End {
+        of: Half,
+        /// Bytes of the body, as they were sent. `None` when the recorder has seen them all and can count.
+        bytes: Option<u64>,
+        broken: Option<String>,
+    },
+}
+
+/// The head of a request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who asks: the client, the operator, or we ourselves (a stream that a bridge opens, a retry).
+    pub by: Party,
+    pub method: Method,
+    /// Path and query.
+    pub target: String,
+    /// As the asking side sent them. Secrets are masked by the recorder.
+    pub headers: HeaderMap,
+    /// Headers that the other side got from us, in addition or instead.
+    pub added: HeaderMap,
+}
+
+/// The head of a response.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// Who answers: the server, or we ourselves (an upstream that cannot be reached, a request that is refused).
+    pub by: Party,
+    pub status: StatusCode,
+    /// As the answering side sent them.
+    pub headers: HeaderMap,
+    /// What the asking side got instead, where that is not the same.
+    pub rewritten: Vec<(HeaderName, String)>,
+}
+
+/// A server-sent event that is no message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServerSent {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// Its type; `None` for `message`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub comment: Option<String>,
+}
