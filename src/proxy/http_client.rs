@@ -33,8 +33,9 @@ pub type Authorization<'a> =
 
 /// Gives tokens for the upstream.
 pub trait Credentials: fmt::Debug + Send + Sync {
-    /// The value now; a new one when `refused` says that the server refused the last one.
-    fn authorization(&self, refused: bool) -> Authorization<'_>;
+    /// The value now; after a 401, another one than the `refused`, which whoever asked at the same time may have got
+    /// already.
+    fn authorization<'a>(&'a self, refused: Option<&'a HeaderValue>) -> Authorization<'a>;
 }
 
 /// A request for the upstream.
@@ -57,21 +58,11 @@ pub struct Client {
 
 impl Client {
     pub fn new(origin: Arc<Origin>) -> Result<Self, ProxyError> {
-        // A second call finds the provider installed.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT)
-            .tls_danger_accept_invalid_certs(origin.insecure);
+        let mut builder = builder(origin.cacert.as_deref(), origin.insecure)
+            .map_err(unusable)?
+            .http1_only();
         if is_loopback(&origin.url) {
             builder = builder.no_proxy();
-        }
-        if let Some(pem) = &origin.cacert {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(unusable)?;
-            builder = builder.tls_certs_merge(certificates);
         }
         let http = builder.build().map_err(unusable)?;
         Ok(Self { origin, http })
@@ -87,7 +78,7 @@ impl Client {
         if let Some(credentials) = &self.origin.credentials
             && !headers.contains_key(header::AUTHORIZATION)
             && !added.contains_key(header::AUTHORIZATION)
-            && let Some(value) = credentials.authorization(false).await?
+            && let Some(value) = credentials.authorization(None).await?
         {
             added.insert(header::AUTHORIZATION, value);
         }
@@ -107,6 +98,25 @@ impl Client {
         *built.headers_mut() = request.headers;
         *built.body_mut() = Some(request.body);
         self.http.execute(built).await
+    }
+}
+
+/// What every client of ours starts from: whom it trusts, and that it follows no redirect by itself.
+pub fn builder(
+    cacert: Option<&[u8]>,
+    insecure: bool,
+) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+    // A second call finds the provider installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT)
+        .tls_danger_accept_invalid_certs(insecure);
+    match cacert {
+        Some(pem) => Ok(builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?)),
+        None => Ok(builder),
     }
 }
 
@@ -131,7 +141,8 @@ pub fn in_words(error: &dyn std::error::Error) -> String {
     words
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether it names this machine, which no proxy server of the environment's leads to.
+pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let host = host.trim_matches(['[', ']']);
         host == "localhost"
