@@ -8,7 +8,7 @@ mod http;
 mod queue;
 
 pub use health::{Health, Pulse};
-pub use http::{ExchangeId, Half, Http, Request, Response, ServerSent, Via};
+pub use http::{CLIENT_GONE, ExchangeId, Half, Http, Request, Response, ServerSent, Via};
 pub use queue::{Drain, Tap, queue};
 pub(crate) use queue::{Lost, Queued, Source};
 

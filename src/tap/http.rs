@@ -28,6 +28,9 @@ impl Via {
     }
 }
 
+/// What [`Http::End`] says in `broken` when the asking side went away; in the modern era that cancels what it asked.
+pub const CLIENT_GONE: &str = "the client went away";
+
 /// Which half of an HTTP exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
