@@ -265,6 +265,7 @@ fn alone_with(command: Vec<std::ffi::OsString>, era: Option<mcp::Era>) -> Alone 
         let config = Config {
             upstream: proxy::Upstream::Command(command),
             era,
+            unattended: false,
             grace: Duration::from_secs(1),
             forward_stderr: false,
             started: CancellationToken::new(),

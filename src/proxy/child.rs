@@ -1,6 +1,6 @@
 //! The server as a child process: spawn, pipes, process group, signals, reaping.
 //!
-//! Knows processes; must not know what they say. The server gets a process group of its own, led by a guardian that
+//! Knows processes; must not know what they say. The server gets a process group of its own, with a guardian in it that
 //! outlives us by a moment: whatever ends this process, the server and all that it has started are ended, too.
 
 use super::ProxyError;
@@ -57,14 +57,13 @@ impl Child {
             stdout: Source::pipe(from_server.into()).map_err(making)?,
             stderr: Source::pipe(errors.into()).map_err(making)?,
         };
-        let group = Group::new(grace).map_err(pipe("cannot fork the server's guardian"))?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .stdin(Stdio::from(stdin))
             .stdout(Stdio::from(stdout))
             .stderr(Stdio::from(stderr))
-            .process_group(group.leader.as_raw_nonzero().get());
+            .process_group(0);
         sys::die_with_parent(&mut command);
         let process = tokio::process::Command::from(command)
             .spawn()
@@ -73,6 +72,8 @@ impl Child {
                 not_started(&program.to_string_lossy(), reason, code)
             })?;
         let pid = process.id().unwrap_or_default();
+        // Meanwhile the server starts; until the guardian is there, the kernel's parent-death signal is.
+        let group = Group::around(pid, grace).map_err(pipe("cannot fork the server's guardian"))?;
         Ok((
             Self {
                 process,
@@ -89,27 +90,37 @@ impl Child {
 
     /// Signals the server and everything that it has started.
     pub fn signal(&self, signal: Signal) {
-        // Gone already is as good as signalled.
-        let _ = rustix::process::kill_process_group(self.group.leader, signal);
+        self.group.signal(signal);
     }
 }
 
-/// The server's process group and the guardian that leads it.
+/// The server's process group, led by the server, and the guardian in it, which keeps the group's number from being given
+/// to somebody else when the server has gone.
 #[derive(Debug)]
 struct Group {
     leader: Pid,
+    guardian: Pid,
     /// The guardian acts when this is closed, which it is when we are gone.
     _alive: io::PipeWriter,
 }
 
 impl Group {
-    fn new(grace: Duration) -> io::Result<Self> {
+    /// Puts a guardian into the group of a server that has not been waited for yet.
+    fn around(server: u32, grace: Duration) -> io::Result<Self> {
+        let leader = i32::try_from(server).ok().and_then(Pid::from_raw);
+        let leader = leader.ok_or(ErrorKind::NotFound)?;
         let (reader, alive) = std::io::pipe()?;
-        let leader = sys::fork_guardian(&OwnedFd::from(reader), grace)?;
+        let guardian = sys::fork_guardian(&OwnedFd::from(reader), leader, grace)?;
         Ok(Self {
             leader,
+            guardian,
             _alive: alive,
         })
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Gone already is as good as signalled.
+        let _ = rustix::process::kill_process_group(self.leader, signal);
     }
 
     fn has_members(&self) -> bool {
@@ -120,17 +131,16 @@ impl Group {
 impl Drop for Group {
     /// Dismisses the guardian and ends what the server has left behind.
     fn drop(&mut self) {
-        let _ = rustix::process::kill_process(self.leader, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.leader), WaitOptions::empty());
+        let _ = rustix::process::kill_process(self.guardian, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.guardian), WaitOptions::empty());
         if !self.has_members() {
             return;
         }
-        let _ = rustix::process::kill_process_group(self.leader, Signal::TERM);
+        self.signal(Signal::TERM);
         let deadline = Instant::now() + LEFT_BEHIND;
         while self.has_members() {
             if Instant::now() > deadline {
-                let _ = rustix::process::kill_process_group(self.leader, Signal::KILL);
-                return;
+                return self.signal(Signal::KILL);
             }
             std::thread::sleep(Duration::from_millis(5));
         }

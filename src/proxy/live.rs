@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Ended sessions whose end can still be told to whoever asks for them.
 const REMEMBERED: usize = 1024;
@@ -24,6 +25,7 @@ pub struct Live {
     ready: Arc<AtomicBool>,
     /// Why the session takes no more lines, in words.
     closed: Mutex<Option<String>>,
+    over: CancellationToken,
 }
 
 impl Live {
@@ -45,6 +47,12 @@ impl Live {
     pub fn close(&self, reason: &str) {
         let closed = self.closed.lock();
         *closed.unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        self.over.cancel();
+    }
+
+    /// Cancelled when the session takes no more lines.
+    pub fn over(&self) -> CancellationToken {
+        self.over.clone()
     }
 }
 
@@ -66,6 +74,7 @@ impl Roster {
             injections,
             ready: Arc::default(),
             closed: Mutex::default(),
+            over: CancellationToken::new(),
         });
         if owner == Owner::Client {
             let mut clients = self.clients();

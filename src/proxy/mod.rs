@@ -42,6 +42,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// The era of the operator's own session; `None` finds out (modern first, then legacy).
     pub era: Option<Era>,
+    /// Nobody is there to answer what the server asks the operator's own session: it is told so from the start.
+    pub unattended: bool,
     /// How long a server may take after SIGTERM before SIGKILL.
     pub grace: std::time::Duration,
     /// Where the server's stderr goes besides the tap: our own stderr when headless, nowhere under a TUI.
@@ -172,10 +174,11 @@ impl Floor {
     async fn with_client(self, orders: mpsc::Receiver<Order>) -> Result<Ended, ProxyError> {
         let (live, injections) = self.roster.open(Owner::Client);
         let over = CancellationToken::new();
-        let desk = tokio::spawn(Desk::new(self.clone()).run(orders, over.clone()));
+        let desk = Desk::new(self.clone());
+        // The operator's own sessions end beside the client's, not after it.
+        let desk = tokio::spawn(desk.run(orders, live.over(), over.clone()));
         let closed = self.session(live, injections, ClientEnd::Stdio).await;
         over.cancel();
-        // It ends the operator's own sessions, within their grace.
         let _ = desk.await;
         closed.map(Ended::from)
     }
@@ -231,7 +234,7 @@ impl Floor {
         let mut desk = Desk::new(self.clone());
         let mut first = desk.open();
         let mut ended = None;
-        let desk = tokio::spawn(desk.run(orders, shutdown.clone()));
+        let desk = tokio::spawn(desk.run(orders, shutdown.clone(), shutdown.clone()));
         let serving = match listen {
             Some(listen) => Some(self.serve(listen, shutdown.clone()).await?),
             None => None,
@@ -263,7 +266,8 @@ impl Floor {
         shutdown: CancellationToken,
         listen: Listen,
     ) -> Result<Ended, ProxyError> {
-        let desk = tokio::spawn(Desk::new(self.clone()).run(orders, shutdown.clone()));
+        let desk =
+            tokio::spawn(Desk::new(self.clone()).run(orders, shutdown.clone(), shutdown.clone()));
         let serving = self.serve(listen, shutdown).await?;
         self.config.started.cancel();
         let _ = serving.await;

@@ -7,7 +7,7 @@ mod own;
 
 use super::gate::Owner;
 use super::live::Live;
-use super::pump::Injection;
+use super::pump::{Claim, Injection};
 use super::{Floor, ProxyError};
 use crate::tap::{Closed, Command, Order, Refused, Reply, Route, SessionId};
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub(super) struct Desk {
     /// The operator's sessions, ended ones included; the last one is the current one unless it was closed.
     own: Vec<Arc<Own>>,
     current: bool,
+    /// The proxy is ending: no session is opened any more.
+    leaving: bool,
 }
 
 impl Desk {
@@ -41,18 +43,35 @@ impl Desk {
             floor,
             own: Vec::new(),
             current: false,
+            leaving: false,
         }
     }
 
-    /// Serves until `over` is cancelled, then ends the operator's sessions.
-    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>, over: CancellationToken) {
+    /// Serves until `over` is cancelled. The operator's sessions end then, or at `leaving` already.
+    pub async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        leaving: CancellationToken,
+        over: CancellationToken,
+    ) {
         loop {
             tokio::select! {
                 Some(order) = orders.recv() => self.carry_out(order),
+                () = leaving.cancelled(), if !self.leaving => self.leave(),
                 () = over.cancelled() => break,
             }
         }
-        self.close().await;
+        self.leave();
+        for own in &self.own {
+            own.ended().await;
+        }
+    }
+
+    fn leave(&mut self) {
+        self.leaving = true;
+        for own in &self.own {
+            own.close();
+        }
     }
 
     /// Opens the operator's own session; how it ended, once it has.
@@ -71,16 +90,11 @@ impl Desk {
     }
 
     /// The current session of the operator's own, opened if there is none.
-    fn opened(&mut self) -> Arc<Own> {
-        self.current().unwrap_or_else(|| self.start(nobody_waits()))
-    }
-
-    async fn close(&mut self) {
-        for own in &self.own {
-            own.close();
-        }
-        for own in &self.own {
-            own.ended().await;
+    fn opened(&mut self) -> Result<Arc<Own>, Refused> {
+        match self.current() {
+            Some(own) => Ok(own),
+            None if self.leaving => refused("the proxy is ending"),
+            None => Ok(self.start(nobody_waits())),
         }
     }
 
@@ -106,14 +120,20 @@ impl Desk {
                 Err(refusal) => drop(outcome.send(Err(refusal))),
             },
             Command::Refresh => {
-                let open = self.current().filter(|own| own.live.closed().is_none());
-                let own = open
-                    .inspect(|own| own.refresh())
-                    .unwrap_or_else(|| self.start(nobody_waits()));
-                answer(
-                    outcome,
-                    async move { own.ready().await.map(|_| Reply::Done) },
-                );
+                self.current &= self
+                    .own
+                    .last()
+                    .is_some_and(|own| own.live.closed().is_none());
+                if let Some(own) = self.current() {
+                    own.refresh();
+                }
+                match self.opened() {
+                    Ok(own) => answer(
+                        outcome,
+                        async move { own.ready().await.map(|_| Reply::Done) },
+                    ),
+                    Err(refusal) => drop(outcome.send(Err(refusal))),
+                }
             }
             Command::CloseOperator => {
                 let Some(own) = self.current() else {
@@ -135,7 +155,7 @@ impl Desk {
 
     fn destination(&mut self, route: Route) -> Result<Destination, Refused> {
         let id = match route {
-            Route::Operator => return Ok(Destination::Own(self.opened())),
+            Route::Operator => return self.opened().map(Destination::Own),
             Route::Session(id) => id,
         };
         match self.floor.roster.client(id) {
@@ -195,7 +215,8 @@ async fn send(live: &Live, message: String, replay_of: Option<u64>, era: Option<
     if let (Err(_), Some(id)) = (&sent, &letter.id) {
         live.gate.forget(id);
     }
-    sent.map(|()| Reply::Sent {
+    sent.map_err(|unsent| unsent.refusal)?;
+    Ok(Reply::Sent {
         session: live.id,
         id: letter.id,
     })
@@ -208,9 +229,11 @@ async fn reply(live: &Live, message: String) -> Outcome {
     if !live.gate.take_asked(&id) {
         return refused(format!("the server waits for no answer to {id}"));
     }
-    if let Err(refusal) = inject(live, line, None).await {
-        live.gate.put_back_asked(id);
-        return Err(refusal);
+    if let Err(unsent) = inject(live, line, None).await {
+        if !unsent.begun {
+            live.gate.put_back_asked(id);
+        }
+        return Err(unsent.refusal);
     }
     Ok(Reply::Sent {
         session: live.id,
@@ -225,27 +248,41 @@ fn still_open(live: &Live) -> Result<(), Refused> {
     }
 }
 
-async fn inject(live: &Live, line: Bytes, replay_of: Option<u64>) -> Result<(), Refused> {
+/// A line that was not written, not wholly at least.
+struct Unsent {
+    refusal: Refused,
+    /// A part of it may have reached the server, and the rest may follow.
+    begun: bool,
+}
+
+async fn inject(live: &Live, line: Bytes, replay_of: Option<u64>) -> Result<(), Unsent> {
     let (written, done) = oneshot::channel();
+    let claim = Claim::default();
     let injection = Injection {
         line,
         replay_of,
         written,
+        claim: claim.clone(),
     };
     let writing = async {
         live.injections.send(injection).await.ok()?;
         done.await.ok()
     };
-    match tokio::time::timeout(PATIENCE, writing).await {
-        Ok(Some(())) => Ok(()),
+    let in_time = tokio::time::timeout(PATIENCE, writing).await;
+    let begun = !claim.take();
+    let refusal = match in_time {
+        Ok(Some(())) => return Ok(()),
         Ok(None) => {
             // The reason is set by the session when it has seen its pump end.
             tokio::task::yield_now().await;
-            still_open(live)?;
-            refused("the session's input was closed meanwhile")
+            let closed = || Refused("the session's input was closed meanwhile".into());
+            still_open(live).err().unwrap_or_else(closed)
         }
-        Err(_) => refused(
-            "the server does not read its input: it has not taken this, not wholly at least",
+        Err(_) if begun => Refused(
+            "the server does not read its input: it has not taken all of this yet, and still may"
+                .into(),
         ),
-    }
+        Err(_) => Refused("the server does not read its input: this was not sent".into()),
+    };
+    Err(Unsent { refusal, begun })
 }

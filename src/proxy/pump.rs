@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
@@ -88,8 +89,21 @@ pub struct Injection {
     /// With its line end.
     pub line: Bytes,
     pub replay_of: Option<u64>,
-    /// Told when the line has been written. Whoever no longer waits does not want it sent.
+    /// Told when the line has been written.
     pub written: oneshot::Sender<()>,
+    /// Taken by whoever comes first: the one who begins to write, or the one who wants it written no longer.
+    pub claim: Claim,
+}
+
+/// Whether a line is still to be written, which two sides decide.
+#[derive(Debug, Clone, Default)]
+pub struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Whether it was still to be had.
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// Why a direction came to its end.
@@ -181,7 +195,7 @@ impl Upstream {
     }
 
     async fn inject(&mut self, injection: Injection) -> io::Result<()> {
-        if injection.written.is_closed() {
+        if !injection.claim.take() {
             return Ok(());
         }
         self.lane.push(Body::Line {

@@ -105,11 +105,11 @@ pub fn die_with_parent(command: &mut Command) {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub fn die_with_parent(_command: &mut Command) {}
 
-/// Forks the guardian of a process group: a process that leads the group, holds nothing but the reading end
-/// `alive`, and ends the whole group when the last writing end is gone, which the kernel sees to even when we are
-/// killed. It leads the group so that the group's number cannot be given to somebody else in the meantime.
-pub fn fork_guardian(alive: &OwnedFd, grace: Duration) -> io::Result<Pid> {
+/// Forks the guardian of a process group: a process in the group that holds nothing but the reading end `alive`, and
+/// ends the whole group when the last writing end is gone, which the kernel sees to even when we are killed.
+pub fn fork_guardian(alive: &OwnedFd, group: Pid, grace: Duration) -> io::Result<Pid> {
     let alive = alive.as_raw_fd();
+    let group = group.as_raw_nonzero().get();
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the masks are initialised by the calls that are given them. Signals are blocked across the fork, so
@@ -120,12 +120,12 @@ pub fn fork_guardian(alive: &OwnedFd, grace: Duration) -> io::Result<Pid> {
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
         let pid = libc::fork();
         if pid == 0 {
-            guard(alive, grace);
+            guard(alive, group, grace);
         }
         let error = io::Error::last_os_error();
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
-        // On both sides, so that the group is there whoever runs first.
-        libc::setpgid(pid, pid);
+        // On both sides, so that it is in the group whoever runs first.
+        libc::setpgid(pid, group);
         Pid::from_raw(pid).filter(|_| pid > 0).ok_or(error)
     }
 }
@@ -134,24 +134,23 @@ pub fn fork_guardian(alive: &OwnedFd, grace: Duration) -> io::Result<Pid> {
 ///
 /// # Safety
 /// To be called in a freshly forked child with all signals blocked.
-unsafe fn guard(alive: i32, grace: Duration) -> ! {
+unsafe fn guard(alive: i32, group: i32, grace: Duration) -> ! {
     // SAFETY: plain system calls on descriptors and processes that are the guardian's own.
     unsafe {
-        libc::setpgid(0, 0);
+        libc::setpgid(0, group);
         close_all_but(alive);
         #[cfg(target_os = "linux")]
         libc::prctl(libc::PR_SET_NAME, c"mcp-guardian".as_ptr());
         let mut byte = 0u8;
         // Nobody ever writes: this returns when the last writing end is gone.
         libc::read(alive, (&raw mut byte).cast(), 1);
-        let group = -libc::getpid();
-        libc::kill(group, libc::SIGTERM);
+        libc::kill(-group, libc::SIGTERM);
         let patience = libc::timespec {
             tv_sec: grace.as_secs().try_into().unwrap_or(1),
             tv_nsec: grace.subsec_nanos().into(),
         };
         libc::nanosleep(&patience, std::ptr::null_mut());
-        libc::kill(group, libc::SIGKILL);
+        libc::kill(-group, libc::SIGKILL);
         libc::_exit(0)
     }
 }

@@ -42,6 +42,7 @@ pub fn converse(
     let config = Config {
         upstream,
         era: asked.era,
+        unattended: true,
         grace: GRACE,
         forward_stderr: true,
         started: CancellationToken::new(),

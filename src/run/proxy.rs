@@ -34,6 +34,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let config = Config {
         upstream,
         era: recorded.era,
+        unattended: false,
         grace: recorded.grace,
         // With `--print` it is there already, among the messages.
         forward_stderr: !screen && recorded.print.is_none(),

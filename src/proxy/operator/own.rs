@@ -158,8 +158,12 @@ impl Parts {
                 session: self.live.id,
                 from: Party::Operator,
             };
-            let era = floor.config.era;
-            let operator = tokio::spawn(converse(theirs, era, lane, self.phase, self.refresh));
+            let side = Side {
+                identity: identity(floor.config.unattended),
+                era: floor.config.era,
+                lane,
+            };
+            let operator = tokio::spawn(side.converse(theirs, self.phase, self.refresh));
             floor.stop = either(floor.stop, self.close);
             let client = ClientEnd::Operator(ours);
             let closed = floor.session(self.live, self.injections, client).await;
@@ -193,31 +197,75 @@ fn either(mut stop: watch::Receiver<Stop>, close: CancellationToken) -> watch::R
     receiver
 }
 
-/// The operator's side of the conversation: the handshake, then the lists, once and whenever they are asked for.
-async fn converse(
-    socket: UnixStream,
+/// The operator's side of the conversation.
+struct Side {
+    identity: ClientConfig,
     era: Option<mcp::Era>,
     lane: Lane,
-    phase: watch::Sender<Phase>,
-    refresh: Arc<Notify>,
-) {
-    let client = match shake_hands(socket, era).await {
-        Ok(client) => client,
-        Err(error) => {
-            let reason = format!("the handshake with the server failed: {error}");
-            note(&lane, reason.clone());
-            let _ = phase.send(Phase::Failed(reason));
-            return;
+}
+
+impl Side {
+    /// The handshake, then the lists, once and whenever they are asked for.
+    async fn converse(self, socket: UnixStream, phase: watch::Sender<Phase>, refresh: Arc<Notify>) {
+        let client = match self.shake_hands(socket).await {
+            Ok(client) => client,
+            Err(error) => {
+                let reason = format!("the handshake with the server failed: {error}");
+                note(&self.lane, reason.clone());
+                let _ = phase.send(Phase::Failed(reason));
+                return;
+            }
+        };
+        client
+            .set_response_cache_config(ClientCacheConfig::disabled())
+            .await;
+        // Nobody may be waiting.
+        let _ = phase.send(Phase::Ready(self.era_of(&client)));
+        loop {
+            list_everything(client.peer(), &self.lane).await;
+            refresh.notified().await;
         }
-    };
-    client
-        .set_response_cache_config(ClientCacheConfig::disabled())
-        .await;
-    // Nobody may be waiting.
-    let _ = phase.send(Phase::Ready(era_of(&client)));
-    loop {
-        list_everything(client.peer(), &lane).await;
-        refresh.notified().await;
+    }
+
+    async fn shake_hands(&self, socket: UnixStream) -> Result<Client, HandshakeError> {
+        socket.set_nonblocking(true)?;
+        let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
+        let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
+        let preferred_versions = vec![ProtocolVersion::LATEST];
+        let lifecycle = match self.era {
+            Some(mcp::Era::Legacy) => ClientLifecycleMode::Initialize,
+            Some(mcp::Era::Modern) => ClientLifecycleMode::Discover { preferred_versions },
+            None => ClientLifecycleMode::Auto {
+                preferred_versions,
+                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+            },
+        };
+        let client = self.identity.clone();
+        let client = client.serve_with_lifecycle(transport, lifecycle).await;
+        Ok(client.map_err(Box::new)?)
+    }
+
+    fn era_of(&self, client: &Client) -> Era {
+        let version = client.peer_info().map(|info| info.protocol_version.clone());
+        let Some(version) = version.filter(|version| !version.has_initialize()) else {
+            return Era::Legacy;
+        };
+        let metadata = [
+            (
+                "io.modelcontextprotocol/protocolVersion",
+                serde_json::to_string(&version).ok(),
+            ),
+            (
+                "io.modelcontextprotocol/clientInfo",
+                serde_json::to_string(&self.identity.client_info).ok(),
+            ),
+            (
+                "io.modelcontextprotocol/clientCapabilities",
+                serde_json::to_string(&self.identity.capabilities).ok(),
+            ),
+        ];
+        let known = |(key, value): (&'static str, Option<String>)| value.map(|value| (key, value));
+        Era::Modern(metadata.into_iter().filter_map(known).collect())
     }
 }
 
@@ -225,12 +273,16 @@ async fn converse(
     deprecated,
     reason = "roots and sampling are deprecated in the modern era and alive in the legacy one"
 )]
-fn identity() -> ClientConfig {
-    let capabilities = ClientCapabilities::builder()
+fn identity(unattended: bool) -> ClientConfig {
+    let mut capabilities = ClientCapabilities::builder()
         .enable_roots()
         .enable_sampling()
         .enable_elicitation()
         .build();
+    if unattended {
+        // Everything else can be declined; a modern server's wish for a sample cannot.
+        capabilities.sampling = None;
+    }
     let name = Implementation::new("mcp-sentinel", env!("CARGO_PKG_VERSION"));
     ClientConfig::new(capabilities, name)
         .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
@@ -244,48 +296,6 @@ enum HandshakeError {
     Socket(#[from] io::Error),
     #[error(transparent)]
     Protocol(#[from] Box<ClientInitializeError>),
-}
-
-async fn shake_hands(socket: UnixStream, era: Option<mcp::Era>) -> Result<Client, HandshakeError> {
-    socket.set_nonblocking(true)?;
-    let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
-    let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
-    let preferred_versions = vec![ProtocolVersion::LATEST];
-    let lifecycle = match era {
-        Some(mcp::Era::Legacy) => ClientLifecycleMode::Initialize,
-        Some(mcp::Era::Modern) => ClientLifecycleMode::Discover { preferred_versions },
-        None => ClientLifecycleMode::Auto {
-            preferred_versions,
-            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
-        },
-    };
-    let client = identity().serve_with_lifecycle(transport, lifecycle).await;
-    Ok(client.map_err(Box::new)?)
-}
-
-fn era_of(client: &Client) -> Era {
-    let version = client.peer_info().map(|info| info.protocol_version.clone());
-    let Some(version) = version.filter(|version| !version.has_initialize()) else {
-        return Era::Legacy;
-    };
-    let config = identity();
-    let raw = |value| serde_json::to_string(&value).ok();
-    let metadata = [
-        (
-            "io.modelcontextprotocol/protocolVersion",
-            serde_json::to_string(&version).ok(),
-        ),
-        (
-            "io.modelcontextprotocol/clientInfo",
-            serde_json::to_string(&config.client_info).ok(),
-        ),
-        (
-            "io.modelcontextprotocol/clientCapabilities",
-            raw(&config.capabilities),
-        ),
-    ];
-    let known = |(key, value): (&'static str, Option<String>)| value.map(|value| (key, value));
-    Era::Modern(metadata.into_iter().filter_map(known).collect())
 }
 
 /// Asks for every page of every list that the server says it has; what it answers is read from the capture.
