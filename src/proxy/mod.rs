@@ -3,6 +3,7 @@
 //! Knows the wire, the tap and as much of MCP as operator calls need. Never sees the model or a screen.
 
 pub mod child;
+pub mod ending;
 pub mod exchange;
 pub mod gate;
 pub mod handshake;

@@ -52,7 +52,8 @@ impl Lane {
         }
     }
 
-    fn note(&self, text: String) {
+    /// Tells the operator something.
+    pub fn note(&self, text: String) {
         self.push(Body::Note { text });
         self.tap.wake();
     }
@@ -69,7 +70,7 @@ impl Lane {
     }
 
     /// Waits for the recorder where the operator chose that it must be waited for.
-    async fn room(&self) {
+    pub async fn room(&self) {
         if self.tap.is_full() {
             self.tap.ready().await;
         }
@@ -299,7 +300,7 @@ impl Downstream {
 }
 
 /// Returns a while after `exited`: for reading what is left in a pipe, but not for as long as something holds it.
-async fn lingered(exited: CancellationToken) {
+pub async fn lingered(exited: CancellationToken) {
     exited.cancelled_owned().await;
     tokio::time::sleep(LINGER).await;
 }

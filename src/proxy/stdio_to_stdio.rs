@@ -4,6 +4,7 @@
 //! what messages mean.
 
 use super::child::{self, Child};
+use super::ending::Ending;
 use super::handshake::Watch;
 use super::live::Live;
 use super::pump::{self, Downstream, Injection, Lane, Stopped, Upstream};
@@ -20,11 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a server may take to go after its input was closed, when we are the ones who close.
-const EOF_GRACE: Duration = Duration::from_millis(500);
 /// How long a client that is being left may take to read what is left for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -234,17 +232,9 @@ impl Running {
             Stop::Politely => {
                 // Dropping the pump closes the server's input.
                 self.up.abort();
-                self.ending.begin(EOF_GRACE, Signal::TERM);
+                self.ending.politely();
             }
-            Stop::By(signal) => {
-                self.child.signal(signal);
-                let next = if signal == Signal::TERM {
-                    Signal::KILL
-                } else {
-                    Signal::TERM
-                };
-                self.ending.begin(self.ending.grace, next);
-            }
+            Stop::By(signal) => self.ending.by(signal, &self.child),
         }
     }
 
@@ -264,13 +254,13 @@ impl Running {
     /// A server that reads the end of its input and goes on is left alone as long as somebody may listen to it.
     fn end_for_nobody(&mut self) {
         if self.nobody_listens && self.client_ended.is_cancelled() {
-            self.ending.begin(self.ending.grace, Signal::TERM);
+            self.ending.patiently();
         }
     }
 
     /// Waits for the client to read what the server has left; not for ever once we are told to end.
     async fn last_words(&mut self) {
-        let told = self.ending.begun;
+        let told = self.ending.has_begun();
         let stop = &mut self.stop;
         let enough = async {
             if !told {
@@ -285,40 +275,5 @@ impl Running {
             _ = &mut self.down => {}
             () = enough => self.down.abort(),
         }
-    }
-}
-
-/// The escalation from patience over SIGTERM to SIGKILL.
-struct Ending {
-    grace: Duration,
-    begun: bool,
-    next: Option<(Instant, Signal)>,
-}
-
-impl Ending {
-    fn new(grace: Duration) -> Self {
-        Self {
-            grace,
-            begun: false,
-            next: None,
-        }
-    }
-
-    /// Only the first call starts the clock.
-    fn begin(&mut self, after: Duration, signal: Signal) {
-        if !self.begun {
-            self.begun = true;
-            self.next = Some((Instant::now() + after, signal));
-        }
-    }
-
-    /// The next signal, when it is time for it.
-    async fn due(&mut self) -> Signal {
-        let Some((at, signal)) = self.next else {
-            return std::future::pending().await;
-        };
-        tokio::time::sleep_until(at).await;
-        self.next = (signal != Signal::KILL).then(|| (at + self.grace, Signal::KILL));
-        signal
     }
 }
