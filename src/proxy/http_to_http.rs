@@ -4,10 +4,9 @@
 
 use super::Config;
 use super::http_client::Client;
-use super::listener::{Handler, Response};
+use super::listener::{Handler, RequestBody, Response};
 use super::live::Roster;
 use crate::tap::Tap;
-use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ impl Reverse {
 impl Handler for Reverse {
     async fn handle(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
+        request: http::Request<RequestBody>,
         peer: SocketAddr,
     ) -> Response {
         let _ = (request, peer);

@@ -4,11 +4,10 @@
 //! One child for each legacy session, one for all modern requests.
 
 use super::Config;
-use super::listener::{Handler, Listen, Response};
+use super::listener::{Handler, Listen, RequestBody, Response};
 use super::live::Roster;
 use super::stdio_to_stdio::Stop;
 use crate::tap::Tap;
-use hyper::body::Incoming;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,7 +39,7 @@ impl Host {
 impl Handler for Host {
     async fn handle(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
+        request: http::Request<RequestBody>,
         peer: SocketAddr,
     ) -> Response {
         let _ = (request, peer);

@@ -2,21 +2,49 @@
 //!
 //! Accepts connections, refuses what must not come in, and hands requests on; must not know what they ask for.
 
+pub mod address;
+mod guard;
+mod refusals;
+
 use super::ProxyError;
+use super::live::Roster;
+use crate::tap::Tap;
+use address::Address;
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
+use guard::{Guard, Refusal};
+use http::Request;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use refusals::Refusals;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS: usize = 8192;
+/// How long to wait after the system has refused a connection: for a file that somebody closes.
+const BREATH: Duration = Duration::from_millis(100);
+/// hyper reads no heads into less.
+const LEAST_HEAD: usize = 8192;
 
 /// Where to listen, and for whom.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// `host:port`; port 0 takes a free one.
+    /// As [`Address`] reads it; port 0 takes a free one.
     pub address: String,
     /// What clients must show when it is set.
     pub token: Option<String>,
@@ -32,6 +60,22 @@ pub struct Listen {
     pub bound: watch::Sender<Option<SocketAddr>>,
 }
 
+impl Listen {
+    /// There, with everything else as it is unless somebody says otherwise.
+    pub fn at(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            token: None,
+            allow_hosts: Vec::new(),
+            allow_origins: Vec::new(),
+            limits: Limits::default(),
+            sse: false,
+            lenient: false,
+            bound: watch::Sender::default(),
+        }
+    }
+}
+
 /// What a client may ask of us.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -39,7 +83,7 @@ pub struct Limits {
     pub body: usize,
     /// Bytes of a request's head.
     pub head: usize,
-    /// For the head of a request, and between two parts of its body.
+    /// For the head of a request, from when the connection could take one, and between two parts of its body.
     pub patience: Duration,
     /// Children at once.
     pub children: usize,
@@ -47,6 +91,21 @@ pub struct Limits {
     pub idle: Duration,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 64 << 20,
+            head: 64 << 10,
+            // Longer than clients keep a connection that they do not use: it must not end as they send on it.
+            patience: Duration::from_secs(120),
+            children: 64,
+            idle: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// The body of a request; an error means that the client has not sent all of it: gone, or too slow (`TimedOut`).
+pub type RequestBody = BoxBody<Bytes, io::Error>;
 /// A response body; an error breaks the connection off, which the client sees.
 pub type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
 pub type Response = http::Response<ResponseBody>;
@@ -55,26 +114,228 @@ pub type Response = http::Response<ResponseBody>;
 pub trait Handler: Send + Sync + 'static {
     fn handle(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
+        request: Request<RequestBody>,
         peer: SocketAddr,
     ) -> impl Future<Output = Response> + Send;
 }
 
 /// A bound socket.
 #[derive(Debug)]
-pub struct Listener {}
+pub struct Listener {
+    socket: TcpListener,
+    guard: Guard,
+    limits: Limits,
+}
 
 impl Listener {
     /// Binds the socket, and tells where. An address that others can reach needs a token, which is the command line's to
     /// see to.
     pub async fn bind(listen: Listen) -> Result<Self, ProxyError> {
-        let _ = listen;
-        todo!("bind")
+        let cannot = |reason: String| ProxyError::Http {
+            what: "cannot listen",
+            reason,
+        };
+        let address = Address::parse(&listen.address)
+            .map_err(|reason| cannot(format!("{}: {reason}", listen.address)))?;
+        let (socket, bound) = bind(&address)
+            .await
+            .map_err(|error| cannot(in_words(&address, &error)))?;
+        let guard = Guard::new(&listen, bound);
+        listen.bound.send_replace(Some(bound));
+        Ok(Self {
+            socket,
+            guard,
+            limits: listen.limits,
+        })
     }
 
-    /// Serves until `over` is cancelled; then open exchanges are broken off.
-    pub async fn serve(self, handler: Arc<impl Handler>, over: CancellationToken) {
-        let _ = (handler, over);
-        todo!("serve")
+    /// Serves until `over` is cancelled; then open exchanges are broken off. Who is refused is on record.
+    pub async fn serve(
+        self,
+        handler: Arc<impl Handler>,
+        tap: Tap,
+        roster: Arc<Roster>,
+        over: CancellationToken,
+    ) {
+        let door = Arc::new(Door {
+            guard: self.guard,
+            refusals: Refusals::new(tap, roster),
+            limits: self.limits,
+            handler,
+        });
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let connections = TaskTracker::new();
+        let accepting = async {
+            loop {
+                match accept(&self.socket, &room).await {
+                    Ok((stream, peer, place)) => {
+                        let (door, over) = (door.clone(), over.clone());
+                        connections.spawn(async move {
+                            over.run_until_cancelled(door.converse(stream, peer)).await;
+                            drop(place);
+                        });
+                    }
+                    Err(error) if is_of_one(&error) => {}
+                    Err(error) => {
+                        door.refusals
+                            .trouble(|| format!("cannot accept a connection: {error}"));
+                        tokio::time::sleep(BREATH).await;
+                    }
+                }
+            }
+        };
+        over.run_until_cancelled(accepting).await;
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+/// What every connection comes through.
+#[derive(Debug)]
+struct Door<H> {
+    guard: Guard,
+    refusals: Refusals,
+    limits: Limits,
+    handler: Arc<H>,
+}
+
+impl<H: Handler> Door<H> {
+    /// Answers the requests of one connection until it ends. A client that has hung up is gone, also when it could still
+    /// hear: on an idle stream there is no other way to learn that nobody listens.
+    async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        // Without it a small answer may wait for an acknowledgement, and is right nevertheless.
+        let _ = stream.set_nodelay(true);
+        let door = self.clone();
+        let service = service_fn(move |request| {
+            let door = door.clone();
+            async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.patience)
+            .max_buf_size(self.limits.head.max(LEAST_HEAD))
+            // A response has the headers that its server gave it.
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served
+            && error.is_parse()
+        {
+            self.refusals
+                .trouble(|| format!("{peer} sent what is no HTTP request: {error}"));
+        }
+    }
+
+    async fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response {
+        if let Err(refusal) = self.guard.admit(&mut request) {
+            let (asked, _) = request.into_parts();
+            self.refusals.request(&asked, peer, &refusal);
+            return refuse(&refusal);
+        }
+        let patience = self.limits.patience;
+        let request = request.map(|body| Patient::new(body, patience).boxed());
+        self.handler.clone().handle(request, peer).await
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    let text = format!("mcp-sentinel: {}\n", refusal.reason);
+    let body = Full::new(Bytes::from(text)).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = refusal.status;
+    *response.headers_mut() = refusal.headers();
+    response
+}
+
+/// A body whose next part must come in time, once somebody waits for it.
+#[derive(Debug)]
+struct Patient {
+    body: Incoming,
+    patience: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(body: Incoming, patience: Duration) -> Self {
+        Self {
+            body,
+            patience,
+            waiting: None,
+        }
+    }
+}
+
+impl Body for Patient {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.waiting = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
+        }
+        let patience = self.patience;
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(waiting.as_mut().poll(context));
+        let late = io::Error::new(io::ErrorKind::TimedOut, "the client sent no more");
+        Poll::Ready(Some(Err(late)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+async fn bind(address: &Address) -> io::Result<(TcpListener, SocketAddr)> {
+    let mut found: Vec<_> = lookup_host((address.host.as_str(), address.port))
+        .await?
+        .collect();
+    // What the system says of `localhost` must not open it to others.
+    found.retain(|it| it.ip().is_loopback() || !address.is_loopback());
+    found.sort_by_key(SocketAddr::is_ipv6);
+    let socket = TcpListener::bind(&*found).await?;
+    let bound = socket.local_addr()?;
+    Ok((socket, bound))
+}
+
+async fn accept(
+    socket: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = room.clone().acquire_owned().await;
+    let place = place.map_err(io::Error::other)?;
+    let (stream, peer) = socket.accept().await?;
+    Ok((stream, peer, place))
+}
+
+/// A client that went away before it was let in; anything else is our own lack.
+fn is_of_one(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn in_words(address: &Address, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{address} is in use; choose another port, or 0 for any that is free")
+        }
+        io::ErrorKind::AddrNotAvailable => format!("{address} is not an address of this machine"),
+        io::ErrorKind::PermissionDenied => {
+            format!("{address} may not be used; ports from 1024 on are free for everybody")
+        }
+        _ => format!("{address}: {error}"),
     }
 }

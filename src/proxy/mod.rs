@@ -291,14 +291,16 @@ impl Floor {
         Ok(match config.upstream.clone() {
             Upstream::Command(command) => {
                 let host = Host::new(command, &listen, config, roster, tap, stop);
+                let (tap, roster) = (self.tap.clone(), self.roster.clone());
                 tokio::spawn(async move {
-                    listener.serve(host.clone(), over).await;
+                    listener.serve(host.clone(), tap, roster, over).await;
                     host.close().await;
                 })
             }
             Upstream::Http(origin) => {
-                let reverse = Reverse::new(http_client::Client::new(origin)?, config, roster, tap);
-                tokio::spawn(listener.serve(reverse, over))
+                let client = http_client::Client::new(origin)?;
+                let reverse = Reverse::new(client, config, roster.clone(), tap.clone());
+                tokio::spawn(listener.serve(reverse, tap, roster, over))
             }
         })
     }
