@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
-use mcp_sentinel::wire::framing::LineSplitter;
+use mcp_sentinel::wire::framing::{LineSplitter, on_one_line};
+use mcp_sentinel::wire::sse::{self, Decoder, Event};
 use mcp_sentinel::wire::{Envelope, Frame, is_json, object, parse, splice, token};
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
@@ -110,6 +111,65 @@ fn raw_members<'a>(envelope: &Envelope<'a>) -> [(&'static str, Option<&'a str>);
     ]
 }
 
+/// A stream in pieces, cut at these places.
+fn pieces(stream: &[u8], cuts: &[prop::sample::Index]) -> Vec<Vec<u8>> {
+    let mut cuts: Vec<usize> = cuts
+        .iter()
+        .map(|cut| cut.index(stream.len() + 1))
+        .chain([0, stream.len()])
+        .collect();
+    cuts.sort_unstable();
+    let piece = |cut: &[usize]| stream[cut[0]..cut[1]].to_vec();
+    cuts.windows(2).map(piece).collect()
+}
+
+/// Something that looks like a stream of server-sent events.
+fn event_stream() -> impl Strategy<Value = Vec<u8>> {
+    let names = ["data", "id", "event", "retry", "", "dat", "database"];
+    let field = (
+        prop::sample::select(names.to_vec()),
+        prop::sample::select(vec!["", ":", ": ", ":  "]),
+        prop::collection::vec(
+            prop_oneof![3 => Just(b'7'), 2 => Just(0xc3), 1 => any::<u8>()],
+            0..4,
+        ),
+    )
+        .prop_map(|(name, colon, value)| [name.as_bytes(), colon.as_bytes(), &value].concat());
+    let line = prop_oneof![3 => field, 2 => Just(Vec::new()), 1 => Just(b"\xef\xbb\xbf".to_vec())];
+    let end = prop::sample::select(vec!["\n", "\r", "\r\n"]);
+    prop::collection::vec((line, end), 0..12).prop_map(|lines| {
+        let whole = |(line, end): (Vec<u8>, &str)| [line, end.as_bytes().to_vec()].concat();
+        lines.into_iter().flat_map(whole).collect()
+    })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let text = "[ -~é😀]{0,6}";
+    let lines = "[ -~é😀\n]{0,8}";
+    (
+        prop::option::of("[ -~é😀]{1,6}"),
+        prop::option::of(text),
+        any::<Option<u64>>(),
+        prop::option::of(lines),
+        prop::option::of(lines),
+    )
+        .prop_map(|(name, id, retry, data, comment)| Event {
+            name,
+            id,
+            retry,
+            data: data.map(Bytes::from),
+            comment,
+        })
+}
+
+fn decoded(chunks: &[Vec<u8>]) -> Vec<Event> {
+    let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+    for chunk in chunks {
+        decoder.push(chunk, |event| events.push(event));
+    }
+    events
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -118,12 +178,9 @@ proptest! {
         stream in prop::collection::vec(prop_oneof![2 => Just(b'\n'), 1 => Just(b'\r'), 5 => any::<u8>()], 0..200),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
     ) {
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
-        cuts.extend([0, stream.len()]);
-        cuts.sort_unstable();
         let (mut splitter, mut lines) = (LineSplitter::default(), Vec::new());
-        for cut in cuts.windows(2) {
-            splitter.push(Bytes::copy_from_slice(&stream[cut[0]..cut[1]]), |line| lines.push(line));
+        for piece in pieces(&stream, &cuts) {
+            splitter.push(Bytes::from(piece), |line| lines.push(line));
         }
         for line in &lines {
             prop_assert_eq!(memchr::memchr(b'\n', line), Some(line.len() - 1));
@@ -133,6 +190,38 @@ proptest! {
         prop_assert_eq!(pending, last.as_ref().map_or(0, Bytes::len));
         lines.extend(last);
         prop_assert_eq!(lines.concat(), stream);
+    }
+
+    #[test]
+    fn an_event_stream_cut_anywhere_gives_the_same_events(
+        stream in event_stream(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let whole = decoded(std::slice::from_ref(&stream));
+        prop_assert_eq!(&decoded(&pieces(&stream, &cuts)), &whole);
+        let bytes: Vec<_> = stream.iter().map(|byte| vec![*byte]).collect();
+        prop_assert_eq!(&decoded(&bytes), &whole);
+    }
+
+    #[test]
+    fn events_are_read_as_they_were_written(events in prop::collection::vec(event(), 0..6)) {
+        let mut stream = Vec::new();
+        for event in &events {
+            sse::write(&mut stream, event);
+        }
+        let said: Vec<_> = events.into_iter().filter(|it| *it != Event::default()).collect();
+        prop_assert_eq!(decoded(&[stream]), said);
+    }
+
+    #[test]
+    fn a_message_on_one_line_says_what_it_said(text in json(), marked in any::<bool>(), around in "[\r\n]{0,2}") {
+        let mark = if marked { "\u{feff}" } else { "" };
+        let line = on_one_line(Bytes::from(format!("{mark}{around}{text}{around}")));
+        prop_assert!(!line.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
+        let spaced = |byte: u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
+        let expected: Vec<_> = text.trim_matches(['\r', '\n']).bytes().map(spaced).collect();
+        prop_assert_eq!(&line[..], &expected[..]);
+        prop_assert!(is_json(&line));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Cutting a byte stream into lines, whatever the cuts it arrives in.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// Reassembles lines. A line that lies within one chunk is a slice of it (no copy); the line end stays on the line.
 #[derive(Debug, Default)]
@@ -37,12 +37,28 @@ impl LineSplitter {
     }
 }
 
-/// A message that came in a body as one line for stdio, without a line end: a byte order mark is taken off, and line
-/// breaks, which can only stand between the tokens of valid JSON, become spaces. Everything else stays as it is; what has
-/// neither is not copied.
+/// A message that came in a body as one line for stdio, without a line end: a byte order mark and line breaks around it
+/// are taken off, and line breaks inside it, which can only stand between the tokens of valid JSON, become spaces.
+/// Everything else stays as it is; what has none inside is not copied.
 pub fn on_one_line(message: Bytes) -> Bytes {
-    let _ = message;
-    todo!("put a message on one line")
+    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let mark = if message.starts_with(b"\xef\xbb\xbf") {
+        3
+    } else {
+        0
+    };
+    let text = &message[mark..];
+    let start = mark + text.iter().take_while(|it| is_break(it)).count();
+    let end = message.len() - text.iter().rev().take_while(|it| is_break(it)).count();
+    let message = message.slice(start..end.max(start));
+    let Some(first) = memchr::memchr2(b'\r', b'\n', &message) else {
+        return message;
+    };
+    let mut line = BytesMut::from(message);
+    for byte in line[first..].iter_mut().filter(|it| is_break(it)) {
+        *byte = b' ';
+    }
+    line.freeze()
 }
 
 #[cfg(test)]
@@ -87,6 +103,33 @@ mod tests {
         assert_eq!(splitter.pending(), 3);
         assert_eq!(splitter.finish(), Some(Bytes::from("bcd")));
         assert_eq!((splitter.pending(), splitter.finish()), (0, None));
+    }
+
+    #[test]
+    fn a_message_of_several_lines_becomes_one() {
+        for (message, line) in [
+            (
+                "{\n  \"a\": 1,\r\n\t\"b\":\"\\n\"\r}",
+                "{   \"a\": 1,  \t\"b\":\"\\n\" }",
+            ),
+            ("\u{feff}{}", "{}"),
+            ("\u{feff}\r\n{ }\r\n", "{ }"),
+            ("[1]\n", "[1]"),
+            (" [1] ", " [1] "),
+            ("\u{feff}", ""),
+            ("\n\r\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(on_one_line(Bytes::from(message)), line);
+        }
+    }
+
+    #[test]
+    fn a_message_on_one_line_is_not_copied() {
+        let message = Bytes::from_static(b"\xef\xbb\xbf{\"a\":1}\n");
+        let line = on_one_line(message.clone());
+        assert_eq!(line.as_ptr(), message[3..].as_ptr());
+        assert_eq!(line.len(), message.len() - 4);
     }
 
     #[test]
