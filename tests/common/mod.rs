@@ -4,5 +4,6 @@
 
 pub mod driver;
 pub mod harness;
+pub mod http;
 pub mod peers;
 pub mod upstream;
