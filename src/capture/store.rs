@@ -37,9 +37,18 @@ pub struct Saved {
 
 /// `$XDG_STATE_HOME/mcp-sentinel/captures`, created 0700 when missing.
 pub fn directory() -> io::Result<PathBuf> {
+    state_directory("captures")
+}
+
+/// The same for `$XDG_STATE_HOME/mcp-sentinel/drafts`.
+pub fn drafts_directory() -> io::Result<PathBuf> {
+    state_directory("drafts")
+}
+
+fn state_directory(name: &str) -> io::Result<PathBuf> {
     let base = etcetera::choose_base_strategy().map_err(io::Error::other)?;
     let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-    let directory = state.join("mcp-sentinel").join("captures");
+    let directory = state.join("mcp-sentinel").join(name);
     make_private(&directory)?;
     Ok(directory)
 }
@@ -190,7 +199,7 @@ fn named(stem: &str) -> Option<(Timestamp, &str)> {
 }
 
 /// A name that is one harmless word in every shell and on every file system.
-fn safe(name: &str) -> String {
+pub fn safe(name: &str) -> String {
     let mut safe = String::new();
     for part in name
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))

@@ -529,6 +529,12 @@ impl App {
         }
     }
 
+    /// What is being typed is a draft from here on; called before the screen is left.
+    pub fn leave(&mut self) -> &Drafts {
+        self.close_sheet();
+        &self.drafts
+    }
+
     fn close_sheet(&mut self) {
         if let Some(sheet) = self.sheet.take() {
             sheet.keep(&mut self.drafts);
@@ -575,5 +581,8 @@ impl App {
                 .map(Effect::Load),
         );
         self.carry_out(steps, effects);
+        if self.drafts.take_changed() {
+            effects.push(Effect::Keep(Box::new(self.drafts.clone())));
+        }
     }
 }

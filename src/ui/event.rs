@@ -2,6 +2,7 @@
 //! this border as data: that is what makes a screen a pure function of the events before it.
 
 use super::app::hub::Listing;
+use super::app::sheet::Drafts;
 use super::json::Document;
 use crate::capture::record::{Header, Location};
 use crate::link::registry::Entry;
@@ -140,6 +141,8 @@ pub enum Effect {
         filter: Filter,
         rows: Vec<(RowId, Vec<Location>)>,
     },
+    /// Keep these for the next screen.
+    Keep(Box<Drafts>),
     /// Open this text in the operator's `$EDITOR`.
     Editor(String),
     /// List live proxies and saved captures.

@@ -7,20 +7,23 @@ pub mod event;
 mod feed;
 pub mod format;
 pub mod json;
+mod keep;
 pub mod keymap;
-pub mod layout;
+mod layout;
 pub mod render;
 pub mod terminal;
 pub mod text;
 pub mod theme;
 mod work;
 
+use crate::capture::reader::Reader;
 use crate::link::{client, registry::Entry};
 use crate::tap::{Orders, Pulse, Timestamp};
 use anyhow::Context as _;
 use app::{App, Session, hub::Hub};
 use event::{Effect, Event, Fed, Notice};
 use futures_util::StreamExt as _;
+use keep::Keeper;
 use ratatui::Frame;
 use ratatui::crossterm::event::{Event as Input, EventStream, KeyEventKind, MouseEventKind};
 use std::path::PathBuf;
@@ -77,10 +80,7 @@ pub async fn hub() -> anyhow::Result<Left> {
     let mut stage = Stage::enter()?;
     let mut hub = Hub::new(stage.theme);
     loop {
-        let source = match stage
-            .drive(&mut hub, None, Arc::default(), None, Pulse::none())
-            .await?
-        {
+        let source = match stage.drive(&mut hub, Behind::default()).await? {
             Exit::Left(left) => return Ok(left),
             Exit::Open(capture) => {
                 let ended = CancellationToken::new();
@@ -166,6 +166,27 @@ enum Exit {
     Attach(Entry),
 }
 
+/// What a face shows and commands; nothing behind the hub.
+struct Behind {
+    feed: Option<mpsc::Receiver<Fed>>,
+    bodies: Arc<OnceLock<crate::capture::reader::Bodies>>,
+    orders: Option<Orders>,
+    pulse: Pulse,
+    keeper: Option<Keeper>,
+}
+
+impl Default for Behind {
+    fn default() -> Self {
+        Self {
+            feed: None,
+            bodies: Arc::default(),
+            orders: None,
+            pulse: Pulse::none(),
+            keeper: None,
+        }
+    }
+}
+
 /// The terminal, the keyboard and the signals, for as long as the TUI runs.
 struct Stage {
     screen: Screen,
@@ -190,6 +211,9 @@ impl Stage {
     }
 
     async fn conversation(&mut self, source: Source, from_hub: bool) -> anyhow::Result<Left> {
+        let keeper = Reader::open(&source.capture)
+            .ok()
+            .and_then(|capture| Keeper::of(capture.header()).ok());
         let feed =
             feed::start(source.capture.clone(), source.ended).context("cannot start a thread")?;
         let mut app = App::new(Session {
@@ -200,16 +224,23 @@ impl Stage {
             from_hub,
             theme: self.theme,
         });
-        match self
-            .drive(
-                &mut app,
-                Some(feed.batches),
-                feed.bodies,
-                source.orders,
-                source.pulse,
-            )
-            .await?
-        {
+        let keeper = keeper.filter(|_| source.orders.is_some());
+        if let Some(keeper) = &keeper {
+            app.drafts = keeper.load();
+        }
+        let behind = Behind {
+            feed: Some(feed.batches),
+            bodies: feed.bodies,
+            orders: source.orders,
+            pulse: source.pulse,
+            keeper: keeper.clone(),
+        };
+        let exit = self.drive(&mut app, behind).await;
+        if let Some(keeper) = keeper {
+            // Too late to complain on this screen; the next one finds what was kept before.
+            let _ = keeper.save(app.leave());
+        }
+        match exit? {
             Exit::Left(left) => Ok(left),
             Exit::Open(_) | Exit::Attach(_) => Ok(Left::ByOperator),
         }
@@ -217,19 +248,18 @@ impl Stage {
 
     /// The loop. Keys come first, so that no flood of traffic makes the screen deaf; the frame comes before the feed,
     /// so that no flood keeps it from being drawn.
-    async fn drive(
-        &mut self,
-        face: &mut impl Face,
-        mut feed: Option<mpsc::Receiver<Fed>>,
-        bodies: Arc<OnceLock<crate::capture::reader::Bodies>>,
-        orders: Option<Orders>,
-        mut pulse: Pulse,
-    ) -> anyhow::Result<Exit> {
+    async fn drive(&mut self, face: &mut impl Face, behind: Behind) -> anyhow::Result<Exit> {
+        let Behind {
+            mut feed,
+            mut pulse,
+            ..
+        } = behind;
         let (answers, mut answered) = mpsc::channel(256);
         let worker = Worker {
             answers,
-            bodies,
-            orders,
+            bodies: behind.bodies,
+            orders: behind.orders,
+            keeper: behind.keeper,
         };
         let mut clock = interval(Duration::from_millis(200));
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -4,6 +4,7 @@
 use super::app::hub::Listing;
 use super::event::{Body, Effect, Event, Notice};
 use super::json::Document;
+use super::keep::Keeper;
 use crate::capture::reader::Bodies;
 use crate::capture::record::Location;
 use crate::capture::store;
@@ -25,6 +26,7 @@ pub struct Worker {
     pub answers: mpsc::Sender<Event>,
     pub bodies: Arc<OnceLock<Bodies>>,
     pub orders: Option<Orders>,
+    pub keeper: Option<Keeper>,
 }
 
 impl Worker {
@@ -51,6 +53,17 @@ impl Worker {
                 Ok(listing) => Event::Listed(listing),
                 Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
             }),
+            Effect::Keep(drafts) => {
+                if let Some(keeper) = worker.keeper.clone() {
+                    tokio::task::spawn_blocking(move || {
+                        if let Err(error) = keeper.save(&drafts) {
+                            let notice = format!("the drafts cannot be kept: {error}");
+                            let notice = Event::Notice(Notice::error(notice));
+                            let _ = worker.answers.blocking_send(notice);
+                        }
+                    });
+                }
+            }
             Effect::Command { token, command } => {
                 tokio::spawn(async move {
                     let outcome = order(worker.orders, command).await;

@@ -1,25 +1,37 @@
 //! What outlives a closed sheet: drafts, what was sent, what was agreed to.
 
 use super::subject::Subject;
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
 /// Texts kept for each subject.
 const SENT: usize = 20;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drafts {
-    unsent: HashMap<Subject, String>,
+    /// `None` where there was one: it was sent, or thrown away.
+    unsent: HashMap<Subject, Option<String>>,
     /// Newest first, each once.
     sent: HashMap<Subject, Vec<String>>,
     /// Tools that the operator said yes to.
     pub(super) agreed: HashSet<String>,
     /// Sheets opened so far: keeps the outcomes of one from another.
     pub(super) opened: u64,
+    /// Something is to be kept that was not before.
+    changed: bool,
+}
+
+/// Drafts as they are kept from one screen to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    unsent: Vec<(Subject, String)>,
+    sent: Vec<(Subject, Vec<String>)>,
 }
 
 impl Drafts {
     pub fn unsent(&self, subject: &Subject) -> Option<&str> {
-        self.unsent.get(subject).map(String::as_str)
+        self.unsent.get(subject)?.as_deref()
     }
 
     pub fn sent(&self, subject: &Subject) -> &[String] {
@@ -28,10 +40,10 @@ impl Drafts {
 
     /// Keeps a text that was not sent; `None` forgets it.
     pub(super) fn keep(&mut self, subject: &Subject, text: Option<String>) {
-        match text {
-            Some(text) => self.unsent.insert(subject.clone(), text),
-            None => self.unsent.remove(subject),
-        };
+        if self.unsent(subject) != text.as_deref() {
+            self.unsent.insert(subject.clone(), text);
+            self.changed = true;
+        }
     }
 
     pub(super) fn keep_sent(&mut self, subject: &Subject, texts: &[String]) {
@@ -41,5 +53,90 @@ impl Drafts {
             known.insert(0, text.clone());
         }
         known.truncate(SENT);
+        self.changed |= !texts.is_empty();
+    }
+
+    /// Whether something is new since this was asked last.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+}
+
+impl From<Kept> for Drafts {
+    fn from(kept: Kept) -> Self {
+        let unsent = kept.unsent.into_iter();
+        Self {
+            unsent: unsent
+                .map(|(subject, text)| (subject, Some(text)))
+                .collect(),
+            sent: kept.sent.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Kept {
+    /// These, and what another screen may have kept meanwhile. A message to replay belongs to one capture and is left
+    /// out.
+    pub fn with(self, drafts: &Drafts) -> Self {
+        let mut all = Drafts::from(self);
+        for (subject, text) in drafts.unsent.iter().filter(|(it, _)| it.is_lasting()) {
+            all.unsent.insert(subject.clone(), text.clone());
+        }
+        for (subject, texts) in drafts.sent.iter().filter(|(it, _)| it.is_lasting()) {
+            let oldest_first: Vec<String> = texts.iter().rev().cloned().collect();
+            all.keep_sent(subject, &oldest_first);
+        }
+        let unsent = all.unsent.into_iter();
+        let mut kept = Self {
+            unsent: unsent
+                .filter_map(|(subject, text)| Some((subject, text?)))
+                .collect(),
+            sent: all
+                .sent
+                .into_iter()
+                .filter(|(_, texts)| !texts.is_empty())
+                .collect(),
+        };
+        kept.unsent.sort();
+        kept.sent.sort();
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(name: &str) -> Subject {
+        Subject::Tool(name.into())
+    }
+
+    #[test]
+    fn what_two_screens_kept_is_kept_together() {
+        let (mut one, mut other) = (Drafts::default(), Drafts::default());
+        one.keep(&tool("a"), Some("1".into()));
+        one.keep_sent(&tool("a"), &["x".into(), "y".into()]);
+        one.keep(&Subject::Message(3), Some("of one capture".into()));
+        other.keep(&tool("b"), Some("2".into()));
+        other.keep_sent(&tool("a"), &["z".into()]);
+        let kept = Kept::default().with(&one).with(&other);
+        let text = serde_json::to_string(&kept).unwrap();
+        let drafts = Drafts::from(serde_json::from_str::<Kept>(&text).unwrap());
+        assert_eq!(drafts.unsent(&tool("a")), Some("1"));
+        assert_eq!(drafts.unsent(&tool("b")), Some("2"));
+        assert_eq!(drafts.sent(&tool("a")), ["z", "y", "x"]);
+        assert_eq!(drafts.unsent(&Subject::Message(3)), None);
+    }
+
+    #[test]
+    fn a_draft_that_was_sent_is_no_draft_any_more() {
+        let mut drafts = Drafts::default();
+        drafts.keep(&tool("a"), Some("1".into()));
+        assert!(drafts.take_changed() && !drafts.take_changed());
+        let kept = Kept::default().with(&drafts);
+        drafts.keep(&tool("a"), None);
+        assert!(drafts.take_changed());
+        assert_eq!(kept.with(&drafts), Kept::default());
     }
 }

@@ -6,13 +6,15 @@ use crate::traffic::{RowId, Traffic};
 use crate::ui::event::Call;
 use crate::ui::json::{Document, minify};
 use crate::wire::object;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Earlier calls that are looked at for their arguments.
 const EARLIER: usize = 20;
 
 /// What is called; also the key under which a draft is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Subject {
     Tool(String),
     Resource(String),
@@ -51,6 +53,11 @@ impl Subject {
             Call::Again(call) => Self::of(*call)?,
             Call::Answer(_) => return Err("there is nothing to call".to_owned()),
         })
+    }
+
+    /// Whether it means the same in another conversation with the same server.
+    pub fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Message(_))
     }
 
     /// What it is called in headings.
