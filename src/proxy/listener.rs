@@ -3,6 +3,7 @@
 //! Accepts connections, refuses what must not come in, and hands requests on; must not know what they ask for.
 
 pub mod address;
+mod breaking;
 mod guard;
 mod refusals;
 
@@ -10,6 +11,7 @@ use super::ProxyError;
 use super::live::Roster;
 use crate::tap::Tap;
 use address::Address;
+use breaking::{Breakable, Breaking, Broken};
 use bytes::Bytes;
 use guard::{Guard, Refusal};
 use http::Request;
@@ -187,6 +189,7 @@ impl Listener {
         over.run_until_cancelled(accepting).await;
         connections.close();
         connections.wait().await;
+        door.refusals.finish();
     }
 }
 
@@ -205,10 +208,18 @@ impl<H: Handler> Door<H> {
     async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         // Without it a small answer may wait for an acknowledgement, and is right nevertheless.
         let _ = stream.set_nodelay(true);
+        let broken = Broken::default();
+        let stream = Breakable {
+            stream: TokioIo::new(stream),
+            broken: broken.clone(),
+        };
         let door = self.clone();
         let service = service_fn(move |request| {
-            let door = door.clone();
-            async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
+            let (door, broken) = (door.clone(), broken.clone());
+            async move {
+                let response = door.answer(request, peer).await;
+                Ok::<_, Infallible>(response.map(|body| Breaking { body, broken }))
+            }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -216,7 +227,7 @@ impl<H: Handler> Door<H> {
             .max_buf_size(self.limits.head.max(LEAST_HEAD))
             // A response has the headers that its server gave it.
             .auto_date_header(false)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(stream, service)
             .await;
         if let Err(error) = served
             && error.is_parse()

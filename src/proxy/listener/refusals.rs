@@ -7,7 +7,7 @@ use crate::tap::{Body, Event, Half, Party, Request, Response, SessionId, Tap, Ti
 use http::HeaderMap;
 use http::request::Parts;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What was kept out belongs to no session.
@@ -86,19 +86,19 @@ impl Refusals {
         }
     }
 
+    /// Tells how many have not been told.
+    pub(super) fn finish(&self) {
+        self.tell_untold(&mut self.recent());
+        self.tap.wake();
+    }
+
     /// Whether there is room to tell one more.
     fn is_told(&self) -> bool {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent();
         if recent.since.elapsed() > WITHIN {
-            let untold = recent.untold;
-            *recent = Recent {
-                since: Instant::now(),
-                told: 0,
-                untold: 0,
-            };
-            if untold > 0 {
-                self.note(format!("{untold} more requests were refused"));
-            }
+            self.tell_untold(&mut recent);
+            recent.told = 0;
+            recent.since = Instant::now();
         }
         if recent.told < TOLD {
             recent.told += 1;
@@ -106,6 +106,17 @@ impl Refusals {
         }
         recent.untold += 1;
         false
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_untold(&self, recent: &mut Recent) {
+        match std::mem::take(&mut recent.untold) {
+            0 => {}
+            untold => self.note(format!("{untold} more requests were refused")),
+        }
     }
 
     fn note(&self, text: String) {
