@@ -2,7 +2,7 @@
 
 use super::links::{Scope, Side};
 use super::storage::{
-    Chunked, Extra, ExtraPart, NONE, Place, RowData, Symbol, Symbols, Text, Texts,
+    Chunked, Extra, ExtraPart, Kin, NONE, Place, RowData, Symbol, Symbols, Text, Texts,
 };
 use super::{Part, Progress, Role, Row, RowId, RowKind, Status};
 use crate::capture::record::Location;
@@ -14,6 +14,7 @@ use std::collections::HashMap;
 pub struct Store {
     rows: Chunked<RowData>,
     extras: Chunked<Extra>,
+    kin: Chunked<Kin>,
     parts: Chunked<ExtraPart>,
     pub texts: Texts,
     pub symbols: Symbols,
@@ -83,6 +84,25 @@ impl Store {
         self.rows.push(data);
         row
     }
+    fn kin(&self, row: RowId) -> Option<&Kin> {
+        self.kin.get(self.extra(row)?.kin)
+    }
+    /// The kin of `row`, made when it has none.
+    fn make_kin(&mut self, row: RowId) -> Option<&mut Kin> {
+        let next = self.kin.len();
+        let extra = self.make_extra(row)?;
+        if extra.kin == NONE {
+            extra.kin = next;
+            self.kin.push(Kin::default());
+        }
+        let index = self.extra(row)?.kin;
+        self.kin.get_mut(index)
+    }
+    pub fn set_replay_of(&mut self, row: RowId, original: RowId) {
+        if let Some(kin) = self.make_kin(row) {
+            kin.replay_of = original;
+        }
+    }
     /// The extra of `row`, made when it has none.
     pub fn make_extra(&mut self, row: RowId) -> Option<&mut Extra> {
         let data = self.rows.get_mut(row)?;
@@ -102,12 +122,12 @@ impl Store {
             from: source.from,
         };
         let number = self.parts.len();
-        let Some(extra) = self.make_extra(row) else {
+        let Some(kin) = self.make_kin(row) else {
             return;
         };
-        let last = std::mem::replace(&mut extra.last_part, number);
+        let last = std::mem::replace(&mut kin.last_part, number);
         if last == NONE {
-            extra.first_part = number;
+            kin.first_part = number;
         } else if let Some(last) = self.parts.get_mut(last) {
             last.next = number;
         }
@@ -122,13 +142,13 @@ impl Store {
         let Some(depth) = self.row(parent).map(|row| row.depth + 1) else {
             return;
         };
-        let Some(extra) = self.make_extra(parent) else {
+        let Some(kin) = self.make_kin(parent) else {
             return;
         };
-        extra.children += 1;
-        let elder = std::mem::replace(&mut extra.last_child, child);
+        kin.children += 1;
+        let elder = std::mem::replace(&mut kin.last_child, child);
         if elder == NONE {
-            extra.first_child = child;
+            kin.first_child = child;
         } else if let Some(elder) = self.row_mut(elder) {
             elder.next_sibling = child;
         }
@@ -213,7 +233,7 @@ impl Store {
     pub fn view(&self, id: RowId) -> Option<Row<'_>> {
         let row = self.row(id)?;
         let extra = self.extras.get(row.extra);
-        let link = |pick: fn(&Extra) -> RowId| extra.map(pick).filter(|&row| row != NONE);
+        let kin = extra.and_then(|extra| self.kin.get(extra.kin));
         let answer = extra
             .filter(|extra| extra.answered)
             .map(|extra| extra.answer);
@@ -237,8 +257,8 @@ impl Store {
             size: row.place.wire_len() + answer.map_or(0, Place::wire_len),
             progress: self.progress.get(&id).copied(),
             parent: Some(row.parent).filter(|&row| row != NONE),
-            children: extra.map_or(0, |extra| extra.children),
-            replay_of: link(|extra| extra.replay_of),
+            children: kin.map_or(0, |kin| kin.children),
+            replay_of: kin.map(|kin| kin.replay_of).filter(|&row| row != NONE),
             request: row.place.location(),
             answer: answer.map(Place::location),
         })
@@ -264,7 +284,7 @@ impl Store {
         let Some(extra) = self.extras.get(row.extra) else {
             return parts;
         };
-        let mut next = extra.first_part;
+        let mut next = self.kin.get(extra.kin).map_or(NONE, |kin| kin.first_part);
         while let Some(more) = self.parts.get(next) {
             parts.push(part(
                 more.role,
@@ -291,7 +311,7 @@ impl Store {
     }
     /// The rows nested directly under `row`, oldest first.
     pub fn children(&self, row: RowId) -> impl Iterator<Item = RowId> {
-        let first = self.extra(row).map_or(NONE, |extra| extra.first_child);
+        let first = self.kin(row).map_or(NONE, |kin| kin.first_child);
         std::iter::successors(Some(first), |&row| {
             self.row(row).map(|row| row.next_sibling)
         })

@@ -164,10 +164,8 @@ impl Traffic {
             &message.name,
             &message.gist,
         );
-        if let Some(original) = self.original(row, replay_of)
-            && let Some(extra) = self.store.make_extra(row)
-        {
-            extra.replay_of = original;
+        if let Some(original) = self.original(row, replay_of) {
+            self.store.set_replay_of(row, original);
         }
         if let Some(parent) = parent {
             self.store.nest(row, parent);

@@ -61,7 +61,9 @@ impl Traffic {
             extra.id = id_text;
             extra.token = token_text;
             extra.previous_call = previous_call;
-            extra.replay_of = replayed.unwrap_or(NONE);
+        }
+        if let Some(original) = replayed {
+            self.store.set_replay_of(row, original);
         }
         self.set_status(row, Status::Pending);
         let scope = self.store.scope(row);
