@@ -4,8 +4,9 @@ use super::Print;
 use crate::capture::reader::{ReadError, Reader};
 use crate::capture::record::{Location, Record};
 use crate::tap::{Party, SessionId, Timestamp};
-use crate::traffic::digest::{Content, Message, MessageKind, Messages, digest};
+use crate::traffic::digest::{Content, HttpStep, Message, MessageKind, Messages, digest};
 use crate::traffic::gist::neutral;
+use crate::traffic::http::status_words;
 use crate::traffic::party_word;
 use chrono::{Local, TimeZone as _};
 use std::collections::HashMap;
@@ -191,6 +192,10 @@ impl Text {
             } => {
                 format!("line {line_number} of the capture is damaged: {reason}")
             }
+            Content::Http(_, step) => match http_words(&step) {
+                Some(said) => said,
+                None => return Vec::new(),
+            },
             Content::Unknown => return Vec::new(),
         };
         vec![line(at, session, &said)]
@@ -238,6 +243,19 @@ impl Text {
             }
             None => joined(&[outcome, &message.gist]),
         }
+    }
+}
+
+/// What of HTTP the messages do not tell: what is no POST, and what was refused.
+fn http_words(step: &HttpStep) -> Option<String> {
+    match step {
+        HttpStep::Request {
+            by, method, path, ..
+        } if &**method != "POST" => Some(format!("{} → {method} {path}", party_word(*by))),
+        HttpStep::Response { status, .. } if *status >= 400 => {
+            Some(format!("server → HTTP {}", status_words(*status)))
+        }
+        _ => None,
     }
 }
 

@@ -5,12 +5,14 @@
 
 use super::gist::{gist, gist_of_bytes};
 use super::summary::{self, ACKNOWLEDGED, Answer, Meta, Params, SERVER_INFO};
-use crate::capture::record::{Encoding, Location, Payload, Record};
+use crate::capture::record::{Encoding, HttpPart, HttpRecord, Location, Payload, Record};
 use crate::mcp::methods;
-use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use crate::tap::{Closed, Gap, Half, Opened, Party, SessionId, Timestamp};
 use crate::wire::{self, Envelope, Frame, Kind, object};
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+const SESSION_HEADER: &str = "mcp-session-id";
 
 /// What [`super::Traffic::apply`] folds in.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +32,11 @@ pub enum Content {
         from: Party,
         to: Option<Party>,
         replay_of: Option<u64>,
+        via: Option<Carrier>,
         messages: Messages,
     },
+    /// Part of the HTTP exchange with this number.
+    Http(u64, Box<HttpStep>),
     /// A preview of a line of the server's standard error.
     Stderr(Box<str>),
     Opened(Opened),
@@ -44,6 +49,45 @@ pub enum Content {
     },
     /// An event that a later version of this program knows.
     Unknown,
+}
+
+/// The HTTP exchange that carried a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    pub exchange: u64,
+    /// As the data of an event with an id.
+    pub numbered: bool,
+}
+
+/// What happened in an HTTP exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpStep {
+    Request {
+        by: Party,
+        method: Box<str>,
+        path: Box<str>,
+        query: Box<str>,
+        /// The MCP session that it names.
+        session: Option<Box<str>>,
+        agent: Option<Box<str>>,
+    },
+    Response {
+        status: u16,
+        /// Events follow.
+        stream: bool,
+        /// It says how to be let in.
+        challenge: bool,
+        session: Option<Box<str>>,
+    },
+    Event {
+        numbered: bool,
+    },
+    Body,
+    End {
+        of: Half,
+        bytes: u64,
+        broken: Option<Box<str>>,
+    },
 }
 
 /// One line usually holds one message.
@@ -153,6 +197,7 @@ pub fn digest(record: &Record<'_>) -> Digest {
             from,
             to,
             replay_of,
+            via,
             bytes,
             ..
         } => {
@@ -161,6 +206,10 @@ pub fn digest(record: &Record<'_>) -> Digest {
                 from: *from,
                 to: *to,
                 replay_of: *replay_of,
+                via: via.as_ref().map(|via| Carrier {
+                    exchange: via.exchange.0,
+                    numbered: via.event.is_some(),
+                }),
                 messages,
             };
             (bytes.len(), content)
@@ -180,7 +229,10 @@ pub fn digest(record: &Record<'_>) -> Digest {
                 reason: gist(reason),
             },
         ),
-        Payload::Http(_) | Payload::Unknown => (0, Content::Unknown),
+        Payload::Http(HttpRecord { exchange, part }) => {
+            (0, Content::Http(exchange.0, Box::new(http_step(part))))
+        }
+        Payload::Unknown => (0, Content::Unknown),
     };
     Digest {
         seq: record.seq,
@@ -189,6 +241,52 @@ pub fn digest(record: &Record<'_>) -> Digest {
         location: record.location,
         bytes: bytes as u64,
         content,
+    }
+}
+
+fn http_step(part: &HttpPart) -> HttpStep {
+    let header = |headers: &[(String, String)], name: &str| {
+        let found = headers.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| gist(value))
+    };
+    match part {
+        HttpPart::Request {
+            by,
+            method,
+            target,
+            headers,
+            ..
+        } => {
+            let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+            HttpStep::Request {
+                by: *by,
+                method: gist(method),
+                path: path.into(),
+                query: gist(query),
+                session: header(headers, SESSION_HEADER),
+                agent: header(headers, "user-agent"),
+            }
+        }
+        HttpPart::Response {
+            status, headers, ..
+        } => HttpStep::Response {
+            status: *status,
+            stream: header(headers, "content-type").is_some_and(|it| {
+                let (kind, _) = it.split_at(it.find(';').unwrap_or(it.len()));
+                kind.trim().eq_ignore_ascii_case("text/event-stream")
+            }),
+            challenge: header(headers, "www-authenticate").is_some(),
+            session: header(headers, SESSION_HEADER),
+        },
+        HttpPart::Event(event) => HttpStep::Event {
+            numbered: event.id.is_some(),
+        },
+        HttpPart::Body { .. } => HttpStep::Body,
+        HttpPart::End { of, bytes, broken } => HttpStep::End {
+            of: *of,
+            bytes: *bytes,
+            broken: broken.as_deref().map(gist),
+        },
     }
 }
 

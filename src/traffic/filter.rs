@@ -6,7 +6,7 @@ use super::{RowId, Status, Traffic, party_word};
 use crate::tap::Party;
 use memchr::memchr2_iter;
 
-/// A text filter over method, name, id, status, sender and summary. `!text` negates; several words must all match;
+/// A text filter over method, name, id, status, sender and summary, and the HTTP method, path and status. `!text` negates; several words must all match;
 /// case is ignored. An empty filter keeps everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
@@ -135,6 +135,11 @@ impl Word {
             || known.party(row.from, &self.needle)
             || self.needle.is_in(store.texts.bytes(store.summary(row)))
             || self.needle.is_in(store.id_of(row))
+            || store.http_of(row).is_some_and(|http| {
+                known.symbol(http.method, store, &self.needle)
+                    || known.symbol(http.path, store, &self.needle)
+                    || self.needle.is_in(http.status.to_string().as_bytes())
+            })
     }
 }
 
@@ -147,7 +152,7 @@ pub(super) struct Verdicts {
 #[derive(Debug, Default)]
 struct Known {
     symbols: Vec<Option<bool>>,
-    statuses: [Option<bool>; 9],
+    statuses: [Option<bool>; 10],
     parties: [Option<bool>; 4],
 }
 

@@ -271,6 +271,15 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// Whether two id tokens mean the same to a peer that re-spells them.
+pub fn alike(one: &str, other: &str) -> bool {
+    let plain = |id| {
+        let plain = plain_spelling(id).unwrap_or(Cow::Borrowed(id));
+        plain.trim_matches('"').to_owned()
+    };
+    plain(one) == plain(other)
+}
+
 /// The usual spelling of an id token that is spelled unusually: `1` for `1.0` and `1e0`, no needless escapes.
 fn plain_spelling(id: &str) -> Option<Cow<'_, str>> {
     match id.as_bytes().first()? {

@@ -8,6 +8,7 @@
 //! | `digest`, `summary`, `gist` | one record: what matters of it, in a few words, made harmless |
 //! | `fold`, `links` | which messages belong together |
 //! | `store`, `storage` | the rows, and how a million of them fit |
+//! | `http` | the HTTP exchanges that carried the messages |
 //! | `catalogue`, `inventory` | what the server offers |
 //! | `sessions`, `stats` | who spoke; how often and how fast |
 //! | `view`, `filter`, `lines` | the list as shown |
@@ -17,6 +18,7 @@ pub mod digest;
 pub mod filter;
 mod fold;
 pub mod gist;
+pub mod http;
 pub mod inventory;
 mod lines;
 mod links;
@@ -32,6 +34,7 @@ pub mod view;
 use crate::capture::record::Location;
 use crate::tap::{Party, SessionId, Timestamp};
 use catalogue::Catalogue;
+use fold::Challenges;
 use inventory::Inventory;
 use links::{Links, Scope, Side};
 use sessions::Sessions;
@@ -41,7 +44,7 @@ use std::collections::{BTreeSet, VecDeque};
 use storage::{NONE, Symbol};
 use store::Store;
 
-/// A row of the traffic list: an exchange, a notification, or a line that is no message. Stable for the model's life.
+/// A row of the traffic list: an exchange, a notification, HTTP without a message, or a line that is no message. Stable for the model's life.
 pub type RowId = u32;
 
 /// What a row is.
@@ -55,6 +58,8 @@ pub enum RowKind {
     /// Bytes where a message should be: not JSON, not JSON-RPC, malformed.
     Garbage,
     Stderr,
+    /// An HTTP exchange that carried no message of the asking side's: a stream, a preflight, a refusal, authorization.
+    Http,
     /// A session opened or closed, a gap, a note of ours.
     Mark,
 }
@@ -75,8 +80,10 @@ pub enum Status {
     Cancelled,
     /// Answered after it was cancelled.
     Late,
-    /// The session ended before an answer came.
+    /// The session, or the stream that should have brought it, ended before an answer came.
     Lost,
+    /// A stream of events that is open.
+    Streaming,
 }
 
 /// Progress of an exchange as last reported.
@@ -152,6 +159,12 @@ pub struct Session {
     pub closed_at: Option<Timestamp>,
     /// `client` or `operator`.
     pub by: String,
+    /// `stdio` or `http`.
+    pub transport: String,
+    /// Over HTTP: the session id that client and server use.
+    pub key: Option<String>,
+    /// Over HTTP: what the client calls itself in its headers.
+    pub agent: Option<String>,
     pub pid: Option<u32>,
     /// Name and version from `clientInfo`.
     pub client: Option<String>,
@@ -191,6 +204,7 @@ impl Status {
             Self::Cancelled => "cancelled",
             Self::Late => "late",
             Self::Lost => "lost",
+            Self::Streaming => "streaming",
         }
     }
 }
@@ -244,6 +258,7 @@ pub struct Traffic {
     counters: Counters,
     sessions: Sessions,
     changes: Changes,
+    challenges: Challenges,
     latest: Timestamp,
 }
 

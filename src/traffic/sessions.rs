@@ -30,6 +30,7 @@ impl Sessions {
     pub fn open(&mut self, id: u32, at: i64, opened: &Opened) {
         let session = self.at(id, at);
         session.by.clone_from(&opened.by);
+        session.transport.clone_from(&opened.transport);
         session.pid = opened.pid;
         session.closed_at = None;
         session.ended = None;

@@ -1,5 +1,6 @@
 //! The rows and everything that hangs on them.
 
+use super::http::{HttpData, HttpLog};
 use super::links::{Scope, Side};
 use super::storage::{
     Chunked, Extra, ExtraPart, Kin, NONE, Place, RowData, Symbol, Symbols, Text, Texts,
@@ -19,6 +20,7 @@ pub struct Store {
     pub texts: Texts,
     pub symbols: Symbols,
     progress: HashMap<RowId, Progress>,
+    pub http: HttpLog,
 }
 
 /// Who wrote a captured message, when, and where it lies.
@@ -65,12 +67,8 @@ impl Store {
             seq: source.seq,
             at: source.at,
             place: source.place,
-            method: self
-                .symbols
-                .intern(&mut self.texts, &super::gist::neutral(method)),
-            name: self
-                .symbols
-                .intern(&mut self.texts, &super::gist::neutral(name)),
+            method: self.intern(method),
+            name: self.intern(name),
             session: source.session,
             parent: NONE,
             next_sibling: NONE,
@@ -196,6 +194,10 @@ impl Store {
         self.row(row)
             .is_some_and(|row| row.status == Status::Pending)
     }
+    pub fn is_exchange(&self, row: RowId) -> bool {
+        self.row(row)
+            .is_some_and(|row| row.kind == RowKind::Exchange)
+    }
     pub fn id_bytes(&self, row: RowId) -> &[u8] {
         self.row(row).map_or(&[], |row| self.id_of(row))
     }
@@ -219,8 +221,15 @@ impl Store {
     pub fn symbol(&self, symbol: Symbol) -> &str {
         self.texts.get(self.symbols.text(symbol))
     }
+    pub fn intern(&mut self, text: &str) -> Symbol {
+        self.symbols
+            .intern(&mut self.texts, &super::gist::neutral(text))
+    }
     pub fn find_symbol(&self, text: &str) -> Option<Symbol> {
         self.symbols.find(&self.texts, &super::gist::neutral(text))
+    }
+    pub fn http_of(&self, row: &RowData) -> Option<&HttpData> {
+        self.http.get(self.extras.get(row.extra)?.http)
     }
     /// The text of the summary column: what was asked, or what was answered when nothing was said in asking.
     pub fn summary(&self, row: &RowData) -> Text {
@@ -237,7 +246,12 @@ impl Store {
         let answer = extra
             .filter(|extra| extra.answered)
             .map(|extra| extra.answer);
-        let ended = row.kind == RowKind::Exchange && row.status != Status::Pending;
+        let ended = matches!(row.kind, RowKind::Exchange | RowKind::Http)
+            && !matches!(row.status, Status::Pending | Status::Streaming);
+        let size = match (row.kind, self.http_of(row)) {
+            (RowKind::Http, Some(http)) => http.bytes(),
+            _ => row.place.wire_len() + answer.map_or(0, Place::wire_len),
+        };
         Some(Row {
             id,
             seq: row.seq,
@@ -254,7 +268,7 @@ impl Store {
             took: extra
                 .filter(|_| ended)
                 .map(|extra| extra.ended_at.saturating_sub(row.at).max(0)),
-            size: row.place.wire_len() + answer.map_or(0, Place::wire_len),
+            size,
             progress: self.progress.get(&id).copied(),
             parent: Some(row.parent).filter(|&row| row != NONE),
             children: kin.map_or(0, |kin| kin.children),

@@ -25,7 +25,7 @@ impl Hidden {
             RowKind::Notification => self.notifications,
             RowKind::Stderr => self.stderr,
             RowKind::Garbage => self.garbage,
-            RowKind::Exchange | RowKind::Orphan | RowKind::Mark => false,
+            RowKind::Exchange | RowKind::Orphan | RowKind::Http | RowKind::Mark => false,
         }
     }
 }

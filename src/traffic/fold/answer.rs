@@ -10,18 +10,26 @@ use crate::traffic::store::Source;
 use crate::traffic::{Role, RowId, RowKind, Status, Traffic};
 
 impl Traffic {
-    pub(super) fn answer(&mut self, source: Source, scope: Scope, message: Message) {
+    pub(super) fn answer(
+        &mut self,
+        source: Source,
+        scope: Scope,
+        http: Option<u32>,
+        message: Message,
+    ) {
         let asked = Scope {
             side: scope.side.other(),
             ..scope
         };
-        let found = match message.id.as_deref() {
-            Some(id) => self.links.by_id(&self.store, asked, id),
-            None => None,
-        };
+        let id = message.id.as_deref();
+        let found = self.answered_with(http, asked, id).or_else(|| {
+            let id = id?;
+            self.links.by_id(&self.store, asked, id)
+        });
         let Some(row) = found else {
-            return self.orphan(source, message);
+            return self.orphan(source, scope, http, message);
         };
+        self.sent_with(row, scope, http);
         if self.store.extra(row).is_some_and(|extra| extra.answered) {
             self.store.attach(row, Role::DuplicateAnswer, source);
             self.changes.note(row);
@@ -66,7 +74,7 @@ impl Traffic {
     }
 
     /// What went wrong, who answered a greeting and how much a page of a list holds belong beside what was asked.
-    fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
+    pub(super) fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
         let Some(data) = self.store.row(row) else {
             return;
         };
@@ -131,7 +139,7 @@ impl Traffic {
         }
     }
 
-    fn orphan(&mut self, source: Source, message: Message) {
+    fn orphan(&mut self, source: Source, scope: Scope, http: Option<u32>, message: Message) {
         let row = self
             .store
             .push(source, RowKind::Orphan, "unknown answer", "", &message.gist);
@@ -142,6 +150,7 @@ impl Traffic {
         if let Some(extra) = self.store.make_extra(row) {
             extra.id = id;
         }
+        self.sent_with(row, scope, http);
         if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) {
             self.counters.errors += 1;
         }

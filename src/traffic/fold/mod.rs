@@ -1,19 +1,31 @@
 //! Folding one digest into the model: which row it is, or which row it belongs to.
 
 mod answer;
+mod http;
 mod request;
+
+pub use http::Challenges;
 
 use super::digest::{Content, Detail, Digest, Message, MessageKind, Messages};
 use super::gist::{Gist, gist};
 use super::links::{Scope, Side};
 use super::sessions;
 use super::stats::End;
-use super::storage::{NONE, Symbol, Symbols};
+use super::storage::{NONE, Symbol, Symbols, abridged};
 use super::store::Source;
 use super::summary::ACKNOWLEDGED;
 use super::{Progress, Role, RowId, RowKind, Status, Traffic};
 use crate::mcp::methods;
 use crate::tap::{Party, Timestamp};
+
+/// How a message came.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    to: Option<Party>,
+    replay_of: Option<u64>,
+    /// The HTTP exchange that carried it.
+    http: Option<u32>,
+}
 
 impl Traffic {
     /// Folds in what [`super::digest::digest`] made of the next record of the capture.
@@ -32,19 +44,26 @@ impl Traffic {
                 from,
                 to,
                 replay_of,
+                via,
                 messages,
             } => {
                 let source = Source { from, ..source };
+                let way = Way {
+                    to,
+                    replay_of,
+                    http: via.map(|via| self.carried(source, to, via)),
+                };
                 match messages {
-                    Messages::One(message) => self.message(source, to, replay_of, message),
+                    Messages::One(message) => self.message(source, way, message),
                     Messages::Batch(batch) => {
                         for (location, message) in batch {
                             let place = location.into();
-                            self.message(Source { place, ..source }, to, replay_of, message);
+                            self.message(Source { place, ..source }, way, message);
                         }
                     }
                 }
             }
+            Content::Http(exchange, step) => self.http_step(source, exchange, *step),
             Content::Stderr(text) => {
                 self.counters.stderr_lines += 1;
                 let from = Party::Server;
@@ -87,20 +106,14 @@ impl Traffic {
                 "damaged line",
                 gist(&format!("line {line_number}: {reason}")),
             ),
-            Content::Unknown | Content::Line { .. } | Content::Stderr(_) => {
+            Content::Unknown | Content::Line { .. } | Content::Http(..) | Content::Stderr(_) => {
                 ("unknown event", Box::default())
             }
         };
         self.store.push(source, RowKind::Mark, what, "", &summary);
     }
 
-    fn message(
-        &mut self,
-        source: Source,
-        to: Option<Party>,
-        replay_of: Option<u64>,
-        message: Message,
-    ) {
+    fn message(&mut self, source: Source, way: Way, message: Message) {
         let counters = &mut self.counters;
         counters.messages += 1;
         match source.from {
@@ -112,27 +125,23 @@ impl Traffic {
         self.sessions.at(source.session, source.at);
         let scope = Scope {
             session: source.session,
-            side: Side::of(source.from, to),
+            side: Side::of(source.from, way.to),
         };
         match message.kind {
-            MessageKind::Request => self.request(source, replay_of, message),
-            MessageKind::Notification => self.notification(source, scope, replay_of, message),
+            MessageKind::Request => self.request(source, way, message),
+            MessageKind::Notification => self.notification(source, scope, way, message),
             MessageKind::Garbage => {
                 self.counters.garbage += 1;
-                self.store
-                    .push(source, RowKind::Garbage, &message.method, "", &message.gist);
+                let row =
+                    self.store
+                        .push(source, RowKind::Garbage, &message.method, "", &message.gist);
+                self.sent_with(row, scope, way.http);
             }
-            _ => self.answer(source, scope, message),
+            _ => self.answer(source, scope, way.http, message),
         }
     }
 
-    fn notification(
-        &mut self,
-        source: Source,
-        scope: Scope,
-        replay_of: Option<u64>,
-        message: Message,
-    ) {
+    fn notification(&mut self, source: Source, scope: Scope, way: Way, message: Message) {
         let mut parent = None;
         if let Some(reference) = message.reference.as_deref() {
             let taken = match &message.detail {
@@ -141,13 +150,13 @@ impl Traffic {
                         done: *done,
                         total: *total,
                     };
-                    self.progress(source, scope, reference, progress)
+                    self.progress(source, scope, way.http, reference, progress)
                 }
                 _ if *message.method == *ACKNOWLEDGED => {
-                    parent = self.subscription(scope, reference);
+                    parent = self.subscription(scope, way.http, reference);
                     false
                 }
-                _ => self.cancel(source, scope, reference),
+                _ => self.cancel(source, scope, way.http, reference),
             };
             if taken {
                 return;
@@ -164,7 +173,8 @@ impl Traffic {
             &message.name,
             &message.gist,
         );
-        if let Some(original) = self.original(row, replay_of) {
+        self.sent_with(row, scope, way.http);
+        if let Some(original) = self.original(row, way.replay_of) {
             self.store.set_replay_of(row, original);
         }
         if let Some(parent) = parent {
@@ -179,12 +189,22 @@ impl Traffic {
         (original < row).then_some(original)
     }
 
-    fn progress(&mut self, source: Source, scope: Scope, token: &str, progress: Progress) -> bool {
+    fn progress(
+        &mut self,
+        source: Source,
+        scope: Scope,
+        http: Option<u32>,
+        token: &str,
+        progress: Progress,
+    ) -> bool {
         let asked = Scope {
             side: scope.side.other(),
             ..scope
         };
-        let Some(row) = self.links.by_token(&self.store, asked, token) else {
+        let here = self.asked_with(http, asked, |store, row| {
+            store.token_bytes(row) == abridged(token).as_bytes()
+        });
+        let Some(row) = here.or_else(|| self.links.by_token(&self.store, asked, token)) else {
             return false;
         };
         self.store.attach(row, Role::Progress, source);
@@ -193,10 +213,10 @@ impl Traffic {
         true
     }
 
-    fn cancel(&mut self, source: Source, scope: Scope, id: &str) -> bool {
+    fn cancel(&mut self, source: Source, scope: Scope, http: Option<u32>, id: &str) -> bool {
         let own = self.links.by_id(&self.store, scope, id);
         let found = match own.filter(|&row| self.store.is_pending(row)) {
-            None => self.subscription(scope, id).or(own),
+            None => self.subscription(scope, http, id).or(own),
             pending => pending,
         };
         let Some(row) = found else { return false };
@@ -209,12 +229,15 @@ impl Traffic {
     }
 
     /// The client's subscription with this id, which a message of the server's names.
-    fn subscription(&mut self, scope: Scope, id: &str) -> Option<RowId> {
+    fn subscription(&mut self, scope: Scope, http: Option<u32>, id: &str) -> Option<RowId> {
         let client = Scope {
             side: Side::Client,
             ..scope
         };
-        let row = self.links.by_id(&self.store, client, id)?;
+        let here = self.asked_with(http, client, |store, row| {
+            store.has_id(row, client, abridged(id).as_bytes())
+        });
+        let row = here.or_else(|| self.links.by_id(&self.store, client, id))?;
         let listens = self.store.symbol(self.store.row(row)?.method) == methods::LISTEN;
         (scope.side == Side::Server && listens).then_some(row)
     }

@@ -1,8 +1,10 @@
 //! A request: its row, its place among the others, and what it says of its sender.
 
+use super::Way;
 use crate::mcp::methods;
 use crate::tap::Party;
 use crate::traffic::digest::{Detail, Message, RequestDetail};
+use crate::traffic::http::MODERN;
 use crate::traffic::links::{Scope, Side};
 use crate::traffic::storage::{NONE, abridged};
 use crate::traffic::store::Source;
@@ -13,20 +15,22 @@ use crate::traffic::{RowId, RowKind, Status, Traffic};
 const MOST_CANDIDATES: usize = 64;
 
 impl Traffic {
-    pub(super) fn request(&mut self, source: Source, replay_of: Option<u64>, message: Message) {
+    pub(super) fn request(&mut self, source: Source, way: Way, message: Message) {
         let (id, token) = (message.id.as_deref(), message.reference.as_deref());
         let (method, name) = (&*message.method, &*message.name);
         let kind = RowKind::Exchange;
         let row = self.store.push(source, kind, method, name, &message.gist);
         let first_call = self.stats.newest(self.call_key(row)) == NONE;
-        self.open_exchange(row, id.unwrap_or_default(), token, replay_of);
+        self.open_exchange(row, id.unwrap_or_default(), token, way.replay_of);
 
         let detail = match message.detail {
             Detail::Request(detail) => Some(detail),
             _ => None,
         };
         let scope = self.store.scope(row);
-        if let Some(parent) = self.cause(row, scope, method, detail.as_deref()) {
+        self.sent_with(row, scope, way.http);
+        let cause = self.cause(row, scope, way.http, method, detail.as_deref());
+        if let Some(parent) = cause.or_else(|| self.retried(row)) {
             self.store.nest(row, parent);
             self.changes.note(parent);
         }
@@ -39,6 +43,9 @@ impl Traffic {
         }
         let Some(detail) = detail else { return };
         self.describe_session(source, &detail);
+        if let Some(http) = way.http.and_then(|http| self.store.http.get_mut(http)) {
+            http.mark(MODERN, detail.modern);
+        }
         if let Some(round) = detail.round {
             self.links.open_round(row, round);
         }
@@ -78,6 +85,7 @@ impl Traffic {
         &mut self,
         row: RowId,
         scope: Scope,
+        http: Option<u32>,
         method: &str,
         detail: Option<&RequestDetail>,
     ) -> Option<RowId> {
@@ -103,10 +111,14 @@ impl Traffic {
             side: Side::Client,
             ..scope
         };
+        if let Some(call) = self.asked_with(http, client, |store, row| store.is_pending(row)) {
+            return Some(call);
+        }
         let mut in_flight = self
             .open
             .range((client, 0)..=(client, NONE))
-            .map(|&(_, row)| row);
+            .map(|&(_, row)| row)
+            .filter(|&row| self.store.is_exchange(row));
         let candidates: Vec<RowId> = in_flight.by_ref().take(MOST_CANDIDATES).collect();
         if in_flight.next().is_some() {
             return None;

@@ -1,6 +1,7 @@
 //! Folding short conversations, and how they are written down for the tests.
 
 mod correlation;
+mod http;
 mod inventory;
 mod properties;
 mod records;
@@ -9,12 +10,15 @@ mod view;
 use super::digest::digest;
 use super::view::View;
 use super::{RowId, Traffic, party_word};
-use crate::capture::record::{Encoding, Location, Payload, Record};
-use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use crate::capture::record::{Encoding, HttpPart, HttpRecord, Location, Payload, Record};
+use crate::tap::{
+    Closed, ExchangeId, Gap, Half, Opened, Party, ServerSent, SessionId, Timestamp, Via,
+};
 use std::borrow::Cow;
 
 /// A record a line, a millisecond apart: who, and what. `@2` after who is another session than 1, `^7` says that it
-/// replays the message with that number, `>operator` that only the operator got it. Messages lack `jsonrpc`, to be
+/// replays the message with that number, `>operator` that only the operator got it, `#3` that the HTTP exchange 3
+/// carried it, `!7` as an event with this id. Messages lack `jsonrpc`, to be
 /// short. Numbers start at 1.
 pub fn records(text: &str) -> Vec<Record<'static>> {
     let lines = text
@@ -37,14 +41,15 @@ fn record(seq: u64, line: &str) -> Record<'static> {
         text[..end].parse().unwrap()
     };
     let what = what.trim().to_owned();
-    let from = match &who[..who.find(['@', '^', '>']).unwrap_or(who.len())] {
+    let carrier = || ExchangeId(number(cut('#').expect("an exchange")));
+    let from = match &who[..who.find(['@', '^', '>', '#', '!']).unwrap_or(who.len())] {
         "client" => Some(Party::Client),
         "server" => Some(Party::Server),
         "operator" => Some(Party::Operator),
         "sentinel" => Some(Party::Sentinel),
         _ => None,
     };
-    let payload = match (from, who.split('@').next().unwrap()) {
+    let payload = match (from, who.split(['@', '#']).next().unwrap()) {
         (Some(from), _) => {
             let text = match what.strip_prefix('{') {
                 Some(rest) => format!("{{\"jsonrpc\":\"2.0\",{rest}"),
@@ -53,19 +58,26 @@ fn record(seq: u64, line: &str) -> Record<'static> {
             Payload::Line {
                 from,
                 to: cut('>').map(|to| {
-                    if to == "client" {
+                    if to.starts_with("client") {
                         Party::Client
                     } else {
                         Party::Operator
                     }
                 }),
                 replay_of: cut('^').map(number),
-                via: None,
+                via: cut('#').map(|_| Via {
+                    exchange: carrier(),
+                    event: cut('!').map(|event| number(event).to_string().into()),
+                }),
                 terminated: true,
                 json: true,
                 bytes: Cow::Owned(text.into_bytes()),
             }
         }
+        (None, "http") => Payload::Http(HttpRecord {
+            exchange: carrier(),
+            part: http_part(&what),
+        }),
         (None, "stderr") => Payload::Stderr(Cow::Owned(what.into_bytes())),
         (None, "opened") => Payload::Opened(Opened {
             by: what,
@@ -91,6 +103,7 @@ fn record(seq: u64, line: &str) -> Record<'static> {
     };
     let len = match &payload {
         Payload::Line { bytes, .. } | Payload::Stderr(bytes) => bytes.len() as u32,
+        Payload::Http(_) => 200,
         _ => 0,
     };
     Record {
@@ -99,11 +112,56 @@ fn record(seq: u64, line: &str) -> Record<'static> {
         session: SessionId(cut('@').map_or(1, |text| number(text) as u32)),
         location: Location {
             line: seq * 1000,
-            start: 100,
+            start: if matches!(payload, Payload::Http(_)) {
+                0
+            } else {
+                100
+            },
             len,
             encoding: Encoding::Verbatim,
         },
         payload,
+    }
+}
+
+/// `GET /mcp`, `200`, `200 stream`, `401 challenge`, `event`, `event 7`, `body text`, `asked`, `end`, `end why`.
+fn http_part(text: &str) -> HttpPart {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let end = |of| HttpPart::End {
+        of,
+        bytes: 40,
+        broken: Some(rest.to_owned()).filter(|why| !why.is_empty()),
+    };
+    match (word, word.parse()) {
+        (_, Ok(status)) => HttpPart::Response {
+            by: Party::Server,
+            status,
+            headers: match rest {
+                "stream" => vec![header("content-type", "text/event-stream; charset=utf-8")],
+                "challenge" => vec![header("www-authenticate", "Bearer")],
+                _ => vec![header("mcp-session-id", "a-session")],
+            },
+            rewritten: Vec::new(),
+        },
+        ("event", _) => HttpPart::Event(ServerSent {
+            id: Some(rest.to_owned()).filter(|id| !id.is_empty()),
+            ..ServerSent::default()
+        }),
+        ("body", _) => HttpPart::Body {
+            of: Half::Response,
+            text: Some(rest.to_owned()),
+            base64: None,
+        },
+        ("asked", _) => end(Half::Request),
+        ("end", _) => end(Half::Response),
+        _ => HttpPart::Request {
+            by: Party::Client,
+            method: word.to_owned(),
+            target: rest.to_owned(),
+            headers: vec![header("user-agent", "a-client/1")],
+            added: Vec::new(),
+        },
     }
 }
 
@@ -192,14 +250,14 @@ pub fn consistent(traffic: &Traffic) {
     );
     assert_eq!(traffic.open.len() as u64, counters.pending);
     for row in &rows {
-        assert_eq!(
-            row.kind == RowKind::Exchange,
-            row.status != Status::None,
+        let ends = matches!(row.kind, RowKind::Exchange | RowKind::Http);
+        assert!(
+            ends == (row.status != Status::None) || row.kind == RowKind::Notification,
             "{row:?}"
         );
         assert_eq!(
-            row.status == Status::Pending,
-            row.kind == RowKind::Exchange && row.took.is_none()
+            matches!(row.status, Status::Pending | Status::Streaming),
+            ends && row.took.is_none()
         );
         assert!(row.parent.is_none_or(|parent| parent < row.id));
         assert_eq!(traffic.children(row.id).count() as u32, row.children);

@@ -1,7 +1,7 @@
 //! What holds for every conversation, however odd.
 
 use super::{consistent, listing, record, shown};
-use crate::capture::record::Record;
+use crate::capture::record::{Payload, Record};
 use crate::traffic::digest::digest;
 use crate::traffic::view::{Filter, Hidden, View};
 use crate::traffic::{Row, RowId, RowKind, Traffic, party_word};
@@ -34,14 +34,34 @@ fn line() -> impl Strategy<Value = String> {
         r#"client {"id":ID,"method":"subscriptions/listen","params":{}}"#,
         r#"server {"method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":ID}}}"#,
         "server NAME on stdout",
+        r#"client#X {"id":ID,"method":"tools/call","params":{"name":"NAME","_meta":{"progressToken":OTHER}}}"#,
+        r#"server#X {"id":ID,"result":{"content":[]}}"#,
+        r#"server#X!ID {"id":OTHER,"method":"roots/list"}"#,
+        r#"client#X {"id":OTHER,"result":{"roots":[]}}"#,
+        r#"client#X {"method":"notifications/initialized"}"#,
+        r#"server#X {"method":"notifications/progress","params":{"progressToken":OTHER,"progress":ID}}"#,
+        r#"server#X {"error":{"code":-OTHER,"message":"NAME"}}"#,
+        "http#X POST /mcp",
+        "http#X GET /NAME?OTHER",
+        "http#X POST /token",
+        "http#X 200 stream",
+        "http#X 401 challenge",
+        "http#X 404",
+        "http#X event ID",
+        "http#X body NAME",
+        "http#X asked",
+        "http#X end",
+        "http#X end the client went away",
         "stderr NAME",
         "opened operator",
         "closed",
         "note NAME",
     ]);
     let name = prop::sample::select(vec!["alpha", "beta", "GAMMA"]);
-    (what, 0..4u32, 0..4u32, name, 1..3u32).prop_map(|(what, id, other, name, session)| {
+    let numbers = (0..4u32, 0..4u32, 0..4u32, 1..3u32);
+    (what, name, numbers).prop_map(|(what, name, (id, other, exchange, session))| {
         let line = what
+            .replace("#X", &format!("#{exchange}"))
             .replace("ID", &id.to_string())
             .replace("OTHER", &other.to_string())
             .replace("NAME", name);
@@ -86,6 +106,9 @@ fn step() -> impl Strategy<Value = Step> {
         "op-1",
         "late",
         "input",
+        "/mcp",
+        "40",
+        "post !401",
     ];
     prop_oneof![
         4 => prop::collection::vec(line(), 1..15).prop_map(Step::Apply),
@@ -111,8 +134,13 @@ struct Naive {
 }
 
 impl Naive {
-    fn has(row: &Row<'_>, word: &str) -> bool {
+    fn has(traffic: &Traffic, row: &Row<'_>, word: &str) -> bool {
+        let http = traffic.http(row.id);
+        let status = http.map_or(0, |http| http.status.unwrap_or(0)).to_string();
         let fields = [
+            http.map_or("", |http| http.method),
+            http.map_or("", |http| http.path),
+            if http.is_some() { &status } else { "" },
             row.method,
             row.name,
             row.message_id,
@@ -132,12 +160,15 @@ impl Naive {
             _ => false,
         }
     }
-    fn keeps(&self, row: &Row<'_>) -> bool {
+    fn keeps(&self, traffic: &Traffic, row: &Row<'_>) -> bool {
         let words: Vec<&str> = self.filter.split_whitespace().collect();
         let (negated, wanted): (Vec<&str>, Vec<&str>) =
             words.iter().partition(|word| word.starts_with('!'));
-        let excluded = negated.iter().any(|word| Self::has(row, &word[1..]));
-        let found = wanted.iter().all(|word| Self::has(row, word)) || self.bodies.contains(&row.id);
+        let excluded = negated
+            .iter()
+            .any(|word| Self::has(traffic, row, &word[1..]));
+        let found = wanted.iter().all(|word| Self::has(traffic, row, word))
+            || self.bodies.contains(&row.id);
         !self.hides(row) && !excluded && found
     }
     fn lines(&self, traffic: &Traffic) -> Vec<String> {
@@ -147,7 +178,11 @@ impl Naive {
         let mut lines = Vec::new();
         for row in &rows {
             let above = std::iter::successors(row.parent, |&id| rows[id as usize].parent);
-            if self.keeps(row) && !above.into_iter().any(|id| self.keeps(&rows[id as usize])) {
+            if self.keeps(traffic, row)
+                && !above
+                    .into_iter()
+                    .any(|id| self.keeps(traffic, &rows[id as usize]))
+            {
                 self.nest(&rows, row.id, 0, &mut lines);
             }
         }
@@ -173,11 +208,19 @@ proptest! {
         conversation.iter().for_each(|record| traffic.apply(digest(record)));
         let mut times: HashMap<u64, usize> = HashMap::new();
         for id in 0..traffic.len() {
-            for part in traffic.parts(id) {
+            let standing = traffic.row(id).unwrap().kind == RowKind::Http;
+            for part in traffic.parts(id).into_iter().filter(|_| !standing) {
                 *times.entry(part.seq).or_default() += 1;
             }
         }
-        let expected: HashMap<u64, usize> = conversation.iter().map(|record| (record.seq, 1)).collect();
+        // What is HTTP alone may be a row of its own, and is nobody's message.
+        let http: HashSet<u64> = conversation
+            .iter()
+            .filter(|record| matches!(record.payload, Payload::Http(_)))
+            .map(|record| record.seq)
+            .collect();
+        let messages = conversation.iter().filter(|record| !http.contains(&record.seq));
+        let expected: HashMap<u64, usize> = messages.map(|record| (record.seq, 1)).collect();
         prop_assert_eq!(times, expected, "{}", listing(&traffic));
         consistent(&traffic);
     }
@@ -227,7 +270,7 @@ proptest! {
             for id in 0..traffic.len() {
                 let row = traffic.row(id).unwrap();
                 let naive = Naive { filter: naive.filter, ..Naive::default() };
-                prop_assert_eq!(filter.keeps(&traffic, id), naive.keeps(&row));
+                prop_assert_eq!(filter.keeps(&traffic, id), naive.keeps(&traffic, &row));
             }
         }
     }

@@ -470,7 +470,7 @@ pub fn status(row: &Row<'_>) -> (&'static str, Role) {
         Status::None if row.kind == RowKind::Orphan => return ("unasked", Role::Warn),
         Status::None | Status::Cancelled | Status::Late => Role::Dim,
         Status::Pending | Status::InputRequired => Role::Warn,
-        Status::Ok => Role::Ok,
+        Status::Ok | Status::Streaming => Role::Ok,
         Status::ToolError | Status::Error | Status::Lost => Role::Error,
     };
     (row.status.word(), role)

@@ -1,0 +1,466 @@
+//! HTTP exchanges: which rows they carried, which rows they are, and what their ends mean for what they carried.
+
+use crate::tap::{CLIENT_GONE, Half, Party};
+use crate::traffic::digest::{Carrier, HttpStep};
+use crate::traffic::http::{Asked, MODERN, RESUMABLE, STREAM, is_authorization, status_words};
+use crate::traffic::links::{Scope, Side, alike};
+use crate::traffic::storage::{NONE, Symbol, abridged};
+use crate::traffic::store::{Source, Store};
+use crate::traffic::{RowId, RowKind, Status, Traffic};
+
+/// Requests of one batch looked at to find the one that is answered. In larger batches the id alone must do.
+const MOST_ALIKE: usize = 64;
+/// Refusals that may still be followed by what gets the client in.
+const MOST_CHALLENGES: usize = 16;
+
+/// What was refused until the client is authorized, newest last.
+#[derive(Debug, Default)]
+pub struct Challenges(Vec<Challenge>);
+
+#[derive(Debug, Clone, Copy)]
+struct Challenge {
+    session: u32,
+    /// The row that was refused; what follows is nested under it.
+    refused: RowId,
+    call: (Symbol, Symbol),
+}
+
+impl Traffic {
+    /// What of an HTTP exchange is no message.
+    pub(super) fn http_step(&mut self, source: Source, number: u64, step: HttpStep) {
+        self.sessions.at(source.session, source.at);
+        let index = self.store.http.enter(number);
+        match step {
+            HttpStep::Request { .. } => self.http_request(source, number, index, step),
+            HttpStep::Response {
+                status,
+                stream,
+                challenge,
+                session,
+            } => {
+                self.name_session(source, session, None);
+                let row = self.http_row(source, number, index);
+                let Some(data) = self.store.http.get_mut(index) else {
+                    return;
+                };
+                // Only the first head of a half counts.
+                if data.status != 0 {
+                    return;
+                }
+                data.head(Half::Response, source.place);
+                data.status = status;
+                data.mark(STREAM, stream);
+                self.note_rows_with(index);
+                if status == 401 || status == 403 && challenge {
+                    self.refused(row);
+                }
+                if stream && status < 300 && self.kind(row) == Some(RowKind::Http) {
+                    self.open.remove(&(self.store.scope(row), row));
+                    self.set_status(row, Status::Streaming);
+                }
+            }
+            HttpStep::Event { numbered } => {
+                self.http_row(source, number, index);
+                self.stream_event(source, index, numbered);
+            }
+            HttpStep::Body => {
+                self.http_row(source, number, index);
+                self.store.http.add_event(index, source.place);
+            }
+            HttpStep::End { of, bytes, broken } => {
+                if of == Half::Response {
+                    self.http_row(source, number, index);
+                }
+                if let Some(data) = self.store.http.get_mut(index) {
+                    data.end(of, source.place, bytes);
+                }
+                if of == Half::Response {
+                    self.response_over(source, index, broken.as_deref());
+                }
+                if self
+                    .store
+                    .http
+                    .get(index)
+                    .is_some_and(|data| data.is_over())
+                {
+                    self.store.http.leave(number);
+                }
+            }
+        }
+    }
+
+    fn http_request(&mut self, source: Source, number: u64, index: u32, step: HttpStep) {
+        let HttpStep::Request {
+            by,
+            method,
+            path,
+            query,
+            session,
+            agent,
+        } = step
+        else {
+            return;
+        };
+        self.name_session(source, session, agent.filter(|_| by == Party::Client));
+        let store = &mut self.store;
+        let call = (store.intern(&method), store.intern(&path));
+        match store.http.get_mut(index) {
+            Some(data) if data.request_head().is_none() => {
+                data.head(Half::Request, source.place);
+                (data.method, data.path) = call;
+            }
+            _ => return,
+        }
+        let at = source.at;
+        store.http.set_asked(number, Asked { at, by, query });
+        self.note_rows_with(index);
+        // A POST is the row of the message that it carries, which comes next.
+        if &*method != "POST" {
+            self.http_row(source, number, index);
+        }
+    }
+
+    fn name_session(&mut self, source: Source, key: Option<Box<str>>, agent: Option<Box<str>>) {
+        let session = self.sessions.at(source.session, source.at);
+        if let Some(key) = key
+            && session.key.as_deref() != Some(&key)
+        {
+            session.key = Some(key.into());
+        }
+        if let Some(agent) = agent
+            && session.agent.is_none()
+        {
+            session.agent = Some(agent.into());
+        }
+    }
+
+    /// The row of the exchange; a row of its own when it has carried no message so far.
+    fn http_row(&mut self, source: Source, number: u64, index: u32) -> RowId {
+        let Some(data) = self.store.http.get(index) else {
+            return NONE;
+        };
+        if data.row != NONE {
+            return data.row;
+        }
+        let asked = self.store.http.take_asked(number);
+        self.push_http(source, index, asked)
+    }
+
+    fn push_http(&mut self, source: Source, index: u32, asked: Option<Asked>) -> RowId {
+        let Some(data) = self.store.http.get(index) else {
+            return NONE;
+        };
+        let head = data.request_head();
+        let method = match self.store.symbol(data.method) {
+            "" => "HTTP".to_owned(),
+            known => known.to_owned(),
+        };
+        let path = self.store.symbol(data.path).to_owned();
+        let asked = asked.unwrap_or(Asked {
+            at: source.at,
+            by: Party::Client,
+            query: Box::default(),
+        });
+        let source = Source {
+            at: asked.at,
+            from: asked.by,
+            place: head.unwrap_or(source.place),
+            ..source
+        };
+        let row = self
+            .store
+            .push(source, RowKind::Http, &method, &path, &asked.query);
+        if let Some(extra) = self.store.make_extra(row) {
+            extra.http = index;
+        }
+        if let Some(data) = self.store.http.get_mut(index)
+            && data.row == NONE
+        {
+            data.row = row;
+        }
+        self.set_status(row, Status::Pending);
+        self.open.insert((self.store.scope(row), row));
+        if let Some(parent) = self.retried(row).or_else(|| self.authorizes(row)) {
+            self.store.nest(row, parent);
+            self.changes.note(parent);
+        }
+        row
+    }
+
+    /// The exchange that carried a line, and what that says of it.
+    pub(super) fn carried(&mut self, source: Source, to: Option<Party>, via: Carrier) -> u32 {
+        let index = self.store.http.enter(via.exchange);
+        if Side::of(source.from, to) == Side::Server {
+            self.http_row(source, via.exchange, index);
+            let data = self.store.http.get(index);
+            if via.numbered || data.is_some_and(|data| data.is(STREAM)) {
+                self.stream_event(source, index, via.numbered);
+            }
+        }
+        index
+    }
+
+    fn stream_event(&mut self, source: Source, index: u32, numbered: bool) {
+        self.store.http.add_event(index, source.place);
+        if let Some(data) = self.store.http.get_mut(index) {
+            data.mark(STREAM, true);
+            data.mark(RESUMABLE, numbered);
+        }
+    }
+
+    /// Notes that the client's message that made `row`, or ended it, went with this HTTP exchange; of a request that the
+    /// server made, that it came with it.
+    pub(super) fn sent_with(&mut self, row: RowId, scope: Scope, http: Option<u32>) {
+        let Some((index, data)) = http.and_then(|it| Some((it, self.store.http.get(it)?))) else {
+            return;
+        };
+        let with = |row: RowId| self.store.extra(row).map_or(NONE, |extra| extra.http);
+        let belongs = match scope.side {
+            // More than one come as a batch, one after the other.
+            Side::Client => data.row == NONE || row > 0 && with(row - 1) == index,
+            Side::Server => {
+                let asks = self.store.is_exchange(row) && !self.is_asked(row);
+                asks && with(row) == NONE && data.status != 0 && data.request_head().is_some()
+            }
+        };
+        if !belongs {
+            return;
+        }
+        if let Some(extra) = self.store.make_extra(row) {
+            extra.http = index;
+        }
+        if scope.side == Side::Client
+            && let Some(data) = self.store.http.get_mut(index)
+            && data.row == NONE
+        {
+            data.row = row;
+        }
+    }
+
+    /// The rows of what the asking side sent with this HTTP exchange.
+    fn rows_with(&self, index: u32) -> impl Iterator<Item = RowId> {
+        let first = self.store.http.get(index).map_or(NONE, |data| data.row);
+        (first..NONE).take_while(move |&row| {
+            self.store
+                .extra(row)
+                .is_some_and(|extra| extra.http == index)
+        })
+    }
+
+    /// What is known of the HTTP exchange has changed.
+    fn note_rows_with(&mut self, index: u32) {
+        let rows: Vec<RowId> = self.rows_with(index).collect();
+        rows.into_iter().for_each(|row| self.changes.note(row));
+    }
+
+    /// The only, or first, request that went with this HTTP exchange and that `is` meant.
+    pub(super) fn asked_with(
+        &self,
+        http: Option<u32>,
+        asked: Scope,
+        is: impl Fn(&Store, RowId) -> bool,
+    ) -> Option<RowId> {
+        let index = http.filter(|_| asked.side == Side::Client)?;
+        self.rows_with(index)
+            .take(MOST_ALIKE)
+            .find(|&row| self.is_asked(row) && is(&self.store, row))
+    }
+
+    /// A request of the client's side.
+    fn is_asked(&self, row: RowId) -> bool {
+        self.store.is_exchange(row) && self.store.scope(row).side == Side::Client
+    }
+
+    /// The request that an answer in this HTTP exchange is to. Without an id it is to the only one there.
+    pub(super) fn answered_with(
+        &self,
+        http: Option<u32>,
+        asked: Scope,
+        id: Option<&str>,
+    ) -> Option<RowId> {
+        if let Some(id) = id {
+            let id = abridged(id);
+            let exact = |store: &Store, row| store.id_bytes(row) == id.as_bytes();
+            if let Some(row) = self.asked_with(http, asked, exact) {
+                return Some(row);
+            }
+        }
+        let only = self.asked_with(http, asked, |_, _| true)?;
+        let mut others = self.rows_with(http?).filter(|&row| self.is_asked(row));
+        if others.nth(1).is_some() {
+            return None;
+        }
+        let own = String::from_utf8_lossy(self.store.id_bytes(only));
+        id.is_none_or(|id| id == "null" || alike(&own, id))
+            .then_some(only)
+    }
+
+    fn kind(&self, row: RowId) -> Option<RowKind> {
+        self.store.row(row).map(|row| row.kind)
+    }
+
+    /// Nothing more comes: what still waits for an answer waits in vain, unless another stream may bring it.
+    fn response_over(&mut self, source: Source, index: u32, broken: Option<&str>) {
+        let rows: Vec<RowId> = self.rows_with(index).collect();
+        let first = self.store.http.get(index).map_or(NONE, |data| data.row);
+        let failed = self
+            .store
+            .http
+            .get(index)
+            .is_some_and(|data| data.status >= 400);
+        let mut told = false;
+        for row in rows {
+            match self.kind(row) {
+                Some(RowKind::Http) => {
+                    self.http_over(row, source.at, index, broken);
+                    told = true;
+                }
+                Some(RowKind::Exchange) if self.is_asked(row) => {
+                    if self.store.is_pending(row)
+                        && let Some((status, why)) = self.fate(index, broken)
+                    {
+                        self.unanswered(row, source.at, status, &why);
+                    }
+                    told = true;
+                }
+                Some(RowKind::Notification) if failed => {
+                    if let Some((status, why)) = self.fate(index, broken) {
+                        self.unanswered(row, source.at, status, &why);
+                    }
+                    told = true;
+                }
+                _ => {}
+            }
+        }
+        // An answer of the client's that did not arrive.
+        if failed && !told {
+            let row = self.push_http(source, index, None);
+            if first != NONE && self.store.row(row).is_some_and(|row| row.parent == NONE) {
+                self.store.nest(row, first);
+                self.changes.note(first);
+            }
+            self.http_over(row, source.at, index, broken);
+        }
+    }
+
+    /// What becomes of a request whose HTTP exchange ended without an answer; `None` while one may still come.
+    fn fate(&self, index: u32, broken: Option<&str>) -> Option<(Status, String)> {
+        let data = self.store.http.get(index)?;
+        let words = || format!("HTTP {}", status_words(data.status));
+        Some(match (data.status, broken) {
+            (400.., None) => (Status::Error, words()),
+            (400.., Some(why)) => (Status::Error, format!("{}, {why}", words())),
+            (_, Some(CLIENT_GONE)) if data.is(MODERN) => {
+                (Status::Cancelled, CLIENT_GONE.to_owned())
+            }
+            _ if data.is(RESUMABLE) => return None,
+            (_, Some(why)) => (Status::Lost, why.to_owned()),
+            // The answer to a request that was only taken in comes another way, if it comes.
+            (202 | 204, None) => return None,
+            (_, None) if data.is(STREAM) => (
+                Status::Lost,
+                "the stream ended without an answer".to_owned(),
+            ),
+            (0, None) => (Status::Lost, "no response came".to_owned()),
+            (_, None) => (Status::Error, format!("{} without an answer", words())),
+        })
+    }
+
+    fn unanswered(&mut self, row: RowId, at: i64, status: Status, why: &str) {
+        let outcome = self.store.texts.keep(why);
+        if let Some(extra) = self.store.extra_mut(row) {
+            extra.outcome = outcome;
+        }
+        if status == Status::Error {
+            self.counters.errors += 1;
+        }
+        if self.store.is_exchange(row) {
+            self.end(row, status, at);
+        } else {
+            self.set_status(row, status);
+        }
+        self.say_outcome(row, status, why);
+        self.changes.note(row);
+    }
+
+    /// The row that stands for an HTTP exchange ends with it.
+    fn http_over(&mut self, row: RowId, at: i64, index: u32, broken: Option<&str>) {
+        let Some(data) = self.store.http.get(index) else {
+            return;
+        };
+        let (code, method) = (data.status, self.store.symbol(data.method));
+        // That is how a server says that it has no stream to open, or keeps no session to end.
+        let usual = code == 405 && matches!(method, "GET" | "DELETE");
+        let status = match (code, broken) {
+            (0, Some(CLIENT_GONE)) => Status::Cancelled,
+            (0, _) => Status::Lost,
+            (400.., _) if !usual => Status::Error,
+            (_, Some(why)) if why != CLIENT_GONE => Status::Lost,
+            _ => Status::Ok,
+        };
+        let mut words = match code {
+            0 => "no response".to_owned(),
+            known => status_words(known),
+        };
+        if let Some(why) = broken {
+            words = format!("{words}, {why}");
+        }
+        let outcome = self.store.texts.keep(&words);
+        if let Some(extra) = self.store.extra_mut(row) {
+            (extra.outcome, extra.ended_at) = (outcome, at);
+        }
+        // A refusal may be how things go: no stream here, another address for the metadata, a token first.
+        self.counters.errors += u64::from(code >= 500);
+        self.open.remove(&(self.store.scope(row), row));
+        self.set_status(row, status);
+        self.changes.note(row);
+    }
+
+    /// The row was refused: what the client does to be let in, and its next try, belong under it.
+    fn refused(&mut self, row: RowId) {
+        let Some(data) = self.store.row(row) else {
+            return;
+        };
+        // Refused again: still the same story.
+        let before = self.store.row(data.parent).map(|_| data.parent);
+        let was_refused = |&row: &RowId| {
+            let http = self.store.row(row).and_then(|row| self.store.http_of(row));
+            http.is_some_and(|http| matches!(http.status, 401 | 403))
+        };
+        let challenge = Challenge {
+            session: data.session,
+            refused: before.filter(was_refused).unwrap_or(row),
+            call: (data.method, data.name),
+        };
+        let list = &mut self.challenges.0;
+        list.retain(|other| other.refused != challenge.refused);
+        if list.len() == MOST_CHALLENGES {
+            list.remove(0);
+        }
+        list.push(challenge);
+    }
+
+    /// The refused row that the new one tries again.
+    pub(super) fn retried(&mut self, row: RowId) -> Option<RowId> {
+        if self.challenges.0.is_empty() {
+            return None;
+        }
+        let (call, session) = (self.call_key(row), self.store.row(row)?.session);
+        let list = &mut self.challenges.0;
+        let at = list
+            .iter()
+            .rposition(|other| other.call == call && other.session == session)?;
+        Some(list.remove(at).refused)
+    }
+
+    /// The refused row that the new one, which asks for a way in, belongs to.
+    fn authorizes(&self, row: RowId) -> Option<RowId> {
+        let data = self.store.row(row)?;
+        let list = &self.challenges.0;
+        let latest = list
+            .last()
+            .filter(|_| is_authorization(self.store.symbol(data.name)))?;
+        let here = list.iter().rfind(|other| other.session == data.session);
+        Some(here.unwrap_or(latest).refused)
+    }
+}

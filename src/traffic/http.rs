@@ -1,0 +1,285 @@
+//! The HTTP exchanges that carried the messages: few bytes each, and where in the capture the rest stands.
+
+use super::storage::{Chunked, NONE, Place, Symbol, Symbols};
+use super::{RowId, Traffic};
+use crate::capture::record::{Encoding, Location};
+use crate::tap::{Half, Party};
+use http::StatusCode;
+use std::collections::HashMap;
+
+/// The HTTP exchange of a row. Heads, times, bodies and events are read back from the capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpExchange<'a> {
+    pub method: &'a str,
+    /// Without its query.
+    pub path: &'a str,
+    /// `None` before the response.
+    pub status: Option<u16>,
+    /// The response is a stream of events.
+    pub stream: bool,
+    /// Events and pieces of bodies there are, see [`Traffic::http_events`].
+    pub events: u32,
+    /// Bytes of both bodies, as far as they are over.
+    pub bytes: u64,
+    /// The records of the head and the end of the request.
+    pub request: [Option<Location>; 2],
+    /// The records of the head and the end of the response.
+    pub response: [Option<Location>; 2],
+}
+
+impl Traffic {
+    /// The HTTP exchange that carried what this row's client sent; for what only the server sent, the one that brought
+    /// it.
+    pub fn http(&self, row: RowId) -> Option<HttpExchange<'_>> {
+        let data = self.store.http.get(self.store.extra(row)?.http)?;
+        Some(HttpExchange {
+            method: self.store.symbol(data.method),
+            path: self.store.symbol(data.path),
+            status: Some(data.status).filter(|status| *status != 0),
+            stream: data.is(STREAM),
+            events: data.count,
+            bytes: data.bytes.into(),
+            request: [data.record(REQUEST), data.record(REQUEST_END)],
+            response: [data.record(RESPONSE), data.record(RESPONSE_END)],
+        })
+    }
+
+    /// Where the newest `limit` events of the row's HTTP exchange stand, oldest first: messages that its stream
+    /// carried, other events, and pieces of bodies that were no messages. Those that start at the beginning of their
+    /// line are not messages.
+    pub fn http_events(&self, row: RowId, limit: usize) -> Vec<Location> {
+        let log = &self.store.http;
+        let last = (self.store.extra(row))
+            .and_then(|extra| log.get(extra.http))
+            .map_or(NONE, |data| data.last_event);
+        let mut found: Vec<Location> = log.back_from(last).take(limit).collect();
+        found.reverse();
+        found
+    }
+}
+
+/// `401 Unauthorized`
+pub fn status_words(status: u16) -> String {
+    let reason = StatusCode::from_u16(status).ok();
+    match reason.and_then(|status| status.canonical_reason()) {
+        Some(reason) => format!("{status} {reason}"),
+        None => status.to_string(),
+    }
+}
+
+/// Whether a request for this path belongs to finding out how to be let in.
+pub fn is_authorization(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    path.contains("/.well-known/")
+        || path.contains("/oauth")
+        || matches!(last, "authorize" | "register" | "token")
+}
+
+/// Which of its records a place is for.
+const REQUEST: usize = 0;
+const REQUEST_END: usize = 1;
+const RESPONSE: usize = 2;
+const RESPONSE_END: usize = 3;
+
+/// The response is a stream of events.
+pub const STREAM: u8 = 1;
+/// Its events have ids, so another stream may bring what this one did not.
+pub const RESUMABLE: u8 = 2;
+/// It carried a request of the modern era.
+pub const MODERN: u8 = 4;
+
+/// What is kept of an HTTP exchange.
+#[derive(Debug)]
+pub struct HttpData {
+    /// Where its four records begin, and how long they are.
+    lines: [u64; 4],
+    lens: [u32; 4],
+    /// The first row of what the asking side sent with it, or the row that stands for it; a batch's other rows come
+    /// right after.
+    pub row: RowId,
+    last_event: u32,
+    pub method: Symbol,
+    pub path: Symbol,
+    bytes: u32,
+    count: u32,
+    /// 0 before the response.
+    pub status: u16,
+    flags: u8,
+}
+
+impl HttpData {
+    fn record(&self, which: usize) -> Option<Location> {
+        (self.lens[which] > 0).then(|| Location {
+            line: self.lines[which],
+            start: 0,
+            len: self.lens[which],
+            encoding: Encoding::Verbatim,
+        })
+    }
+    fn keep(&mut self, which: usize, place: Place) {
+        let location = place.location();
+        (self.lines[which], self.lens[which]) = (location.line, location.len);
+    }
+    pub fn request_head(&self) -> Option<Place> {
+        self.record(REQUEST).map(Place::from)
+    }
+    pub fn head(&mut self, of: Half, place: Place) {
+        let which = if of == Half::Request {
+            REQUEST
+        } else {
+            RESPONSE
+        };
+        self.keep(which, place);
+    }
+    pub fn end(&mut self, of: Half, place: Place, bytes: u64) {
+        let which = match of {
+            Half::Request => REQUEST_END,
+            Half::Response => RESPONSE_END,
+        };
+        self.keep(which, place);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+    pub fn bytes(&self) -> u64 {
+        self.bytes.into()
+    }
+    pub fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+    pub fn mark(&mut self, flag: u8, so: bool) {
+        if so {
+            self.flags |= flag;
+        }
+    }
+    pub fn is_over(&self) -> bool {
+        self.lens[REQUEST_END] > 0 && self.lens[RESPONSE_END] > 0
+    }
+}
+
+/// An event of a stream, or a piece of a body.
+#[derive(Debug)]
+struct HttpEvent {
+    place: Place,
+    previous: u32,
+}
+
+/// What is only needed until it has a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub at: i64,
+    pub by: Party,
+    pub query: Box<str>,
+}
+
+#[derive(Debug)]
+struct Open {
+    index: u32,
+    asked: Option<Asked>,
+}
+
+/// Every HTTP exchange seen.
+#[derive(Debug, Default)]
+pub struct HttpLog {
+    exchanges: Chunked<HttpData>,
+    events: Chunked<HttpEvent>,
+    /// Those that are not over, by their number in the capture.
+    open: HashMap<u64, Open>,
+}
+
+impl HttpLog {
+    pub fn get(&self, index: u32) -> Option<&HttpData> {
+        self.exchanges.get(index)
+    }
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut HttpData> {
+        self.exchanges.get_mut(index)
+    }
+    /// The exchange with this number; one that we join midway begins with the first thing heard of it.
+    pub fn enter(&mut self, number: u64) -> u32 {
+        let next = self.exchanges.len();
+        let index = self
+            .open
+            .entry(number)
+            .or_insert(Open {
+                index: next,
+                asked: None,
+            })
+            .index;
+        if index == next {
+            self.exchanges.push(HttpData {
+                lines: [0; 4],
+                lens: [0; 4],
+                row: NONE,
+                last_event: NONE,
+                method: Symbols::EMPTY,
+                path: Symbols::EMPTY,
+                bytes: 0,
+                count: 0,
+                status: 0,
+                flags: 0,
+            });
+        }
+        index
+    }
+    pub fn set_asked(&mut self, number: u64, asked: Asked) {
+        if let Some(open) = self.open.get_mut(&number) {
+            open.asked = Some(asked);
+        }
+    }
+    pub fn take_asked(&mut self, number: u64) -> Option<Asked> {
+        self.open.get_mut(&number)?.asked.take()
+    }
+    /// Nothing more comes of it.
+    pub fn leave(&mut self, number: u64) {
+        self.open.remove(&number);
+    }
+    pub fn add_event(&mut self, index: u32, place: Place) {
+        let next = self.events.len();
+        let Some(data) = self.exchanges.get_mut(index) else {
+            return;
+        };
+        data.count = data.count.saturating_add(1);
+        let previous = std::mem::replace(&mut data.last_event, next);
+        self.events.push(HttpEvent { place, previous });
+    }
+    /// The events from this one back.
+    fn back_from(&self, event: u32) -> impl Iterator<Item = Location> {
+        std::iter::successors(self.events.get(event), |event| {
+            self.events.get(event.previous)
+        })
+        .map(|event| event.place.location())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_fits_its_budget() {
+        assert_eq!(size_of::<HttpData>(), 80);
+        assert!(size_of::<HttpEvent>() <= 24);
+    }
+
+    #[test]
+    fn what_is_asked_of_an_authorization_server_is_recognised() {
+        for path in [
+            "/.well-known/oauth-protected-resource/mcp",
+            "/.well-known/openid-configuration",
+            "/register",
+            "/oauth2/v1/token",
+            "/authorize",
+        ] {
+            assert!(is_authorization(path), "{path}");
+        }
+        for path in ["/mcp", "/sse", "/", "", "/tokens", "/v1/registered"] {
+            assert!(!is_authorization(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_told_with_its_reason() {
+        assert_eq!(status_words(401), "401 Unauthorized");
+        assert_eq!(status_words(599), "599");
+        assert_eq!(status_words(7), "7");
+    }
+}

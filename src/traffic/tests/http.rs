@@ -1,0 +1,330 @@
+//! Over HTTP: the exchange says what belongs together, then the id.
+
+use super::{check, consistent, fold, listing};
+use crate::traffic::{RowKind, Status};
+
+#[test]
+fn clients_that_share_a_session_and_ids_get_their_own_answers() {
+    check(
+        r#"
+        http#1 POST /mcp
+        client#1 {"id":1,"method":"tools/call","params":{"name":"a","_meta":{"progressToken":1}}}
+        http#2 POST /mcp
+        client#2 {"id":1,"method":"tools/call","params":{"name":"b","_meta":{"progressToken":1}}}
+        http#2 200 stream
+        server#2 {"method":"notifications/progress","params":{"progressToken":1,"progress":1}}
+        http#1 200 stream
+        server#1 {"method":"notifications/progress","params":{"progressToken":1,"progress":1}}
+        server#2 {"id":1,"result":{"content":[{"type":"text","text":"of b"}]}}
+        server#1 {"id":1,"result":{"content":[{"type":"text","text":"of a"}]}}
+        "#,
+        r#"
+        client · tools/call · a · of a · ok [2 8 10]
+        client · tools/call · b · of b · ok [4 6 9]
+        "#,
+    );
+}
+
+#[test]
+fn an_error_without_an_id_is_of_the_exchange_that_it_came_with() {
+    check(
+        r#"
+        client#1 {"id":7,"method":"tools/list"}
+        http#1 400
+        server#1 {"id":null,"error":{"code":-32000,"message":"no session"}}
+        client#2 {"id":8,"method":"tools/list"}
+        server#2 {"error":{"code":-32000,"message":"no id"}}
+        "#,
+        r#"
+        client · tools/list · -32000 no session · error [1 3]
+        client · tools/list · -32000 no id · error [4 5]
+        "#,
+    );
+}
+
+#[test]
+fn an_answer_of_another_id_is_not_of_the_exchange() {
+    check(
+        r#"
+        client#1 {"id":7,"method":"tools/list"}
+        server#1 {"id":"7","result":{"tools":[]}}
+        client#2 {"id":8,"method":"tools/list"}
+        server#2 {"id":9,"result":{"tools":[]}}
+        "#,
+        r#"
+        client · tools/list · 0 tools · ok [1 2]
+        client · tools/list · pending [3]
+        server · unknown answer · 0 tools [4]
+        "#,
+    );
+}
+
+#[test]
+fn a_batch_is_answered_in_any_order() {
+    check(
+        r#"
+        client#1 [{"jsonrpc":"2.0","id":1,"method":"tools/list"},{"jsonrpc":"2.0","id":2,"method":"prompts/list"}]
+        http#1 200 stream
+        server#1 {"id":2,"result":{"prompts":[]}}
+        server#1 {"id":1,"result":{"tools":[]}}
+        http#1 end
+        "#,
+        r#"
+        client · tools/list · 0 tools · ok [1 4]
+        client · prompts/list · 0 prompts · ok [1 3]
+        "#,
+    );
+}
+
+#[test]
+fn what_another_stream_brings_is_found_by_its_id() {
+    check(
+        r#"
+        client#1 {"id":1,"method":"tools/call","params":{"name":"slow"}}
+        http#1 200 stream
+        http#1 event 41
+        http#1 end
+        http#2 GET /mcp
+        http#2 200 stream
+        server#2!42 {"id":1,"result":{"content":[{"type":"text","text":"done"}]}}
+        "#,
+        r#"
+        client · tools/call · slow · done · ok [1 7]
+        client · GET · /mcp · streaming [5]
+        "#,
+    );
+}
+
+#[test]
+fn the_server_asks_within_the_call_whose_stream_it_uses() {
+    check(
+        r#"
+        client#1 {"id":1,"method":"tools/call","params":{"name":"a"}}
+        client#2 {"id":2,"method":"tools/call","params":{"name":"b"}}
+        http#1 200 stream
+        server#1 {"id":1,"method":"roots/list"}
+        http#3 POST /mcp
+        client#3 {"id":1,"result":{"roots":[]}}
+        http#3 202
+        http#3 end
+        "#,
+        r#"
+        client · tools/call · a · pending [1]
+          server · roots/list · 0 roots · ok [4 6]
+        client · tools/call · b · pending [2]
+        "#,
+    );
+}
+
+#[test]
+fn requests_that_http_failed_say_how() {
+    check(
+        r#"
+        client#1 {"id":1,"method":"tools/call","params":{"name":"a"}}
+        http#1 502
+        http#1 body upstream is gone
+        http#1 end
+        client#2 {"id":2,"method":"tools/list"}
+        http#2 200
+        http#2 body <html>
+        http#2 end
+        client#3 {"id":3,"method":"ping"}
+        http#3 200 stream
+        http#3 end
+        client#4 {"id":4,"method":"ping"}
+        http#4 200 stream
+        http#4 end the server broke off
+        client#5 {"method":"notifications/initialized"}
+        http#5 404
+        http#5 end
+        client#6 {"id":6,"method":"ping"}
+        http#6 202
+        http#6 end
+        "#,
+        r#"
+        client · tools/call · a · HTTP 502 Bad Gateway · error [1]
+        client · tools/list · HTTP 200 OK without an answer · error [5]
+        client · ping · the stream ended without an answer · lost [9]
+        client · ping · the server broke off · lost [12]
+        client · notifications/initialized · HTTP 404 Not Found · error [15]
+        client · ping · pending [18]
+        "#,
+    );
+}
+
+#[test]
+fn a_client_that_goes_cancels_in_the_modern_era_only() {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    check(
+        &format!(
+            r#"
+        client#1 {{"id":1,"method":"tools/call","params":{{"name":"a",{meta}}}}}
+        http#1 200 stream
+        http#1 end the client went away
+        client#2@2 {{"id":1,"method":"tools/call","params":{{"name":"a"}}}}
+        http#2@2 200 stream
+        http#2@2 end the client went away
+        "#
+        ),
+        r#"
+        client · tools/call · a · the client went away · cancelled [1]
+        client · tools/call · a · the client went away · lost [4]
+        "#,
+    );
+}
+
+#[test]
+fn exchanges_without_messages_are_rows() {
+    let traffic = fold(
+        r#"
+        http#1 GET /mcp
+        http#1 405
+        http#1 end
+        http#2 DELETE /mcp
+        http#2 200
+        http#2 end
+        http#3 OPTIONS /mcp?x=1
+        http#3 204
+        http#3 end
+        http#4 POST /token
+        http#4 body grant
+        http#4 asked
+        http#4 500
+        http#4 end
+        http#5 GET /mcp
+        http#5 end the client went away
+        "#,
+    );
+    assert_eq!(
+        listing(&traffic),
+        "client · GET · /mcp · 405 Method Not Allowed · ok [1]\n\
+         client · DELETE · /mcp · 200 OK · ok [4]\n\
+         client · OPTIONS · /mcp · ?x=1 · ok [7]\n\
+         client · POST · /token · 500 Internal Server Error · error [11]\n\
+         client · GET · /mcp · no response, the client went away · cancelled [15]\n"
+    );
+    consistent(&traffic);
+    let row = traffic.row(3).unwrap();
+    assert_eq!((row.kind, row.size), (RowKind::Http, 80));
+    // Since its head, not since what showed that it has no message.
+    assert_eq!(row.took, Some(4000));
+    assert_eq!(traffic.counters().errors, 1);
+}
+
+#[test]
+fn the_way_to_a_token_stands_under_what_was_refused() {
+    check(
+        r#"
+        http#1 POST /mcp
+        client#1 {"id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}
+        http#1 401 challenge
+        http#1 end
+        http#2 GET /.well-known/oauth-protected-resource/mcp
+        http#2 200
+        http#2 end
+        http#3@2 POST /register
+        http#3@2 body {}
+        http#3@2 201
+        http#3@2 end
+        http#4 POST /mcp
+        client#4 {"id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}
+        http#4 401 challenge
+        http#4 end
+        http#5 POST /token
+        http#5 200
+        http#5 end
+        http#6 POST /mcp
+        client#6 {"id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}
+        http#6 200
+        server#6 {"id":0,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"s","version":"1"}}}
+        http#6 end
+        http#7 POST /mcp
+        client#7 {"id":1,"method":"tools/list"}
+        "#,
+        r#"
+        client · initialize · HTTP 401 Unauthorized · error [2]
+          client · GET · /.well-known/oauth-protected-resource/mcp · 200 OK · ok [5]
+          client · POST · /register · 201 Created · ok [9]
+          client · initialize · HTTP 401 Unauthorized · error [13]
+          client · POST · /token · 200 OK · ok [17]
+          client · initialize · s 1 · ok [20 22]
+        client · tools/list · pending [25]
+        "#,
+    );
+}
+
+#[test]
+fn an_answer_that_did_not_arrive_is_shown() {
+    check(
+        r#"
+        http#1 GET /mcp
+        http#1 200 stream
+        server#1 {"id":1,"method":"ping"}
+        http#2 POST /mcp
+        client#2 {"id":1,"result":{}}
+        http#2 404
+        http#2 end
+        "#,
+        r#"
+        client · GET · /mcp · streaming [1]
+        server · ping · ok [3 5]
+          client · POST · /mcp · 404 Not Found · error [7]
+        "#,
+    );
+}
+
+#[test]
+fn open_streams_are_not_pending_calls() {
+    let traffic =
+        fold("http#1 GET /mcp\nhttp#1 200 stream\nhttp#1 event 1\nserver#1!2 {\"method\":\"x\"}");
+    assert_eq!(traffic.counters().pending, 0);
+    assert_eq!(traffic.row(0).unwrap().status, Status::Streaming);
+    let http = traffic.http(0).unwrap();
+    assert_eq!(
+        (http.status, http.stream, http.events),
+        (Some(200), true, 2)
+    );
+    let lines = |limit| -> Vec<u64> {
+        let events = traffic.http_events(0, limit);
+        events.iter().map(|event| event.line).collect()
+    };
+    assert_eq!(lines(9), [3000, 4000]);
+    assert_eq!(lines(1), [4000]);
+}
+
+#[test]
+fn sessions_know_how_they_are_reached() {
+    let traffic = fold(
+        r#"
+        http#1 POST /mcp
+        client#1 {"id":0,"method":"initialize"}
+        http#1 200
+        "#,
+    );
+    let session = &traffic.sessions()[0];
+    assert_eq!(session.key.as_deref(), Some("a-session"));
+    assert_eq!(session.agent.as_deref(), Some("a-client/1"));
+}
+
+#[test]
+fn the_filter_finds_path_status_and_method() {
+    use crate::traffic::view::{Filter, View};
+    let traffic = fold(
+        r#"
+        http#1 POST /mcp
+        client#1 {"id":1,"method":"ping"}
+        http#1 202
+        http#2 DELETE /mcp
+        http#2 204
+        "#,
+    );
+    let found = |text| {
+        let mut view = View::default();
+        view.set_filter(&traffic, Filter::parse(text));
+        super::shown(&view, &traffic)
+    };
+    assert_eq!(found("202"), ["0:0"]);
+    assert_eq!(found("delete"), ["0:1"]);
+    assert_eq!(found("/mcp"), ["0:0", "0:1"]);
+    assert_eq!(found("post /mcp"), ["0:0"]);
+}
