@@ -2,6 +2,7 @@
 //!
 //! A flag wins over the environment (`UPSTREAM_*`), which wins over the configuration file.
 
+pub mod auth;
 mod settings;
 mod upstream;
 
@@ -35,6 +36,8 @@ pub enum Mode {
     },
     Call(Call),
     List(List),
+    /// Logging in to servers.
+    Auth(auth::Auth),
     Demo(Recorded),
     /// The demo's server alone, on stdin and stdout.
     DemoServer,
@@ -187,6 +190,7 @@ fn mode(
         ModeArguments::List { oneshot } => Mode::List(List {
             oneshot: oneshot.resolve(environment, settings)?,
         }),
+        ModeArguments::Auth { what } => Mode::Auth(what.into()),
         ModeArguments::Demo { server: true, .. } => Mode::DemoServer,
         ModeArguments::Demo { recorded, .. } => Mode::Demo(recorded.resolve(settings()?)),
     })
@@ -271,6 +275,11 @@ enum ModeArguments {
     List {
         #[command(flatten)]
         oneshot: OneshotArguments,
+    },
+    /// Log in to servers that ask for OAuth
+    Auth {
+        #[command(subcommand)]
+        what: auth::AuthArguments,
     },
     /// Watch a built-in client and server talk through the proxy
     Demo {

@@ -19,6 +19,7 @@
 //! | [`headless`] | the other face: startup line, summary, `--print` |
 //! | [`traffic`] | the model: a pure fold of captured events into sessions, exchanges and the inventory |
 //! | [`link`] | the local socket between a proxy and whoever attaches; the registry of live proxies |
+//! | [`auth`] | logging in to a server by OAuth, keeping its tokens, and giving them to the data path |
 //! | [`proxy`] | the data path: one file for each pair of ends, the ends themselves, operator calls |
 //! | [`capture`] | the file that is the log: recorder, reader, redaction, retention |
 //! | [`tap`] | the contract between data path and observers: events out, commands in |
@@ -30,6 +31,7 @@
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
+pub mod auth;
 pub mod capture;
 pub mod cli;
 pub mod demo;

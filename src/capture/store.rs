@@ -37,24 +37,28 @@ pub struct Saved {
 
 /// `$XDG_STATE_HOME/mcp-sentinel/captures`, created 0700 when missing.
 pub fn directory() -> io::Result<PathBuf> {
-    state_directory("captures")
+    private(state_path("captures")?)
 }
 
 /// The same for `$XDG_STATE_HOME/mcp-sentinel/drafts`.
 pub fn drafts_directory() -> io::Result<PathBuf> {
-    state_directory("drafts")
+    private(state_path("drafts")?)
 }
 
-fn state_directory(name: &str) -> io::Result<PathBuf> {
+/// `$XDG_STATE_HOME/mcp-sentinel/<name>`, which need not be there.
+pub fn state_path(name: &str) -> io::Result<PathBuf> {
     let base = etcetera::choose_base_strategy().map_err(io::Error::other)?;
     let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-    let directory = state.join("mcp-sentinel").join(name);
+    Ok(state.join("mcp-sentinel").join(name))
+}
+
+fn private(directory: PathBuf) -> io::Result<PathBuf> {
     make_private(&directory)?;
     Ok(directory)
 }
 
 /// Creates `directory` for us alone; one that is there already is closed to others.
-fn make_private(directory: &Path) -> io::Result<()> {
+pub fn make_private(directory: &Path) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

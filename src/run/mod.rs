@@ -2,6 +2,7 @@
 
 mod aside;
 mod attach;
+mod auth;
 mod call;
 mod demo;
 mod failure;
@@ -30,6 +31,7 @@ pub fn run(mode: Mode) -> u8 {
         Mode::Open { file } => open::run(file),
         Mode::Call(call) => call::run(call),
         Mode::List(list) => list::run(list),
+        Mode::Auth(what) => auth::run(what),
         Mode::Demo(recorded) => demo::run(recorded),
         Mode::DemoServer => demo::serve(),
     };

@@ -4,6 +4,7 @@
 
 use super::failure::Failure;
 use super::recording::{Identity, Recording};
+use super::screen::block_on;
 use crate::capture::reader::{Bodies, Reader};
 use crate::cli::{CaptureTo, Oneshot};
 use crate::mcp::{compose, methods};
@@ -68,14 +69,6 @@ pub fn converse(
     // A server that did not start explains everything that went wrong after.
     ended.map_err(Failure::protocol)?;
     outcome.map_err(|_| anyhow::anyhow!("the conversation failed"))?
-}
-
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?
-        .block_on(work)
 }
 
 /// What a server answered: raw JSON.

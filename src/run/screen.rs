@@ -28,7 +28,9 @@ pub fn show(screen: impl Future<Output = anyhow::Result<Left>>) -> Result<u8, Fa
 }
 
 /// Runs the slow work of one thread.
-pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub fn block_on<T, E: From<anyhow::Error>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

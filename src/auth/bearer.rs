@@ -1,0 +1,122 @@
+//! The tokens of a login, for the data path: kept in memory while they hold, renewed when they do not.
+
+use super::Trust;
+use super::renewal::{Renewal, renew};
+use super::store::{Store, StoreError, Tokens};
+use crate::proxy::http_client::{Authorization, Credentials};
+use http::HeaderValue;
+use reqwest::Url;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The stored login for one server.
+#[derive(Clone)]
+pub struct Bearer(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    server: Url,
+    trust: Trust,
+    /// What was read last: other processes renew as well.
+    held: Mutex<Option<Tokens>>,
+    /// Held while the tokens are read again or renewed; a file lock keeps other processes away.
+    renewing: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bearer({})", self.0.server)
+    }
+}
+
+impl Bearer {
+    /// The login that `store` has for `url`, if any.
+    pub fn of(store: &Store, url: &Url, trust: Trust) -> Result<Option<Self>, StoreError> {
+        Ok(store.find(url)?.map(|login| {
+            Self(Arc::new(Inner {
+                store: store.clone(),
+                server: login.server,
+                trust,
+                held: Mutex::new(Some(login.tokens)),
+                renewing: tokio::sync::Mutex::default(),
+            }))
+        }))
+    }
+
+    /// The server that the login is for.
+    pub fn server(&self) -> &Url {
+        &self.0.server
+    }
+}
+
+impl Credentials for Bearer {
+    fn authorization<'a>(&'a self, refused: Option<&'a HeaderValue>) -> Authorization<'a> {
+        Box::pin(async move {
+            if let Some(value) = self.0.usable(refused) {
+                return Ok(Some(value));
+            }
+            let (inner, refused) = (Arc::clone(&self.0), refused.cloned());
+            // Goes on when whoever asked is gone: a refresh token works once, and what came for it must be kept.
+            let asked = tokio::spawn(async move { inner.replace(refused.as_ref()).await });
+            let replaced = asked.await.map_err(|error| error.to_string())?;
+            replaced.map(Some)
+        })
+    }
+}
+
+impl Inner {
+    /// The token that is held, unless it has expired or is the refused one.
+    fn usable(&self, refused: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = held.as_ref().filter(|tokens| tokens.is_fresh())?;
+        value(tokens).filter(|value| Some(value) != refused)
+    }
+
+    fn hold(&self, tokens: &Tokens) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokens.clone());
+    }
+
+    /// A token that somebody else has renewed in the meantime, or a new one.
+    async fn replace(&self, refused: Option<&HeaderValue>) -> Result<HeaderValue, String> {
+        let _one_at_a_time = self.renewing.lock().await;
+        if let Some(value) = self.usable(refused) {
+            return Ok(value);
+        }
+        let again = |error: StoreError| self.log_in_again(&error.to_string());
+        let lock = self.store.lock(&self.server).await.map_err(again)?;
+        let login = self.store.load(&self.server).map_err(again)?;
+        let mut login = login.ok_or_else(|| self.log_in_again("it has been removed"))?;
+        self.hold(&login.tokens);
+        if let Some(value) = self.usable(refused) {
+            return Ok(value);
+        }
+        match renew(&login, &self.trust).await {
+            Ok(tokens) => login.tokens = tokens,
+            Err(Renewal::Failed(reason)) => return Err(self.log_in_again(&reason)),
+            Err(Renewal::Rejected(reason)) => {
+                // Nobody needs to ask again.
+                if login.tokens.refresh_token.take().is_some() {
+                    self.store.save(&login, &lock).map_err(again)?;
+                }
+                return Err(self.log_in_again(&reason));
+            }
+        }
+        self.hold(&login.tokens);
+        self.store.save(&login, &lock).map_err(again)?;
+        value(&login.tokens).ok_or_else(|| self.log_in_again("no header can carry the new token"))
+    }
+
+    fn log_in_again(&self, reason: &str) -> String {
+        let server = &self.server;
+        format!(
+            "the stored login for {server} cannot be renewed: {reason}; to log in again: mcp-sentinel auth login {server}"
+        )
+    }
+}
+
+/// The header that carries it.
+fn value(tokens: &Tokens) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", tokens.access_token)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
