@@ -1,7 +1,12 @@
 //! rmcp's client in front of rmcp's server, with the built program between them, in every combination of transports
 //! and in both lifecycles: what the client gets is what it gets directly.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 #[macro_use]
 mod common;
