@@ -8,6 +8,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How much is kept in the captures directory. Captures of live proxies are never pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,13 @@ pub fn fresh_path(directory: &Path, name: &str) -> io::Result<PathBuf> {
 
 /// Newest first. Leaves out what was reserved and never written.
 pub fn list(directory: &Path) -> io::Result<Vec<Saved>> {
+    let mut saved = found(directory)?;
+    saved.retain(|it| it.bytes > 0);
+    Ok(saved)
+}
+
+/// Every capture file, newest first.
+fn found(directory: &Path) -> io::Result<Vec<Saved>> {
     let mut saved = Vec::new();
     for entry in directory.read_dir()? {
         let path = entry?.path();
@@ -103,7 +111,7 @@ pub fn list(directory: &Path) -> io::Result<Vec<Saved>> {
         let Ok(data) = path.symlink_metadata() else {
             continue;
         };
-        if !data.is_file() || data.len() == 0 {
+        if !data.is_file() {
             continue;
         }
         let (started, name) = named(stem).unwrap_or_else(|| {
@@ -125,19 +133,23 @@ pub fn list(directory: &Path) -> io::Result<Vec<Saved>> {
 /// files that were not named by us.
 pub fn prune(directory: &Path, retention: Retention, live: &[PathBuf]) -> io::Result<usize> {
     let (mut captures, mut bytes, mut removed) = (0, 0, 0);
-    for saved in list(directory)? {
+    for saved in found(directory)? {
         if stem(&saved.path).and_then(named).is_none() {
             continue;
         }
-        captures += 1;
+        let empty = saved.bytes == 0;
+        if empty && !is_abandoned(&saved.path) {
+            continue;
+        }
+        captures += usize::from(!empty);
         bytes += saved.bytes;
-        let within = captures <= retention.captures && bytes <= retention.bytes;
+        let within = !empty && captures <= retention.captures && bytes <= retention.bytes;
         if within || live.contains(&saved.path) || is_written(&saved.path) {
             continue;
         }
         match std::fs::remove_file(&saved.path) {
             Ok(()) => {
-                captures -= 1;
+                captures -= usize::from(!empty);
                 bytes -= saved.bytes;
                 removed += 1;
             }
@@ -178,6 +190,12 @@ pub(super) fn create(path: &Path) -> Result<File, RecordError> {
     Ok(file)
 }
 
+/// Whether whoever reserved this path will not come back for it.
+fn is_abandoned(path: &Path) -> bool {
+    let reserved = path.symlink_metadata().and_then(|data| data.modified());
+    reserved.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > RESERVED))
+}
+
 /// Whether a recorder has this capture open.
 fn is_written(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| {
@@ -185,6 +203,8 @@ fn is_written(path: &Path) -> bool {
     })
 }
 
+/// A recorder opens what was reserved for it at once.
+const RESERVED: Duration = Duration::from_secs(60);
 const TIME: &str = "%Y%m%d-%H%M%S";
 
 /// The file name without the extensions of a capture; none for any other file.
@@ -314,6 +334,22 @@ mod tests {
                 ("a".to_owned(), second, 1),
             ]
         );
+    }
+
+    #[test]
+    fn what_was_reserved_and_never_written_goes_after_a_while() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["20261121-024501-left.jsonl", "20261121-024502-new.jsonl"] {
+            put(home.path(), name, 0);
+        }
+        let left = File::options()
+            .write(true)
+            .open(home.path().join("20261121-024501-left.jsonl"))
+            .unwrap();
+        left.set_modified(std::time::SystemTime::now() - RESERVED * 2)
+            .unwrap();
+        assert_eq!(prune(home.path(), Retention::default(), &[]).unwrap(), 1);
+        assert_eq!(names(home.path()), ["20261121-024502-new.jsonl"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::recording::{Identity, Recording};
 use super::screen::block_on;
 use crate::capture::reader::{Bodies, Reader};
 use crate::cli::{CaptureTo, Oneshot};
+use crate::headless;
 use crate::mcp::{compose, methods};
 use crate::proxy::{self, Client, Config};
 use crate::tap::{Command, Order, Orders, Overflow, Refused, Reply, Route, SessionId};
@@ -14,6 +15,7 @@ use crate::traffic::{RowId, Status, Traffic, digest::digest};
 use crate::wire::{self, Frame, object, splice};
 use anyhow::Context as _;
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -65,7 +67,12 @@ pub fn converse(
         over.cancel();
         (talking.join(), ended)
     });
+    let (kept, totals) = (recording.kept().is_some(), recording.totals());
     drop(recording.finish(true));
+    let lost = totals.lost_messages.load(Ordering::Acquire);
+    if kept && lost > 0 {
+        headless::complain(&format!("{lost} messages are NOT in the capture"));
+    }
     // A server that did not start explains everything that went wrong after.
     ended.map_err(Failure::protocol)?;
     outcome.map_err(|_| anyhow::anyhow!("the conversation failed"))?
