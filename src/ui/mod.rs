@@ -35,7 +35,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use work::Worker;
+use work::{Editing, Worker};
 
 /// At least this long from one frame to the next while things arrive.
 const FRAME: Duration = Duration::from_millis(33);
@@ -192,18 +192,48 @@ struct Stage {
     screen: Screen,
     theme: Theme,
     input: EventStream,
+    signals: Signals,
+}
+
+/// The signals that end the screen.
+struct Signals {
     terminate: Signal,
     hangup: Signal,
     interrupt: Signal,
 }
 
-impl Stage {
-    fn enter() -> anyhow::Result<Self> {
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
             interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The number of the next one.
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.terminate.recv() => 15,
+            _ = self.hangup.recv() => 1,
+            _ = self.interrupt.recv() => 2,
+        }
+    }
+
+    /// The same while another program has the keyboard: an interrupt from there is that program's.
+    async fn next_from_elsewhere(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.terminate.recv() => 15,
+            _ = self.hangup.recv() => 1,
+        }
+    }
+}
+
+impl Stage {
+    fn enter() -> anyhow::Result<Self> {
+        Ok(Self {
+            signals: Signals::listen()?,
             screen: Screen::take().context("cannot use the terminal")?,
             theme: Theme::detect(|name| std::env::var(name).ok()),
             input: EventStream::new(),
@@ -282,9 +312,7 @@ impl Stage {
                         None => continue,
                     }
                 }
-                _ = self.terminate.recv() => return Ok(Exit::Left(Left::Signalled(15))),
-                _ = self.hangup.recv() => return Ok(Exit::Left(Left::Signalled(1))),
-                _ = self.interrupt.recv() => return Ok(Exit::Left(Left::Signalled(2))),
+                signal = self.signals.next() => return Ok(Exit::Left(Left::Signalled(signal))),
                 () = due(next_frame) => {
                     if let Some(exit) = self.hand_over(face, &worker, tick()).await? {
                         return Ok(exit);
@@ -351,7 +379,24 @@ impl Stage {
                 // The editor reads the keyboard now; the stream would take keys from it.
                 self.input = EventStream::new();
                 self.screen.suspend()?;
-                let edited = tokio::task::spawn_blocking(move || work::edit(&text)).await?;
+                let edited = match Editing::start(&text) {
+                    Ok(mut editing) => {
+                        let edited = tokio::select! { biased;
+                            edited = editing.end() => Ok(edited),
+                            signal = self.signals.next_from_elsewhere() => Err(signal),
+                        };
+                        match edited {
+                            Ok(edited) => edited,
+                            Err(signal) => {
+                                editing.stop().await;
+                                self.screen.tidy();
+                                return Ok(Some(Exit::Left(Left::Signalled(signal))));
+                            }
+                        }
+                    }
+                    Err(error) => Err(error),
+                };
+                self.signals = Signals::listen()?;
                 self.back()?;
                 self.answer(
                     worker,

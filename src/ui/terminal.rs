@@ -12,6 +12,7 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::{Frame, crossterm};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     mouse: bool,
+    /// The terminal's settings as we found them.
+    found: Option<Termios>,
 }
 
 impl Screen {
@@ -37,6 +40,7 @@ impl Screen {
         let mut screen = Self {
             terminal,
             mouse: true,
+            found: tcgetattr(io::stdin()).ok(),
         };
         screen.resume()?;
         Ok(screen)
@@ -65,6 +69,14 @@ impl Screen {
     pub fn suspend(&mut self) -> io::Result<()> {
         self.terminal.backend_mut().flush()?;
         restore()
+    }
+
+    /// Puts right what a program that had the terminal meanwhile may have left behind.
+    pub fn tidy(&self) {
+        if let Some(found) = &self.found {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, found);
+        }
+        let _ = execute!(io::stdout(), LeaveAlternateScreen, cursor::Show);
     }
 
     pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {

@@ -13,12 +13,17 @@ use crate::tap::{Command, Order, Orders, Refused, Reply};
 use crate::traffic::RowId;
 use crate::traffic::view::Filter;
 use anyhow::Context as _;
+use rustix::process::Pid;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+
+/// How long an editor may take to end when we have to.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// What effects need, and where their answers go.
 #[derive(Debug, Clone)]
@@ -213,34 +218,72 @@ fn create(
     anyhow::bail!("there are too many files called {stem} already")
 }
 
-/// Runs `$VISUAL` or `$EDITOR` on `text` and waits for it. The terminal must have been given back.
-pub fn edit(text: &str) -> anyhow::Result<String> {
-    let editor = ["VISUAL", "EDITOR"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let editor = editor.context("no editor: set EDITOR")?;
-    let mut words = shell_words::split(&editor)
-        .with_context(|| format!("cannot read EDITOR={editor}"))?
-        .into_iter();
-    let program = words.next().context("no editor: set EDITOR")?;
-    let (path, mut file) = create(&std::env::temp_dir(), "mcp-sentinel-draft", "json")?;
-    let run = || -> anyhow::Result<String> {
-        file.write_all(text.as_bytes())?;
-        let status = std::process::Command::new(&program)
-            .args(words)
-            .arg(&path)
-            .status()
-            .with_context(|| format!("cannot start {program}"))?;
+/// The operator's editor at work on a draft.
+#[derive(Debug)]
+pub struct Editing {
+    editor: tokio::process::Child,
+    program: String,
+    draft: PathBuf,
+}
+
+impl Editing {
+    /// Runs `$VISUAL` or `$EDITOR` on `text`. The terminal must have been given back.
+    pub fn start(text: &str) -> anyhow::Result<Self> {
+        let editor = ["VISUAL", "EDITOR"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        let editor = editor.context("no editor: set EDITOR")?;
+        let mut words = shell_words::split(&editor)
+            .with_context(|| format!("cannot read EDITOR={editor}"))?
+            .into_iter();
+        let program = words.next().context("no editor: set EDITOR")?;
+        let (draft, mut file) = create(&std::env::temp_dir(), "mcp-sentinel-draft", "json")?;
+        let started = file.write_all(text.as_bytes()).and_then(|()| {
+            tokio::process::Command::new(&program)
+                .args(words)
+                .arg(&draft)
+                .spawn()
+        });
+        match started {
+            Ok(editor) => Ok(Self {
+                editor,
+                program,
+                draft,
+            }),
+            Err(error) => {
+                let _ = std::fs::remove_file(&draft);
+                Err(error).with_context(|| format!("cannot start {program}"))
+            }
+        }
+    }
+
+    /// The text as it is when the editor has ended.
+    pub async fn end(&mut self) -> anyhow::Result<String> {
+        let status = self.editor.wait().await?;
         anyhow::ensure!(
             status.success(),
-            "{program} ended with {status}; the draft is as it was"
+            "{} ended with {status}; the draft is as it was",
+            self.program
         );
-        Ok(std::fs::read_to_string(&path)?)
-    };
-    let edited = run();
-    // Whether or not it could be read: it must not stay behind.
-    let _ = std::fs::remove_file(&path);
-    edited
+        Ok(std::fs::read_to_string(&self.draft)?)
+    }
+
+    /// Ends the editor, which may put the terminal in order first.
+    pub async fn stop(&mut self) {
+        let pid = self.editor.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = tokio::time::timeout(PARTING, self.editor.wait()).await;
+        }
+        let _ = self.editor.start_kill();
+    }
+}
+
+impl Drop for Editing {
+    /// Whether or not it could be read: it must not stay behind.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.draft);
+    }
 }
 
 /// A result as a sentence.
