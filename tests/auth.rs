@@ -467,6 +467,18 @@ async fn a_login_that_cannot_be_renewed_says_what_to_do_and_asks_no_more() {
 }
 
 #[tokio::test]
+async fn a_new_token_that_is_refused_as_well_is_not_renewed_again_at_once() {
+    let (_house, oauth, bearer) = bearer(Manners::default()).await;
+    let refused = token(&bearer, None).await;
+    let renewed = token(&bearer, Some(&refused)).await;
+    for _ in 0..3 {
+        let complaint = bearer.authorization(Some(&renewed)).await.unwrap_err();
+        assert!(complaint.contains("has just got anew"), "{complaint}");
+    }
+    assert_eq!(oauth.renewals(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_names_another_authorization_server_gets_no_token() {
     let (_house, oauth, bearer) = bearer(Manners::default()).await;
     let refused = token(&bearer, None).await;

@@ -8,6 +8,12 @@ use http::HeaderValue;
 use reqwest::Url;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long nobody is asked again who could not renew just now.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+/// A token that is refused sooner than this is refused for another reason than its age.
+const AFTER_RENEWAL: Duration = Duration::from_secs(30);
 
 /// The stored login for one server.
 #[derive(Clone)]
@@ -20,7 +26,31 @@ struct Inner {
     /// What was read last: other processes renew as well.
     held: Mutex<Option<Tokens>>,
     /// Held while the tokens are read again or renewed; a file lock keeps other processes away.
-    renewing: tokio::sync::Mutex<()>,
+    renewing: tokio::sync::Mutex<Option<Attempt>>,
+}
+
+/// The last renewal, for those who waited meanwhile or come soon after.
+struct Attempt {
+    at: Instant,
+    failure: Option<String>,
+}
+
+impl Attempt {
+    fn now(failure: Option<String>) -> Option<Self> {
+        let at = Instant::now();
+        Some(Self { at, failure })
+    }
+
+    /// Why another one would be no better. `fresh` is the last one's token, which did not help.
+    fn settles(&self, fresh: bool) -> Option<&str> {
+        match &self.failure {
+            Some(reason) if self.at.elapsed() < AFTER_FAILURE => Some(reason),
+            None if fresh && self.at.elapsed() < AFTER_RENEWAL => {
+                Some("the server refuses the token that it has just got anew")
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for Bearer {
@@ -78,7 +108,7 @@ impl Inner {
 
     /// A token that somebody else has renewed in the meantime, or a new one.
     async fn replace(&self, refused: Option<&HeaderValue>) -> Result<HeaderValue, String> {
-        let _one_at_a_time = self.renewing.lock().await;
+        let mut last = self.renewing.lock().await;
         if let Some(value) = self.usable(refused) {
             return Ok(value);
         }
@@ -90,9 +120,16 @@ impl Inner {
         if let Some(value) = self.usable(refused) {
             return Ok(value);
         }
+        let fresh = self.usable(None).is_some();
+        if let Some(reason) = last.as_ref().and_then(|last| last.settles(fresh)) {
+            return Err(self.log_in_again(reason));
+        }
         match renew(&login, &self.trust).await {
             Ok(tokens) => login.tokens = tokens,
-            Err(Renewal::Failed(reason)) => return Err(self.log_in_again(&reason)),
+            Err(Renewal::Failed(reason)) => {
+                *last = Attempt::now(Some(reason.clone()));
+                return Err(self.log_in_again(&reason));
+            }
             Err(Renewal::Rejected(reason)) => {
                 // Nobody needs to ask again.
                 if login.tokens.refresh_token.take().is_some() {
@@ -101,6 +138,7 @@ impl Inner {
                 return Err(self.log_in_again(&reason));
             }
         }
+        *last = Attempt::now(None);
         self.hold(&login.tokens);
         self.store.save(&login, &lock).map_err(again)?;
         value(&login.tokens).ok_or_else(|| self.log_in_again("no header can carry the new token"))

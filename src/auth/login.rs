@@ -4,7 +4,7 @@ use super::Trust;
 use super::callback::{Answer, Callback, Outcome};
 use super::http::Http;
 use super::protocol::{Authority, reason, received};
-use super::store::{Client, Login, Store, StoreError};
+use super::store::{Client, Login, Store, StoreError, bare};
 use crate::proxy::http_client::in_words;
 use http::Method;
 use reqwest::Url;
@@ -106,7 +106,7 @@ pub struct Pending {
 
 /// Finds out where to log in, and becomes known there.
 pub async fn begin(wanted: Wanted) -> Result<Pending, LoginError> {
-    let server = wanted.server.clone();
+    let server = bare(&wanted.server);
     let http = Http::new(&server, &wanted.trust).map_err(LoginError::Client)?;
     let http = Arc::new(http);
     let callback = Callback::bind(wanted.redirect_port).await;

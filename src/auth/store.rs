@@ -198,13 +198,19 @@ pub struct Lock {
     _file: File,
 }
 
-/// The server's address without what does not tell servers apart.
-pub fn canonical(server: &Url) -> Url {
+/// The server's address without what is not the server's, such as a password.
+pub fn bare(server: &Url) -> Url {
     let mut server = server.clone();
     server.set_fragment(None);
     // An http(s) address takes these.
     let _ = server.set_username("");
     let _ = server.set_password(None);
+    server
+}
+
+/// The server's address without what does not tell servers apart.
+fn canonical(server: &Url) -> Url {
+    let mut server = bare(server);
     let path = server.path().trim_end_matches('/').to_owned();
     server.set_path(&path);
     server

@@ -182,7 +182,7 @@ fn described(login: &Login) -> String {
         (Some(expires), false) if expires <= now() => "expired".to_owned(),
         (Some(expires), true) => format!("expires in {}, renewed by itself", span(expires - now())),
         (Some(expires), false) => format!("expires in {}", span(expires - now())),
-        (None, _) => "expires nobody says when".to_owned(),
+        (None, _) => "nobody says when it expires".to_owned(),
     });
     parts.join(" · ")
 }
