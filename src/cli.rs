@@ -3,20 +3,27 @@
 //! A flag wins over the environment (`UPSTREAM_*`), which wins over the configuration file.
 
 pub mod auth;
+mod listen;
+mod oneshot;
+mod recorded;
 mod settings;
 mod upstream;
 
-pub use upstream::Upstream;
+pub use oneshot::{ArgumentsFrom, Call, List, Oneshot};
+pub use recorded::{CaptureTo, Recorded};
+pub use upstream::{Remote, Trust, Upstream};
 
-use crate::capture::store::Retention;
-use crate::headless::Print;
-use crate::mcp::Era;
-use crate::tap::Overflow;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::proxy::listener::Listen;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use listen::ListenArguments;
+use oneshot::OneshotArguments;
+use recorded::RecordedArguments;
 use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use upstream::{Environment, RemoteArguments};
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -47,69 +54,9 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct Proxy {
     pub upstream: Upstream,
-    /// Where HTTP clients would connect; `None` for the client on stdin and stdout.
-    pub listen: Option<String>,
+    /// Where HTTP clients connect; `None` for the client on stdin and stdout.
+    pub listen: Option<Listen>,
     pub recorded: Recorded,
-}
-
-/// How a proxy shows and records what it forwards.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// No screen, also on a terminal.
-    pub headless: bool,
-    pub print: Option<Print>,
-    pub name: Option<String>,
-    /// `None` finds out.
-    pub era: Option<Era>,
-    pub grace: Duration,
-    pub capture: CaptureTo,
-    pub overflow: Overflow,
-    pub retention: Retention,
-    /// What else to mask in an argv, besides what looks like a secret anyway.
-    pub redact: Vec<regex::Regex>,
-}
-
-/// Where the capture goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CaptureTo {
-    /// A new file in the captures directory.
-    Fresh,
-    File(PathBuf),
-    Nowhere,
-}
-
-/// One tool call from a script.
-#[derive(Debug, Clone)]
-pub struct Call {
-    pub tool: String,
-    pub arguments: ArgumentsFrom,
-    pub oneshot: Oneshot,
-}
-
-/// What the server offers, for a script.
-#[derive(Debug, Clone)]
-pub struct List {
-    pub oneshot: Oneshot,
-}
-
-/// What `call` and `list` share.
-#[derive(Debug, Clone)]
-pub struct Oneshot {
-    pub upstream: Upstream,
-    pub json: bool,
-    pub timeout: Duration,
-    pub era: Option<Era>,
-    /// `None` keeps no capture.
-    pub capture: Option<PathBuf>,
-    pub redact: Vec<regex::Regex>,
-}
-
-/// Where a call's arguments stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArgumentsFrom {
-    Text(String),
-    File(PathBuf),
-    Stdin,
 }
 
 /// Why there is nothing to run: help that was asked for, or a mistake in words.
@@ -145,32 +92,39 @@ impl Stop {
 
 /// Reads the process's own arguments, environment and configuration file.
 pub fn parse() -> Result<Mode, Stop> {
-    let environment = upstream::Environment::of_process();
+    let environment = Environment::of_process();
     mode(std::env::args_os(), &environment, &settings::load)
 }
 
 fn mode(
     arguments: impl IntoIterator<Item = OsString>,
-    environment: &upstream::Environment,
+    environment: &Environment,
     load: &dyn Fn() -> Result<Settings, String>,
 ) -> Result<Mode, Stop> {
-    let arguments =
-        Arguments::try_parse_from(arguments).map_err(|error| Stop(Kind::Clap(error)))?;
+    let words: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = Arguments::try_parse_from(&words).map_err(|error| explained(error, &words))?;
     let settings = || load().map_err(Stop::mistake);
     let Some(mode) = arguments.mode else {
-        // More words than one are a command without its --, to be named in full.
-        let argument = (!arguments.url.is_empty()).then(|| arguments.url.join(" "));
+        let Arguments {
+            url,
+            command,
+            listen,
+            remote,
+            recorded,
+            mode: _,
+        } = arguments;
+        let is_bare = listen.is_untouched() && recorded.is_untouched() && remote.given().is_none();
         let upstream =
-            upstream::resolve(argument, arguments.command, environment).map_err(Stop::mistake)?;
+            upstream::resolve(url, command, remote, environment).map_err(Stop::mistake)?;
         return match upstream {
             Some(upstream) => Ok(Mode::Proxy(Proxy {
+                listen: listen
+                    .resolve(&upstream, environment)
+                    .map_err(Stop::mistake)?,
                 upstream,
-                listen: arguments.listen,
-                recorded: arguments.recorded.resolve(settings()?),
+                recorded: recorded.resolve(settings()?),
             })),
-            None if arguments.listen.is_none() && arguments.recorded.is_untouched() => {
-                Ok(Mode::Hub)
-            }
+            None if is_bare => Ok(Mode::Hub),
             None => Err(Stop::mistake(upstream::missing())),
         };
     };
@@ -184,7 +138,7 @@ fn mode(
             oneshot,
         } => Mode::Call(Call {
             tool,
-            arguments: arguments_from(&args),
+            arguments: oneshot::arguments_from(&args),
             oneshot: oneshot.resolve(environment, settings)?,
         }),
         ModeArguments::List { oneshot } => Mode::List(List {
@@ -196,30 +150,54 @@ fn mode(
     })
 }
 
+/// A command that does not stand after `--` fails at its first option; then that is the mistake to talk of.
+fn explained(error: clap::Error, words: &[OsString]) -> Stop {
+    let lenient = Arguments::command().ignore_errors(true);
+    let named = lenient.try_get_matches_from(words).ok().and_then(|found| {
+        let within = found.subcommand().map_or(&found, |(_, within)| within);
+        let url = within.try_get_one::<String>("url").ok().flatten();
+        url.cloned()
+    });
+    let command = named
+        .filter(|first| error.kind() == ErrorKind::UnknownArgument && !upstream::is_url(first))
+        .and_then(|first| words.iter().position(|word| *word == *first))
+        .map(|at| {
+            words[at..]
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+        });
+    match command {
+        Some(command) => Stop::mistake(upstream::undashed(&command.collect::<Vec<_>>())),
+        None => Stop(Kind::Clap(error)),
+    }
+}
+
 /// A terminal inspector-proxy for the Model Context Protocol.
 ///
-/// Put it in front of a server's command. In a terminal it opens a screen and talks to the server itself; in a
-/// client's configuration it passes every byte through, and `mcp-sentinel attach` shows the conversation.
+/// Put it in front of a server's command or address. In a terminal it opens a screen and talks to the server itself;
+/// in a client's configuration it passes every byte through, and `mcp-sentinel attach` shows the conversation. With
+/// --listen, HTTP clients connect to it.
 #[derive(Debug, Parser)]
 #[command(
     name = "mcp-sentinel",
     version,
     args_conflicts_with_subcommands = true,
-    override_usage = "mcp-sentinel [OPTIONS] -- COMMAND [ARGS]...\n       mcp-sentinel <SUBCOMMAND>\n       mcp-sentinel",
+    override_usage = "mcp-sentinel [OPTIONS] -- COMMAND [ARGS]...\n       mcp-sentinel [OPTIONS] URL\n       mcp-sentinel <SUBCOMMAND>\n       mcp-sentinel",
     after_help = AFTER_HELP
 )]
 struct Arguments {
-    /// A server's http:// or https:// address (not built in this version)
+    /// The server's http:// or https:// address
     #[arg(value_name = "URL", num_args = 0..)]
     url: Vec<String>,
     /// The server's command; everything after -- is passed on as it stands
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-    /// Address on which HTTP clients connect (not built in this version)
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
     #[command(flatten)]
     recorded: RecordedArguments,
+    #[command(flatten)]
+    listen: ListenArguments,
+    #[command(flatten)]
+    remote: RemoteArguments,
     #[command(subcommand)]
     mode: Option<ModeArguments>,
 }
@@ -228,19 +206,24 @@ const AFTER_HELP: &str = "\
 Examples:
   mcp-sentinel demo                              see it work, with nothing else installed
   mcp-sentinel -- npx -y @modelcontextprotocol/server-everything
+  mcp-sentinel https://host/mcp                  a server over HTTP
+  mcp-sentinel --listen 7777 https://host/mcp    HTTP clients connect to http://127.0.0.1:7777/mcp
+  mcp-sentinel --listen 7777 -- node server.js   the same in front of a server on stdio
   mcp-sentinel                                   live proxies and saved captures
   mcp-sentinel call get-sum --args '{\"a\":2,\"b\":3}' -- npx -y @modelcontextprotocol/server-everything
 
 In a client's configuration:
   \"command\": \"mcp-sentinel\", \"args\": [\"--\", \"node\", \"server.js\"]
+  \"command\": \"mcp-sentinel\", \"args\": [\"https://host/mcp\"]
 
 Environment:
   UPSTREAM_CMD        the server's command in one string, when there is no --
-  UPSTREAM_URL        the server's address, when there is no --
+  UPSTREAM_URL        the server's address, when none is given
   UPSTREAM_TRANSPORT  stdio or http: which of the two, when both are set
 
 Exit codes:
-  a proxy exits as its server did (128+n for a signal; 127 not found, 126 not executable);
+  a proxy exits as its server did (128+n for a signal; 127 not found, 126 not executable),
+  one that listens with 0 when it is told to end;
   call and list: 0 ok, 1 tool error, 2 usage, 3 protocol or transport error";
 
 #[derive(Debug, Subcommand)]
@@ -291,180 +274,6 @@ enum ModeArguments {
     },
 }
 
-#[derive(Debug, Args)]
-struct RecordedArguments {
-    /// No screen, also in a terminal
-    #[arg(long)]
-    headless: bool,
-    /// Write the traffic to stderr: text, one line a message, or json, the capture's lines
-    #[arg(
-        long,
-        value_name = "text|json",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "text",
-        hide_possible_values = true
-    )]
-    print: Option<PrintArgument>,
-    /// Record into FILE; .zst compresses [default: a new file in the captures directory]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_capture")]
-    capture: Option<PathBuf>,
-    /// Record nothing
-    #[arg(long)]
-    no_capture: bool,
-    /// When the disk cannot keep up: wait (nothing is lost) or drop (what is lost is counted)
-    #[arg(long, value_name = "wait|drop", hide_possible_values = true)]
-    overflow: Option<OverflowArgument>,
-    /// Protocol era of the operator's own session
-    #[arg(
-        long,
-        value_name = "auto|legacy|modern",
-        default_value = "auto",
-        hide_possible_values = true
-    )]
-    era: EraArgument,
-    /// What ps and the screens call this proxy [default: made from the command]
-    #[arg(long)]
-    name: Option<String>,
-    /// Captures kept in the captures directory [default: 50]
-    #[arg(long, value_name = "N")]
-    keep_captures: Option<usize>,
-    /// Bytes kept in the captures directory, such as 500M or 2G [default: 2G]
-    #[arg(long, value_name = "SIZE", value_parser = settings::size)]
-    keep_bytes: Option<u64>,
-    /// How long a server may take to end before it is killed
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    grace: Duration,
-}
-
-#[derive(Debug, Args)]
-struct OneshotArguments {
-    /// Print raw JSON
-    #[arg(long)]
-    json: bool,
-    /// How long to wait for the server
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    timeout: Duration,
-    /// Protocol era to speak
-    #[arg(
-        long,
-        value_name = "auto|legacy|modern",
-        default_value = "auto",
-        hide_possible_values = true
-    )]
-    era: EraArgument,
-    /// Record into FILE [default: nothing is kept]
-    #[arg(long, value_name = "FILE")]
-    capture: Option<PathBuf>,
-    /// The server's command; everything after -- is passed on as it stands
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PrintArgument {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OverflowArgument {
-    Wait,
-    Drop,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EraArgument {
-    Auto,
-    Legacy,
-    Modern,
-}
-
-impl From<EraArgument> for Option<Era> {
-    fn from(argument: EraArgument) -> Self {
-        match argument {
-            EraArgument::Auto => None,
-            EraArgument::Legacy => Some(Era::Legacy),
-            EraArgument::Modern => Some(Era::Modern),
-        }
-    }
-}
-
-impl RecordedArguments {
-    /// Whether none of these options was given that only make sense with an upstream.
-    fn is_untouched(&self) -> bool {
-        !self.headless
-            && !self.no_capture
-            && self.print.is_none()
-            && self.capture.is_none()
-            && self.overflow.is_none()
-            && self.name.is_none()
-    }
-
-    fn resolve(self, settings: Settings) -> Recorded {
-        let capture = match (self.capture, self.no_capture) {
-            (Some(file), _) => CaptureTo::File(file),
-            (None, true) => CaptureTo::Nowhere,
-            (None, false) => CaptureTo::Fresh,
-        };
-        let flagged = self.overflow.map(|overflow| match overflow {
-            OverflowArgument::Wait => Overflow::Wait,
-            OverflowArgument::Drop => Overflow::Drop,
-        });
-        Recorded {
-            headless: self.headless,
-            print: self.print.map(|print| match print {
-                PrintArgument::Text => Print::Text,
-                PrintArgument::Json => Print::Json,
-            }),
-            name: self.name,
-            era: self.era.into(),
-            grace: self.grace,
-            capture,
-            overflow: flagged.unwrap_or(settings.overflow),
-            retention: Retention {
-                captures: self.keep_captures.unwrap_or(settings.retention.captures),
-                bytes: self.keep_bytes.unwrap_or(settings.retention.bytes),
-            },
-            redact: settings.redact,
-        }
-    }
-}
-
-impl OneshotArguments {
-    fn resolve(
-        self,
-        environment: &upstream::Environment,
-        settings: impl FnOnce() -> Result<Settings, Stop>,
-    ) -> Result<Oneshot, Stop> {
-        let upstream = upstream::resolve(None, self.command, environment)
-            .and_then(|upstream| upstream.ok_or_else(upstream::missing))
-            .map_err(Stop::mistake)?;
-        Ok(Oneshot {
-            upstream,
-            json: self.json,
-            timeout: self.timeout,
-            era: self.era.into(),
-            capture: self.capture,
-            redact: settings()?.redact,
-        })
-    }
-}
-
-fn arguments_from(argument: &OsString) -> ArgumentsFrom {
-    let bytes = argument.as_encoded_bytes();
-    match bytes {
-        b"-" => ArgumentsFrom::Stdin,
-        [b'@', ..] => ArgumentsFrom::File(PathBuf::from(path_after_at(argument))),
-        _ => ArgumentsFrom::Text(argument.to_string_lossy().into_owned()),
-    }
-}
-
-fn path_after_at(argument: &OsString) -> OsString {
-    use std::os::unix::ffi::OsStrExt as _;
-    std::ffi::OsStr::from_bytes(&argument.as_bytes()[1..]).to_owned()
-}
-
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -475,7 +284,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use upstream::Environment;
+    use crate::headless::Print;
+    use crate::tap::Overflow;
 
     fn parsed(line: &[&str], environment: &Environment) -> Result<Mode, Stop> {
         let arguments = std::iter::once("mcp-sentinel")
@@ -484,19 +294,22 @@ mod tests {
         mode(arguments, environment, &|| Ok(Settings::default()))
     }
 
-    fn proxy(line: &[&str]) -> Proxy {
-        match parsed(line, &Environment::default()) {
-            Ok(Mode::Proxy(proxy)) => proxy,
-            other => panic!("{line:?} gave {other:?}"),
+    /// The proxy that is asked for, or the mistake in words.
+    pub(super) fn with(line: &[&str], environment: &Environment) -> Result<Proxy, String> {
+        match parsed(line, environment) {
+            Ok(Mode::Proxy(proxy)) => Ok(proxy),
+            Ok(mode) => panic!("{line:?} gave {mode:?}"),
+            Err(Stop(Kind::Mistake(text))) => Err(text),
+            Err(Stop(Kind::Clap(error))) => Err(error.to_string()),
         }
     }
 
-    fn complaint(line: &[&str]) -> String {
-        match parsed(line, &Environment::default()) {
-            Err(Stop(Kind::Mistake(text))) => text,
-            Err(Stop(Kind::Clap(error))) => error.to_string(),
-            Ok(mode) => panic!("{line:?} gave {mode:?}"),
-        }
+    pub(super) fn proxy(line: &[&str]) -> Proxy {
+        with(line, &Environment::default()).unwrap()
+    }
+
+    pub(super) fn complaint(line: &[&str]) -> String {
+        with(line, &Environment::default()).unwrap_err()
     }
 
     fn command(words: &[&str]) -> Upstream {
@@ -505,7 +318,6 @@ mod tests {
 
     #[test]
     fn the_arguments_agree_with_themselves() {
-        use clap::CommandFactory as _;
         Arguments::command().debug_assert();
     }
 
@@ -593,7 +405,25 @@ mod tests {
     #[test]
     fn a_command_without_the_dashes_is_told_where_they_go() {
         assert!(complaint(&["node"]).contains("mcp-sentinel -- node"));
-        assert!(complaint(&["node", "server.js"]).contains("--"));
+        for line in [
+            &["node", "server.js", "--port", "3"][..],
+            &["--name", "x", "node", "server.js", "--port", "3"],
+            &["call", "tool", "node", "server.js", "--port", "3"],
+            &["list", "node", "server.js", "--port", "3"],
+        ] {
+            let complaint = complaint(line);
+            assert!(
+                complaint.ends_with("\n  mcp-sentinel -- node server.js --port 3"),
+                "{complaint}"
+            );
+        }
+        for line in [
+            &["--port", "3"][..],
+            &["http://host/mcp", "--port", "3"],
+            &["ps", "--port"],
+        ] {
+            assert!(complaint(line).contains("unexpected argument '--port'"));
+        }
     }
 
     #[test]
@@ -601,5 +431,67 @@ mod tests {
         assert!(
             complaint(&["--capture", "a", "--no-capture", "--", "x"]).contains("cannot be used")
         );
+    }
+
+    #[test]
+    fn a_server_at_a_url_is_reached_as_it_is_told() {
+        let environment = Environment::from_iter([("KEY", "k1"), ("UPSTREAM_URL", "https://h/m")]);
+        let line = [
+            "--header",
+            "X-A: b",
+            "--header-env",
+            "Authorization=KEY",
+            "--cacert",
+            "ca.pem",
+        ];
+        let url = ["https://h/m"];
+        for line in [[&line[..], &url].concat(), line.to_vec()] {
+            let Upstream::Http(remote) = with(&line, &environment).unwrap().upstream else {
+                panic!("a command");
+            };
+            assert_eq!(remote.url, url[0]);
+            let headers: Vec<_> = remote
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+                .collect();
+            assert_eq!(headers, [("x-a", "b"), ("authorization", "k1")]);
+            assert_eq!(remote.trust.cacert, Some("ca.pem".into()));
+        }
+        for (options, why) in [
+            (
+                ["--header-env", "Authorization"],
+                "such as Authorization=MY_TOKEN",
+            ),
+            (["--header-env", "Authorization=NONE"], "NONE is not set"),
+        ] {
+            let complaint = with(&[&options[..], &url].concat(), &environment).unwrap_err();
+            assert!(complaint.contains(why), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_not_reached_over_http() {
+        for option in [
+            &["--header", "a: b"][..],
+            &["--header-env", "a=PATH"],
+            &["--cacert", "x"],
+            &["--insecure"],
+        ] {
+            let complaint = complaint(&[option, &["--", "x"]].concat());
+            assert!(complaint.starts_with(option[0]), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_call_takes_a_url_too() {
+        let line = ["call", "sum", "http://host/mcp", "--header", "a: b"];
+        match parsed(&line, &Environment::default()) {
+            Ok(Mode::Call(call)) => match call.oneshot.upstream {
+                Upstream::Http(remote) => assert_eq!(remote.headers.len(), 1),
+                Upstream::Command(command) => panic!("{command:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
     }
 }

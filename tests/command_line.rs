@@ -281,16 +281,45 @@ fn a_missing_or_contradictory_upstream_is_explained_with_an_example() {
 }
 
 #[test]
-fn http_is_refused_in_words_until_it_is_built() {
+fn a_command_without_the_dashes_is_told_where_they_go_whatever_its_options_are() {
+    let house = House::new();
+    let ran = house.run(&["node", "server.js", "--port", "3"]);
+    ran.fails(2, "\n  mcp-sentinel -- node server.js --port 3\n");
+    let ran = house.run(&["call", "echo", "node", "server.js", "--port", "3"]);
+    ran.fails(2, "goes after --");
+}
+
+#[test]
+fn listening_for_other_machines_needs_a_token() {
+    let house = House::new();
+    let ran = house.run(&["--listen", "0.0.0.0:0", "--", "cat"]);
+    ran.fails(2, "--token-env MCP_TOKEN");
+    ran.fails(2, "--insecure-no-token");
+    house
+        .run(&["--listen", "here", "--", "cat"])
+        .fails(2, "--listen here: `here` is not a port");
+    house
+        .run(&["--token", "t", "--", "cat"])
+        .fails(2, "--listen <ADDRESS>");
+}
+
+#[test]
+fn options_for_a_server_at_a_url_are_refused_for_a_command_and_the_other_way_round() {
     let house = House::new();
     house
-        .run(&["https://host/mcp"])
-        .fails(2, "not built in this version");
+        .run(&["--header", "a: b", "--", "cat"])
+        .fails(2, "--header is for a server at a URL");
     house
-        .run(&["--listen", "127.0.0.1:0", "--", "cat"])
-        .fails(2, "not built in this version");
-    let mut command = house.command(&["list"]);
-    Ran::of(command.env("UPSTREAM_URL", "http://host/mcp")).fails(2, "not built in this version");
+        .run(&["--listen", "0", "--max-children", "3", "http://host/mcp"])
+        .fails(2, "--max-children is for a server that is a command");
+    house
+        .run(&["--cacert", "/nowhere.pem", "https://host/mcp"])
+        .fails(1, "cannot read /nowhere.pem: No such file");
+    house
+        .run(&["http://"])
+        .fails(2, "http:// is not an address that can be used");
+    let mut command = house.command(&["--header-env", "Authorization=KEY"]);
+    Ran::of(command.env("UPSTREAM_URL", "http://host/mcp")).fails(2, "KEY is not set");
 }
 
 #[test]
@@ -321,9 +350,12 @@ fn help_and_version_are_answers_and_not_errors() {
         "demo",
         "UPSTREAM_CMD",
         "Exit codes",
+        "--listen",
+        "--header-env",
     ] {
         assert!(help.stdout.contains(word), "{word}: {}", help.stdout);
     }
+    assert!(!help.stdout.contains("not built"), "{}", help.stdout);
     let version = house.run(&["--version"]);
     assert_eq!(
         version.stdout,

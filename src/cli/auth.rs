@@ -1,8 +1,8 @@
 //! `auth`: logging in to servers that ask for OAuth.
 
 use super::seconds;
-use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use super::upstream::Trust;
+use clap::Subcommand;
 use std::time::Duration;
 
 /// What to do about logins.
@@ -31,17 +31,6 @@ pub struct Login {
     pub redirect_port: u16,
     pub timeout: Duration,
     pub trust: Trust,
-}
-
-/// Whom to trust over TLS.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Trust {
-    /// Trust the certificates in FILE (PEM) besides the system's
-    #[arg(long, value_name = "FILE")]
-    pub cacert: Option<PathBuf>,
-    /// Verify no certificate, and send secrets over plain http:// too
-    #[arg(long)]
-    pub insecure: bool,
 }
 
 #[derive(Debug, Subcommand)]

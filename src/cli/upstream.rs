@@ -1,72 +1,226 @@
-//! Which server is meant: a command after `--`, a URL, or the `UPSTREAM_*` variables.
+//! Which server is meant, a command after `--`, a URL, or the `UPSTREAM_*` variables; and how an HTTP one is reached.
 
+use clap::Args;
+use http::{HeaderName, HeaderValue, header};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// The server behind the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
     /// Its argv, never empty.
     Command(Vec<OsString>),
-    Url(String),
+    Http(Remote),
 }
 
-/// The variables that stand in for the argument. An empty one counts as unset.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    pub transport: Option<OsString>,
-    pub command: Option<OsString>,
-    pub url: Option<OsString>,
+/// An HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    pub url: String,
+    /// Put on every request.
+    pub headers: Vec<Header>,
+    pub trust: Trust,
 }
+
+/// A header with its value.
+pub type Header = (HeaderName, HeaderValue);
+
+/// Whom to trust over TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Trust {
+    /// Trust the certificates in FILE (PEM) besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Verify no certificate, and send secrets over plain http:// too: whoever is on the way can
+    /// read and change everything
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+/// Environment variables. An empty one counts as unset.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
     pub fn of_process() -> Self {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        Self {
-            transport: variable("UPSTREAM_TRANSPORT"),
-            command: variable("UPSTREAM_CMD"),
-            url: variable("UPSTREAM_URL"),
+        std::env::vars_os().collect()
+    }
+
+    /// The error names the variable whose value is no text.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, String> {
+        match self.0.get(std::ffi::OsStr::new(name)).map(|it| it.to_str()) {
+            Some(None) => Err(format!("{name} is not valid UTF-8")),
+            Some(Some("")) | None => Ok(None),
+            Some(found) => Ok(found),
         }
     }
 }
 
-const EXAMPLE: &str = "for example:\n  mcp-sentinel -- node server.js\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' mcp-sentinel";
-
-/// What to say when nothing names a server.
-pub fn missing() -> String {
-    format!("no server to run; put its command after --, {EXAMPLE}")
-}
-
-/// The one server that the argument, or else the environment, names. `Ok(None)` when neither names any.
-pub fn resolve(
-    argument: Option<String>,
-    command: Vec<OsString>,
-    environment: &Environment,
-) -> Result<Option<Upstream>, String> {
-    match (argument, command.is_empty()) {
-        (Some(url), true) if is_url(&url) => Ok(Some(Upstream::Url(url))),
-        (Some(url), false) if is_url(&url) => Err(format!(
-            "two servers are named, {url} and the command after --; leave one out"
-        )),
-        (Some(word), true) => Err(format!(
-            "`{word}` is neither a subcommand nor a URL; a server's command goes after --:\n  mcp-sentinel -- {word}"
-        )),
-        (Some(word), false) => Err(format!(
-            "`{word}` stands before the --, where options and subcommands go; {EXAMPLE}"
-        )),
-        (None, false) => Ok(Some(Upstream::Command(command))),
-        (None, true) => from_environment(environment),
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let variables = variables.into_iter();
+        Self(
+            variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 }
 
-fn is_url(text: &str) -> bool {
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Server at a URL")]
+pub(super) struct RemoteArguments {
+    /// Put this header on every request to the server, in place of the client's (repeatable)
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header_line)]
+    headers: Vec<Header>,
+    /// The same with the value of an environment variable, so that no secret stands in the command line
+    #[arg(long = "header-env", value_name = "NAME=VARIABLE")]
+    header_env: Vec<String>,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+impl RemoteArguments {
+    /// An option that was given, by name.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        [
+            ("--header", !self.headers.is_empty()),
+            ("--header-env", !self.header_env.is_empty()),
+            ("--cacert", self.trust.cacert.is_some()),
+            ("--insecure", self.trust.insecure),
+        ]
+        .into_iter()
+        .find_map(|(name, given)| given.then_some(name))
+    }
+
+    fn reach(self, url: String, environment: &Environment) -> Result<Remote, String> {
+        let from_environment = self.header_env.iter().map(|argument| {
+            let (name, variable) = argument.split_once('=').ok_or_else(|| {
+                format!(
+                    "--header-env takes a header and a variable, such as Authorization=MY_TOKEN, not `{argument}`"
+                )
+            })?;
+            let value = environment.text(variable)?.ok_or_else(|| {
+                format!("--header-env {argument}: the variable {variable} is not set")
+            })?;
+            header(name, value).map_err(|why| format!("--header-env {argument}: {why}"))
+        });
+        let from_environment: Vec<Header> = from_environment.collect::<Result<_, _>>()?;
+        let mut headers = self.headers;
+        headers.extend(from_environment);
+        Ok(Remote {
+            url,
+            headers,
+            trust: self.trust,
+        })
+    }
+}
+
+fn header_line(line: &str) -> Result<Header, String> {
+    let (name, value) = line
+        .split_once(':')
+        .ok_or("a header is NAME: VALUE, such as 'Authorization: Bearer …'")?;
+    header(name, value)
+}
+
+/// Its value is nobody's to print.
+fn header(name: &str, value: &str) -> Result<Header, String> {
+    let name: HeaderName = name
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{name}` is not a header's name"))?;
+    let own = [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::TRANSFER_ENCODING,
+    ];
+    if own.contains(&name) {
+        return Err(format!("{name} is the connection's own to set"));
+    }
+    let mut value = HeaderValue::from_str(value.trim())
+        .map_err(|_| format!("what is given for {name} cannot be in a header"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+const EXAMPLE: &str = "for example:\n  mcp-sentinel -- node server.js\n  mcp-sentinel https://host/mcp\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' mcp-sentinel";
+
+/// What to say when nothing names a server.
+pub fn missing() -> String {
+    format!("no server is named; put its command after --, or give its URL, {EXAMPLE}")
+}
+
+/// What to say to a command that does not stand after `--`.
+pub fn undashed(words: &[String]) -> String {
+    let words = shell_words::join(words);
+    format!(
+        "`{words}` is neither a subcommand nor an http:// or https:// address; a server's command goes after --:\n  mcp-sentinel -- {words}"
+    )
+}
+
+/// The one server that the words, the command after `--`, or else the environment, name. `Ok(None)` when none does.
+pub fn resolve(
+    words: Vec<String>,
+    command: Vec<OsString>,
+    remote: RemoteArguments,
+    environment: &Environment,
+) -> Result<Option<Upstream>, String> {
+    let given = remote.given();
+    let url = match (words.as_slice(), command.is_empty()) {
+        ([], true) => match from_environment(environment)? {
+            Some(Named::Url(url)) => url,
+            Some(Named::Command(command)) => return at_command(command, given).map(Some),
+            None => return Ok(None),
+        },
+        ([], false) => return at_command(command, given).map(Some),
+        ([url], true) if is_url(url) => url.clone(),
+        ([url], false) if is_url(url) => {
+            return Err(format!(
+                "two servers are named, {url} and the command after --; leave one out"
+            ));
+        }
+        ([url, more, ..], true) if is_url(url) => {
+            return Err(format!(
+                "`{more}` stands after the server's address, where only options go"
+            ));
+        }
+        (words, true) => return Err(undashed(words)),
+        (words, false) => {
+            return Err(format!(
+                "`{}` stands before the --, where options and subcommands go; {EXAMPLE}",
+                shell_words::join(words)
+            ));
+        }
+    };
+    Ok(Some(Upstream::Http(remote.reach(url, environment)?)))
+}
+
+fn at_command(command: Vec<OsString>, given: Option<&str>) -> Result<Upstream, String> {
+    match given {
+        Some(option) => Err(format!(
+            "{option} is for a server at a URL; this one is a command, which takes what it needs from its arguments and its environment"
+        )),
+        None => Ok(Upstream::Command(command)),
+    }
+}
+
+pub fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-fn from_environment(environment: &Environment) -> Result<Option<Upstream>, String> {
-    let transport = text("UPSTREAM_TRANSPORT", environment.transport.as_ref())?;
-    let command = text("UPSTREAM_CMD", environment.command.as_ref())?;
-    let url = text("UPSTREAM_URL", environment.url.as_ref())?;
-    let upstream = match (transport, command, url) {
+/// What the variables name.
+enum Named {
+    Command(Vec<OsString>),
+    Url(String),
+}
+
+fn from_environment(environment: &Environment) -> Result<Option<Named>, String> {
+    let transport = environment.text("UPSTREAM_TRANSPORT")?;
+    let command = environment.text("UPSTREAM_CMD")?;
+    let url = environment.text("UPSTREAM_URL")?;
+    let named = match (transport, command, url) {
         (None, None, None) => return Ok(None),
         (None, Some(_), Some(_)) => {
             return Err(
@@ -74,8 +228,8 @@ fn from_environment(environment: &Environment) -> Result<Option<Upstream>, Strin
                     .to_owned(),
             );
         }
-        (None | Some("stdio"), Some(command), _) => Upstream::Command(words(command)?),
-        (None | Some("http"), _, Some(url)) => Upstream::Url(address(url)?),
+        (None | Some("stdio"), Some(command), _) => Named::Command(words(command)?),
+        (None | Some("http"), _, Some(url)) => Named::Url(address(url)?),
         (Some("stdio"), None, _) => {
             return Err(
                 "UPSTREAM_TRANSPORT is stdio but UPSTREAM_CMD is not set, for example:\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' mcp-sentinel"
@@ -94,15 +248,7 @@ fn from_environment(environment: &Environment) -> Result<Option<Upstream>, Strin
             ));
         }
     };
-    Ok(Some(upstream))
-}
-
-fn text<'a>(name: &str, value: Option<&'a OsString>) -> Result<Option<&'a str>, String> {
-    match value.map(|value| value.to_str()) {
-        Some(None) => Err(format!("{name} is not valid UTF-8")),
-        Some(found) => Ok(found),
-        None => Ok(None),
-    }
+    Ok(Some(named))
 }
 
 fn words(command: &str) -> Result<Vec<OsString>, String> {
@@ -127,13 +273,17 @@ mod tests {
     use super::*;
 
     fn environment(transport: &str, command: &str, url: &str) -> Result<Option<Upstream>, String> {
-        let set = |value: &str| (!value.is_empty()).then(|| OsString::from(value));
-        let environment = Environment {
-            transport: set(transport),
-            command: set(command),
-            url: set(url),
-        };
-        resolve(None, Vec::new(), &environment)
+        let environment = Environment::from_iter([
+            ("UPSTREAM_TRANSPORT", transport),
+            ("UPSTREAM_CMD", command),
+            ("UPSTREAM_URL", url),
+        ]);
+        resolve(
+            Vec::new(),
+            Vec::new(),
+            RemoteArguments::default(),
+            &environment,
+        )
     }
 
     fn command(words: &[&str]) -> Option<Upstream> {
@@ -160,10 +310,7 @@ mod tests {
     fn the_transport_decides_between_two() {
         let url = "https://host/mcp";
         assert_eq!(environment("stdio", "srv", url).unwrap(), command(&["srv"]));
-        assert_eq!(
-            environment("http", "srv", url).unwrap(),
-            Some(Upstream::Url(url.to_owned()))
-        );
+        assert_eq!(environment("http", "srv", url).unwrap(), Some(at(url)));
         assert!(
             environment("", "srv", url)
                 .unwrap_err()
@@ -191,25 +338,58 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_argument_wins_over_the_environment() {
-        let environment = Environment {
-            command: Some("other".into()),
-            ..Environment::default()
-        };
-        assert_eq!(
-            resolve(None, vec!["srv".into()], &environment).unwrap(),
-            command(&["srv"])
-        );
+    fn named(words: &[&str], command: &[&str]) -> Result<Option<Upstream>, String> {
+        let words = words.iter().map(|it| (*it).to_owned()).collect();
+        let command = command.iter().map(OsString::from).collect();
+        let environment = Environment::from_iter([("UPSTREAM_CMD", "other")]);
+        resolve(words, command, RemoteArguments::default(), &environment)
+    }
+
+    fn at(url: &str) -> Upstream {
+        Upstream::Http(Remote {
+            url: url.to_owned(),
+            headers: Vec::new(),
+            trust: Trust::default(),
+        })
     }
 
     #[test]
-    fn a_url_and_a_command_contradict_each_other() {
-        let both = resolve(
-            Some("https://host/mcp".to_owned()),
-            vec!["srv".into()],
-            &Environment::default(),
+    fn the_argument_wins_over_the_environment() {
+        assert_eq!(named(&[], &["srv"]).unwrap(), command(&["srv"]));
+        let url = "http://host/mcp";
+        assert_eq!(named(&[url], &[]).unwrap(), Some(at(url)));
+        assert_eq!(named(&[], &[]).unwrap(), command(&["other"]));
+    }
+
+    #[test]
+    fn words_that_name_no_server_are_told_where_they_go() {
+        let complaint = |words: &[&str], command: &[&str]| named(words, command).unwrap_err();
+        let url = "https://host/mcp";
+        assert!(complaint(&[url], &["srv"]).contains("two servers"));
+        assert!(complaint(&[url, "more"], &[]).contains("`more` stands after"));
+        assert!(complaint(&["a b", "c"], &[]).ends_with("mcp-sentinel -- 'a b' c"));
+        assert!(complaint(&["host:80"], &[]).contains("http://"));
+        assert!(complaint(&["word"], &["srv"]).contains("before the --"));
+    }
+
+    #[test]
+    fn a_header_is_a_name_and_a_value_that_nobody_prints() {
+        let (name, value) = header_line("X-Api-Key:  a: b ").unwrap();
+        assert_eq!(
+            (name.as_str(), value.as_bytes()),
+            ("x-api-key", &b"a: b"[..])
         );
-        assert!(both.unwrap_err().contains("two servers"));
+        assert!(!format!("{value:?}").contains("a: b"));
+        for (line, why) in [
+            ("no colon", "NAME: VALUE"),
+            ("a b: c", "not a header's name"),
+            (": c", "not a header's name"),
+            ("a: b\nc", "cannot be in a header"),
+            ("Host: other", "connection's own"),
+            ("Content-Length: 0", "connection's own"),
+        ] {
+            let complaint = header_line(line).unwrap_err();
+            assert!(complaint.contains(why), "{line}: {complaint}");
+        }
     }
 }

@@ -4,10 +4,10 @@ use super::failure::Failure;
 use super::{output, upstream};
 use crate::auth::store::{Login, Store, now};
 use crate::auth::{self, Bearer, Identity, Wanted};
+use crate::cli::Trust;
 use crate::cli::auth::{self as cli, Auth};
 use crate::headless;
 use crate::proxy::http_client::{Credentials, Origin};
-use anyhow::Context as _;
 use http::header;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -79,12 +79,9 @@ fn wanted(asked: cli::Login) -> Result<Wanted, Failure> {
     })
 }
 
-fn trust(asked: cli::Trust) -> Result<auth::Trust, Failure> {
-    let read = |path: std::path::PathBuf| {
-        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
+fn trust(asked: Trust) -> Result<auth::Trust, Failure> {
     Ok(auth::Trust {
-        cacert: asked.cacert.map(read).transpose()?,
+        cacert: upstream::certificates(&asked)?,
         insecure: asked.insecure,
     })
 }
@@ -138,7 +135,7 @@ fn status(url: Option<&str>, store: &Store) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn logout(url: &str, asked: cli::Trust, store: &Store) -> Result<u8, Failure> {
+async fn logout(url: &str, asked: Trust, store: &Store) -> Result<u8, Failure> {
     let trust = trust(asked)?;
     let server = stored_for(url, store)?.server;
     let lock = store.lock(&server).await.map_err(anyhow::Error::from)?;

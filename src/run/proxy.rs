@@ -18,11 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let upstream = super::upstream::resolve(asked.upstream)?;
-    if asked.listen.is_some() {
-        return Err(Failure::usage(
-            "cannot --listen: HTTP clients are not built in this version; leave it out to serve the client on stdin and stdout",
-        ));
-    }
     let recorded = asked.recorded;
     let began = Instant::now();
     let screen = !recorded.headless && super::screen::possible();
@@ -80,10 +75,10 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         _ => Face::Nobody,
     };
 
-    let client = if screen {
-        Client::Operator(None)
-    } else {
-        Client::Stdio
+    let client = match asked.listen {
+        Some(listen) => Client::Http(listen),
+        None if screen => Client::Operator(None),
+        None => Client::Stdio,
     };
     let outcome = proxy::run(config, client, tap, received, shutdown);
 

@@ -4,20 +4,22 @@ use super::failure::Failure;
 use crate::cli;
 use crate::proxy::Upstream;
 use crate::proxy::http_client::Origin;
+use anyhow::Context as _;
 use reqwest::Url;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Checks and resolves what the command line says of the server.
 pub fn resolve(upstream: cli::Upstream) -> Result<Upstream, Failure> {
     match upstream {
         cli::Upstream::Command(command) => Ok(Upstream::Command(command)),
-        cli::Upstream::Url(url) => {
+        cli::Upstream::Http(remote) => {
             let mut origin = Origin {
-                url: address(&url)?,
-                headers: Vec::new(),
-                cacert: None,
-                insecure: false,
+                url: address(&remote.url)?,
+                headers: remote.headers,
+                cacert: certificates(&remote.trust)?,
+                insecure: remote.trust.insecure,
                 credentials: None,
             };
             origin.credentials = super::auth::stored(&origin);
@@ -36,6 +38,13 @@ pub fn address(text: &str) -> Result<Url, Failure> {
         "http" | "https" => Ok(url),
         _ => Err(unusable(&"it has to start with https:// or http://")),
     }
+}
+
+/// The certificates to trust besides the system's: PEM.
+pub fn certificates(trust: &cli::Trust) -> anyhow::Result<Option<Vec<u8>>> {
+    let read =
+        |path| std::fs::read(path).with_context(|| format!("cannot read {}", Path::display(path)));
+    trust.cacert.as_deref().map(read).transpose()
 }
 
 /// How people see it: its argv, or its address.

@@ -1,0 +1,108 @@
+//! `call` and `list`: one conversation with a server, for a script.
+
+use super::recorded::EraArgument;
+use super::settings::Settings;
+use super::upstream::{self, Environment, RemoteArguments, Upstream};
+use super::{Stop, seconds};
+use crate::mcp::Era;
+use clap::Args;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One tool call from a script.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub tool: String,
+    pub arguments: ArgumentsFrom,
+    pub oneshot: Oneshot,
+}
+
+/// What the server offers, for a script.
+#[derive(Debug, Clone)]
+pub struct List {
+    pub oneshot: Oneshot,
+}
+
+/// What `call` and `list` share.
+#[derive(Debug, Clone)]
+pub struct Oneshot {
+    pub upstream: Upstream,
+    pub json: bool,
+    pub timeout: Duration,
+    pub era: Option<Era>,
+    /// `None` keeps no capture.
+    pub capture: Option<PathBuf>,
+    pub redact: Vec<regex::Regex>,
+}
+
+/// Where a call's arguments stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArgumentsFrom {
+    Text(String),
+    File(PathBuf),
+    Stdin,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneshotArguments {
+    /// Print raw JSON
+    #[arg(long)]
+    json: bool,
+    /// How long to wait for the server
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    timeout: Duration,
+    /// Protocol era to speak
+    #[arg(
+        long,
+        value_name = "auto|legacy|modern",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    era: EraArgument,
+    /// Record into FILE [default: nothing is kept]
+    #[arg(long, value_name = "FILE")]
+    capture: Option<PathBuf>,
+    /// The server's http:// or https:// address
+    #[arg(value_name = "URL", num_args = 0..)]
+    url: Vec<String>,
+    /// The server's command; everything after -- is passed on as it stands
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    remote: RemoteArguments,
+}
+
+impl OneshotArguments {
+    pub(super) fn resolve(
+        self,
+        environment: &Environment,
+        settings: impl FnOnce() -> Result<Settings, Stop>,
+    ) -> Result<Oneshot, Stop> {
+        let upstream = upstream::resolve(self.url, self.command, self.remote, environment)
+            .and_then(|upstream| upstream.ok_or_else(upstream::missing))
+            .map_err(Stop::mistake)?;
+        Ok(Oneshot {
+            upstream,
+            json: self.json,
+            timeout: self.timeout,
+            era: self.era.into(),
+            capture: self.capture,
+            redact: settings()?.redact,
+        })
+    }
+}
+
+pub(super) fn arguments_from(argument: &OsString) -> ArgumentsFrom {
+    let bytes = argument.as_encoded_bytes();
+    match bytes {
+        b"-" => ArgumentsFrom::Stdin,
+        [b'@', ..] => ArgumentsFrom::File(PathBuf::from(path_after_at(argument))),
+        _ => ArgumentsFrom::Text(argument.to_string_lossy().into_owned()),
+    }
+}
+
+fn path_after_at(argument: &OsString) -> OsString {
+    use std::os::unix::ffi::OsStrExt as _;
+    std::ffi::OsStr::from_bytes(&argument.as_bytes()[1..]).to_owned()
+}
