@@ -1,21 +1,91 @@
 //! HTTP clients in front of a stdio server: we are the server of the Streamable HTTP transport, and of the old HTTP+SSE
 //! one.
 //!
-//! One child for each legacy session, one for all modern requests.
+//! One child for each legacy session, one for all modern requests. Here a request finds the one that it is for; nothing
+//! in it has a part in what is started.
+
+mod answering;
+mod asked;
+mod names;
+mod old;
+mod outlet;
+mod posted;
+mod process;
+mod refusal;
+mod ring;
+mod routed;
+mod session;
+mod shared;
 
 use super::Config;
-use super::listener::{Handler, Listen, RequestBody, Response};
+use super::exchange::Exchange;
+use super::listener::{Handler, Limits, Listen, RequestBody, Response};
 use super::live::Roster;
+use super::stderr::Forwarder;
 use super::stdio_to_stdio::Stop;
-use crate::tap::Tap;
+use crate::mcp::headers::{self, Mirrored, SESSION_ID};
+use crate::mcp::methods;
+use crate::tap::{self, ExchangeId, Half, Party, SessionId, Tap};
+use crate::wire::framing::on_one_line;
+use crate::wire::{Envelope, object};
+use answering::Answering;
+use asked::Accept;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use old::Old;
+use posted::Posted;
+use refusal::Refusal;
+use session::{Session, gone};
+use shared::Shared;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::TaskTracker;
+
+/// Where clients find the server.
+const ENDPOINT: &str = "/mcp";
+/// Where those of the old transport do.
+const OLD_ENDPOINT: &str = "/sse";
+/// What belongs to no session.
+const NOBODY: SessionId = SessionId(0);
+/// Bytes of events that are kept for clients that come back, of all sessions together.
+const KEPT: usize = 32 * 1024 * 1024;
 
 /// Serves a command to HTTP clients.
 #[derive(Debug)]
-pub struct Host {}
+pub struct Host {
+    ground: Arc<Ground>,
+    /// The child of the modern era, when there is one.
+    shared: Mutex<Option<Arc<Shared>>>,
+}
+
+/// What every child stands on.
+#[derive(Debug)]
+struct Ground {
+    command: Vec<OsString>,
+    config: Arc<Config>,
+    roster: Arc<Roster>,
+    tap: Tap,
+    stop: watch::Receiver<Stop>,
+    limits: Limits,
+    lenient: bool,
+    sse: bool,
+    /// Our own stderr, where the children's goes to it.
+    stderr: Mutex<Option<Forwarder>>,
+    /// One permit for each child that there may be.
+    children: Arc<Semaphore>,
+    /// The children that there are.
+    tasks: TaskTracker,
+    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    old_sessions: Mutex<HashMap<String, Arc<Old>>>,
+    /// The server has shown that it knows the modern era.
+    modern: AtomicBool,
+    /// What tools want mirrored in headers, as far as it was seen.
+    tools: Mutex<HashMap<String, Mirrored>>,
+}
 
 impl Host {
     pub fn new(
@@ -26,13 +96,136 @@ impl Host {
         tap: Tap,
         stop: watch::Receiver<Stop>,
     ) -> Arc<Self> {
-        let _ = (command, listen, config, roster, tap, stop);
-        todo!("bridge HTTP to stdio")
+        let forwarder = config.forward_stderr.then(Forwarder::start);
+        let ground = Ground {
+            command,
+            config,
+            roster,
+            tap,
+            stop,
+            lenient: listen.lenient,
+            sse: listen.sse,
+            stderr: Mutex::new(forwarder.and_then(Result::ok)),
+            children: Arc::new(Semaphore::new(listen.limits.children)),
+            limits: listen.limits.clone(),
+            tasks: TaskTracker::new(),
+            sessions: Mutex::default(),
+            old_sessions: Mutex::default(),
+            modern: AtomicBool::default(),
+            tools: Mutex::default(),
+        };
+        Arc::new(Self {
+            ground: Arc::new(ground),
+            shared: Mutex::default(),
+        })
     }
 
     /// Ends every child, politely; returns when they are gone.
     pub async fn close(&self) {
-        todo!("close")
+        self.ground.children.close();
+        let sessions = std::mem::take(&mut *self.ground.sessions());
+        let old = std::mem::take(&mut *self.ground.old_sessions());
+        let shared = locked(&self.shared).take();
+        for session in sessions.values() {
+            session.end();
+        }
+        for old in old.values() {
+            old.end();
+        }
+        if let Some(shared) = shared {
+            shared.end();
+        }
+        self.ground.tasks.close();
+        self.ground.tasks.wait().await;
+        let forwarder = locked(&self.ground.stderr).take();
+        if let Some(forwarder) = forwarder {
+            forwarder.finish().await;
+        }
+    }
+
+    async fn serve(&self, visit: &mut Visit, body: RequestBody) -> Result<Response, Refusal> {
+        match (visit.path.as_str(), &visit.method) {
+            (ENDPOINT, &Method::POST) => self.post(visit, body).await,
+            (ENDPOINT, &Method::GET) => {
+                let session = self.session(visit)?;
+                Accept::of(&visit.headers).must_take_events()?;
+                Ok(session.listen(visit))
+            }
+            (ENDPOINT, &Method::DELETE) => Ok(self.session(visit)?.close(visit)),
+            (OLD_ENDPOINT, &Method::GET) if self.ground.sse => Old::open(&self.ground, visit),
+            (old::MESSAGES, &Method::POST) if self.ground.sse => {
+                self.post_to_old(visit, body).await
+            }
+            (ENDPOINT | OLD_ENDPOINT | old::MESSAGES, _) if visit.is_known(&self.ground) => {
+                Err(Refusal::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    format!("{} is not for {}", visit.path, visit.method),
+                ))
+            }
+            _ => Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                format!(
+                    "there is nothing at {}: the server is at {ENDPOINT}",
+                    visit.path
+                ),
+            )),
+        }
+    }
+
+    async fn post(&self, visit: &mut Visit, body: RequestBody) -> Result<Response, Refusal> {
+        asked::must_be_json(&visit.headers)?;
+        let accept = Accept::of(&visit.headers).must_be_possible()?;
+        let posted = visit.read(body, self.ground.limits.body).await?;
+        let named = visit.headers.contains_key(SESSION_ID);
+        if posted.is_modern || !named && asked::is_modern(&visit.headers) {
+            let shared = self.shared().map_err(|it| it.to(posted.id()))?;
+            return Ok(shared.post(visit, posted, accept).await);
+        }
+        let session = if !named && posted.is_initialize() {
+            Session::open(&self.ground)
+        } else {
+            self.session(visit)
+        };
+        let session = session.map_err(|it| it.to(posted.id()))?;
+        Ok(session.post(visit, posted, accept).await)
+    }
+
+    async fn post_to_old(&self, visit: &mut Visit, body: RequestBody) -> Result<Response, Refusal> {
+        let named = Old::named(visit.query.as_deref()).unwrap_or_default();
+        let old = self.ground.old_sessions().get(named).cloned();
+        let old = old.ok_or_else(gone)?;
+        let posted = visit.read(body, self.ground.limits.body).await?;
+        Ok(old.post(visit, &posted).await)
+    }
+
+    /// The session that a request names.
+    fn session(&self, visit: &Visit) -> Result<Arc<Session>, Refusal> {
+        let Some(named) = visit.headers.get(SESSION_ID) else {
+            return Err(match visit.method {
+                Method::GET | Method::DELETE if asked::is_modern(&visit.headers) => Refusal::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "in this era there is only POST",
+                ),
+                _ => Refusal::new(
+                    StatusCode::BAD_REQUEST,
+                    "the header Mcp-Session-Id is missing: a session begins with initialize",
+                ),
+            });
+        };
+        let named = named.to_str().unwrap_or_default();
+        let session = self.ground.sessions().get(named).cloned();
+        session.ok_or_else(gone)
+    }
+
+    /// The child of the modern era, started when there is none.
+    fn shared(&self) -> Result<Arc<Shared>, Refusal> {
+        let mut shared = locked(&self.shared);
+        if let Some(shared) = shared.as_ref().filter(|it| it.is_open()) {
+            return Ok(shared.clone());
+        }
+        let fresh = Shared::open(&self.ground)?;
+        *shared = Some(fresh.clone());
+        Ok(fresh)
     }
 }
 
@@ -40,9 +233,162 @@ impl Handler for Host {
     async fn handle(
         self: Arc<Self>,
         request: http::Request<RequestBody>,
-        peer: SocketAddr,
+        _peer: SocketAddr,
     ) -> Response {
-        let _ = (request, peer);
-        todo!("serve")
+        if self.ground.tap.is_full() {
+            self.ground.tap.ready().await;
+        }
+        let (head, body) = request.into_parts();
+        let mut visit = Visit::new(&self.ground, head);
+        if let Some(headers) = asked::preflight(&visit.headers)
+            && visit.method == Method::OPTIONS
+        {
+            visit.always.extend(headers);
+            let status = StatusCode::NO_CONTENT;
+            return visit.at(NOBODY).nothing(Party::Sentinel, status);
+        }
+        match self.serve(&mut visit, body).await {
+            Ok(response) => response,
+            Err(refusal) => visit.at(NOBODY).refuse(&refusal),
+        }
+    }
+}
+
+impl Ground {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        locked(&self.sessions)
+    }
+
+    fn old_sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Old>>> {
+        locked(&self.old_sessions)
+    }
+
+    fn too_many_children(&self) -> Refusal {
+        let words = if self.children.is_closed() {
+            "this proxy is being ended".to_owned()
+        } else {
+            let most = self.limits.children;
+            format!("{most} servers run at once here, which is the limit: try again later")
+        };
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words)
+    }
+
+    /// Bytes of events that one session keeps.
+    fn kept(&self) -> usize {
+        KEPT / self.limits.children.max(1)
+    }
+
+    fn forward_stderr(&self, chunk: Bytes) {
+        if let Some(forwarder) = &mut *locked(&self.stderr) {
+            forwarder.forward(chunk);
+        }
+    }
+
+    fn is_modern(&self) -> bool {
+        self.modern.load(Ordering::Acquire)
+    }
+
+    /// Looks at an answer to a modern request: whether only a server of the era gives it, and what tools want.
+    fn learn(&self, method: &str, answer: &Envelope<'_>) {
+        let code = answer
+            .error
+            .and_then(|error| object::at(error, &["code"]))
+            .unwrap_or_default();
+        let result = answer.result.unwrap_or_default();
+        let discovered = || object::at(result, &["supportedVersions"]).is_some();
+        if matches!(code, "-32020" | "-32021" | "-32022")
+            || object::at(result, &["resultType"]).is_some()
+            || method == methods::DISCOVER && discovered()
+        {
+            self.modern.store(true, Ordering::Release);
+        }
+        if method == methods::TOOLS_LIST {
+            let tools = object::at(result, &["tools"]).unwrap_or_default();
+            for tool in object::elements(tools) {
+                let schema = object::at(tool, &["inputSchema"]).unwrap_or_default();
+                if let Some(name) = object::string_at(tool, &["name"]) {
+                    let mirrored = headers::mirrored(schema);
+                    locked(&self.tools).insert(name.into_owned(), mirrored);
+                }
+            }
+        }
+    }
+
+    /// What the tool that a message calls wants mirrored.
+    fn tool(&self, message: &Envelope<'_>) -> Option<Mirrored> {
+        if message.method.as_deref() != Some(methods::TOOLS_CALL) {
+            return None;
+        }
+        let name = object::string_at(message.params?, &["name"])?;
+        locked(&self.tools).get(&*name).cloned()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One request, before it is known whose it is.
+#[derive(Debug)]
+struct Visit {
+    ground: Arc<Ground>,
+    id: ExchangeId,
+    method: Method,
+    path: String,
+    query: Option<String>,
+    target: String,
+    headers: HeaderMap,
+    /// What the response says in any case.
+    always: HeaderMap,
+    body: Bytes,
+}
+
+impl Visit {
+    fn new(ground: &Arc<Ground>, head: http::request::Parts) -> Self {
+        let target = head.uri.path_and_query();
+        Self {
+            ground: ground.clone(),
+            id: ground.roster.exchange(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
+            target: target.map_or_else(|| head.uri.to_string(), |it| it.as_str().to_owned()),
+            method: head.method,
+            always: asked::for_pages(&head.headers),
+            headers: head.headers,
+            body: Bytes::new(),
+        }
+    }
+
+    /// Whether there is something at this path.
+    fn is_known(&self, ground: &Ground) -> bool {
+        self.path == ENDPOINT || ground.sse
+    }
+
+    /// Takes the message out of the body.
+    async fn read(&mut self, body: RequestBody, limit: usize) -> Result<Posted, Refusal> {
+        self.body = asked::whole(body, limit).await?;
+        Posted::read(on_one_line(self.body.clone()))
+    }
+
+    /// Puts what was asked on record, in the session that it turned out to be for.
+    fn at(&self, session: SessionId) -> Answering {
+        let exchange = Exchange {
+            tap: self.ground.tap.clone(),
+            session,
+            id: self.id,
+        };
+        exchange.request(tap::Request {
+            by: Party::Client,
+            method: self.method.clone(),
+            target: self.target.clone(),
+            headers: self.headers.clone(),
+            added: HeaderMap::new(),
+        });
+        if !self.body.is_empty() {
+            let body = self.body.clone();
+            exchange.message(Party::Client, Party::Server, body, None);
+        }
+        exchange.end(Half::Request, Some(self.body.len() as u64), None);
+        Answering::new(exchange, self.always.clone())
     }
 }

@@ -59,7 +59,7 @@ impl Lane {
     }
 
     /// Writes, and lets the recorder look once the bytes are on their way, or stuck.
-    async fn deliver(&self, write: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    pub async fn deliver(&self, write: impl Future<Output = io::Result<()>>) -> io::Result<()> {
         let mut write = std::pin::pin!(write);
         let at_once = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
         self.tap.wake();
@@ -67,6 +67,26 @@ impl Lane {
             Poll::Ready(written) => written,
             Poll::Pending => write.await,
         }
+    }
+
+    /// Lets a line of the operator's in, if it is still wanted.
+    pub async fn inject(&self, server: &mut Sink, injection: Injection) -> io::Result<()> {
+        if !injection.claim.take() {
+            return Ok(());
+        }
+        self.push(Body::Line {
+            from: Party::Operator,
+            to: Party::Server,
+            bytes: injection.line.clone(),
+            replay_of: injection.replay_of,
+            via: None,
+        });
+        let written = self.deliver(server.write(&injection.line)).await;
+        if written.is_ok() {
+            // Nobody waiting is nobody to tell.
+            let _ = injection.written.send(());
+        }
+        written
     }
 
     /// Waits for the recorder where the operator chose that it must be waited for.
@@ -136,7 +156,7 @@ impl Upstream {
         loop {
             if !mid_line {
                 while let Some(injection) = waiting.pop_front() {
-                    if let Err(error) = self.inject(injection).await {
+                    if let Err(error) = self.lane.inject(&mut self.server, injection).await {
                         return self.server_is_deaf(&error);
                     }
                 }
@@ -168,7 +188,7 @@ impl Upstream {
                     return self.server_is_deaf(&error);
                 }
                 while let Some(injection) = waiting.pop_front() {
-                    if let Err(error) = self.inject(injection).await {
+                    if let Err(error) = self.lane.inject(&mut self.server, injection).await {
                         return self.server_is_deaf(&error);
                     }
                 }
@@ -192,25 +212,6 @@ impl Upstream {
         self.lane.stream(chunk);
         let written = self.lane.deliver(self.server.write(chunk)).await;
         self.handshake.look(chunk);
-        written
-    }
-
-    async fn inject(&mut self, injection: Injection) -> io::Result<()> {
-        if !injection.claim.take() {
-            return Ok(());
-        }
-        self.lane.push(Body::Line {
-            from: Party::Operator,
-            to: Party::Server,
-            bytes: injection.line.clone(),
-            replay_of: injection.replay_of,
-            via: None,
-        });
-        let written = self.lane.deliver(self.server.write(&injection.line)).await;
-        if written.is_ok() {
-            // Nobody waiting is nobody to tell.
-            let _ = injection.written.send(());
-        }
         written
     }
 

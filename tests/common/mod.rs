@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses its own part of it")]
 
+pub mod counter;
 pub mod driver;
 pub mod harness;
 pub mod http;

@@ -1,7 +1,7 @@
 //! Servers of every temper, each a mode of the test's own executable. Their stdout carries what a test says and
 //! nothing else.
 
-use super::upstream;
+use super::{counter, upstream};
 use serde_json::{Value, json};
 use std::io::{BufRead, Read, Write, stderr, stdin, stdout};
 use std::process::{Command, Stdio, exit};
@@ -41,6 +41,8 @@ pub fn be_one_if_told() {
         ("complain", [bytes]) => complain(bytes.parse().unwrap()),
         // An MCP server that does what the operator's tests need.
         ("helpful", []) => helpful(),
+        // One that does what HTTP clients want to see.
+        ("counter", [era]) => counter::serve(era),
         other => panic!("no such peer: {other:?}"),
     }
     exit(0);
