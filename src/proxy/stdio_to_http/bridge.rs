@@ -1,0 +1,334 @@
+//! What every part of a session holds: the way to the server, the way to the client, and what is known of both.
+
+use super::ledger::Ledger;
+use super::legacy::Legacy;
+use super::modern::Tools;
+use super::outgoing::{self, Ask, Incoming, Unanswered};
+use super::outlet::Outlet;
+use crate::mcp::methods;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::gate::Verdict;
+use crate::proxy::http_client::Client;
+use crate::proxy::live::{Live, Roster};
+use crate::proxy::pump::Lane;
+use crate::proxy::stderr::Forwarder;
+use crate::tap::{Body, ExchangeId, Party, Via};
+use crate::wire::framing::on_one_line;
+use crate::wire::{Envelope, Frame, Kind, object, parse};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often in a row a server may send us elsewhere.
+const REDIRECTS: usize = 4;
+/// What is repeated of what a server said.
+const SAID: usize = 300;
+
+#[derive(Debug)]
+pub struct Bridge {
+    pub client: Client,
+    pub roster: Arc<Roster>,
+    pub live: Arc<Live>,
+    /// Of the client: the peer on stdio, or the operator.
+    pub lane: Lane,
+    pub outlet: Outlet,
+    pub ledger: Ledger,
+    pub tools: Tools,
+    legacy: Mutex<Legacy>,
+    /// Path and query of the MCP endpoint.
+    target: Mutex<String>,
+    /// Our own stderr, where that is wanted.
+    stderr: Mutex<Option<Forwarder>>,
+    /// Cancelled when nothing is to go on any more.
+    pub over: CancellationToken,
+    pub tasks: TaskTracker,
+    /// Why the server has ended the session.
+    gone: OnceLock<String>,
+    pub is_gone: CancellationToken,
+}
+
+/// What went wrong with a request, for whoever waits for its answer.
+#[derive(Debug, Default)]
+pub struct Failure {
+    pub sentence: String,
+    pub status: Option<StatusCode>,
+    /// What the server said.
+    pub said: Bytes,
+}
+
+impl Failure {
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The error that answers the request with this raw id.
+    fn answer(&self, id: &str) -> Bytes {
+        let mut data = json!({"sentinel": true});
+        if let Some(status) = self.status {
+            data["status"] = Value::from(status.as_u16());
+        }
+        if !self.said.is_empty() {
+            let said = String::from_utf8_lossy(&self.said);
+            data["said"] = Value::from(said.chars().take(SAID).collect::<String>());
+        }
+        let message = Value::from(format!("mcp-sentinel: {}", self.sentence));
+        let error = format!(r#"{{"code":-32603,"message":{message},"data":{data}}}"#);
+        Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#))
+    }
+}
+
+impl Bridge {
+    pub fn new(
+        client: Client,
+        roster: Arc<Roster>,
+        live: Arc<Live>,
+        lane: Lane,
+        outlet: Outlet,
+        stderr: Option<Forwarder>,
+    ) -> Self {
+        let url = &client.origin().url;
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Self {
+            client,
+            roster,
+            live,
+            lane,
+            outlet,
+            ledger: Ledger::default(),
+            tools: Tools::default(),
+            legacy: Mutex::default(),
+            target: Mutex::new(target),
+            stderr: Mutex::new(stderr),
+            over: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            gone: OnceLock::new(),
+            is_gone: CancellationToken::new(),
+        }
+    }
+
+    pub fn exchange(&self) -> Exchange {
+        self.exchange_numbered(self.roster.exchange())
+    }
+
+    pub fn exchange_numbered(&self, id: ExchangeId) -> Exchange {
+        Exchange {
+            tap: self.lane.tap.clone(),
+            session: self.lane.session,
+            id,
+        }
+    }
+
+    pub fn legacy(&self) -> MutexGuard<'_, Legacy> {
+        lock(&self.legacy)
+    }
+
+    pub fn target(&self) -> String {
+        lock(&self.target).clone()
+    }
+
+    /// Sends a request, and again where the server wants another token or has moved within its origin.
+    pub async fn ask(
+        &self,
+        exchange: Exchange,
+        ask: Ask,
+        abort: &CancellationToken,
+        record: impl FnOnce(&Exchange),
+    ) -> Result<Incoming, Unanswered> {
+        let mut next = ask.again();
+        let mut incoming = outgoing::ask(&self.client, exchange, ask, abort, record).await?;
+        for _ in 0..REDIRECTS {
+            let had_another = next.headers.contains_key(header::AUTHORIZATION);
+            if !had_another && let Some(token) = self.another_token(&incoming).await? {
+                next.headers.insert(header::AUTHORIZATION, token);
+            } else if let Some(target) = self.moved(&incoming) {
+                let mut known = lock(&self.target);
+                if *known == next.target {
+                    known.clone_from(&target);
+                }
+                drop(known);
+                next.target = target;
+            } else {
+                break;
+            }
+            let said = incoming.glance(&self.lane, abort).await;
+            self.swallow(&incoming.exchange, said.unwrap_or_default(), None);
+            let again = next.again();
+            incoming = outgoing::ask(&self.client, self.exchange(), again, abort, |_| ()).await?;
+        }
+        Ok(incoming)
+    }
+
+    /// What to try instead of a token that was refused.
+    async fn another_token(&self, refused: &Incoming) -> Result<Option<HeaderValue>, Unanswered> {
+        match &self.client.origin().credentials {
+            Some(credentials) if refused.status() == StatusCode::UNAUTHORIZED => credentials
+                .authorization(refused.authorization.as_ref())
+                .await
+                .map_err(Unanswered::NotAuthorized),
+            _ => Ok(None),
+        }
+    }
+
+    /// Where within the same origin the request must go instead.
+    fn moved(&self, incoming: &Incoming) -> Option<String> {
+        let keeps_method = matches!(
+            incoming.status(),
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+        );
+        let location = incoming.header(header::LOCATION).filter(|_| keeps_method)?;
+        self.within_origin(location.to_str().ok()?)
+    }
+
+    /// Path and query of a reference that stays within the server's origin.
+    pub fn within_origin(&self, reference: &str) -> Option<String> {
+        let base = &self.client.origin().url;
+        let url = base.join(reference).ok()?;
+        let path = url.path();
+        (url.origin() == base.origin()).then(|| match url.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        })
+    }
+
+    /// Records what the server said to nobody but us.
+    pub fn swallow(&self, exchange: &Exchange, said: Bytes, event: Option<&str>) {
+        if !said.is_empty() {
+            exchange.message(Party::Server, Party::Sentinel, said, event);
+            self.lane.tap.wake();
+        }
+    }
+
+    /// Hands a message to whom it is for: the client, or the operator beside it.
+    pub async fn deliver(
+        &self,
+        exchange: &Exchange,
+        from: Party,
+        message: Bytes,
+        event: Option<&str>,
+    ) {
+        let message = on_one_line(message);
+        if from == Party::Server {
+            self.look(&message);
+        }
+        let verdict = match self.live.gate.is_closed() {
+            true => self.live.gate.judge(&message),
+            false => Verdict::Pass,
+        };
+        let to = match verdict {
+            Verdict::Operator => Party::Operator,
+            Verdict::Pass | Verdict::Asked => self.lane.from,
+        };
+        let record = || exchange.message(from, to, message.clone(), event);
+        if verdict != Verdict::Pass {
+            record();
+            self.lane.tap.wake();
+        } else if self
+            .outlet
+            .write(&message, &self.lane, record)
+            .await
+            .is_err()
+        {
+            self.note("the client reads no more, what was last sent to it may not have arrived");
+        }
+    }
+
+    /// Notes what is answered, and what an answer says that later requests depend on.
+    fn look(&self, message: &[u8]) {
+        match parse(message) {
+            Frame::Message(envelope) => self.look_at(&envelope),
+            Frame::Batch(all) => all.iter().for_each(|envelope| self.look_at(envelope)),
+            _ => {}
+        }
+    }
+
+    fn look_at(&self, envelope: &Envelope<'_>) {
+        let (Kind::Result | Kind::Error, Some(id)) = (envelope.kind(), envelope.id) else {
+            return;
+        };
+        let learn = |method: &str| match (method, envelope.result) {
+            (methods::INITIALIZE, Some(result)) => {
+                self.legacy()
+                    .agree(object::string_at(result, &["protocolVersion"]).as_deref());
+            }
+            (methods::TOOLS_LIST, Some(result)) => self.tools.learn(result),
+            _ => {}
+        };
+        self.ledger.answered(id, learn);
+    }
+
+    /// Answers what is still due for a line: nobody else will.
+    pub async fn fail(&self, line: ExchangeId, failure: &Failure) {
+        let Some(entry) = self.ledger.close(line) else {
+            return;
+        };
+        if entry.owed.is_empty() {
+            self.note(&format!(
+                "{} was not delivered: {}",
+                entry.what(),
+                failure.sentence
+            ));
+        }
+        entry.abort.cancel();
+        for id in &entry.owed {
+            let exchange = self.exchange_numbered(line);
+            self.deliver(&exchange, Party::Sentinel, failure.answer(id), None)
+                .await;
+        }
+    }
+
+    /// Ends the session: the server knows it no more.
+    pub fn end(&self, why: &str) {
+        if self.gone.set(why.to_owned()).is_ok() {
+            self.note(why);
+        }
+        self.is_gone.cancel();
+    }
+
+    pub fn why_gone(&self) -> Option<&str> {
+        self.gone.get().map(String::as_str)
+    }
+
+    /// Tells the operator.
+    pub fn note(&self, text: &str) {
+        self.lane.note(text.to_owned());
+        if let Some(stderr) = &mut *lock(&self.stderr) {
+            stderr.forward(Bytes::from(format!("mcp-sentinel: {text}\n")));
+        }
+    }
+
+    pub fn take_stderr(&self) -> Option<Forwarder> {
+        lock(&self.stderr).take()
+    }
+
+    /// Records a line of the client's side, with the exchange that it goes out with, if it does.
+    pub fn record(
+        &self,
+        by: Party,
+        to: Party,
+        line: Bytes,
+        replay_of: Option<u64>,
+        via: Option<ExchangeId>,
+    ) {
+        self.lane.push(Body::Line {
+            from: by,
+            to,
+            bytes: line,
+            replay_of,
+            via: via.map(|exchange| Box::new(Via::body(exchange))),
+        });
+    }
+}
+
+/// Nothing that can panic runs under these locks, so a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,158 @@
+//! A response that is a stream of server-sent events, one event at a time.
+//!
+//! Knows events and where a stream can be taken up again; must not know what their data means.
+
+use super::outgoing::{Cut, Incoming};
+use crate::proxy::exchange::Exchange;
+use crate::proxy::pump::Lane;
+use crate::tap::ServerSent;
+use crate::wire::sse::{Decoder, Event};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Where a stream can be taken up again, and when.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    /// The id of the last event that had one.
+    pub id: Option<String>,
+    /// What the server asked for.
+    retry: Option<Duration>,
+    /// How often in a row nothing came.
+    in_vain: u32,
+}
+
+impl Cursor {
+    /// How long to wait before the next try.
+    pub fn pause(&mut self) -> Duration {
+        let doubled = FIRST_WAIT.saturating_mul(1 << self.in_vain.min(16));
+        self.in_vain += 1;
+        self.retry.unwrap_or(doubled.min(LONGEST_WAIT))
+    }
+
+    /// Tries since something came.
+    pub fn tries(&self) -> u32 {
+        self.in_vain
+    }
+
+    fn note(&mut self, event: &Event) {
+        self.in_vain = 0;
+        if let Some(id) = &event.id {
+            self.id = Some(id.clone()).filter(|id| !id.is_empty());
+        }
+        if let Some(retry) = event.retry {
+            self.retry = Some(Duration::from_millis(retry));
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Events {
+    incoming: Incoming,
+    decoder: Decoder,
+    waiting: VecDeque<Event>,
+}
+
+impl Events {
+    pub fn of(incoming: Incoming) -> Self {
+        Self {
+            incoming,
+            decoder: Decoder::default(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub fn exchange(&self) -> &Exchange {
+        &self.incoming.exchange
+    }
+
+    /// The next event; `None` at the end of the stream.
+    pub async fn next(
+        &mut self,
+        cursor: &mut Cursor,
+        lane: &Lane,
+        abort: &CancellationToken,
+    ) -> Result<Option<Event>, Cut> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                cursor.note(&event);
+                return Ok(Some(event));
+            }
+            let Some(chunk) = self.incoming.chunk(lane, abort).await? else {
+                return Ok(None);
+            };
+            let waiting = &mut self.waiting;
+            self.decoder.push(&chunk, |event| waiting.push_back(event));
+        }
+    }
+
+    /// Nobody wants the rest of the stream.
+    pub fn leave(self, why: &str) {
+        self.incoming.leave(why);
+    }
+
+    /// Records an event that is no message, or what a message's event says besides.
+    pub fn record(&self, event: &Event) {
+        let mut rest = ServerSent {
+            id: None,
+            name: None,
+            retry: event.retry,
+            data: None,
+            comment: event.comment.clone(),
+        };
+        if event.message().is_none() {
+            rest.id = event.id.clone();
+            rest.name = event.name.clone();
+            let data = event.data.as_ref();
+            rest.data = data.map(|data| String::from_utf8_lossy(data).into_owned());
+        }
+        if rest != ServerSent::default() {
+            self.exchange().event(rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit_and_begin_anew_when_something_came() {
+        let mut cursor = Cursor::default();
+        let pauses: Vec<u128> = (0..9).map(|_| cursor.pause().as_millis()).collect();
+        assert_eq!(
+            pauses,
+            [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
+        );
+        cursor.note(&Event::default());
+        assert_eq!((cursor.tries(), cursor.pause()), (0, FIRST_WAIT));
+    }
+
+    #[test]
+    fn the_servers_own_pause_is_kept_to() {
+        let mut cursor = Cursor::default();
+        cursor.note(&Event {
+            retry: Some(10),
+            ..Event::default()
+        });
+        assert_eq!(cursor.pause(), Duration::from_millis(10));
+        assert_eq!(cursor.pause(), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn the_last_id_stays_until_an_empty_one_resets_it() {
+        let event = |id: Option<&str>| Event {
+            id: id.map(Into::into),
+            ..Event::default()
+        };
+        let mut cursor = Cursor::default();
+        cursor.note(&event(Some("a")));
+        cursor.note(&event(None));
+        assert_eq!(cursor.id.as_deref(), Some("a"));
+        cursor.note(&event(Some("")));
+        assert_eq!(cursor.id, None);
+    }
+}

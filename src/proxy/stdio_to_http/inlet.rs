@@ -1,0 +1,71 @@
+//! The client's stream, cut into lines, read ahead of what can be sent by a little and no more.
+
+use crate::proxy::pump::Lane;
+use crate::proxy::stdio::Source;
+use crate::wire::framing::LineSplitter;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// What is read ahead while a line must wait.
+const AHEAD: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub struct Inlet {
+    client: Source,
+    lane: Lane,
+    buf: BytesMut,
+    lines: LineSplitter,
+    waiting: VecDeque<Bytes>,
+    waiting_bytes: usize,
+    /// The client has closed its side.
+    pub ended: bool,
+}
+
+impl Inlet {
+    pub fn new(client: Source, lane: Lane) -> Self {
+        Self {
+            client,
+            lane,
+            buf: BytesMut::new(),
+            lines: LineSplitter::default(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            ended: false,
+        }
+    }
+
+    /// The next line that has been read, with its line end.
+    pub fn line(&mut self) -> Option<Bytes> {
+        let line = self.waiting.pop_front()?;
+        self.waiting_bytes -= line.len();
+        Some(line)
+    }
+
+    pub fn has_room(&self) -> bool {
+        !self.ended && self.waiting_bytes < AHEAD
+    }
+
+    /// Reads once. Nothing is lost when the future is dropped.
+    pub async fn read(&mut self) {
+        self.lane.room().await;
+        let chunk = match self.client.read(&mut self.buf).await {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                self.lane
+                    .note(format!("cannot read from the client: {error}"));
+                Bytes::new()
+            }
+        };
+        let (waiting, bytes) = (&mut self.waiting, &mut self.waiting_bytes);
+        let mut keep = |line: Bytes| {
+            *bytes += line.len();
+            waiting.push_back(line);
+        };
+        if chunk.is_empty() {
+            self.ended = true;
+            self.lines.finish().into_iter().for_each(keep);
+        } else {
+            self.lines.push(chunk, &mut keep);
+        }
+    }
+}

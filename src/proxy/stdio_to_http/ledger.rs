@@ -1,0 +1,139 @@
+//! What is in flight: which requests wait for their answers, and who waits for them.
+//!
+//! Knows ids and methods; must not know how messages travel.
+
+use crate::mcp::methods;
+use crate::tap::ExchangeId;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// With more than these in flight the client's next line waits.
+const MOST: usize = 512;
+
+/// One line that was sent, as long as anything is due for it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Empty for what has none, or several.
+    pub method: String,
+    /// Raw ids of the requests that have no answer yet.
+    pub owed: Vec<String>,
+    pub modern: bool,
+    /// Aborts its HTTP exchange.
+    pub abort: CancellationToken,
+    /// Hangs up when the next line may be sent.
+    pub hold: Option<oneshot::Sender<()>>,
+}
+
+impl Entry {
+    /// In words.
+    pub fn what(&self) -> &str {
+        match self.method.as_str() {
+            "" => "a message",
+            method => method,
+        }
+    }
+
+    /// Nothing of it is due. What listens goes on until somebody ends it, and is not waited for.
+    fn is_settled(&self) -> bool {
+        let listens = self.modern && self.method == methods::LISTEN;
+        listens || self.owed.is_empty() && self.hold.is_none()
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// By the first exchange that each went out with.
+    entries: Mutex<BTreeMap<ExchangeId, Entry>>,
+    changed: Notify,
+}
+
+impl Ledger {
+    pub fn enter(&self, exchange: ExchangeId, entry: Entry) {
+        self.entries().insert(exchange, entry);
+    }
+
+    /// Takes the entry out, whatever is still owed for it.
+    pub fn close(&self, exchange: ExchangeId) -> Option<Entry> {
+        let entry = self.entries().remove(&exchange);
+        self.changed.notify_waiters();
+        entry
+    }
+
+    /// All that is in flight.
+    pub fn open(&self) -> Vec<ExchangeId> {
+        self.entries().keys().copied().collect()
+    }
+
+    /// Lets the next line be sent.
+    pub fn release(&self, exchange: ExchangeId) {
+        if let Some(entry) = self.entries().get_mut(&exchange) {
+            entry.hold = None;
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Notes that a request has its answer, after `learn` has seen the method that it asked for.
+    pub fn answered(&self, id: &str, learn: impl FnOnce(&str)) {
+        let mut entries = self.entries();
+        let found = entries.values_mut().find_map(|entry| {
+            let place = entry.owed.iter().position(|owed| owed == id)?;
+            Some((entry, place))
+        });
+        let Some((entry, place)) = found else { return };
+        learn(&entry.method);
+        entry.owed.swap_remove(place);
+        if entry.owed.is_empty() {
+            entry.hold = None;
+        }
+        drop(entries);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether any request of this line waits for its answer.
+    pub fn owes(&self, exchange: ExchangeId) -> bool {
+        let entries = self.entries();
+        entries.get(&exchange).is_some_and(|it| !it.owed.is_empty())
+    }
+
+    /// Where the open request with this id went out, and whether it is of the modern era.
+    pub fn find(&self, id: &str) -> Option<(ExchangeId, bool)> {
+        let entries = self.entries();
+        let mut found = entries
+            .iter()
+            .filter(|(_, entry)| entry.owed.iter().any(|owed| owed == id));
+        found
+            .next()
+            .map(|(exchange, entry)| (*exchange, entry.modern))
+    }
+
+    /// Returns when the next line may be sent.
+    pub async fn room(&self) {
+        self.until(|entries| entries.len() < MOST).await;
+    }
+
+    /// Returns when no answer is due any more.
+    pub async fn settled(&self) {
+        self.until(|entries| entries.values().all(Entry::is_settled))
+            .await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&BTreeMap<ExchangeId, Entry>) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Enlist first and look after: what changes in between is not missed.
+            changed.as_mut().enable();
+            if is_so(&self.entries()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Nothing that can panic runs under the lock, so a poisoned one is as good as any.
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<ExchangeId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,289 @@
+//! The client's lines, one by one, in the order in which they may go to the server.
+//!
+//! HTTP keeps no order between requests. So a handshake is waited for to its end, and what needs no answer until the
+//! server has taken it; a request only until it is on its way.
+
+use super::answer::Letter;
+use super::bridge::{Bridge, Failure};
+use super::inlet::Inlet;
+use super::ledger::Entry;
+use super::{modern, outgoing};
+use crate::mcp::{headers, methods};
+use crate::proxy::handshake::Watch;
+use crate::proxy::pump::Injection;
+use crate::tap::Party;
+use crate::wire::{Envelope, Frame, Kind, object, parse};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How long the next line waits for a server to take one that needs no answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub struct Uplink {
+    pub bridge: Arc<Bridge>,
+    pub client: Inlet,
+    pub injections: mpsc::Receiver<Injection>,
+    pub handshake: Watch,
+    /// How long what holds up the last lines of a client may take.
+    pub grace: Duration,
+}
+
+/// Whose line it is, and what it repeats.
+#[derive(Debug, Clone, Copy)]
+struct Author {
+    by: Party,
+    replay_of: Option<u64>,
+}
+
+/// What a line must wait for before the next one goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Until it is on its way.
+    Sent,
+    /// Until the server has taken it.
+    Taken,
+    /// Until it is answered.
+    Answered,
+}
+
+/// What a line is to HTTP.
+#[derive(Debug)]
+struct Sort {
+    method: String,
+    /// Raw ids of the requests in it.
+    ids: Vec<String>,
+    modern: bool,
+    pace: Pace,
+    headers: Vec<headers::Header>,
+}
+
+impl Uplink {
+    /// Runs until the client has said its last and that is on its way.
+    pub async fn run(&mut self) {
+        loop {
+            if let Ok(injection) = self.injections.try_recv() {
+                self.inject(injection).await;
+            }
+            if let Some(line) = self.client.line() {
+                self.line(line, self.client_itself()).await;
+                continue;
+            }
+            if self.client.ended {
+                return;
+            }
+            tokio::select! {
+                biased;
+                Some(injection) = self.injections.recv() => self.inject(injection).await,
+                () = self.client.read() => {}
+            }
+        }
+    }
+
+    /// Lines that were read and will not be sent any more: they are recorded, and requests among them answered.
+    pub async fn give_up(&mut self, failure: &Failure) {
+        while let Some(line) = self.client.line() {
+            let (line, by) = (without_end(&line), self.bridge.lane.from);
+            let exchange = self.bridge.roster.exchange();
+            self.bridge
+                .record(by, Party::Server, line.clone(), None, None);
+            let sort = self.sort(&line);
+            let (entry, _, _) = entry(&sort, &self.bridge);
+            self.bridge.ledger.enter(exchange, entry);
+            self.bridge.fail(exchange, failure).await;
+        }
+    }
+
+    fn client_itself(&self) -> Author {
+        Author {
+            by: self.bridge.lane.from,
+            replay_of: None,
+        }
+    }
+
+    async fn inject(&mut self, injection: Injection) {
+        if !injection.claim.take() {
+            return;
+        }
+        let author = Author {
+            by: Party::Operator,
+            replay_of: injection.replay_of,
+        };
+        self.line(injection.line, author).await;
+        // Nobody waiting is nobody to tell.
+        let _ = injection.written.send(());
+    }
+
+    async fn line(&mut self, whole: Bytes, author: Author) {
+        let line = without_end(&whole);
+        if line.iter().all(u8::is_ascii_whitespace) {
+            self.bridge
+                .record(author.by, Party::Sentinel, line, author.replay_of, None);
+            return self.bridge.lane.tap.wake();
+        }
+        let sort = self.sort(&line);
+        if !self.translated(&sort, &line, author) {
+            self.post(sort, line, author).await;
+        }
+        self.handshake.look(&whole);
+    }
+
+    fn sort(&self, line: &[u8]) -> Sort {
+        match parse(line) {
+            Frame::Message(message) => self.sort_message(&message),
+            Frame::Batch(all) => {
+                let requests = all.iter().filter(|it| it.kind() == Kind::Request);
+                let ids: Vec<String> = requests.filter_map(|it| it.id).map(Into::into).collect();
+                Sort {
+                    method: String::new(),
+                    modern: false,
+                    pace: if ids.is_empty() {
+                        Pace::Taken
+                    } else {
+                        Pace::Sent
+                    },
+                    headers: Vec::new(),
+                    ids,
+                }
+            }
+            Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => Sort {
+                method: String::new(),
+                ids: Vec::new(),
+                modern: false,
+                pace: Pace::Taken,
+                headers: Vec::new(),
+            },
+        }
+    }
+
+    fn sort_message(&self, message: &Envelope<'_>) -> Sort {
+        let method = message.method.as_deref().unwrap_or_default();
+        let is_request = message.kind() == Kind::Request;
+        let modern = headers::modern_version(message).is_some();
+        let pace = match (is_request, method) {
+            (true, methods::INITIALIZE) if !modern => Pace::Answered,
+            (true, _) => Pace::Sent,
+            (false, _) => Pace::Taken,
+        };
+        Sort {
+            method: method.to_owned(),
+            ids: message
+                .id
+                .filter(|_| is_request)
+                .map(Into::into)
+                .into_iter()
+                .collect(),
+            modern,
+            pace,
+            headers: self.bridge.tools.headers(message),
+        }
+    }
+
+    /// Whether the line is a cancellation that is not posted: in the modern era, over HTTP, a request is cancelled by
+    /// ending its exchange.
+    fn translated(&self, sort: &Sort, line: &Bytes, author: Author) -> bool {
+        if sort.method != methods::CANCELLED || !sort.ids.is_empty() {
+            return false;
+        }
+        let text = std::str::from_utf8(line).unwrap_or_default();
+        let cancelled = object::at(text, &["params", "requestId"]).unwrap_or_default();
+        let found = self.bridge.ledger.find(cancelled);
+        let is_modern = match found {
+            Some((_, modern)) => modern,
+            None => sort.modern || !self.bridge.legacy().is_open,
+        };
+        if !is_modern {
+            return false;
+        }
+        self.bridge.record(
+            author.by,
+            Party::Server,
+            line.clone(),
+            author.replay_of,
+            None,
+        );
+        match found.and_then(|(exchange, _)| self.bridge.ledger.close(exchange)) {
+            Some(entry) => {
+                self.bridge.lane.note(format!(
+                    "translated: the exchange of request {cancelled} was ended, which over HTTP is how it is cancelled"
+                ));
+                entry.abort.cancel();
+            }
+            None => self.bridge.lane.note(format!(
+                "translated: request {cancelled} is not in flight, so there is nothing to cancel"
+            )),
+        }
+        true
+    }
+
+    async fn post(&mut self, sort: Sort, line: Bytes, author: Author) {
+        let bridge = self.bridge.clone();
+        self.hold(bridge.ledger.room()).await;
+        let mut headers = outgoing::posting();
+        if sort.modern {
+            modern::put_on(&mut headers, &sort.headers);
+        } else if sort.pace != Pace::Answered {
+            bridge.legacy().put_on(&mut headers);
+        }
+        let exchange = bridge.roster.exchange();
+        let (entry, taken, abort) = entry(&sort, &bridge);
+        bridge.ledger.enter(exchange, entry);
+        let letter = Letter {
+            exchange,
+            by: author.by,
+            line,
+            replay_of: author.replay_of,
+            method: sort.method,
+            modern: sort.modern,
+            headers,
+            abort,
+            again: false,
+        };
+        let (sent, is_sent) = oneshot::channel();
+        bridge.tasks.spawn(bridge.clone().carry(letter, sent));
+        // They hang up, whatever comes of it.
+        match sort.pace {
+            Pace::Sent => self.hold(async { drop(is_sent.await) }).await,
+            Pace::Taken => {
+                let in_time = tokio::time::timeout(PATIENCE, taken);
+                self.hold(async { drop(in_time.await) }).await;
+            }
+            Pace::Answered => self.hold(async { drop(taken.await) }).await,
+        }
+    }
+
+    /// Waits, and reads on meanwhile, as far as there is room. A client that has gone is not waited for without end.
+    async fn hold(&mut self, wait: impl Future<Output = ()>) {
+        tokio::pin!(wait);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut wait => return,
+                () = self.client.read(), if self.client.has_room() => {}
+                () = tokio::time::sleep(self.grace), if self.client.ended => return,
+            }
+        }
+    }
+}
+
+fn without_end(line: &Bytes) -> Bytes {
+    let line_end = line.strip_suffix(b"\n").unwrap_or(line);
+    line.slice(..line_end.strip_suffix(b"\r").unwrap_or(line_end).len())
+}
+
+/// What the ledger holds of a line; when the next one may go, and what aborts it.
+fn entry(sort: &Sort, bridge: &Bridge) -> (Entry, oneshot::Receiver<()>, CancellationToken) {
+    let (hold, taken) = oneshot::channel();
+    let abort = bridge.over.child_token();
+    let entry = Entry {
+        method: sort.method.clone(),
+        owed: sort.ids.clone(),
+        modern: sort.modern,
+        abort: abort.clone(),
+        hold: (sort.pace != Pace::Sent).then_some(hold),
+    };
+    (entry, taken, abort)
+}
