@@ -1,6 +1,7 @@
 // A client made with the TypeScript SDK: does what it is told and prints what it gets, one line a step.
 //
 //     client.mjs STEPS COMMAND [ARG...]
+//     client.mjs STEPS URL
 //
 // STEPS is a JSON list such as [["tools/list"], ["tools/call", "echo", {"message": "hi"}]].
 
@@ -13,9 +14,21 @@ const sdk = async (path) =>
   import(pathToFileURL(require.resolve(`@modelcontextprotocol/sdk/${path}`)));
 const { Client } = await sdk("client/index.js");
 const { StdioClientTransport } = await sdk("client/stdio.js");
+const { SSEClientTransport } = await sdk("client/sse.js");
+const { StreamableHTTPClientTransport } = await sdk("client/streamableHttp.js");
 const types = await sdk("types.js");
 
-const [steps, command, ...args] = process.argv.slice(2);
+const [steps, target, ...args] = process.argv.slice(2);
+const transport = () => {
+  if (target.endsWith("/sse")) return new SSEClientTransport(new URL(target));
+  if (target.startsWith("http://"))
+    return new StreamableHTTPClientTransport(new URL(target));
+  return new StdioClientTransport({
+    command: target,
+    args,
+    env: process.env,
+  });
+};
 const client = new Client(
   { name: "typescript", version: "1" },
   { capabilities: { sampling: {}, elicitation: {}, roots: {} } },
@@ -47,9 +60,7 @@ const does = {
   "prompts/get": (name, args) => client.getPrompt({ name, arguments: args }),
 };
 
-await client.connect(
-  new StdioClientTransport({ command, args, env: process.env }),
-);
+await client.connect(transport());
 console.log(
   JSON.stringify([client.getServerVersion(), client.getServerCapabilities()]),
   client.getInstructions(),

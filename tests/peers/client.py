@@ -1,6 +1,7 @@
 """A client made with the Python SDK: does what it is told and prints what it gets, one line a step.
 
     client.py ERA STEPS COMMAND [ARG...]
+    client.py ERA STEPS URL
 
 STEPS is a JSON list such as [["tools/list"], ["tools/call", "echo", {"message": "hi"}]].
 """
@@ -11,6 +12,7 @@ import os
 import sys
 
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.types import CreateMessageResult, ElicitResult, ListRootsResult, Root, TextContent
 
 
@@ -51,8 +53,16 @@ async def do(client, step):
     raise SystemExit(f"client.py does not know the step {step}")
 
 
-async def main(era, steps, command, *args):
-    server = StdioServerParameters(command=command, args=args, env=dict(os.environ))
+def server_at(target, *args):
+    if target.endswith("/sse"):
+        return sse_client(target)
+    if target.startswith("http://"):
+        return target
+    return StdioServerParameters(command=target, args=args, env=dict(os.environ))
+
+
+async def main(era, steps, *target):
+    server = server_at(*target)
     async with Client(
         server,
         mode=era,

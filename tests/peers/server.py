@@ -1,4 +1,10 @@
-"""A server made with fastmcp: unusual text, progress, logging, elicitation, sampling, errors."""
+"""A server made with fastmcp: unusual text, progress, logging, elicitation, sampling, errors.
+
+    server.py          on stdin and stdout
+    server.py PORT     on HTTP
+"""
+
+import sys
 
 from fastmcp import Context, FastMCP
 from fastmcp.exceptions import ToolError
@@ -47,4 +53,7 @@ def review(code: str) -> str:
 
 
 if __name__ == "__main__":
-    server.run(show_banner=False)
+    if sys.argv[1:]:
+        server.run(transport="http", port=int(sys.argv[1]), show_banner=False)
+    else:
+        server.run(show_banner=False)
