@@ -307,7 +307,7 @@ fn every_kind_of_event_is_read_back() {
         line(Party::Client, b"{}", true),
         Read::Stderr(b"one\n".into()),
         Read::Stderr(b"two\n".into()),
-        line(Party::Operator, b"{\"pretty\":\n1}", false),
+        line(Party::Operator, b"{\"pretty\":\n1}", true),
         Read::Note("a \"note\"\n".into()),
         // What was not ended by itself is ended by the session.
         Read::Line {

@@ -4,16 +4,19 @@
 //! verbatim. The [`recorder`] writes it, [`reader::Reader`] reads it, live or saved:
 //!
 //! ```text
-//! tap ─▶ recorder (when) ─▶ scribe (streams to lines) ─▶ write (lines to text) ─▶ output (text to the file)
+//! tap ─▶ recorder (when) ─▶ scribe (streams to lines; http: bodies to messages) ─▶ page (the accounts)
+//!     ─▶ write (lines to text) ─▶ output (text to the file)
 //! file ─▶ lines (where lines are; inflate makes them of a compressed file) ─▶ parse (text to records) ─▶ reader
 //! ```
 //!
-//! [`redact`] masks an argv before it is recorded, [`store`] names captures and decides how long they stay. Nothing
+//! [`redact`] masks what must not be recorded, [`store`] names captures and decides how long they stay. Nothing
 //! here knows what a message means, beyond counting error responses.
 
+mod http;
 mod inflate;
 mod lines;
 mod output;
+mod page;
 mod parse;
 pub mod reader;
 pub mod record;

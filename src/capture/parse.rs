@@ -3,8 +3,9 @@
 //! Lines as [`super::write`] writes them go the short way: the members are taken in their fixed order, and a message,
 //! which the recorder has checked, is the rest of the line. Anything else that is JSON goes the long way.
 
-use super::record::{Encoding, Location, Payload, Record};
-use crate::tap::{Closed, Gap, Opened, Party, SessionId, Timestamp};
+use super::record::{Encoding, HttpPart, HttpRecord, Location, Payload, Record};
+use crate::tap::{Closed, ExchangeId, Gap, Half, Opened, Party, SessionId, Timestamp, Via};
+use crate::wire::is_json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
@@ -84,6 +85,10 @@ fn known_line<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Payl
         Some(()) => Some(rest.decimal()?),
         None => None,
     };
+    let via = match rest.eat(b",\"exchange\":") {
+        Some(()) => Some(rest.via()?),
+        None => None,
+    };
     let terminated = rest.eat(b",\"unterminated\":true").is_none();
     rest.eat(b",\"")?;
     let encoding = if rest.eat(b"message\":").is_some() {
@@ -97,19 +102,20 @@ fn known_line<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Payl
         return Some((whole, Payload::Note(rest.last_value()?)));
     };
     let value = rest.last()?;
+    let bytes = match encoding {
+        Encoding::Verbatim => Cow::Borrowed(looks_whole(value).then_some(value)?),
+        Encoding::Text | Encoding::Base64 => decode(value, encoding)?,
+    };
     let payload = Payload::Line {
         from,
         to,
         replay_of,
-        via: None,
+        via,
         terminated,
-        json: encoding == Encoding::Verbatim,
-        bytes: match encoding {
-            Encoding::Verbatim => Cow::Borrowed(looks_whole(value).then_some(value)?),
-            Encoding::Text | Encoding::Base64 => decode(value, encoding)?,
-        },
+        json: encoding == Encoding::Verbatim || is_json_on_many_lines(&bytes),
+        bytes,
     };
-    Some((rest.location(whole, value, encoding), payload))
+    Some((location(whole, 1, value, encoding), payload))
 }
 
 fn known_event<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Payload<'l>)> {
@@ -121,11 +127,42 @@ fn known_event<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Pay
         b"opened" => return Some((whole, Payload::Opened(rest.last_value()?))),
         b"closed" => return Some((whole, Payload::Closed(rest.last_value()?))),
         b"gap" => return Some((whole, Payload::Gap(rest.last_value()?))),
+        b"http" => {
+            let body = known_body(rest, whole);
+            return body.or_else(|| Some((whole, Payload::Http(rest.last_value()?))));
+        }
         _ => return None,
     };
     let value = rest.last()?;
     let payload = Payload::Stderr(decode(value, encoding)?);
-    Some((rest.location(whole, value, encoding), payload))
+    Some((location(whole, 1, value, encoding), payload))
+}
+
+/// Part of a body is the one thing of an exchange that may be large, and that is read again.
+fn known_body<'l>(mut rest: Rest<'l>, whole: Location) -> Option<(Location, Payload<'l>)> {
+    rest.eat(b"{\"exchange\":")?;
+    let exchange = ExchangeId(rest.decimal()?);
+    rest.eat(b",\"body\":{\"of\":\"")?;
+    let of = match rest.word()? {
+        b"request" => Half::Request,
+        b"response" => Half::Response,
+        _ => return None,
+    };
+    let encoding = if rest.eat(b",\"text\":").is_some() {
+        Encoding::Text
+    } else {
+        rest.eat(b",\"base64\":")?;
+        Encoding::Base64
+    };
+    let value = rest.0.strip_suffix(b"}}}")?;
+    let said: String = serde_json::from_slice(value).ok()?;
+    let (text, base64) = match encoding {
+        Encoding::Base64 => (None, Some(said)),
+        _ => (Some(said), None),
+    };
+    let part = HttpPart::Body { of, text, base64 };
+    let payload = Payload::Http(HttpRecord { exchange, part });
+    Some((location(whole, 3, value, encoding), payload))
 }
 
 /// What is left of a line.
@@ -172,16 +209,33 @@ impl<'l> Rest<'l> {
         serde_json::from_slice(self.last()?).ok()
     }
 
-    /// Where the last value lies; it ends one byte before the line does.
-    fn location(&self, whole: Location, value: &[u8], encoding: Encoding) -> Location {
-        let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
-        Location {
-            line: whole.line,
-            start: whole.len - 1 - len,
-            len,
-            encoding,
+    /// What follows the name of a message's exchange. An event id that needs escapes goes the long way.
+    fn via(&mut self) -> Option<Via> {
+        let exchange = ExchangeId(self.decimal()?);
+        let mut event = None;
+        if self.eat(b",\"event\":\"").is_some() {
+            let end = memchr::memchr2(b'"', b'\\', self.0)?;
+            event = Some(std::str::from_utf8(self.take(end)?).ok()?.into());
+            self.eat(b"\"")?;
         }
+        Some(Via { exchange, event })
     }
+}
+
+/// Where a value lies that ends `behind` bytes before the line does.
+fn location(whole: Location, behind: u32, value: &[u8], encoding: Encoding) -> Location {
+    let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    Location {
+        line: whole.line,
+        start: whole.len.saturating_sub(len).saturating_sub(behind),
+        len,
+        encoding,
+    }
+}
+
+/// What is JSON on one line was recorded as such; a message that stands on several is text to the file.
+fn is_json_on_many_lines(bytes: &[u8]) -> bool {
+    memchr::memchr(b'\n', bytes).is_some() && is_json(bytes)
 }
 
 fn party(word: &[u8]) -> Option<Party> {
@@ -242,6 +296,10 @@ struct Members<'l> {
     #[serde(default)]
     replay_of: Option<u64>,
     #[serde(default)]
+    exchange: Option<ExchangeId>,
+    #[serde(default)]
+    event: Option<Box<str>>,
+    #[serde(default)]
     unterminated: bool,
     #[serde(borrow, default, deserialize_with = "present")]
     message: Option<&'l RawValue>,
@@ -259,8 +317,25 @@ struct Members<'l> {
     closed: Option<Closed>,
     #[serde(default)]
     gap: Option<Gap>,
+    #[serde(borrow, default)]
+    http: Option<&'l RawValue>,
     #[serde(default)]
     note: Option<String>,
+}
+
+/// Where the bytes of a body stand, within its record.
+#[derive(Debug, serde::Deserialize)]
+struct HttpMembers<'l> {
+    #[serde(borrow)]
+    body: Option<BodyMembers<'l>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct BodyMembers<'l> {
+    #[serde(borrow)]
+    text: Option<&'l RawValue>,
+    #[serde(borrow)]
+    base64: Option<&'l RawValue>,
 }
 
 /// `null` is a message like any other.
@@ -294,9 +369,12 @@ fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
             from,
             to: members.to.as_deref().and_then(|it| party(it.as_bytes())),
             replay_of: members.replay_of,
-            via: None,
+            via: members.exchange.map(|exchange| Via {
+                exchange,
+                event: members.event,
+            }),
             terminated: !members.unterminated,
-            json,
+            json: json || is_json_on_many_lines(&bytes),
             bytes,
         },
         // From nobody, or from somebody that this version does not know.
@@ -312,6 +390,10 @@ fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
                 Payload::Closed(closed)
             } else if let Some(gap) = members.gap {
                 Payload::Gap(gap)
+            } else if let Some(value) = members.http {
+                location = body_location(line, value.get(), whole).unwrap_or(whole);
+                // A part that a later version of this program knows.
+                serde_json::from_str(value.get()).map_or(Payload::Unknown, Payload::Http)
             } else {
                 members.note.map_or(Payload::Unknown, Payload::Note)
             }
@@ -324,6 +406,15 @@ fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
         location,
         payload,
     })
+}
+
+fn body_location(line: &[u8], http: &str, whole: Location) -> Option<Location> {
+    let body = serde_json::from_str::<HttpMembers<'_>>(http).ok()?.body?;
+    let (value, encoding) = match (body.text, body.base64) {
+        (Some(text), _) => (text, Encoding::Text),
+        (None, base64) => (base64?, Encoding::Base64),
+    };
+    Some(within(line, value.get().as_bytes(), whole, encoding))
 }
 
 fn decode_any(value: &[u8], encoding: Encoding) -> Result<Cow<'_, [u8]>, String> {

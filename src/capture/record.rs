@@ -74,11 +74,12 @@ pub enum Payload<'a> {
         via: Option<Via>,
         /// `false` for a last line that ended without a line feed.
         terminated: bool,
-        /// Whether it is one JSON value in valid UTF-8.
+        /// Whether it is one JSON value in valid UTF-8, perhaps on several lines (a pretty-printed body).
         json: bool,
         bytes: Cow<'a, [u8]>,
     },
-    /// Part of an HTTP exchange. Messages that it carried are lines, which name it.
+    /// Part of an HTTP exchange. Messages that it carried are lines, which name it. The location of a body is that of
+    /// its text.
     Http(HttpRecord),
     Stderr(Cow<'a, [u8]>),
     Opened(Opened),

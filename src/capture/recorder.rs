@@ -4,11 +4,14 @@
 //! When half of the queue's budget is used, it gives up what is there and counts it; the gap is recorded where it
 //! happened as soon as writing works again.
 
+use super::http::Exchanges;
 use super::output::Output;
+use super::page::Page;
 use super::record::Header;
 use super::scribe::Scribe;
 use super::{store, write};
 use crate::tap::{Drain, Health, Pulse, Queued};
+use regex::Regex;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
@@ -83,17 +86,29 @@ impl Recorder {
     /// Creates the file (0600, never following a symbolic link into place), writes the header, starts the thread. A
     /// name that ends with `.zst` makes a compressed capture.
     pub fn start(path: PathBuf, header: Header, drain: Drain) -> Result<Self, RecordError> {
+        Self::start_masking(path, header, drain, Vec::new())
+    }
+
+    /// As [`Recorder::start`]. What `secret` matches is masked in all that HTTP carries beside messages, as are names
+    /// and shapes that are known to be secret.
+    pub fn start_masking(
+        path: PathBuf,
+        header: Header,
+        drain: Drain,
+        secret: Vec<Regex>,
+    ) -> Result<Self, RecordError> {
         let file = store::create(&path)?;
         let compress = path.extension().is_some_and(|it| it == "zst");
         let failed = |source| RecordError::Create { path, source };
         let output = Output::new(file, compress).map_err(failed)?;
-        Self::record(output, &header, drain)
+        Self::record(output, &header, drain, secret)
     }
 
     fn record<W: Write + Send + 'static>(
         mut output: Output<W>,
         header: &Header,
         drain: Drain,
+        secret: Vec<Regex>,
     ) -> Result<Self, RecordError> {
         write::json(output.lines().tail(), header);
         output.lines().tail().push(b'\n');
@@ -103,7 +118,7 @@ impl Recorder {
             drain,
             batch: VecDeque::new(),
             weight: 0,
-            scribe: Scribe::new(output),
+            scribe: Scribe::new(Page::new(output), Exchanges::new(secret)),
             trouble: None,
             totals: Arc::clone(&totals),
             ending: Arc::clone(&ending),
@@ -225,23 +240,23 @@ impl<W: Write> Work<W> {
         while let Some(item) = self.batch.pop_front() {
             self.weight += item.weight();
             self.scribe.record(item);
-            if self.scribe.pending() >= CHUNK && !self.flush() {
+            if self.scribe.page.len() >= CHUNK && !self.flush() {
                 return;
             }
         }
-        if self.scribe.pending() > 0 || self.weight > 0 {
+        if self.scribe.page.len() > 0 || self.weight > 0 {
             self.flush();
         }
     }
 
     /// Writes what was recorded; whether the file took it.
     fn flush(&mut self) -> bool {
-        let result = self.scribe.flush();
+        let result = self.scribe.page.flush();
         match result {
             Ok(()) => {
                 self.drain.release(std::mem::take(&mut self.weight));
                 if self.trouble.take().is_some() {
-                    self.scribe.own_up();
+                    self.scribe.page.own_up();
                     return self.flush();
                 }
             }
@@ -250,7 +265,7 @@ impl<W: Write> Work<W> {
                     Some(trouble) => (trouble.pause * 2).min(PAUSES.1),
                     None => PAUSES.0,
                 };
-                self.scribe.blame(&error);
+                self.scribe.page.blame(&error);
                 self.trouble = Some(Trouble {
                     reason: error.to_string(),
                     next_try: Instant::now() + pause,
@@ -263,7 +278,7 @@ impl<W: Write> Work<W> {
     }
 
     fn publish(&self) {
-        self.scribe.publish(&self.totals);
+        self.scribe.page.publish(&self.totals);
         let health = Health {
             trouble: self.trouble.as_ref().map(|it| it.reason.clone()),
             lost: self.totals.lost_messages.load(Ordering::Relaxed),
@@ -305,8 +320,8 @@ impl<W: Write> Work<W> {
 
     fn finish(&mut self) {
         self.scribe.end();
-        if self.scribe.finish().is_err() {
-            self.scribe.forget_pending();
+        if self.scribe.page.finish().is_err() {
+            self.scribe.page.forget_pending();
         }
         self.publish();
     }
@@ -378,7 +393,7 @@ mod tests {
             capture: 1,
             ..Header::default()
         };
-        let recorder = Recorder::record(output, &header, drain).unwrap();
+        let recorder = Recorder::record(output, &header, drain, Vec::new()).unwrap();
         (tap, recorder)
     }
 

@@ -3,6 +3,8 @@
 //! It goes by names (`--api-key`, `GITHUB_TOKEN=`, `Authorization:`, `?access_token=`), by the shapes that well-known
 //! tokens have, and by passwords in URLs. A value that no rule knows stays readable: who needs more adds patterns.
 
+pub mod http;
+
 use regex::{Captures, Regex};
 use std::borrow::Cow;
 use std::sync::LazyLock;

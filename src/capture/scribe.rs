@@ -2,42 +2,34 @@
 //!
 //! A line is held until its end has come: only then is it known whether it is JSON and stands in the file as it is.
 
-use super::output::Output;
-use super::recorder::Totals;
-use super::write::{Line, Writer};
+use super::http::{Entry, Exchanges};
+use super::page::Page;
+use super::write::Line;
 use crate::tap::{Body, Event, Gap, Lost, Party, Queued, SessionId, Source, Timestamp};
 use crate::wire::framing::LineSplitter;
-use crate::wire::{Frame, Kind, envelope};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::io::{self, Write};
-use std::sync::atomic::Ordering;
+use std::io::Write;
 
+/// Why the tap drops anything.
+pub(super) const TOO_SLOW: &str = "the disk is too slow";
 /// Standard error without a line end is recorded in parts of about this size.
 const STDERR_PART: usize = 8 << 10;
 
 pub(super) struct Scribe<W> {
     streams: HashMap<(SessionId, Source), LineSplitter>,
-    page: Page<W>,
+    exchanges: Exchanges,
+    pub page: Page<W>,
     /// When the last event happened.
     latest: Timestamp,
 }
 
 impl<W: Write> Scribe<W> {
-    pub fn new(output: Output<W>) -> Self {
+    pub fn new(page: Page<W>, exchanges: Exchanges) -> Self {
         Self {
             streams: HashMap::new(),
-            page: Page {
-                output,
-                writer: Writer::default(),
-                pending: Counts::default(),
-                written: Counts::default(),
-                lost_messages: 0,
-                forgetting: false,
-                missed: Vec::new(),
-                blame: String::new(),
-                error_member: memchr::memmem::Finder::new("\"error\""),
-            },
+            exchanges,
+            page,
             latest: Timestamp::default(),
         }
     }
@@ -69,6 +61,7 @@ impl<W: Write> Scribe<W> {
                     from,
                     to: None,
                     replay_of: None,
+                    via: None,
                     terminated: true,
                 };
                 self.streams
@@ -82,7 +75,7 @@ impl<W: Write> Scribe<W> {
                 to,
                 bytes,
                 replay_of,
-                ..
+                via,
             } => {
                 let line = Line {
                     at,
@@ -90,6 +83,7 @@ impl<W: Write> Scribe<W> {
                     from,
                     to: (to == Party::Operator).then_some(to),
                     replay_of,
+                    via: via.as_deref(),
                     terminated: true,
                 };
                 page.line(line, &without_line_feed(bytes));
@@ -108,21 +102,28 @@ impl<W: Write> Scribe<W> {
                 }
                 self.page.event(at, session, body);
             }
-            // todo: heads, bodies and the messages in them
-            Body::Http { .. } => {}
+            Body::Http { exchange, what } => {
+                let mut each = |entry| page.entry(at, session, entry);
+                self.exchanges.take(session, exchange, *what, &mut each);
+            }
             Body::Opened(_) | Body::Note { .. } => page.event(at, session, body),
         }
     }
 
     /// Lines that the tap dropped. The beginning of a line that lost its end is lost with it.
     fn lose(&mut self, lost: &Lost) {
+        if let Source::Body(exchange, of) = lost.source {
+            let (page, place) = (&mut self.page, (exchange, of));
+            let mut each = |entry| page.entry(lost.at, lost.session, entry);
+            return self.exchanges.lose(lost.session, place, lost, &mut each);
+        }
         let beginning = self
             .streams
             .remove(&(lost.session, lost.source))
             .and_then(|mut it| it.finish());
         let reason = match lost.source {
             Source::Stderr => "the disk is too slow; this is standard error",
-            Source::Stream(_) | Source::Apart => "the disk is too slow",
+            Source::Stream(_) | Source::Apart | Source::Body(..) => TOO_SLOW,
         };
         let gap = Gap {
             messages: lost.messages,
@@ -146,11 +147,14 @@ impl<W: Write> Scribe<W> {
                     from,
                     to: None,
                     replay_of: None,
+                    via: None,
                     terminated: false,
                 };
                 self.page.line(line, &rest);
             }
-            Source::Stderr | Source::Apart => self.page.stderr(at, session, &rest),
+            Source::Stderr | Source::Apart | Source::Body(..) => {
+                self.page.stderr(at, session, &rest);
+            }
         }
     }
 
@@ -171,10 +175,13 @@ impl<W: Write> Scribe<W> {
     /// Nothing more will come: what is left of every stream is its last line.
     pub fn end(&mut self) {
         self.page.forgetting = false;
-        self.own_up();
+        self.page.own_up();
         for (session, source) in self.sources(|_, _| true) {
             self.end_stream(self.latest, session, source);
         }
+        let (page, at) = (&mut self.page, self.latest);
+        let mut each = |session, entry: Entry| page.entry(at, session, entry);
+        self.exchanges.end(&mut each);
     }
 
     /// The sources that are wanted, in a fixed order.
@@ -185,64 +192,10 @@ impl<W: Write> Scribe<W> {
         sources
     }
 
-    /// Bytes of lines that were not handed to the file yet.
-    pub fn pending(&mut self) -> usize {
-        self.page.output.lines().len()
-    }
-
     /// Gives back memory that only a burst needs.
     pub fn slim(&mut self) {
-        self.page.output.lines().slim();
-    }
-
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.page.output.flush()?;
-        self.page.settle();
-        Ok(())
-    }
-
-    pub fn finish(&mut self) -> io::Result<()> {
-        self.page.output.finish()?;
-        self.page.settle();
-        Ok(())
-    }
-
-    /// The file will not take what is pending any more.
-    pub fn forget_pending(&mut self) {
-        let pending = std::mem::take(&mut self.page.pending);
-        self.page.lost_messages += pending.client + pending.server + pending.operator;
-    }
-
-    /// What is forgotten from now on is lost for this reason.
-    pub fn blame(&mut self, error: &io::Error) {
-        self.page.blame = error.to_string();
-    }
-
-    /// Records what was missed while the file refused.
-    pub fn own_up(&mut self) {
-        let page = &mut self.page;
-        page.forgetting = false;
-        for missed in std::mem::take(&mut page.missed) {
-            match missed {
-                Missed::Gap(at, session, gap) => page.write_gap(at, session, &gap),
-                Missed::Event(at, session, body) => page.event(at, session, body),
-            }
-        }
-    }
-
-    pub fn publish(&self, totals: &Totals) {
-        let written = self.page.written;
-        for (total, value) in [
-            (&totals.client_messages, written.client),
-            (&totals.server_messages, written.server),
-            (&totals.operator_messages, written.operator),
-            (&totals.errors, written.errors),
-            (&totals.lost_messages, self.page.lost_messages),
-            (&totals.bytes_written, self.page.output.written()),
-            (&totals.latest_seq, written.seq),
-        ] {
-            total.store(value, Ordering::Release);
-        }
+        self.page.slim();
+        self.exchanges.slim();
     }
 }
 
@@ -251,144 +204,4 @@ fn without_line_feed(mut bytes: Bytes) -> Bytes {
         bytes.truncate(bytes.len() - 1);
     }
     bytes
-}
-
-/// What lines are written on, and the accounts.
-struct Page<W> {
-    output: Output<W>,
-    writer: Writer,
-    /// Since the last time the file took everything.
-    pending: Counts,
-    written: Counts,
-    lost_messages: u64,
-    /// Nothing is written at the moment; everything goes into `missed`.
-    forgetting: bool,
-    /// What is to be recorded when the file takes lines again, in order.
-    missed: Vec<Missed>,
-    /// Why things are missed.
-    blame: String,
-    error_member: memchr::memmem::Finder<'static>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    client: u64,
-    server: u64,
-    operator: u64,
-    errors: u64,
-    seq: u64,
-}
-
-enum Missed {
-    Gap(Timestamp, SessionId, Gap),
-    Event(Timestamp, SessionId, Body),
-}
-
-impl<W: Write> Page<W> {
-    fn line(&mut self, line: Line, bytes: &Bytes) {
-        if self.forgetting {
-            // The line feed is lost as well, where there was one.
-            let gap = Gap {
-                messages: 1,
-                bytes: bytes.len() as u64 + u64::from(line.terminated),
-                reason: String::new(),
-            };
-            return self.gap(line.at, line.session, gap);
-        }
-        let json = is_one_line(bytes) && envelope::is_json(bytes);
-        self.writer.line(self.output.lines(), line, bytes, json);
-        match line.from {
-            Party::Client => self.pending.client += 1,
-            Party::Server => self.pending.server += 1,
-            Party::Operator => self.pending.operator += 1,
-            Party::Sentinel => {}
-        }
-        // The envelope is read only where the word is found: rarely.
-        if json && self.error_member.find(bytes).is_some() {
-            self.pending.errors += errors(bytes);
-        }
-    }
-
-    fn stderr(&mut self, at: Timestamp, session: SessionId, bytes: &[u8]) {
-        if self.forgetting {
-            let gap = Gap {
-                messages: 0,
-                bytes: bytes.len() as u64,
-                reason: String::new(),
-            };
-            return self.gap(at, session, gap);
-        }
-        self.writer.stderr(self.output.lines(), at, session, bytes);
-    }
-
-    fn event(&mut self, at: Timestamp, session: SessionId, body: Body) {
-        let out = self.output.lines();
-        match &body {
-            _ if self.forgetting => self.missed.push(Missed::Event(at, session, body)),
-            Body::Opened(opened) => self.writer.event(out, at, session, "opened", opened),
-            Body::Closed(closed) => self.writer.event(out, at, session, "closed", closed),
-            Body::Note { text } => self.writer.note(out, at, session, text),
-            Body::Stream { .. }
-            | Body::Http { .. }
-            | Body::End { .. }
-            | Body::Line { .. }
-            | Body::Stderr { .. } => {
-                debug_assert!(false, "not an event of a session");
-            }
-        }
-    }
-
-    /// Something is lost for good.
-    fn gap(&mut self, at: Timestamp, session: SessionId, gap: Gap) {
-        self.lost_messages += gap.messages;
-        if !self.forgetting {
-            return self.write_gap(at, session, &gap);
-        }
-        let last = self.missed.iter_mut().rev().find(|it| match it {
-            Missed::Gap(_, of, _) | Missed::Event(_, of, _) => *of == session,
-        });
-        match last {
-            Some(Missed::Gap(_, _, last)) => {
-                last.messages += gap.messages;
-                last.bytes += gap.bytes;
-            }
-            Some(Missed::Event(..)) | None => {
-                let reason = self.blame.clone();
-                let gap = Gap { reason, ..gap };
-                self.missed.push(Missed::Gap(at, session, gap));
-            }
-        }
-    }
-
-    fn write_gap(&mut self, at: Timestamp, session: SessionId, gap: &Gap) {
-        self.writer
-            .event(self.output.lines(), at, session, "gap", gap);
-    }
-
-    /// The file took everything that was written.
-    fn settle(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        self.written = Counts {
-            client: self.written.client + pending.client,
-            server: self.written.server + pending.server,
-            operator: self.written.operator + pending.operator,
-            errors: self.written.errors + pending.errors,
-            seq: self.writer.seq(),
-        };
-    }
-}
-
-/// A line of a stream is; one that the operator wrote may hold line feeds.
-fn is_one_line(bytes: &[u8]) -> bool {
-    memchr::memchr(b'\n', bytes).is_none()
-}
-
-/// The error responses in one frame.
-fn errors(frame: &[u8]) -> u64 {
-    let is_error = |kind| u64::from(kind == Kind::Error);
-    match crate::wire::parse(frame) {
-        Frame::Message(message) => is_error(message.kind()),
-        Frame::Batch(batch) => batch.iter().map(|it| is_error(it.kind())).sum(),
-        Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => 0,
-    }
 }

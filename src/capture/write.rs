@@ -4,7 +4,7 @@
 //! rely on it, and so does the reader's fast path.
 
 use super::output::Buffer;
-use crate::tap::{Party, SessionId, Timestamp};
+use crate::tap::{Party, SessionId, Timestamp, Via};
 use base64::Engine;
 use bytes::Bytes;
 use chrono::DateTime;
@@ -15,12 +15,13 @@ const LARGE: usize = 64 << 10;
 
 /// What is said of a peer's line besides its bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     pub at: Timestamp,
     pub session: SessionId,
     pub from: Party,
     pub to: Option<Party>,
     pub replay_of: Option<u64>,
+    pub via: Option<&'a Via>,
     pub terminated: bool,
 }
 
@@ -38,7 +39,7 @@ impl Writer {
     }
 
     /// A peer's line, its line feed taken off: embedded as it stands when `json`, else as a string.
-    pub fn line(&mut self, out: &mut Buffer, line: Line, bytes: &Bytes, json: bool) {
+    pub fn line(&mut self, out: &mut Buffer, line: Line<'_>, bytes: &Bytes, json: bool) {
         let text = self.begin(out, line.at, line.session);
         text.extend_from_slice(b",\"from\":\"");
         text.extend_from_slice(party(line.from).as_bytes());
@@ -51,6 +52,14 @@ impl Writer {
         if let Some(seq) = line.replay_of {
             text.extend_from_slice(b",\"replay_of\":");
             decimal(text, seq);
+        }
+        if let Some(via) = line.via {
+            text.extend_from_slice(b",\"exchange\":");
+            decimal(text, via.exchange.0);
+            if let Some(event) = &via.event {
+                text.extend_from_slice(b",\"event\":");
+                self::json(text, &**event);
+            }
         }
         if !line.terminated {
             text.extend_from_slice(b",\"unterminated\":true");
@@ -214,6 +223,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tap::ExchangeId;
 
     fn written(each: impl FnOnce(&mut Writer, &mut Buffer)) -> String {
         let mut out = Buffer::default();
@@ -223,12 +233,13 @@ mod tests {
         String::from_utf8(text).unwrap()
     }
 
-    const LINE: Line = Line {
+    const LINE: Line<'_> = Line {
         at: Timestamp(1_795_229_101_123_456),
         session: SessionId(1),
         from: Party::Client,
         to: None,
         replay_of: None,
+        via: None,
         terminated: true,
     };
 
@@ -247,10 +258,15 @@ mod tests {
 
     #[test]
     fn optional_members_stand_in_a_fixed_order_before_the_payload() {
+        let via = Via {
+            exchange: ExchangeId(3),
+            event: Some("\"7".into()),
+        };
         let line = Line {
             from: Party::Server,
             to: Some(Party::Operator),
             replay_of: Some(12),
+            via: Some(&via),
             terminated: false,
             ..LINE
         };
@@ -258,7 +274,7 @@ mod tests {
             writer.line(out, line, &Bytes::from_static(b"Ready \"\x1b\n"), false);
             writer.line(out, line, &Bytes::from_static(b"\xff\xfe"), false);
         });
-        let members = r#""from":"server","to":"operator","replay_of":12,"unterminated":true"#;
+        let members = r#""from":"server","to":"operator","replay_of":12,"exchange":3,"event":"\"7","unterminated":true"#;
         let expected = [
             format!(
                 r#"{{"seq":1,"at":"2026-11-21T02:45:01.123456Z","session":1,{members},"text":"Ready \"\u001b\n"}}"#

@@ -26,6 +26,8 @@ pub struct Identity {
     pub upstream: Vec<String>,
     /// RFC 3339, UTC.
     pub started: String,
+    /// What the configuration knows to be secret.
+    secret: Vec<regex::Regex>,
 }
 
 impl Identity {
@@ -41,6 +43,7 @@ impl Identity {
             transport,
             upstream,
             started: now.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+            secret: redact.to_vec(),
         }
     }
 
@@ -90,7 +93,12 @@ impl Recording {
             CaptureTo::Nowhere => scratch_path(),
         };
         let (tap, drain) = tap::queue(QUEUE_BYTES, overflow);
-        let recorder = Recorder::start(path.clone(), identity.header(), drain)?;
+        let recorder = Recorder::start_masking(
+            path.clone(),
+            identity.header(),
+            drain,
+            identity.secret.clone(),
+        )?;
         let mut recording = Self {
             recorder,
             path,

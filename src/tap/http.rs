@@ -32,7 +32,7 @@ impl Via {
 pub const CLIENT_GONE: &str = "the client went away";
 
 /// Which half of an HTTP exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Half {
     Request,

@@ -4,8 +4,9 @@
 //! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
 //! queue out at once. It looks again about a millisecond after each batch and parks only after finding nothing.
 
-use super::{Body, Event, Http, Overflow, Party, SessionId, Timestamp};
+use super::{Body, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
+use http::HeaderMap;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,6 +17,9 @@ use tokio::sync::Notify;
 /// How long the recorder lets events gather before it looks again: at most a thousand looks a second, and a message
 /// in the file a millisecond after it was forwarded.
 const NAP: Duration = Duration::from_millis(1);
+
+/// What a header weighs beside its text.
+const HEADER: usize = 64;
 
 /// A queue with a budget in bytes, payloads and our own bookkeeping together.
 pub fn queue(budget_bytes: usize, overflow: Overflow) -> (Tap, Drain) {
@@ -195,7 +199,7 @@ impl Queued {
     /// What it counts against the budget.
     pub(crate) fn weight(&self) -> usize {
         match self {
-            Self::Event(event) => event.body.payload().map_or(0, Bytes::len) + size_of::<Self>(),
+            Self::Event(event) => event.body.heft() + size_of::<Self>(),
             Self::Lost(_) => 0,
         }
     }
@@ -208,9 +212,11 @@ pub(crate) enum Source {
     Stderr,
     /// Lines that are whole by themselves and part of no stream.
     Apart,
+    Body(ExchangeId, Half),
 }
 
-/// What was dropped of one source, up to a line end. An incomplete line that came before it lost its end.
+/// What was dropped of one source, up to a line end. An incomplete line that came before it lost its end. Of a body, which
+/// has no lines, the blank lines in it are counted: if it holds events, they end so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lost {
     pub at: Timestamp,
@@ -312,8 +318,11 @@ impl Slots {
             Source::Stream(_) => memchr::memchr_iter(b'\n', bytes).count() as u64,
             Source::Stderr => 0,
             Source::Apart => 1,
+            Source::Body(..) => blank_lines(bytes),
         };
-        let torn = source != Source::Apart && bytes.last().is_some_and(|last| *last != b'\n');
+        // Only who reads a body knows what its last bytes are.
+        let in_lines = matches!(source, Source::Stream(_) | Source::Stderr);
+        let torn = in_lines && bytes.last().is_some_and(|last| *last != b'\n');
         let loss = match self.loss(event.session, source) {
             Some(index) => &mut self.losses[index],
             None => {
@@ -395,6 +404,17 @@ impl Slots {
     }
 }
 
+/// Blank lines: where events end, if the bytes are some.
+fn blank_lines(bytes: &[u8]) -> u64 {
+    let mut ends = memchr::memchr_iter(b'\n', bytes).peekable();
+    let mut blank = 0;
+    while let Some(end) = ends.next() {
+        let next = ends.peek().map(|next| &bytes[end + 1..*next]);
+        blank += u64::from(matches!(next, Some(b"" | b"\r")));
+    }
+    blank
+}
+
 impl Body {
     /// The source of an event that may be dropped; none for those that never are.
     fn source(&self) -> Option<Source> {
@@ -402,12 +422,34 @@ impl Body {
             Self::Stream { from, .. } => Some(Source::Stream(*from)),
             Self::Stderr { .. } => Some(Source::Stderr),
             Self::Line { .. } => Some(Source::Apart),
-            Self::Http { .. }
-            | Self::End { .. }
-            | Self::Opened(_)
-            | Self::Closed(_)
-            | Self::Note { .. } => None,
+            Self::Http { exchange, what } => match **what {
+                Http::Body { of, .. } => Some(Source::Body(*exchange, of)),
+                _ => None,
+            },
+            Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
         }
+    }
+
+    /// What it keeps in memory beside itself.
+    fn heft(&self) -> usize {
+        let headers = |map: &HeaderMap| -> usize {
+            let entries = map.iter();
+            entries
+                .map(|(name, value)| name.as_str().len() + value.len() + HEADER)
+                .sum()
+        };
+        let Self::Http { what, .. } = self else {
+            return self.payload().map_or(0, Bytes::len);
+        };
+        size_of::<Http>()
+            + match &**what {
+                Http::Request(head) => {
+                    head.target.len() + headers(&head.headers) + headers(&head.added)
+                }
+                Http::Response(head) => headers(&head.headers),
+                Http::Body { bytes, .. } => bytes.len(),
+                Http::Event(_) | Http::End { .. } => 0,
+            }
     }
 
     fn payload(&self) -> Option<&Bytes> {

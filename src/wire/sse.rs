@@ -82,6 +82,18 @@ impl Decoder {
             + text(&event.comment)
     }
 
+    /// What has come of an event that will not be completed, as text: its fields so far and the start of a line.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        if let Some(event) = self.dispatch() {
+            write(&mut rest, &event);
+            // The blank line that did not come.
+            rest.pop();
+        }
+        rest.extend_from_slice(&std::mem::take(&mut self.held));
+        rest
+    }
+
     /// A line that came in pieces. The first one of data, which may be large, is kept as it is.
     fn held_line(&mut self, mut line: BytesMut) -> Option<Event> {
         if self.begun
@@ -309,6 +321,8 @@ mod tests {
         decoder.push(b"data: abc\nid: 1\nda", |event| events.push(event));
         assert!(events.is_empty());
         assert_eq!(decoder.pending(), 3 + 1 + 2);
+        assert_eq!(decoder.take_rest(), b"id: 1\ndata: abc\nda");
+        assert_eq!((decoder.pending(), decoder.take_rest()), (0, Vec::new()));
     }
 
     #[test]

@@ -1,0 +1,244 @@
+//! What HTTP exchanges become in the capture: heads with their secrets masked, the messages in their bodies, and what
+//! in them is no message.
+//!
+//! Bodies come as they were sent, cut anywhere, perhaps compressed; each half is read by itself. What is known of an
+//! exchange is forgotten when both of its halves have ended.
+
+mod body;
+mod coding;
+mod pieces;
+
+use super::record::{HttpPart, HttpRecord};
+use super::redact;
+use crate::tap::{ExchangeId, Half, Http, Lost, Party, Request, Response, SessionId, Via};
+use ::http::HeaderName;
+use body::{Body, Found};
+use bytes::Bytes;
+use regex::Regex;
+use std::collections::HashMap;
+
+/// Something to record of an exchange.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Message {
+        from: Party,
+        to: Option<Party>,
+        via: Via,
+        bytes: Bytes,
+    },
+    Part(HttpRecord),
+    /// This much was not recorded, of so many messages.
+    Lost {
+        messages: u64,
+        bytes: u64,
+    },
+}
+
+/// The exchanges that are going on.
+#[derive(Default)]
+pub(super) struct Exchanges {
+    going: HashMap<ExchangeId, Exchange>,
+    /// What the configuration knows to be secret.
+    secret: Vec<Regex>,
+}
+
+/// What is known of one exchange.
+struct Exchange {
+    session: SessionId,
+    asks: Party,
+    answers: Party,
+    /// None when it is over.
+    request: Option<Body>,
+    response: Option<Body>,
+}
+
+impl Exchange {
+    fn half(&mut self, of: Half) -> &mut Option<Body> {
+        match of {
+            Half::Request => &mut self.request,
+            Half::Response => &mut self.response,
+        }
+    }
+
+    /// Who wrote the messages of a half, and to whom when that is not as usual.
+    fn parties(&self, of: Half) -> (Party, Option<Party>) {
+        match of {
+            Half::Request => (self.asks, None),
+            Half::Response => {
+                let to = (self.asks == Party::Operator).then_some(Party::Operator);
+                (self.answers, to)
+            }
+        }
+    }
+}
+
+impl Exchanges {
+    pub fn new(secret: Vec<Regex>) -> Self {
+        Self {
+            going: HashMap::new(),
+            secret,
+        }
+    }
+
+    pub fn take(
+        &mut self,
+        session: SessionId,
+        id: ExchangeId,
+        what: Http,
+        each: &mut impl FnMut(Entry),
+    ) {
+        match what {
+            Http::Request(head) => {
+                let exchange = self.exchange(session, id);
+                exchange.asks = head.by;
+                exchange.request = Some(Body::announced(Half::Request, &head.headers));
+                each(part(id, self.request(head)));
+            }
+            Http::Response(head) => {
+                let exchange = self.exchange(session, id);
+                exchange.answers = head.by;
+                exchange.response = Some(Body::announced(Half::Response, &head.headers));
+                each(part(id, self.response(head)));
+            }
+            Http::Body { of, bytes } => self.read(session, id, of, each, |body, secret, found| {
+                body.push(of, bytes, secret, found);
+            }),
+            Http::Event(event) => each(part(id, HttpPart::Event(body::event(event, &self.secret)))),
+            Http::End { of, bytes, broken } => {
+                let (seen, trouble) = self.end_half(id, of, each);
+                let reasons: Vec<_> = broken.into_iter().chain(trouble).collect();
+                let end = HttpPart::End {
+                    of,
+                    bytes: bytes.unwrap_or(seen),
+                    broken: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                };
+                each(part(id, end));
+            }
+        }
+    }
+
+    /// Bytes of a body were dropped before they came here.
+    pub fn lose(
+        &mut self,
+        session: SessionId,
+        (id, of): (ExchangeId, Half),
+        lost: &Lost,
+        each: &mut impl FnMut(Entry),
+    ) {
+        self.read(session, id, of, each, |body, _, found| {
+            body.lose(lost.bytes, lost.messages, found);
+        });
+    }
+
+    /// Nothing more comes: what was held of every body is all there is of it.
+    pub fn end(&mut self, mut each: impl FnMut(SessionId, Entry)) {
+        let mut left: Vec<_> = self
+            .going
+            .iter()
+            .map(|(id, it)| (*id, it.session))
+            .collect();
+        left.sort();
+        for (id, session) in left {
+            for of in [Half::Request, Half::Response] {
+                self.end_half(id, of, &mut |entry| each(session, entry));
+            }
+        }
+    }
+
+    /// Gives back memory that only a burst needs.
+    pub fn slim(&mut self) {
+        self.going.shrink_to(64);
+    }
+
+    fn exchange(&mut self, session: SessionId, id: ExchangeId) -> &mut Exchange {
+        self.going.entry(id).or_insert_with(|| Exchange {
+            session,
+            asks: Party::Client,
+            answers: Party::Server,
+            request: Some(Body::default()),
+            response: Some(Body::default()),
+        })
+    }
+
+    /// Lets a half's body be read, and says who wrote what is found.
+    fn read(
+        &mut self,
+        session: SessionId,
+        id: ExchangeId,
+        of: Half,
+        each: &mut impl FnMut(Entry),
+        read: impl FnOnce(&mut Body, &[Regex], &mut dyn FnMut(Found)),
+    ) {
+        let exchange = self.exchange(session, id);
+        let (from, to) = exchange.parties(of);
+        let mut body = exchange.half(of).take().unwrap_or_default();
+        read(&mut body, &self.secret, &mut |found| {
+            each(entry(id, (from, to), found));
+        });
+        *self.exchange(session, id).half(of) = Some(body);
+    }
+
+    /// How many bytes the half had, and what is wrong with them.
+    fn end_half(
+        &mut self,
+        id: ExchangeId,
+        of: Half,
+        each: &mut impl FnMut(Entry),
+    ) -> (u64, Option<String>) {
+        let Some(exchange) = self.going.get_mut(&id) else {
+            return (0, None);
+        };
+        let parties = exchange.parties(of);
+        let body = exchange.half(of).take();
+        if exchange.request.is_none() && exchange.response.is_none() {
+            self.going.remove(&id);
+        }
+        body.map_or((0, None), |body| {
+            let mut found = |found| each(entry(id, parties, found));
+            body.finish(of, &self.secret, &mut found)
+        })
+    }
+
+    fn request(&self, head: Request) -> HttpPart {
+        HttpPart::Request {
+            by: head.by,
+            method: head.method.to_string(),
+            target: redact::http::target(&head.target, &self.secret),
+            headers: redact::http::headers(&head.headers, &self.secret),
+            added: redact::http::headers(&head.added, &self.secret),
+        }
+    }
+
+    fn response(&self, head: Response) -> HttpPart {
+        let rewritten = |(name, value): (HeaderName, String)| {
+            let value = redact::http::header(&name, &value, &self.secret);
+            (name.as_str().to_owned(), value)
+        };
+        HttpPart::Response {
+            by: head.by,
+            status: head.status.as_u16(),
+            headers: redact::http::headers(&head.headers, &self.secret),
+            rewritten: head.rewritten.into_iter().map(rewritten).collect(),
+        }
+    }
+}
+
+fn part(exchange: ExchangeId, part: HttpPart) -> Entry {
+    Entry::Part(HttpRecord { exchange, part })
+}
+
+fn entry(exchange: ExchangeId, (from, to): (Party, Option<Party>), found: Found) -> Entry {
+    match found {
+        Found::Message(bytes, event) => Entry::Message {
+            from,
+            to,
+            via: Via { exchange, event },
+            bytes,
+        },
+        Found::Part(found) => part(exchange, found),
+        Found::Lost { messages, bytes } => Entry::Lost { messages, bytes },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! What the recorder writes on: lines for the file, and the account of what is in it and what is missing.
+
+use super::http::Entry;
+use super::output::Output;
+use super::record::{HttpPart, HttpRecord};
+use super::recorder::Totals;
+use super::scribe::TOO_SLOW;
+use super::write::{Line, Writer};
+use crate::tap::{Body, Gap, Party, SessionId, Timestamp};
+use crate::wire::{Frame, Kind, envelope};
+use bytes::Bytes;
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+
+pub(super) struct Page<W> {
+    output: Output<W>,
+    writer: Writer,
+    /// Since the last time the file took everything.
+    pending: Counts,
+    written: Counts,
+    lost_messages: u64,
+    /// Nothing is written at the moment; everything goes into `missed`.
+    pub forgetting: bool,
+    /// What is to be recorded when the file takes lines again, in order.
+    missed: Vec<Missed>,
+    /// Why things are missed.
+    blame: String,
+    error_member: memchr::memmem::Finder<'static>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    client: u64,
+    server: u64,
+    operator: u64,
+    errors: u64,
+    seq: u64,
+}
+
+enum Missed {
+    Gap(Timestamp, SessionId, Gap),
+    Event(Timestamp, SessionId, Body),
+}
+
+impl<W: Write> Page<W> {
+    pub fn new(output: Output<W>) -> Self {
+        Self {
+            output,
+            writer: Writer::default(),
+            pending: Counts::default(),
+            written: Counts::default(),
+            lost_messages: 0,
+            forgetting: false,
+            missed: Vec::new(),
+            blame: String::new(),
+            error_member: memchr::memmem::Finder::new("\"error\""),
+        }
+    }
+
+    pub fn line(&mut self, line: Line<'_>, bytes: &Bytes) {
+        if self.forgetting {
+            // The line feed is lost as well, where there was one.
+            let gap = Gap {
+                messages: 1,
+                bytes: bytes.len() as u64 + u64::from(line.terminated),
+                reason: String::new(),
+            };
+            return self.gap(line.at, line.session, gap);
+        }
+        let json = envelope::is_json(bytes);
+        let as_it_is = json && is_one_line(bytes);
+        self.writer.line(self.output.lines(), line, bytes, as_it_is);
+        match line.from {
+            Party::Client => self.pending.client += 1,
+            Party::Server => self.pending.server += 1,
+            Party::Operator => self.pending.operator += 1,
+            Party::Sentinel => {}
+        }
+        // The envelope is read only where the word is found: rarely.
+        if json && self.error_member.find(bytes).is_some() {
+            self.pending.errors += errors(bytes);
+        }
+    }
+
+    pub fn stderr(&mut self, at: Timestamp, session: SessionId, bytes: &[u8]) {
+        if self.forgetting {
+            let gap = Gap {
+                messages: 0,
+                bytes: bytes.len() as u64,
+                reason: String::new(),
+            };
+            return self.gap(at, session, gap);
+        }
+        self.writer.stderr(self.output.lines(), at, session, bytes);
+    }
+
+    /// Something of an HTTP exchange.
+    pub fn entry(&mut self, at: Timestamp, session: SessionId, entry: Entry) {
+        match entry {
+            Entry::Message {
+                from,
+                to,
+                via,
+                bytes,
+            } => {
+                let line = Line {
+                    at,
+                    session,
+                    from,
+                    to,
+                    replay_of: None,
+                    via: Some(&via),
+                    terminated: true,
+                };
+                self.line(line, &bytes);
+            }
+            Entry::Part(part) => self.http(at, session, &part),
+            Entry::Lost { messages, bytes } => {
+                let reason = TOO_SLOW.into();
+                let gap = Gap {
+                    messages,
+                    bytes,
+                    reason,
+                };
+                self.gap(at, session, gap);
+            }
+        }
+    }
+
+    fn http(&mut self, at: Timestamp, session: SessionId, record: &HttpRecord) {
+        if !self.forgetting {
+            let out = self.output.lines();
+            return self.writer.event(out, at, session, "http", record);
+        }
+        let bytes = match &record.part {
+            HttpPart::Body { text, base64, .. } => {
+                [text, base64].into_iter().flatten().map(String::len).sum()
+            }
+            _ => 0,
+        };
+        let gap = Gap {
+            messages: 0,
+            bytes: bytes as u64,
+            reason: String::new(),
+        };
+        self.gap(at, session, gap);
+    }
+
+    pub fn event(&mut self, at: Timestamp, session: SessionId, body: Body) {
+        let out = self.output.lines();
+        match &body {
+            _ if self.forgetting => self.missed.push(Missed::Event(at, session, body)),
+            Body::Opened(opened) => self.writer.event(out, at, session, "opened", opened),
+            Body::Closed(closed) => self.writer.event(out, at, session, "closed", closed),
+            Body::Note { text } => self.writer.note(out, at, session, text),
+            Body::Stream { .. }
+            | Body::Http { .. }
+            | Body::End { .. }
+            | Body::Line { .. }
+            | Body::Stderr { .. } => {
+                debug_assert!(false, "not an event of a session");
+            }
+        }
+    }
+
+    /// Something is lost for good.
+    pub fn gap(&mut self, at: Timestamp, session: SessionId, gap: Gap) {
+        self.lost_messages += gap.messages;
+        if !self.forgetting {
+            return self.write_gap(at, session, &gap);
+        }
+        let last = self.missed.iter_mut().rev().find(|it| match it {
+            Missed::Gap(_, of, _) | Missed::Event(_, of, _) => *of == session,
+        });
+        match last {
+            Some(Missed::Gap(_, _, last)) => {
+                last.messages += gap.messages;
+                last.bytes += gap.bytes;
+            }
+            Some(Missed::Event(..)) | None => {
+                let reason = self.blame.clone();
+                let gap = Gap { reason, ..gap };
+                self.missed.push(Missed::Gap(at, session, gap));
+            }
+        }
+    }
+
+    fn write_gap(&mut self, at: Timestamp, session: SessionId, gap: &Gap) {
+        self.writer
+            .event(self.output.lines(), at, session, "gap", gap);
+    }
+
+    /// Bytes of lines that were not handed to the file yet.
+    pub fn len(&mut self) -> usize {
+        self.output.lines().len()
+    }
+
+    /// Gives back memory that only a burst needs.
+    pub fn slim(&mut self) {
+        self.output.lines().slim();
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()?;
+        self.settle();
+        Ok(())
+    }
+
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.output.finish()?;
+        self.settle();
+        Ok(())
+    }
+
+    /// The file took everything that was written.
+    fn settle(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.written = Counts {
+            client: self.written.client + pending.client,
+            server: self.written.server + pending.server,
+            operator: self.written.operator + pending.operator,
+            errors: self.written.errors + pending.errors,
+            seq: self.writer.seq(),
+        };
+    }
+
+    /// The file will not take what is pending any more.
+    pub fn forget_pending(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.lost_messages += pending.client + pending.server + pending.operator;
+    }
+
+    /// What is forgotten from now on is lost for this reason.
+    pub fn blame(&mut self, error: &io::Error) {
+        self.blame = error.to_string();
+    }
+
+    /// Records what was missed while the file refused.
+    pub fn own_up(&mut self) {
+        self.forgetting = false;
+        for missed in std::mem::take(&mut self.missed) {
+            match missed {
+                Missed::Gap(at, session, gap) => self.write_gap(at, session, &gap),
+                Missed::Event(at, session, body) => self.event(at, session, body),
+            }
+        }
+    }
+
+    pub fn publish(&self, totals: &Totals) {
+        let written = self.written;
+        for (total, value) in [
+            (&totals.client_messages, written.client),
+            (&totals.server_messages, written.server),
+            (&totals.operator_messages, written.operator),
+            (&totals.errors, written.errors),
+            (&totals.lost_messages, self.lost_messages),
+            (&totals.bytes_written, self.output.written()),
+            (&totals.latest_seq, written.seq),
+        ] {
+            total.store(value, Ordering::Release);
+        }
+    }
+}
+
+/// A line of a stream is; one that the operator wrote, or that came in a body, may hold line feeds.
+fn is_one_line(bytes: &[u8]) -> bool {
+    memchr::memchr(b'\n', bytes).is_none()
+}
+
+/// The error responses in one frame.
+fn errors(frame: &[u8]) -> u64 {
+    let is_error = |kind| u64::from(kind == Kind::Error);
+    match crate::wire::parse(frame) {
+        Frame::Message(message) => is_error(message.kind()),
+        Frame::Batch(batch) => batch.iter().map(|it| is_error(it.kind())).sum(),
+        Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => 0,
+    }
+}
