@@ -40,16 +40,32 @@ impl Exchange {
 
     /// A message that this exchange carried, for whoever takes messages out of bodies.
     pub fn message(&self, from: Party, to: Party, bytes: Bytes, event: Option<&str>) {
+        let via = Via {
+            exchange: self.id,
+            event: event.map(Into::into),
+        };
+        self.line(from, to, bytes, None, via);
+    }
+
+    /// A message of the operator's, which this exchange takes to the server.
+    pub fn call(&self, bytes: Bytes, replay_of: Option<u64>) {
+        let (from, to) = (Party::Operator, Party::Server);
+        self.line(from, to, bytes, replay_of, Via::body(self.id));
+    }
+
+    fn line(&self, from: Party, to: Party, bytes: Bytes, replay_of: Option<u64>, via: Via) {
         self.push(Body::Line {
             from,
             to,
             bytes,
-            replay_of: None,
-            via: Some(Box::new(Via {
-                exchange: self.id,
-                event: event.map(Into::into),
-            })),
+            replay_of,
+            via: Some(Box::new(via)),
         });
+    }
+
+    /// Something the operator should know of it.
+    pub fn note(&self, text: String) {
+        self.push(Body::Note { text });
     }
 
     fn http(&self, what: Http) {

@@ -32,6 +32,17 @@ pub enum Verdict {
     Asked,
 }
 
+/// What a message is that came on a stream of the operator's alone, beside a client's session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aside {
+    /// The answer to a request of the operator's.
+    Answer,
+    /// Its raw id. Nobody but us can answer it.
+    Ping(String),
+    /// Something to read, or a request that waits for the operator's answer.
+    Other,
+}
+
 #[derive(Debug)]
 pub struct Gate {
     owner: Owner,
@@ -117,6 +128,32 @@ impl Gate {
             }
             _ => Verdict::Pass,
         }
+    }
+
+    /// For what came on a stream that only the operator hears, so that the client cannot answer it.
+    pub fn judge_aside(&self, message: &[u8]) -> Aside {
+        let mut state = self.state();
+        let frame = parse(message);
+        let all = match &frame {
+            Frame::Message(envelope) => std::slice::from_ref(envelope),
+            Frame::Batch(all) => all,
+            _ => &[],
+        };
+        let mut aside = Aside::Other;
+        for envelope in all {
+            match (envelope.kind(), envelope.id) {
+                (Kind::Request, Some(id)) if envelope.method.as_deref() == Some(methods::PING) => {
+                    aside = Aside::Ping(id.to_owned());
+                }
+                (Kind::Result | Kind::Error, _) if state.is_for_operator(envelope) => {
+                    aside = Aside::Answer;
+                }
+                _ => {
+                    state.note_asked(envelope);
+                }
+            }
+        }
+        aside
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -243,6 +280,23 @@ mod tests {
             gate.take_asked("7"),
             "an answer that was not sent can be given again"
         );
+    }
+
+    #[test]
+    fn beside_a_clients_session_the_operator_is_asked_and_answered() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let ask = r#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{}}"#;
+        assert_eq!(gate.judge_aside(ask.as_bytes()), Aside::Other);
+        assert!(gate.take_asked("7"));
+        let ping = r#"{"jsonrpc":"2.0","id":8,"method":"ping"}"#;
+        assert_eq!(gate.judge_aside(ping.as_bytes()), Aside::Ping("8".into()));
+        assert!(!gate.take_asked("8"));
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert_eq!(gate.judge_aside(answer.as_bytes()), Aside::Answer);
+        assert!(!gate.awaits());
+        let other = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        assert_eq!(gate.judge_aside(other.as_bytes()), Aside::Other);
     }
 
     #[test]

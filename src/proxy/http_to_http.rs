@@ -1,23 +1,66 @@
 //! HTTP clients in front of an HTTP server: a reverse proxy that adds nothing.
 //!
-//! Knows heads and bytes; messages are taken out of them on the other side of the tap.
+//! Knows heads and bytes; messages are taken out of them on the other side of the tap. A body is looked into only for
+//! what forwarding needs: whose session an exchange belongs to, and addresses that lead past us.
 
-use super::Config;
+mod bell;
+mod body;
+mod forward;
+mod made_up;
+mod oauth;
+mod operator;
+mod rewrite;
+mod sessions;
+mod sieve;
+
 use super::http_client::Client;
 use super::listener::{Handler, RequestBody, Response};
 use super::live::Roster;
 use crate::tap::Tap;
+use bell::Bell;
+use http::HeaderValue;
+use operator::Desk;
+use reqwest::Url;
+use sessions::Sessions;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Forwards every request to the upstream.
 #[derive(Debug)]
-pub struct Reverse {}
+pub struct Reverse {
+    client: Client,
+    roster: Arc<Roster>,
+    tap: Tap,
+    bell: Bell,
+    sessions: Arc<Sessions>,
+    upstream: Arc<Url>,
+    /// The `Host` that the upstream is asked under.
+    host: HeaderValue,
+    /// A client has been told that what it wants a token for is here.
+    resource_moved: AtomicBool,
+}
 
 impl Reverse {
-    pub fn new(client: Client, config: Arc<Config>, roster: Arc<Roster>, tap: Tap) -> Arc<Self> {
-        let _ = (client, config, roster, tap);
-        todo!("reverse proxy")
+    /// Must be called on the runtime that serves.
+    pub fn new(client: Client, roster: Arc<Roster>, tap: Tap) -> Arc<Self> {
+        let bell = Bell::hang(tap.clone());
+        let sessions = Sessions::new(Desk {
+            client: client.clone(),
+            roster: roster.clone(),
+            tap: tap.clone(),
+            bell: bell.clone(),
+        });
+        Arc::new(Self {
+            upstream: Arc::new(client.origin().url.clone()),
+            host: rewrite::host(&client.origin().url),
+            sessions,
+            client,
+            roster,
+            tap,
+            bell,
+            resource_moved: AtomicBool::new(false),
+        })
     }
 }
 
@@ -25,9 +68,8 @@ impl Handler for Reverse {
     async fn handle(
         self: Arc<Self>,
         request: http::Request<RequestBody>,
-        peer: SocketAddr,
+        _peer: SocketAddr,
     ) -> Response {
-        let _ = (request, peer);
-        todo!("forward")
+        self.forward(request).await
     }
 }

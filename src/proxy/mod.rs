@@ -299,7 +299,7 @@ impl Floor {
             }
             Upstream::Http(origin) => {
                 let client = http_client::Client::new(origin)?;
-                let reverse = Reverse::new(client, config, roster.clone(), tap.clone());
+                let reverse = Reverse::new(client, roster.clone(), tap.clone());
                 tokio::spawn(listener.serve(reverse, tap, roster, over))
             }
         })

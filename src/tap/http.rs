@@ -1,6 +1,7 @@
 //! What happened in HTTP exchanges, beside the messages that they carried.
 
 use super::Party;
+use crate::wire::sse;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -103,4 +104,18 @@ pub struct ServerSent {
     pub data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comment: Option<String>,
+}
+
+impl From<sse::Event> for ServerSent {
+    fn from(event: sse::Event) -> Self {
+        Self {
+            id: event.id,
+            name: event.name,
+            retry: event.retry,
+            data: event
+                .data
+                .map(|it| String::from_utf8_lossy(&it).into_owned()),
+            comment: event.comment,
+        }
+    }
 }

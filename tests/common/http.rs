@@ -4,6 +4,7 @@
 //! - `Upstream`: a server that answers each request as a closure says, byte for byte, and keeps what it was sent.
 //! - `Client`: a connection that sends exact bytes and reads heads, pieces of bodies and server-sent events.
 //! - `sdk`: rmcp's streamable HTTP server and client, in both lifecycles.
+//! - `Inside`: the data path within the test's process, where the test is the operator.
 //! - `Sentinel`: the built program behind arguments, its stderr and its capture.
 //!
 //! What must stop in the middle waits for a `CancellationToken` of the test. Nothing here sleeps to be on time.
@@ -11,6 +12,7 @@
 #![allow(unused_imports, reason = "each test uses its own part of it")]
 
 mod client;
+mod inside;
 pub mod sdk;
 mod sentinel;
 mod sse;
@@ -18,6 +20,7 @@ mod upstream;
 mod wire;
 
 pub use client::{Answer, Client};
+pub use inside::Inside;
 pub use sentinel::Sentinel;
 pub use sse::{Event, Events};
 pub use upstream::{Call, Seen, Upstream};

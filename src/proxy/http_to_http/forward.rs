@@ -1,0 +1,366 @@
+//! One exchange: a request to the upstream, and its response back.
+
+use super::Reverse;
+use super::body::{Broken, Download, Upload, Witness};
+use super::made_up::whole;
+use super::oauth::{Concern, Document};
+use super::rewrite::{self, Places};
+use super::sessions::{self, Role, Visit};
+use super::sieve::Sieve;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::http_client::{Outgoing, drop_hop_by_hop, in_words};
+use crate::proxy::listener::{RequestBody, Response};
+use crate::tap::{self, Half, Party};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+use std::io;
+use std::sync::Arc;
+
+/// A request on its way.
+pub(super) struct Passage {
+    pub exchange: Exchange,
+    pub visit: Arc<Visit>,
+    pub places: Places,
+    pub method: Method,
+    /// The client sent a token of its own.
+    pub has_token: bool,
+}
+
+pub(super) type Answer = http::Response<reqwest::Body>;
+
+/// A request's body as far as it is at hand.
+enum Payload {
+    Nothing,
+    Whole(Bytes),
+    Begun(Option<Bytes>, RequestBody),
+}
+
+impl Payload {
+    /// Waits for the first bytes, which say whose session this is.
+    async fn of(mut body: RequestBody) -> io::Result<Self> {
+        if body.is_end_stream() {
+            return Ok(Self::Nothing);
+        }
+        let length = body.size_hint().exact();
+        let first = match body.frame().await.transpose()? {
+            Some(frame) => frame.into_data().ok(),
+            None => return Ok(Self::Nothing),
+        };
+        Ok(match first {
+            Some(bytes) if length == Some(bytes.len() as u64) => Self::Whole(bytes),
+            first => Self::Begun(first, body),
+        })
+    }
+
+    fn beginning(&self) -> &Bytes {
+        static EMPTY: Bytes = Bytes::new();
+        match self {
+            Self::Whole(bytes) | Self::Begun(Some(bytes), _) => bytes,
+            Self::Nothing | Self::Begun(None, _) => &EMPTY,
+        }
+    }
+
+    /// The bytes to send again, when they are all there.
+    fn again(&self) -> Option<Bytes> {
+        match self {
+            Self::Nothing => Some(Bytes::new()),
+            Self::Whole(bytes) => Some(bytes.clone()),
+            Self::Begun(..) => None,
+        }
+    }
+}
+
+impl Reverse {
+    pub(super) async fn forward(&self, request: http::Request<RequestBody>) -> Response {
+        if self.tap.is_full() {
+            self.tap.ready().await;
+        }
+        let (head, body) = request.into_parts();
+        let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
+        let (payload, broken) = match Payload::of(body).await {
+            Ok(payload) => (payload, None),
+            Err(error) => (Payload::Nothing, Some(error)),
+        };
+        let visit = self.sessions.visit(&head, target, payload.beginning());
+        let passage = Passage {
+            exchange: Exchange {
+                tap: self.tap.clone(),
+                session: visit.session.live.id,
+                id: self.roster.exchange(),
+            },
+            places: Places::of(&self.upstream, &head.headers),
+            method: head.method.clone(),
+            has_token: head.headers.contains_key(header::AUTHORIZATION),
+            visit,
+        };
+        if let Some(error) = broken {
+            return self.unheard(&passage.exchange, head, &error);
+        }
+        self.ask(passage, head, payload).await
+    }
+
+    /// Sends the request on, and the response back.
+    async fn ask(&self, passage: Passage, head: Parts, payload: Payload) -> Response {
+        let mut headers = head.headers.clone();
+        drop_hop_by_hop(&mut headers);
+        headers.insert(header::HOST, self.host.clone());
+        let added = self.additions(&passage, &headers).await;
+        put_on(&mut headers, &added);
+        passage.exchange.request(tap::Request {
+            by: Party::Client,
+            method: head.method,
+            target: passage.target().to_owned(),
+            headers: head.headers,
+            added: added.clone(),
+        });
+        let again = payload.again();
+        let body = self.upload(&passage, payload);
+        self.bell.ring();
+        // Says on record that the client went away, should this future be dropped.
+        let mut waiting = self.witness(&passage, Half::Response);
+        let response = match self.send(&passage, headers.clone(), body).await {
+            Ok(response) => response,
+            Err(error) => return self.unreachable(waiting, again.as_deref(), &error),
+        };
+        let token = match (&again, added.get(header::AUTHORIZATION)) {
+            (Some(_), Some(token)) if response.status() == StatusCode::UNAUTHORIZED => {
+                self.another_token(&passage, token).await
+            }
+            _ => None,
+        };
+        let (Some(token), Some(body)) = (token, again) else {
+            return self.answer(passage, waiting, response).await;
+        };
+        passage.exchange.response(tap::Response {
+            by: Party::Server,
+            status: response.status(),
+            headers: response.into_parts().0.headers,
+            rewritten: Vec::new(),
+        });
+        waiting.end(Some("asked again with another token".into()));
+        self.ask_again(passage, headers, token, body).await
+    }
+
+    /// The same request with another token of ours, once: an exchange of its own, which is ours.
+    async fn ask_again(
+        &self,
+        mut passage: Passage,
+        mut headers: HeaderMap,
+        token: HeaderValue,
+        body: Bytes,
+    ) -> Response {
+        passage.exchange.id = self.roster.exchange();
+        headers.insert(header::AUTHORIZATION, token.clone());
+        passage.exchange.request(tap::Request {
+            by: Party::Sentinel,
+            method: passage.method.clone(),
+            target: passage.target().to_owned(),
+            headers: headers.clone(),
+            added: HeaderMap::from_iter([(header::AUTHORIZATION, token)]),
+        });
+        // What it says is on record with the exchange that it repeats.
+        let length = body.len() as u64;
+        passage.exchange.end(Half::Request, Some(length), None);
+        let waiting = self.witness(&passage, Half::Response);
+        match self.send(&passage, headers, body.clone().into()).await {
+            Ok(response) => self.answer(passage, waiting, response).await,
+            Err(error) => self.unreachable(waiting, Some(&body), &error),
+        }
+    }
+
+    async fn send(
+        &self,
+        passage: &Passage,
+        headers: HeaderMap,
+        body: reqwest::Body,
+    ) -> Result<Answer, String> {
+        let outgoing = Outgoing {
+            method: passage.method.clone(),
+            target: passage.target().to_owned(),
+            headers,
+            body,
+        };
+        let sent = self.client.send(outgoing).await;
+        sent.map(Answer::from).map_err(|error| in_words(&error))
+    }
+
+    /// What the upstream gets from us, in addition or instead.
+    async fn additions(&self, passage: &Passage, headers: &HeaderMap) -> HeaderMap {
+        let added = self.client.additions(headers).await;
+        let mut added = added.unwrap_or_else(|reason| {
+            passage.exchange.note(reason);
+            self.client.origin().headers.iter().cloned().collect()
+        });
+        if let Some(value) = headers.get(header::ORIGIN)
+            && let Some(origin) = rewrite::origin(value, &passage.places)
+        {
+            added.entry(header::ORIGIN).or_insert(origin);
+        }
+        if rewrite::is_protected_resource(passage.path())
+            && headers.contains_key(header::ACCEPT_ENCODING)
+        {
+            // What is to be rewritten must be readable.
+            let plain = HeaderValue::from_static("identity");
+            added.insert(header::ACCEPT_ENCODING, plain);
+        }
+        added
+    }
+
+    /// Another token in place of one of ours that was refused.
+    async fn another_token(&self, passage: &Passage, token: &HeaderValue) -> Option<HeaderValue> {
+        let origin = self.client.origin();
+        let fixed = |(name, _): &(HeaderName, HeaderValue)| name == header::AUTHORIZATION;
+        if origin.headers.iter().any(fixed) {
+            return None;
+        }
+        let asked = origin
+            .credentials
+            .as_ref()?
+            .authorization(Some(token))
+            .await;
+        asked.unwrap_or_else(|reason| {
+            passage.exchange.note(reason);
+            None
+        })
+    }
+
+    /// The body for the upstream, and on record as far as it is at hand.
+    fn upload(&self, passage: &Passage, payload: Payload) -> reqwest::Body {
+        let mut witness = self.witness(passage, Half::Request);
+        match payload {
+            Payload::Nothing => {
+                witness.end(None);
+                reqwest::Body::default()
+            }
+            Payload::Whole(bytes) => {
+                witness.saw(&bytes);
+                witness.end(None);
+                bytes.into()
+            }
+            Payload::Begun(first, rest) => {
+                if let Some(first) = &first {
+                    witness.saw(first);
+                }
+                reqwest::Body::wrap(Upload::new(first, rest, witness))
+            }
+        }
+    }
+
+    fn witness(&self, passage: &Passage, of: Half) -> Witness {
+        Witness::new(passage.exchange.clone(), self.bell.clone(), of)
+    }
+
+    /// Hands the upstream's answer on.
+    async fn answer(&self, passage: Passage, mut witness: Witness, response: Answer) -> Response {
+        let (mut head, body) = response.into_parts();
+        passage.visit.answered(head.status, &head.headers);
+        let original = head.headers.clone();
+        drop_hop_by_hop(&mut head.headers);
+        head.version = http::Version::HTTP_11;
+        let mut rewritten = passage.rewrite(head.status, &mut head.headers);
+        let document = match Concern::of(&passage.method, passage.target(), head.status) {
+            Some(concern) => self.document(&passage, concern, body).await,
+            None => Document::Unread(None, body),
+        };
+        if let Document::Read {
+            replaced: Some(it), ..
+        } = &document
+            && let Some(length) = head.headers.get_mut(header::CONTENT_LENGTH)
+        {
+            *length = HeaderValue::from(it.len());
+            rewritten.push((header::CONTENT_LENGTH, it.len().to_string()));
+        }
+        passage.exchange.response(tap::Response {
+            by: Party::Server,
+            status: head.status,
+            headers: original,
+            rewritten,
+        });
+        self.bell.ring();
+        self.explain(&passage, head.status, &head.headers);
+        let body = match document {
+            Document::Unread(first, rest) => {
+                if let Some(first) = &first {
+                    witness.saw(first);
+                }
+                let sieve = passage.sieve(head.status, &head.headers);
+                Download::new(first, rest, witness, sieve, passage.visit).boxed_unsync()
+            }
+            Document::Read { bytes, replaced } => {
+                witness.saw(&bytes);
+                witness.end(None);
+                whole(replaced.unwrap_or(bytes))
+            }
+            Document::Broken(words) => {
+                witness.end(Some(words.clone()));
+                Broken::off(words).boxed_unsync()
+            }
+        };
+        Response::from_parts(head, body)
+    }
+}
+
+impl Passage {
+    pub(super) fn target(&self) -> &str {
+        self.visit.target()
+    }
+
+    fn path(&self) -> &str {
+        let target = self.target();
+        target.split_once('?').map_or(target, |(path, _)| path)
+    }
+
+    /// Turns what leads to the upstream towards us; what was changed.
+    fn rewrite(&self, status: StatusCode, headers: &mut HeaderMap) -> Vec<(HeaderName, String)> {
+        let mut rewritten = Vec::new();
+        let mut turn = |name: HeaderName, how: fn(&HeaderValue, &Places) -> Option<HeaderValue>| {
+            let header::Entry::Occupied(mut values) = headers.entry(name.clone()) else {
+                return;
+            };
+            for value in values.iter_mut() {
+                if let Some(turned) = how(value, &self.places) {
+                    let text = String::from_utf8_lossy(turned.as_bytes()).into_owned();
+                    rewritten.push((name.clone(), text));
+                    *value = turned;
+                }
+            }
+        };
+        turn(header::LOCATION, rewrite::location);
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            turn(header::WWW_AUTHENTICATE, rewrite::challenge);
+        }
+        rewritten
+    }
+
+    /// For an event stream that may hold more than this client's messages.
+    fn sieve(&self, status: StatusCode, headers: &HeaderMap) -> Option<Box<Sieve>> {
+        let sifted = self.method == Method::GET
+            && status.is_success()
+            && sessions::is_event_stream(headers)
+            && !headers.contains_key(header::CONTENT_LENGTH);
+        if !sifted {
+            return None;
+        }
+        if headers.contains_key(header::CONTENT_ENCODING) {
+            if self.visit.role == Role::Stream {
+                self.exchange.note(
+                    "this event stream is compressed: if it is one of the old HTTP+SSE transport, an endpoint in it that names the server itself leads the client past this proxy".into(),
+                );
+            }
+            return None;
+        }
+        let endpoint = self.visit.may_be_old().then(|| self.places.clone());
+        Some(Box::new(Sieve::new(self.visit.clone(), endpoint)))
+    }
+}
+
+/// Headers in place of those of the same name.
+pub(super) fn put_on(headers: &mut HeaderMap, added: &HeaderMap) {
+    for name in added.keys() {
+        headers.remove(name);
+    }
+    headers.extend(added.clone());
+}

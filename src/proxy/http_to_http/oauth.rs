@@ -1,0 +1,138 @@
+//! OAuth through the proxy: what clients learn of the upstream must fit the address that they know it by.
+//!
+//! Documents that matter to it are read whole before they are handed on; nothing else is.
+
+use super::Reverse;
+use super::forward::Passage;
+use super::rewrite;
+use crate::proxy::http_client::in_words;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::BodyExt;
+use std::sync::atomic::Ordering;
+
+/// A document that is longer is something else.
+const LENGTH: usize = 256 * 1024;
+
+/// Why a document is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concern {
+    /// It says what the protected resource is called.
+    Metadata,
+    /// It says why there is no token.
+    NoToken,
+}
+
+impl Concern {
+    pub fn of(method: &Method, target: &str, status: StatusCode) -> Option<Self> {
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        match (method, status) {
+            (&Method::GET, StatusCode::OK) if rewrite::is_protected_resource(path) => {
+                Some(Self::Metadata)
+            }
+            (&Method::POST, StatusCode::BAD_REQUEST) if path.ends_with("/token") => {
+                Some(Self::NoToken)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A response's body, if it was read.
+pub enum Document {
+    /// Not to its end, at least.
+    Unread(Option<Bytes>, reqwest::Body),
+    Read {
+        bytes: Bytes,
+        /// What the client gets instead.
+        replaced: Option<Bytes>,
+    },
+    /// It broke off.
+    Broken(String),
+}
+
+impl Document {
+    async fn read(mut body: reqwest::Body) -> Self {
+        let mut read = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(bytes)) => read.extend_from_slice(&bytes),
+                Ok(Err(_)) => {}
+                Err(error) => return Self::Broken(in_words(&error)),
+            }
+            if read.len() > LENGTH {
+                return Self::Unread(Some(read.freeze()), body);
+            }
+        }
+        Self::Read {
+            bytes: read.freeze(),
+            replaced: None,
+        }
+    }
+}
+
+impl Reverse {
+    pub(super) async fn document(
+        &self,
+        passage: &Passage,
+        concern: Concern,
+        body: reqwest::Body,
+    ) -> Document {
+        let mut document = Document::read(body).await;
+        let Document::Read { bytes, replaced } = &mut document else {
+            return document;
+        };
+        match concern {
+            Concern::Metadata => {
+                if let Some((moved, resource)) = rewrite::protected_resource(bytes, &passage.places)
+                {
+                    *replaced = Some(moved.into());
+                    self.resource_moved.store(true, Ordering::Relaxed);
+                    passage.exchange.note(format!(
+                        "the client was told that the protected resource is {resource}: it would not accept another address than the one it knows"
+                    ));
+                }
+            }
+            Concern::NoToken => {
+                if memchr::memmem::find(bytes, b"invalid_target").is_some() {
+                    self.invalid_target(passage);
+                }
+            }
+        }
+        document
+    }
+
+    /// Tells the operator what a refusal means that comes of our standing in between.
+    pub(super) fn explain(&self, passage: &Passage, status: StatusCode, headers: &HeaderMap) {
+        if status == StatusCode::UNAUTHORIZED
+            && passage.has_token
+            && self.resource_moved.load(Ordering::Relaxed)
+        {
+            passage.exchange.note(format!(
+                "the server refuses the client's token: it was asked for under this proxy's address, and the server may take only tokens for its own; {}",
+                self.way_out()
+            ));
+        }
+        let redirect = headers.get(header::LOCATION).map(|it| it.as_bytes());
+        if status.is_redirection()
+            && redirect
+                .is_some_and(|to| memchr::memmem::find(to, b"error=invalid_target").is_some())
+        {
+            self.invalid_target(passage);
+        }
+    }
+
+    fn invalid_target(&self, passage: &Passage) {
+        passage.exchange.note(format!(
+            "the authorization server gives no token for this proxy's address (invalid_target); {}",
+            self.way_out()
+        ));
+    }
+
+    fn way_out(&self) -> String {
+        format!(
+            "let the proxy bring the token instead: --header 'Authorization: Bearer ...', or mcp-sentinel auth login {}",
+            self.client.origin().url
+        )
+    }
+}

@@ -1,0 +1,398 @@
+//! The operator in a client's session: its messages are posted beside the client's, and what is answered on those
+//! posts is the operator's alone.
+
+use super::bell::Bell;
+use super::forward::put_on;
+use super::sessions::{Session, is_event_stream};
+use crate::mcp::headers;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::gate::Aside;
+use crate::proxy::http_client::{Client, Outgoing, in_words};
+use crate::proxy::live::Roster;
+use crate::proxy::pump::Injection;
+use crate::tap::{self, Half, Party, Tap};
+use crate::wire::sse;
+use crate::wire::{Envelope, Frame, Kind, parse};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http_body::{Body, Frame as Part, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How long a stream that ended before the answer is left alone, unless it says itself.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+/// A server that has not answered after so many streams does not mean to.
+const STREAMS: usize = 100;
+
+/// How a client posts in its session: where to, and with which headers that say who and where it is.
+#[derive(Debug, Default)]
+pub struct Habits {
+    /// Path and query.
+    pub target: String,
+    headers: [Option<HeaderValue>; 4],
+}
+
+const KEPT: [HeaderName; 4] = [
+    HeaderName::from_static(headers::SESSION_ID),
+    HeaderName::from_static(headers::PROTOCOL_VERSION),
+    header::AUTHORIZATION,
+    header::COOKIE,
+];
+
+impl Habits {
+    /// Takes note of a post. Values are copied: those of a request hold on to the buffer that it was read into.
+    pub fn note(&mut self, target: &str, headers: &HeaderMap) {
+        if self.target != target {
+            target.clone_into(&mut self.target);
+        }
+        for (kept, name) in self.headers.iter_mut().zip(KEPT) {
+            let value = headers.get(name);
+            if kept.as_ref() != value {
+                *kept = value.and_then(|it| HeaderValue::from_bytes(it.as_bytes()).ok());
+            }
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let kept = KEPT.into_iter().zip(self.headers.iter().cloned());
+        kept.filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+}
+
+/// What it takes to post.
+#[derive(Debug)]
+pub struct Desk {
+    pub client: Client,
+    pub roster: Arc<Roster>,
+    pub tap: Tap,
+    pub bell: Bell,
+}
+
+/// Posts the operator's lines until the session is over.
+pub async fn serve(
+    session: Weak<Session>,
+    over: CancellationToken,
+    mut injections: mpsc::Receiver<Injection>,
+    desk: Arc<Desk>,
+) {
+    while let Some(Some(injection)) = over.run_until_cancelled(injections.recv()).await {
+        let Some(session) = session.upgrade() else {
+            return;
+        };
+        if injection.claim.take() {
+            tokio::spawn(desk.clone().deliver(session, injection));
+        }
+    }
+}
+
+/// A stream of answers that has ended.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The answer itself has come.
+    answered: bool,
+    /// Where the stream can be taken up again.
+    last_event: Option<String>,
+    pause: Option<Duration>,
+    /// Raw ids of the server's pings.
+    pings: Vec<String>,
+}
+
+impl Desk {
+    async fn deliver(self: Arc<Self>, session: Arc<Session>, injection: Injection) {
+        let message = without_line_end(&injection.line);
+        let frame = parse(&message);
+        let envelope = match &frame {
+            Frame::Message(envelope) => Some(envelope),
+            _ => None,
+        };
+        let asked = envelope.filter(|it| it.kind() == Kind::Request);
+        let id = asked.and_then(|it| it.id.map(str::to_owned));
+        let mut headers = said_of(&session, envelope);
+        let exchange = self.exchange(&session);
+        let added = self.put_on(&exchange, &mut headers).await;
+        exchange.request(self.head(Party::Operator, &session, Method::POST, &headers, added));
+        exchange.call(message.clone(), injection.replay_of);
+        exchange.end(Half::Request, Some(message.len() as u64), None);
+        let body = Told::new(message, injection.written);
+        let body = reqwest::Body::wrap(body);
+        let mut heard = self
+            .hear(&session, &exchange, Method::POST, headers, body)
+            .await;
+        let Some(id) = id else { return };
+        for _ in 0..STREAMS {
+            let Some(last) = heard.last_event.take().filter(|_| !heard.answered) else {
+                break;
+            };
+            tokio::time::sleep(heard.pause.unwrap_or(PAUSE)).await;
+            if session.live.closed().is_some() {
+                break;
+            }
+            heard = self.resume(&session, &last, heard.pause).await;
+        }
+        if !heard.answered {
+            session.live.gate.forget(&id);
+        }
+    }
+
+    /// Takes up a stream that the server ended before it had answered.
+    async fn resume(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        last: &str,
+        pause: Option<Duration>,
+    ) -> Heard {
+        let mut headers = session.habits().headers();
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("text/event-stream"),
+        );
+        if let Ok(last) = HeaderValue::from_str(last) {
+            headers.insert(HeaderName::from_static(headers::LAST_EVENT_ID), last);
+        }
+        let exchange = self.exchange(session);
+        let added = self.put_on(&exchange, &mut headers).await;
+        exchange.request(self.head(Party::Operator, session, Method::GET, &headers, added));
+        exchange.end(Half::Request, Some(0), None);
+        let body = reqwest::Body::default();
+        let mut heard = self
+            .hear(session, &exchange, Method::GET, headers, body)
+            .await;
+        heard.pause = heard.pause.or(pause);
+        heard
+    }
+
+    /// Sends a request of the operator's, and records what is answered.
+    async fn hear(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        exchange: &Exchange,
+        method: Method,
+        headers: HeaderMap,
+        body: reqwest::Body,
+    ) -> Heard {
+        self.bell.ring();
+        let target = session.habits().target.clone();
+        let outgoing = Outgoing {
+            method,
+            target,
+            headers,
+            body,
+        };
+        let response = match self.client.send(outgoing).await {
+            Ok(response) => response,
+            Err(error) => {
+                exchange.end(Half::Response, Some(0), Some(in_words(&error)));
+                self.bell.ring();
+                return Heard::default();
+            }
+        };
+        exchange.response(tap::Response {
+            by: Party::Server,
+            status: response.status(),
+            headers: response.headers().clone(),
+            rewritten: Vec::new(),
+        });
+        let mut heard = Heard::default();
+        let is_stream = is_event_stream(response.headers());
+        let read = if is_stream {
+            self.events(session, exchange, response, &mut heard).await
+        } else {
+            self.document(session, exchange, response, &mut heard).await
+        };
+        let (bytes, broken) = match read {
+            Ok(bytes) => (bytes, None),
+            Err(error) => (0, Some(in_words(&error))),
+        };
+        exchange.end(Half::Response, Some(bytes), broken);
+        self.bell.ring();
+        self.answer_pings(session, &mut heard);
+        heard
+    }
+
+    async fn events(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        exchange: &Exchange,
+        mut response: reqwest::Response,
+        heard: &mut Heard,
+    ) -> Result<u64, reqwest::Error> {
+        let (mut decoder, mut bytes) = (sse::Decoder::default(), 0);
+        while let Some(chunk) = response.chunk().await? {
+            bytes += chunk.len() as u64;
+            decoder.push(&chunk, |event| {
+                if let Some(id) = event.id.as_ref().filter(|id| !id.is_empty()) {
+                    heard.last_event = Some(id.clone());
+                }
+                if let Some(retry) = event.retry {
+                    heard.pause = Some(Duration::from_millis(retry).min(LONGEST));
+                }
+                match event.message() {
+                    Some(data) => heard.message(session, exchange, data, event.id.as_deref()),
+                    None => exchange.event(event.into()),
+                }
+            });
+            self.bell.ring();
+            self.answer_pings(session, heard);
+        }
+        Ok(bytes)
+    }
+
+    async fn document(
+        &self,
+        session: &Session,
+        exchange: &Exchange,
+        response: reqwest::Response,
+        heard: &mut Heard,
+    ) -> Result<u64, reqwest::Error> {
+        let bytes = response.bytes().await?;
+        match parse(&bytes) {
+            Frame::Message(_) | Frame::Batch(_) => heard.message(session, exchange, &bytes, None),
+            Frame::Blank => {}
+            _ => exchange.body(Half::Response, bytes.clone()),
+        }
+        Ok(bytes.len() as u64)
+    }
+
+    /// On a stream which the client does not see nobody else does.
+    fn answer_pings(self: &Arc<Self>, session: &Arc<Session>, heard: &mut Heard) {
+        for id in heard.pings.drain(..) {
+            tokio::spawn(self.clone().pong(session.clone(), id));
+        }
+    }
+
+    async fn pong(self: Arc<Self>, session: Arc<Session>, id: String) {
+        let message = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+        let mut headers = said_of(&session, None);
+        let exchange = self.exchange(&session);
+        let added = self.put_on(&exchange, &mut headers).await;
+        exchange.request(self.head(Party::Sentinel, &session, Method::POST, &headers, added));
+        exchange.message(Party::Sentinel, Party::Server, message.clone(), None);
+        exchange.end(Half::Request, Some(message.len() as u64), None);
+        let body = message.into();
+        self.hear(&session, &exchange, Method::POST, headers, body)
+            .await;
+    }
+
+    fn exchange(&self, session: &Session) -> Exchange {
+        Exchange {
+            tap: self.tap.clone(),
+            session: session.live.id,
+            id: self.roster.exchange(),
+        }
+    }
+
+    fn head(
+        &self,
+        by: Party,
+        session: &Session,
+        method: Method,
+        headers: &HeaderMap,
+        added: HeaderMap,
+    ) -> tap::Request {
+        tap::Request {
+            by,
+            method,
+            target: session.habits().target.clone(),
+            headers: headers.clone(),
+            added,
+        }
+    }
+
+    /// Puts on what every request to the upstream gets from us.
+    async fn put_on(&self, exchange: &Exchange, headers: &mut HeaderMap) -> HeaderMap {
+        let added = self.client.additions(headers).await;
+        let added = added.unwrap_or_else(|reason| {
+            exchange.note(reason);
+            HeaderMap::new()
+        });
+        put_on(headers, &added);
+        added
+    }
+}
+
+impl Heard {
+    fn message(
+        &mut self,
+        session: &Session,
+        exchange: &Exchange,
+        data: &Bytes,
+        event: Option<&str>,
+    ) {
+        match session.live.gate.judge_aside(data) {
+            Aside::Answer => self.answered = true,
+            Aside::Ping(id) => self.pings.push(id),
+            Aside::Other => {}
+        }
+        exchange.message(Party::Server, Party::Operator, data.clone(), event);
+    }
+}
+
+/// The headers of a post of ours in a client's session.
+fn said_of(session: &Session, message: Option<&Envelope<'_>>) -> HeaderMap {
+    let mut all = session.habits().headers();
+    all.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    let both = HeaderValue::from_static("application/json, text/event-stream");
+    all.insert(header::ACCEPT, both);
+    let said = message.map(|message| headers::of(message, None));
+    for (name, value) in said.into_iter().flatten() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            all.insert(name, value);
+        }
+    }
+    all
+}
+
+fn without_line_end(line: &Bytes) -> Bytes {
+    let end = line.strip_suffix(b"\n").map_or(line.len(), <[u8]>::len);
+    line.slice(..end)
+}
+
+/// A body that tells when it is being sent.
+#[derive(Debug)]
+struct Told {
+    bytes: Option<Bytes>,
+    sent: Option<oneshot::Sender<()>>,
+}
+
+impl Told {
+    fn new(bytes: Bytes, sent: oneshot::Sender<()>) -> Self {
+        Self {
+            bytes: Some(bytes),
+            sent: Some(sent),
+        }
+    }
+}
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Part<Bytes>, Infallible>>> {
+        if let Some(sent) = self.sent.take() {
+            // Nobody waiting is nobody to tell.
+            let _ = sent.send(());
+        }
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Part::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}

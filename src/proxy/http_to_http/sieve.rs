@@ -1,0 +1,254 @@
+//! Event streams of which not every byte is the client's as it is: the old transport's `endpoint` event may name the
+//! upstream, and an answer to the operator may come on the client's stream.
+//!
+//! Works on raw bytes: an event that is the client's passes exactly as it came. Unless something is looked for, chunks
+//! pass whole.
+
+use super::body::Witness;
+use super::rewrite::{self, Places};
+use super::sessions::Visit;
+use crate::proxy::gate::Verdict;
+use crate::tap::Party;
+use crate::wire::sse::Decoder;
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
+/// An `endpoint` event is short, and comes first.
+const FIRST: usize = 16 * 1024;
+/// How much of an unfinished event is held back when nothing of the operator's is due.
+const LATECOMER: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub struct Sieve {
+    cutter: Cutter,
+    /// The start of an event whose end has not come yet.
+    held: BytesMut,
+    /// What `endpoint` may have to become, while one may come.
+    endpoint: Option<Places>,
+    visit: Arc<Visit>,
+}
+
+impl Sieve {
+    /// `endpoint` is where the stream may be one of the old transport.
+    pub fn new(visit: Arc<Visit>, endpoint: Option<Places>) -> Self {
+        Self {
+            cutter: Cutter::default(),
+            held: BytesMut::new(),
+            endpoint,
+            visit,
+        }
+    }
+
+    /// Records a chunk as what it is; what the client gets of it, if anything.
+    pub fn sift(&mut self, chunk: Bytes, witness: &Witness) -> Option<Bytes> {
+        if !self.looks() && self.held.is_empty() {
+            self.cutter.pass(&chunk);
+            witness.saw(&chunk);
+            return Some(chunk);
+        }
+        let mut passing = BytesMut::new();
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let begun = self.cutter.passed_on;
+            let end = self.cutter.next_end(&rest);
+            let piece = rest.split_to(end.unwrap_or(rest.len()));
+            if begun {
+                // Its beginning has gone by unseen.
+                witness.saw(&piece);
+                passing.extend_from_slice(&piece);
+                continue;
+            }
+            self.held.extend_from_slice(&piece);
+            if end.is_some() {
+                let event = self.held.split().freeze();
+                self.deliver(event, witness, &mut passing);
+            }
+        }
+        if self.held.len() > FIRST {
+            self.endpoint = None;
+        }
+        if self.held.len() > LATECOMER && !self.visit.session.live.gate.awaits() {
+            self.let_through(witness, &mut passing);
+        }
+        (!passing.is_empty()).then(|| passing.freeze())
+    }
+
+    /// What is left of an event that never ended.
+    pub fn finish(&mut self, witness: &Witness) -> Option<Bytes> {
+        let mut passing = BytesMut::new();
+        self.let_through(witness, &mut passing);
+        (!passing.is_empty()).then(|| passing.freeze())
+    }
+
+    fn looks(&self) -> bool {
+        self.endpoint.is_some() || self.visit.session.live.gate.is_closed()
+    }
+
+    fn let_through(&mut self, witness: &Witness, passing: &mut BytesMut) {
+        if !self.held.is_empty() {
+            let begun = self.held.split().freeze();
+            witness.saw(&begun);
+            passing.extend_from_slice(&begun);
+            self.cutter.passed_on = true;
+        }
+    }
+
+    fn deliver(&mut self, raw: Bytes, witness: &Witness, passing: &mut BytesMut) {
+        let mut found = None;
+        Decoder::default().push(&raw, |event| {
+            if event.data.is_some() {
+                found = Some(event);
+            }
+        });
+        let Some(event) = found else {
+            witness.saw(&raw);
+            passing.extend_from_slice(&raw);
+            return;
+        };
+        let data = event.data.unwrap_or_default();
+        if let Some(places) = self.endpoint.take()
+            && event.name.as_deref() == Some("endpoint")
+        {
+            witness.saw(&raw);
+            let address = String::from_utf8_lossy(&data);
+            if let Some(target) = places.target(self.visit.target(), &address) {
+                self.visit.endpoint(target);
+            }
+            match rewrite::endpoint(&raw, &places) {
+                Some((rewritten, address)) => {
+                    witness.exchange.note(format!(
+                        "the client was given {address} as the endpoint to post to, so that it comes through here"
+                    ));
+                    passing.extend_from_slice(&rewritten);
+                }
+                None => passing.extend_from_slice(&raw),
+            }
+            return;
+        }
+        match self.visit.session.live.gate.judge(&data) {
+            Verdict::Pass | Verdict::Asked => {
+                witness.saw(&raw);
+                passing.extend_from_slice(&raw);
+            }
+            Verdict::Operator => {
+                witness
+                    .exchange
+                    .message(Party::Server, Party::Operator, data, event.id.as_deref());
+                witness.bell.ring();
+            }
+        }
+    }
+}
+
+/// Finds where events end: at a blank line, whichever way lines end.
+#[derive(Debug)]
+struct Cutter {
+    line_is_empty: bool,
+    after_return: bool,
+    /// The beginning of the current event has been handed on.
+    passed_on: bool,
+}
+
+impl Default for Cutter {
+    fn default() -> Self {
+        Self {
+            line_is_empty: true,
+            after_return: false,
+            passed_on: false,
+        }
+    }
+}
+
+impl Cutter {
+    /// Notes that a chunk goes by whole.
+    fn pass(&mut self, chunk: &[u8]) {
+        let mut rest = chunk;
+        while let Some(end) = self.next_end(rest) {
+            rest = &rest[end..];
+        }
+        if !rest.is_empty() {
+            self.passed_on = true;
+        }
+    }
+
+    /// How many bytes of `bytes` the current event ends after; all of them are taken note of up to there.
+    fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let Some(found) = memchr::memchr2(b'\n', b'\r', &bytes[at..]) else {
+                self.line_is_empty = false;
+                self.after_return = false;
+                return None;
+            };
+            if found > 0 {
+                self.line_is_empty = false;
+                self.after_return = false;
+            }
+            at += found;
+            let is_return = bytes[at] == b'\r';
+            at += 1;
+            if self.after_return && !is_return {
+                // The second half of a line end.
+                self.after_return = false;
+                continue;
+            }
+            self.after_return = is_return;
+            if self.line_is_empty {
+                self.passed_on = false;
+                if is_return && bytes.get(at) == Some(&b'\n') {
+                    self.after_return = false;
+                    at += 1;
+                }
+                return Some(at);
+            }
+            self.line_is_empty = true;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(chunks: &[&str]) -> Vec<String> {
+        let (mut cutter, mut events, mut held) = (Cutter::default(), Vec::new(), String::new());
+        for chunk in chunks {
+            let mut rest = *chunk;
+            while let Some(end) = cutter.next_end(rest.as_bytes()) {
+                held.push_str(&rest[..end]);
+                rest = &rest[end..];
+                events.push(std::mem::take(&mut held));
+            }
+            held.push_str(rest);
+        }
+        events.push(held);
+        events
+    }
+
+    #[test]
+    fn events_end_at_blank_lines_of_every_kind() {
+        assert_eq!(
+            cut(&["a\n\nb\r\n\r\nc\r\rd\r\n\n"]),
+            ["a\n\n", "b\r\n\r\n", "c\r\r", "d\r\n\n", ""]
+        );
+    }
+
+    #[test]
+    fn a_line_end_that_is_cut_in_two_is_one() {
+        assert_eq!(
+            cut(&["a\r", "\nb\r", "\n\r", "\nc"]),
+            ["a\r\nb\r\n\r", "\nc"]
+        );
+        assert_eq!(cut(&["a\n", "\n", "b"]), ["a\n\n", "b"]);
+    }
+
+    #[test]
+    fn an_event_whose_beginning_has_passed_is_known() {
+        let mut cutter = Cutter::default();
+        cutter.pass(b"data: a\n\ndata");
+        assert!(cutter.passed_on);
+        cutter.pass(b": b\n\n");
+        assert!(!cutter.passed_on);
+    }
+}
