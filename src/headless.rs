@@ -55,14 +55,23 @@ fn is_read() -> bool {
 }
 
 /// The one line at the start: who is connected to what, and where it is recorded.
-pub fn startup(upstream: &[String], capture: Option<&Path>) {
-    let command = shell_words::join(upstream);
+pub fn startup(listening: Option<&str>, upstream: &[String], capture: Option<&Path>) {
+    let clients = listening.unwrap_or("stdio");
+    let server = words(upstream);
     match capture {
         Some(path) => say(&format!(
-            "stdio → {command} · capturing to {}",
+            "{clients} → {server} · capturing to {}",
             path.display()
         )),
-        None => say(&format!("stdio → {command} · not capturing")),
+        None => say(&format!("{clients} → {server} · not capturing")),
+    }
+}
+
+/// A server as it is typed: an address as it is, a command with its words quoted where a shell wants it.
+pub fn words(upstream: &[String]) -> String {
+    match upstream {
+        [address] if address.contains("://") => address.clone(),
+        command => shell_words::join(command),
     }
 }
 

@@ -5,7 +5,7 @@
 mod house;
 
 use house::{DEMO, House, PROGRAM, Proxy, Ran, mode, until};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
 /// Options, then the demo's server.
@@ -303,6 +303,88 @@ fn listening_for_other_machines_needs_a_token() {
         .fails(2, "--listen <ADDRESS>");
 }
 
+// A listener
+
+/// A proxy that listens, and the first line that it says.
+fn listening(house: &House, arguments: &[&str]) -> (Proxy, String) {
+    let mut proxy = Proxy::start(house.command(arguments));
+    let mut line = String::new();
+    let stderr = proxy.process.stderr.take().unwrap();
+    let mut stderr = BufReader::new(stderr);
+    stderr.read_line(&mut line).unwrap();
+    proxy.process.stderr = Some(stderr.into_inner());
+    (proxy, line)
+}
+
+#[test]
+fn a_listener_says_where_it_is_and_is_listed_with_it() {
+    let house = House::new();
+    let arguments = [&["--listen", "0", "--name", "door", "--"][..], &DEMO].concat();
+    let (proxy, line) = listening(&house, &arguments);
+    let (url, rest) = line
+        .strip_prefix("mcp-sentinel: ")
+        .and_then(|line| line.split_once(" → "))
+        .unwrap_or_else(|| panic!("{line}"));
+    assert!(
+        url.starts_with("http://127.0.0.1:") && url.ends_with("/mcp"),
+        "{line}"
+    );
+    assert!(!url.contains(":0/"), "{line}");
+    assert!(rest.contains("demo --server · capturing to "), "{line}");
+    until("it is listed", || !house.live().is_empty());
+    assert_eq!(house.live()[0].listening.as_deref(), Some(url));
+    let table = house.run(&["ps"]).stdout;
+    assert!(table.contains(&format!("  {url}  ")), "{table}");
+    // Its own address is taken now.
+    let port = url["http://".len()..].split('/').next().unwrap();
+    house
+        .run(&["--listen", port, "--", "cat"])
+        .fails(1, &format!("cannot listen: {port} is in use"));
+
+    let pid = rustix::process::Pid::from_child(&proxy.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let (code, said) = proxy.leave();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ended by signal 15"), "{said}");
+    assert_eq!(house.live(), []);
+}
+
+#[test]
+fn a_listener_in_front_of_a_url_has_its_path_and_its_name_and_hides_its_secrets() {
+    let house = House::new();
+    let server = "http://user:pw123@127.0.0.1:9/deep/mcp?api_key=s3cret&page=2";
+    let (proxy, line) = listening(&house, &["--listen", "0", server]);
+    assert!(line.contains("/deep/mcp → http://"), "{line}");
+    assert!(line.contains("page=2"), "{line}");
+    until("it is listed", || !house.live().is_empty());
+    let entry = house.live().remove(0);
+    assert_eq!(entry.name, "127.0.0.1-9");
+    let capture = std::fs::read_to_string(entry.capture.unwrap()).unwrap();
+    assert!(capture.contains(r#""transport":"http""#), "{capture}");
+    for text in [line, capture, format!("{:?}", entry.upstream)] {
+        assert!(
+            !text.contains("s3cret") && !text.contains("pw123"),
+            "{text}"
+        );
+    }
+    drop(proxy);
+}
+
+#[test]
+fn trust_without_verification_is_said_aloud() {
+    let house = House::new();
+    let arguments = ["--listen", "0", "--insecure", "https://127.0.0.1:9/mcp"];
+    let (proxy, line) = listening(&house, &arguments);
+    assert!(
+        line.starts_with("mcp-sentinel: WARNING: --insecure"),
+        "{line}"
+    );
+    until("it is listed", || !house.live().is_empty());
+    let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
+    assert!(capture.contains(r#""insecure":true"#), "{capture}");
+    drop(proxy);
+}
+
 #[test]
 fn options_for_a_server_at_a_url_are_refused_for_a_command_and_the_other_way_round() {
     let house = House::new();
@@ -556,7 +638,15 @@ fn ps_shows_the_living_and_the_recent() {
     let heads: Vec<&str> = lines[0].split_whitespace().collect();
     assert_eq!(
         heads,
-        ["PID", "NAME", "CLIENT", "UPTIME", "UPSTREAM", "CAPTURE"]
+        [
+            "PID",
+            "NAME",
+            "CLIENT",
+            "UPTIME",
+            "LISTENING",
+            "UPSTREAM",
+            "CAPTURE"
+        ]
     );
     assert!(
         lines[1].starts_with(&format!("{}  now   tester 1.2", proxy.process.id())),

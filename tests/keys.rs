@@ -335,6 +335,30 @@ fn pasting_into_the_filter_is_typing() {
 }
 
 #[test]
+fn where_clients_can_join_stands_under_the_title_while_they_can() {
+    let url = "http://127.0.0.1:41233/mcp";
+    let at = |width, state| {
+        let session = Session {
+            listening: Some(url.to_owned()),
+            ..Session::default()
+        };
+        let mut stage = Stage::with(width, 24, &fixture("live"), state, session);
+        let screen = stage.screen();
+        let rule = screen.lines().nth(1).unwrap().to_owned();
+        assert_eq!(rule.chars().count(), usize::from(width), "{rule}");
+        stage.press("5");
+        (rule, stage.screen())
+    };
+    for width in [80, 120] {
+        let (rule, server) = at(width, State::Live);
+        assert!(rule.ends_with(&format!("─ listening on {url} ─")), "{rule}");
+        assert!(server.contains(&format!("listening on  {url}")), "{server}");
+    }
+    let (rule, server) = at(120, State::Ended);
+    assert!(!rule.contains(url) && !server.contains(url), "{server}");
+}
+
+#[test]
 fn what_nobody_keeps_is_not_called_by_a_file_name() {
     let mut stage = with(
         Session {

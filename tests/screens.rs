@@ -107,6 +107,7 @@ fn listing() -> Listing {
         capture: Some(PathBuf::from("/captures").join(name)),
         socket: PathBuf::from(format!("/run/{pid}.sock")),
         client: client.map(str::to_owned),
+        listening: None,
     };
     let saved = |name: &str, hours_ago: i64, bytes: u64| Saved {
         path: PathBuf::from(format!("/captures/20261121-{name}.jsonl")),

@@ -20,8 +20,11 @@ pub struct Header {
     pub name: String,
     /// `stdio` or `http`.
     pub transport: String,
-    /// The upstream's argv, secrets masked.
+    /// The upstream's argv or address, secrets masked.
     pub upstream: Vec<String>,
+    /// The upstream's certificates were not verified.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
     pub pid: u32,
     /// Environment entries that look relevant and not secret may be added by later versions; unknown keys are ignored.
     pub cwd: String,

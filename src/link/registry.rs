@@ -29,6 +29,8 @@ pub struct Entry {
     /// `None` under `--no-capture`: nothing to show.
     pub capture: Option<PathBuf>,
     pub socket: PathBuf,
+    /// Where HTTP clients can join.
+    pub listening: Option<String>,
     /// Client name and version, once seen.
     pub client: Option<String>,
 }

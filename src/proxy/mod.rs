@@ -22,7 +22,7 @@ pub mod stdio_to_stdio;
 mod sys;
 
 use crate::mcp::Era;
-use crate::tap::{Closed, Order, Tap};
+use crate::tap::{Body, Closed, Event, Order, SessionId, Tap, Timestamp};
 use gate::Owner;
 use http_to_http::Reverse;
 use http_to_stdio::Host;
@@ -66,10 +66,22 @@ pub enum Upstream {
 pub enum Client {
     /// The peer on our stdin and stdout.
     Stdio,
-    /// Nobody at first: the operator's own session is opened at start. HTTP clients can join where there is a listener.
+    /// Nobody at first: the operator's own session is opened at start. HTTP clients can join where there is a listener,
+    /// which is not missed when it cannot be had.
     Operator(Option<Listen>),
     /// HTTP clients; the operator's own session is opened when it is asked for.
     Http(Listen),
+}
+
+impl Client {
+    /// Where HTTP clients can come in.
+    pub fn listen(&self) -> Option<&Listen> {
+        match self {
+            Self::Stdio => None,
+            Self::Operator(listen) => listen.as_ref(),
+            Self::Http(listen) => Some(listen),
+        }
+    }
 }
 
 /// How the proxy ended.
@@ -232,14 +244,15 @@ impl Floor {
         shutdown: CancellationToken,
         listen: Option<Listen>,
     ) -> Result<Ended, ProxyError> {
+        // Before the server is started, so that whoever is told of that can tell where to join.
+        let serving = match listen {
+            Some(listen) => self.serve_if_it_can(listen, shutdown.clone()).await,
+            None => None,
+        };
         let mut desk = Desk::new(self.clone());
         let mut first = desk.open();
         let mut ended = None;
         let desk = tokio::spawn(desk.run(orders, shutdown.clone(), shutdown.clone()));
-        let serving = match listen {
-            Some(listen) => Some(self.serve(listen, shutdown.clone()).await?),
-            None => None,
-        };
         tokio::select! {
             closed = &mut first => match closed {
                 Ok(Err(error)) => return Err(error),
@@ -273,10 +286,33 @@ impl Floor {
         self.config.started.cancel();
         let _ = serving.await;
         let _ = desk.await;
-        Ok(Ended {
-            code: 0,
-            how: "the listener was closed".into(),
-        })
+        // Being told to end is how a listener ends: no failure.
+        let how = match *self.stop.borrow() {
+            Stop::By(signal) => format!("ended by signal {}", signal.as_raw()),
+            Stop::No | Stop::Politely => "the listener was closed".to_owned(),
+        };
+        Ok(Ended { code: 0, how })
+    }
+
+    /// A listener that nobody asked for is no condition: without it, the operator is alone.
+    async fn serve_if_it_can(
+        &self,
+        listen: Listen,
+        over: CancellationToken,
+    ) -> Option<JoinHandle<()>> {
+        match self.serve(listen, over).await {
+            Ok(serving) => Some(serving),
+            Err(error) => {
+                self.tap.push(Event {
+                    at: Timestamp::now(),
+                    session: SessionId(1),
+                    body: Body::Note {
+                        text: format!("no HTTP client can join: {error}"),
+                    },
+                });
+                None
+            }
+        }
     }
 
     /// Serves HTTP clients until `over`, then ends their sessions.

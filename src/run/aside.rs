@@ -1,6 +1,7 @@
 //! What a proxy does beside the traffic: it registers itself, lets viewers in, prunes old captures, finds out who the
 //! client is, and says when recording fails. All on one thread of its own; whatever fails here is said and changes nothing for the traffic.
 
+use super::doorplate::Doorplate;
 use crate::capture::reader::Reader;
 use crate::capture::store::{self, Retention};
 use crate::headless;
@@ -23,8 +24,9 @@ const LATER: Duration = Duration::from_secs(2);
 /// What is to be done.
 #[derive(Debug)]
 pub struct Plan {
-    /// Without its socket, which is chosen here.
+    /// Without its socket, which is chosen here, and without where it listens, which is not known yet.
     pub entry: Entry,
+    pub doorplate: Option<Doorplate>,
     pub orders: Orders,
     pub tap: Tap,
     pub pulse: Pulse,
@@ -65,7 +67,7 @@ impl Aside {
 }
 
 impl Plan {
-    fn carry_out(self, over: CancellationToken) {
+    fn carry_out(mut self, over: CancellationToken) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -75,11 +77,20 @@ impl Plan {
         };
         runtime.block_on(async {
             tokio::select! {
+                biased;
+                // Also of one that has ended already.
                 () = self.started.cancelled() => {}
                 () = over.cancelled() => return,
             }
+            self.entry.listening = self.doorplate.as_ref().and_then(Doorplate::url);
             if self.headless {
-                headless::startup(&self.entry.upstream, self.entry.capture.as_deref());
+                let Entry {
+                    listening,
+                    upstream,
+                    capture,
+                    ..
+                } = &self.entry;
+                headless::startup(listening.as_deref(), upstream, capture.as_deref());
             }
             tokio::select! {
                 () = self.receive(&over) => {}

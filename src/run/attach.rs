@@ -68,6 +68,7 @@ pub async fn show(entry: &Entry) -> anyhow::Result<ui::Left> {
         pulse: link.pulse,
         ended: link.gone,
         temporary: false,
+        listening: entry.listening.clone(),
         quit_ends_session: false,
     })
     .await

@@ -5,6 +5,7 @@ mod attach;
 mod auth;
 mod call;
 mod demo;
+mod doorplate;
 mod failure;
 mod hub;
 mod list;

@@ -1,4 +1,4 @@
-//! A short name for a server, made from its command: what tells it from others in a list.
+//! A short name for a server, made from its command or its address: what tells it from others in a list.
 
 use std::path::Path;
 
@@ -41,6 +41,9 @@ pub fn short_name(argv: &[String]) -> String {
     let Some(program) = words.next() else {
         return "server".to_owned();
     };
+    if let Some(host) = host(program) {
+        return host;
+    }
     if !is_launcher(program) {
         return telling_part(program);
     }
@@ -61,6 +64,19 @@ pub fn short_name(argv: &[String]) -> String {
         }
     }
     telling_part(launcher)
+}
+
+/// `mcp.example.com` of an address, with the port when there is one.
+fn host(address: &str) -> Option<String> {
+    let url = reqwest::Url::parse(address).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    Some(match url.port() {
+        Some(port) => format!("{host}-{port}"),
+        None => host.to_owned(),
+    })
 }
 
 fn is_launcher(program: &str) -> bool {
@@ -139,6 +155,16 @@ mod tests {
         assert_eq!(name("node /home/me/weather/build/index.js"), "weather");
         assert_eq!(name("./target/release/counter"), "counter");
         assert_eq!(name("node server.js"), "server");
+    }
+
+    #[test]
+    fn an_address_is_known_by_its_host() {
+        assert_eq!(
+            name("https://mcp.example.com/v1/mcp?k=v"),
+            "mcp.example.com"
+        );
+        assert_eq!(name("http://localhost:3000/mcp"), "localhost-3000");
+        assert_eq!(name("http://user:pw@[::1]:3000"), "::1-3000");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub fn run(file: PathBuf) -> Result<u8, Failure> {
         pulse: Pulse::none(),
         ended,
         temporary: false,
+        listening: None,
         quit_ends_session: false,
     }))
 }

@@ -1,12 +1,14 @@
-//! A proxy in front of a stdio server: headless between a client and its server, or with a screen whose operator is
-//! the client.
+//! A proxy in front of one server: headless between a client and its server, listening for HTTP clients, or with a
+//! screen whose operator is the client.
 
 use super::aside::{Aside, Plan};
+use super::doorplate::Doorplate;
 use super::failure::{self, Failure};
 use super::recording::{Identity, Recording};
 use crate::cli::{self, CaptureTo, Recorded};
 use crate::headless::{self, Printer, Summary};
 use crate::link::registry::Entry;
+use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config};
 use crate::tap::{Pulse, Tap};
 use crate::ui;
@@ -16,12 +18,26 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// Somebody may have left it in a configuration.
+const INSECURE: &str = "WARNING: --insecure: the server's certificate is not verified; whoever is on the way can read and change everything";
+
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let upstream = super::upstream::resolve(asked.upstream)?;
     let recorded = asked.recorded;
     let began = Instant::now();
     let screen = !recorded.headless && super::screen::possible();
     let identity = Identity::new(&upstream, recorded.name.clone(), &recorded.redact);
+    if identity.insecure {
+        headless::complain(INSECURE);
+    }
+    let client = match asked.listen {
+        Some(listen) => Client::Http(listen),
+        None if screen => Client::Operator(Some(Listen::at("127.0.0.1:0"))),
+        None => Client::Stdio,
+    };
+    let doorplate = client
+        .listen()
+        .map(|listen| Doorplate::of(listen, &upstream));
     let (recording, tap) = start_recording(&recorded, screen, &identity)?;
     let (orders, received) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
@@ -48,6 +64,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
             capture: recording.as_ref().and_then(|it| it.kept().map(Into::into)),
             ..Entry::default()
         },
+        doorplate: doorplate.clone(),
         orders: orders.clone(),
         tap: tap.clone(),
         pulse: pulse.clone(),
@@ -64,9 +81,10 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
                 pulse,
                 ended: ended.clone(),
                 temporary: recording.kept().is_none(),
+                listening: None,
                 quit_ends_session: true,
             };
-            Face::screen(source, config.started.clone(), shutdown.clone())?
+            Face::screen(source, doorplate, config.started.clone(), shutdown.clone())?
         }
         (Some(recording), Some(print)) => Face::Printer(
             Printer::start(recording.path(), print, ended.clone())
@@ -75,11 +93,6 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         _ => Face::Nobody,
     };
 
-    let client = match asked.listen {
-        Some(listen) => Client::Http(listen),
-        None if screen => Client::Operator(None),
-        None => Client::Stdio,
-    };
     let outcome = proxy::run(config, client, tap, received, shutdown);
 
     aside.finish();
@@ -129,16 +142,19 @@ enum Face {
 impl Face {
     /// Takes the terminal once there is something to see; leaving the screen ends the proxy.
     fn screen(
-        source: ui::Source,
+        mut source: ui::Source,
+        doorplate: Option<Doorplate>,
         started: CancellationToken,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let show = move || {
             let shown = super::screen::block_on(async {
                 tokio::select! {
-                    () = started.cancelled() => ui::run(source).await.map(drop),
-                    () = source.ended.cancelled() => Ok(()),
+                    () = started.cancelled() => {}
+                    () = source.ended.cancelled() => return Ok(()),
                 }
+                source.listening = doorplate.as_ref().and_then(Doorplate::url);
+                ui::run(source).await.map(drop)
             });
             shutdown.cancel();
             shown

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::output;
 use crate::capture::reader::{ReadError, Reader};
 use crate::capture::store::{self, Saved};
-use crate::headless::span;
+use crate::headless::{self, span};
 use crate::link::registry::{self, Entry};
 use crate::tap::Timestamp;
 use crate::traffic::gist::{cut, neutral};
@@ -14,6 +14,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
+const HEADS: [&str; 7] = [
+    "PID",
+    "NAME",
+    "CLIENT",
+    "UPTIME",
+    "LISTENING",
+    "UPSTREAM",
+    "CAPTURE",
+];
 /// Captures that are recent.
 const RECENT: usize = 10;
 /// Bytes at the end of a capture within which its last record is looked for, and if it is longer, then within these.
@@ -60,11 +69,7 @@ fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
         text.push_str("no proxy is live\n");
     } else {
         let rows = live.iter().map(|entry| live_row(entry, now));
-        table(
-            &mut text,
-            ["PID", "NAME", "CLIENT", "UPTIME", "UPSTREAM", "CAPTURE"],
-            rows,
-        );
+        table(&mut text, HEADS, rows);
     }
     if !saved.is_empty() {
         text.push('\n');
@@ -77,11 +82,11 @@ fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
     text
 }
 
-fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; 6] {
+fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; HEADS.len()] {
     let started: Option<DateTime<Utc>> = entry.started.parse().ok();
     let uptime = started.and_then(|started| (now - started).to_std().ok());
     let uptime = uptime.map(|uptime| span(Duration::from_secs(uptime.as_secs().max(1))));
-    let upstream = shell_words::join(&entry.upstream);
+    let upstream = headless::words(&entry.upstream);
     let shown = cut(&upstream, UPSTREAM);
     let more = if shown.len() < upstream.len() {
         "…"
@@ -97,6 +102,7 @@ fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; 6] {
         entry.name.clone(),
         entry.client.clone().unwrap_or_else(|| "-".to_owned()),
         uptime.unwrap_or_else(|| "-".to_owned()),
+        entry.listening.clone().unwrap_or_else(|| "-".to_owned()),
         format!("{shown}{more}"),
         capture.unwrap_or_else(|| "-".to_owned()),
     ]
@@ -197,14 +203,15 @@ mod tests {
             started: "2026-11-21T02:00:00Z".to_owned(),
             capture: Some("/c/a.jsonl".into()),
             client: Some("Inspector 2.12".to_owned()),
+            listening: Some("http://127.0.0.1:7777/mcp".to_owned()),
             ..Entry::default()
         };
         let now = "2026-11-21T02:12:04Z".parse().unwrap();
         let text = as_tables(&[entry], &[], now);
         assert_eq!(
             text,
-            "PID   NAME      CLIENT          UPTIME    UPSTREAM      CAPTURE\n\
-             4121  日本\u{fffd}[2J  Inspector 2.12  00:12:04  npx -y 'x y'  /c/a.jsonl\n"
+            "PID   NAME      CLIENT          UPTIME    LISTENING                  UPSTREAM      CAPTURE\n\
+             4121  日本\u{fffd}[2J  Inspector 2.12  00:12:04  http://127.0.0.1:7777/mcp  npx -y 'x y'  /c/a.jsonl\n"
         );
     }
 

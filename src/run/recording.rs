@@ -24,6 +24,8 @@ pub struct Identity {
     pub transport: &'static str,
     /// Its argv, or its address; secrets masked.
     pub upstream: Vec<String>,
+    /// Nobody knows whether it is who it says.
+    pub insecure: bool,
     /// RFC 3339, UTC.
     pub started: String,
     /// What the configuration knows to be secret.
@@ -32,9 +34,9 @@ pub struct Identity {
 
 impl Identity {
     pub fn new(upstream: &Upstream, name: Option<String>, redact: &[regex::Regex]) -> Self {
-        let transport = match upstream {
-            Upstream::Command(_) => "stdio",
-            Upstream::Http(_) => "http",
+        let (transport, insecure) = match upstream {
+            Upstream::Command(_) => ("stdio", false),
+            Upstream::Http(origin) => ("http", origin.insecure),
         };
         let upstream = redact::argv(&super::upstream::words(upstream), redact);
         let now = chrono::Utc::now();
@@ -42,6 +44,7 @@ impl Identity {
             name: name.unwrap_or_else(|| naming::short_name(&upstream)),
             transport,
             upstream,
+            insecure,
             started: now.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
             secret: redact.to_vec(),
         }
@@ -55,6 +58,7 @@ impl Identity {
             name: self.name.clone(),
             transport: self.transport.to_owned(),
             upstream: self.upstream.clone(),
+            insecure: self.insecure,
             pid: std::process::id(),
             cwd: std::env::current_dir()
                 .map(|path| path.display().to_string())

@@ -81,6 +81,8 @@ pub struct Session {
     pub capture: PathBuf,
     /// The capture is nobody's to keep.
     pub temporary: bool,
+    /// Where HTTP clients can join.
+    pub listening: Option<String>,
     /// A proxy is there and takes commands.
     pub live: bool,
     /// Quitting ends the proxy and its server's sessions.
@@ -140,6 +142,7 @@ impl App {
             world: World {
                 capture: session.capture.clone(),
                 temporary: session.temporary,
+                listening: session.listening.clone(),
                 live: session.live,
                 theme: session.theme,
                 ..World::default()

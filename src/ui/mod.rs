@@ -51,6 +51,8 @@ pub struct Source {
     pub capture: PathBuf,
     /// The capture is nobody's to keep: it has no name and goes with the proxy.
     pub temporary: bool,
+    /// Where HTTP clients can join.
+    pub listening: Option<String>,
     /// Where commands go; `None` for a saved capture, which is read-only.
     pub orders: Option<Orders>,
     /// How the recording goes that a live source is read from.
@@ -91,6 +93,7 @@ pub async fn hub() -> anyhow::Result<Left> {
                     pulse: Pulse::none(),
                     ended,
                     temporary: false,
+                    listening: None,
                     quit_ends_session: false,
                 })
             }
@@ -123,6 +126,7 @@ async fn attach(entry: &Entry) -> anyhow::Result<Source> {
         pulse: link.pulse,
         ended: link.gone,
         temporary: false,
+        listening: entry.listening.clone(),
         quit_ends_session: false,
     })
 }
@@ -249,6 +253,7 @@ impl Stage {
         let mut app = App::new(Session {
             capture: source.capture,
             temporary: source.temporary,
+            listening: source.listening,
             live: source.orders.is_some(),
             quit_ends_session: source.quit_ends_session,
             from_hub,

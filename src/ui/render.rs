@@ -16,7 +16,7 @@ pub mod server;
 pub mod sheet;
 pub mod status;
 
-use super::app::{App, Tab};
+use super::app::{App, Tab, World};
 use super::layout::{self, LEAST};
 use super::text;
 use super::theme::{Role, Theme};
@@ -36,6 +36,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
     for area in panes.rules {
         rule(world.theme, frame, area);
     }
+    standing(world, frame, panes.rules[0]);
     match app.tab {
         Tab::Traffic => list::render(app, frame, &panes),
         Tab::Tools => inventory::render(&app.tools, world, frame, panes.body),
@@ -148,6 +149,29 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
         };
         put(frame, place, vec![Span::styled(label, theme.style(role))]);
     }
+}
+
+/// What stands in the rule under the title as long as the proxy does: where clients can join, and whether the server is
+/// known to be who it says.
+fn standing(world: &World, frame: &mut Frame<'_>, rule: Rect) {
+    let theme = world.theme;
+    let listening = world.listening.as_ref().filter(|_| world.live);
+    let listening = listening.map(|url| (format!(" listening on {url} "), Role::Text));
+    let insecure = world.header.as_ref().is_some_and(|header| header.insecure);
+    let insecure = insecure.then(|| (" TLS not verified ".to_owned(), Role::Error));
+    let spans: Vec<Span<'_>> = [insecure, listening]
+        .into_iter()
+        .flatten()
+        .flat_map(|(said, role)| [Span::styled(said, theme.style(role)), Span::raw("─")])
+        .collect();
+    let width: usize = spans.iter().map(Span::width).sum();
+    let width = u16::try_from(width).unwrap_or(u16::MAX).min(rule.width);
+    let place = Rect {
+        x: rule.right() - width,
+        width,
+        ..rule
+    };
+    put(frame, place, spans);
 }
 
 /// The protocol version that is spoken: what the server chose, or what the newest session uses.

@@ -19,6 +19,8 @@ pub struct World {
     pub capture: PathBuf,
     /// The capture is nobody's to keep: it has no name and goes with the proxy.
     pub temporary: bool,
+    /// Where HTTP clients can join, while the proxy lives.
+    pub listening: Option<String>,
     pub now: Timestamp,
     pub utc_offset_seconds: i32,
     /// A proxy is there and takes commands; `false` for a saved capture and after the end.

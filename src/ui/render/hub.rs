@@ -172,6 +172,8 @@ fn live(
         .unwrap_or_default();
     let rest = width.saturating_sub(name + client + 30);
     let upstream = entry.upstream.join(" ");
+    let listening = entry.listening.as_ref();
+    let listening = listening.map_or_else(String::new, |url| format!("{url} → "));
     let unseen = if entry.capture.is_none() {
         " (not captured)"
     } else {
@@ -194,7 +196,7 @@ fn live(
         Span::raw(fit_right(&uptime, 11)),
         Span::raw("  "),
         Span::styled(
-            cut(&format!("{upstream}{unseen}"), rest).into_owned(),
+            cut(&format!("{listening}{upstream}{unseen}"), rest).into_owned(),
             theme.style(Role::Dim),
         ),
     ]

@@ -11,6 +11,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+/// What `--insecure` means.
+pub const NOT_VERIFIED: &str = "its certificate is not verified";
 /// Columns of the headings at the left.
 const HEADING: usize = 14;
 
@@ -109,8 +111,14 @@ impl Page {
                 }
             }
         }
+        if let Some(url) = world.listening.as_ref().filter(|_| world.live) {
+            self.fact("listening on", url, Role::Text);
+        }
         if let Some(header) = &world.header {
             self.fact("upstream", &header.upstream.join(" "), Role::Text);
+            if header.insecure {
+                self.fact("", NOT_VERIFIED, Role::Error);
+            }
             if !header.cwd.is_empty() {
                 self.fact("directory", &header.cwd, Role::Text);
             }
