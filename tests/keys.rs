@@ -205,6 +205,57 @@ fn escape_never_quits_and_q_asks_when_an_answer_would_be_lost() {
 }
 
 #[test]
+fn q_asks_when_clients_that_joined_would_lose_their_sessions() {
+    let session = Session {
+        quit_ends_session: true,
+        ..Session::default()
+    };
+    let mut stage = Stage::with(120, 40, &fixture("http"), State::Live, session.clone());
+    stage.press("q");
+    assert!(
+        stage.status().contains("2 clients are connected."),
+        "{}",
+        stage.status()
+    );
+    stage.press("n");
+    assert!(stage.effects.is_empty() && stage.status().contains("live"));
+    // Somebody else's proxy goes on without us.
+    let mut attached = Stage::with(
+        120,
+        40,
+        &fixture("http"),
+        State::Live,
+        Session {
+            quit_ends_session: false,
+            ..session
+        },
+    );
+    attached.press("q");
+    assert_eq!(attached.effects, [Effect::Quit]);
+}
+
+#[test]
+fn a_capture_that_somebody_writes_on_is_not_called_saved() {
+    let mut stage = Stage::start(120, 40, &fixture("live"), State::Saved, Session::default());
+    stage.read(20);
+    stage.arrive();
+    assert!(stage.status().contains("saved"), "{}", stage.status());
+    stage.read(5);
+    assert!(stage.status().contains("growing"), "{}", stage.status());
+    // All its sessions have ended.
+    let mut stage = Stage::start(
+        120,
+        40,
+        &fixture("trouble"),
+        State::Saved,
+        Session::default(),
+    );
+    stage.arrive();
+    stage.read(usize::MAX);
+    assert!(stage.status().contains("saved"), "{}", stage.status());
+}
+
+#[test]
 fn the_control_keys_work_where_one_types() {
     let mut stage = live();
     stage.press("/abc<c-z>");

@@ -98,6 +98,33 @@ fn overlays_and_details() {
     insta::assert_snapshot!("small-20x5", screen(20, 5, "live", ""));
 }
 
+/// Over HTTP: the list, a chain from a refusal to a token, and the exchanges of a few rows.
+#[test]
+fn http() {
+    let shots = [
+        ("list", "g"),
+        ("discovery", "gjll"),
+        ("refused", "gj<enter>]"),
+        ("metadata", "gjljj"),
+        ("json", "/tools/list<enter>g<enter>]"),
+        ("events", "/größe<enter>g<enter>]G"),
+        ("failed", "/502<enter>g<enter>]/nginx"),
+        ("failed-messages", "/502<enter>g<enter>"),
+        ("stream", "/streaming<enter>g<enter>"),
+        ("sessions", "5"),
+    ];
+    for (width, height) in SIZES {
+        for (name, keys) in shots {
+            let screen = screen(width, height, "http", keys);
+            insta::assert_snapshot!(format!("http-{name}-{width}x{height}"), screen);
+        }
+    }
+    insta::assert_snapshot!(
+        "http-events-200x60",
+        screen(200, 60, "http", "/größe<enter>g<enter>]")
+    );
+}
+
 fn listing() -> Listing {
     let live = |pid: u32, name: &str, started: &str, client: Option<&str>, upstream: &str| Entry {
         pid,
@@ -205,7 +232,7 @@ fn the_hub_keeps_its_selection_when_the_lists_change() {
 /// Any size, any state: nothing panics.
 #[test]
 fn every_size_is_drawn() {
-    for name in ["empty", "live", "trouble", "asked"] {
+    for name in ["empty", "live", "trouble", "asked", "http"] {
         for (width, height) in [
             (1, 1),
             (20, 5),
@@ -263,6 +290,11 @@ fn nothing_that_a_terminal_obeys_is_drawn() {
             );
         }
     }
+    // Nor anything of a header.
+    let text = screen(120, 40, "http", "/tools/list<enter>g<enter>]");
+    let header = text.lines().find(|line| line.contains("x-hint")).unwrap();
+    assert!(header.contains("wide 日本語 and"), "{header}");
+    assert!(!header.contains(['\u{1b}', '\u{202e}']), "{header:?}");
 }
 
 /// Names of 10 000 characters, wide ones, marks that turn the direction round: the columns stand where they stand.

@@ -147,6 +147,11 @@ fn header(line: Option<&[u8]>) -> Result<Header, String> {
     }
 }
 
+/// Reads one line of a capture that was fetched by itself.
+pub fn line(line: &[u8]) -> Record<'_> {
+    parse::Parser::default().read(line, 0, 0)
+}
+
 /// Reads payloads back by location.
 #[derive(Debug, Clone)]
 pub struct Bodies {

@@ -82,7 +82,9 @@ pub enum HttpStep {
     Event {
         numbered: bool,
     },
-    Body,
+    Body {
+        of: Half,
+    },
     End {
         of: Half,
         bytes: u64,
@@ -281,7 +283,7 @@ fn http_step(part: &HttpPart) -> HttpStep {
         HttpPart::Event(event) => HttpStep::Event {
             numbered: event.id.is_some(),
         },
-        HttpPart::Body { .. } => HttpStep::Body,
+        HttpPart::Body { of, .. } => HttpStep::Body { of: *of },
         HttpPart::End { of, bytes, broken } => HttpStep::End {
             of: *of,
             bytes: *bytes,

@@ -44,18 +44,33 @@ impl Traffic {
         })
     }
 
-    /// Where the newest `limit` events of the row's HTTP exchange stand, oldest first: messages that its stream
-    /// carried, other events, and pieces of bodies that were no messages. Those that start at the beginning of their
-    /// line are not messages.
-    pub fn http_events(&self, row: RowId, limit: usize) -> Vec<Location> {
+    /// The newest `limit` events of the row's HTTP exchange, oldest first.
+    pub fn http_events(&self, row: RowId, limit: usize) -> Vec<HttpEvent> {
         let log = &self.store.http;
         let last = (self.store.extra(row))
             .and_then(|extra| log.get(extra.http))
             .map_or(NONE, |data| data.last_event);
-        let mut found: Vec<Location> = log.back_from(last).take(limit).collect();
+        let mut found: Vec<HttpEvent> = log.back_from(last).take(limit).collect();
         found.reverse();
         found
     }
+}
+
+/// What a stream brought, or a piece of a body, and where in the capture it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpEvent {
+    pub kind: HttpEventKind,
+    pub location: Location,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpEventKind {
+    /// A message of the stream.
+    Message,
+    /// An event that was no message: its record.
+    Event,
+    /// What was no message of a body: its text.
+    Body(Half),
 }
 
 /// `401 Unauthorized`
@@ -156,11 +171,12 @@ impl HttpData {
     }
 }
 
-/// An event of a stream, or a piece of a body.
+/// What is kept of an [`HttpEvent`].
 #[derive(Debug)]
-struct HttpEvent {
+struct EventData {
     place: Place,
     previous: u32,
+    kind: HttpEventKind,
 }
 
 /// What is only needed until it has a row.
@@ -181,7 +197,7 @@ struct Open {
 #[derive(Debug, Default)]
 pub struct HttpLog {
     exchanges: Chunked<HttpData>,
-    events: Chunked<HttpEvent>,
+    events: Chunked<EventData>,
     /// Those that are not over, by their number in the capture.
     open: HashMap<u64, Open>,
 }
@@ -232,21 +248,28 @@ impl HttpLog {
     pub fn leave(&mut self, number: u64) {
         self.open.remove(&number);
     }
-    pub fn add_event(&mut self, index: u32, place: Place) {
+    pub fn add_event(&mut self, index: u32, kind: HttpEventKind, place: Place) {
         let next = self.events.len();
         let Some(data) = self.exchanges.get_mut(index) else {
             return;
         };
         data.count = data.count.saturating_add(1);
         let previous = std::mem::replace(&mut data.last_event, next);
-        self.events.push(HttpEvent { place, previous });
+        self.events.push(EventData {
+            place,
+            previous,
+            kind,
+        });
     }
     /// The events from this one back.
-    fn back_from(&self, event: u32) -> impl Iterator<Item = Location> {
+    fn back_from(&self, event: u32) -> impl Iterator<Item = HttpEvent> {
         std::iter::successors(self.events.get(event), |event| {
             self.events.get(event.previous)
         })
-        .map(|event| event.place.location())
+        .map(|event| HttpEvent {
+            kind: event.kind,
+            location: event.place.location(),
+        })
     }
 }
 
@@ -257,7 +280,7 @@ mod tests {
     #[test]
     fn an_exchange_fits_its_budget() {
         assert_eq!(size_of::<HttpData>(), 80);
-        assert!(size_of::<HttpEvent>() <= 24);
+        assert!(size_of::<EventData>() <= 24);
     }
 
     #[test]

@@ -114,6 +114,8 @@ pub struct Row<'a> {
     /// Raw id token; empty when there is none.
     pub message_id: &'a str,
     pub status: Status,
+    /// Of the HTTP exchange that carried it; `None` before its response, and without one.
+    pub http_status: Option<u16>,
     /// From the request on the wire to its answer, in microseconds.
     pub took: Option<i64>,
     /// Bytes of the request and its answer.

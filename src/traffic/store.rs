@@ -265,6 +265,10 @@ impl Store {
             outcome: extra.map_or("", |extra| self.texts.get(extra.outcome)),
             message_id: extra.map_or("", |extra| self.texts.get(extra.id)),
             status: row.status,
+            http_status: self
+                .http_of(row)
+                .map(|http| http.status)
+                .filter(|status| *status != 0),
             took: extra
                 .filter(|_| ended)
                 .map(|extra| extra.ended_at.saturating_sub(row.at).max(0)),

@@ -28,7 +28,7 @@ use super::keymap::{Action, Context};
 use super::layout::{self, Panes};
 use super::theme::Theme;
 use crate::tap::Health;
-use crate::traffic::RowId;
+use crate::traffic::{self, RowId};
 use ask::Ask;
 use detail::Detail;
 use help::Help;
@@ -105,6 +105,8 @@ pub enum Reading {
     Ended,
     /// It was gone when we came.
     Saved,
+    /// Nobody told us of a proxy, and yet somebody writes on.
+    Growing,
     Failed(String),
 }
 
@@ -128,6 +130,8 @@ pub struct App {
     pub ask: Option<Ask>,
     /// Requests of the server's that were opened and left for later.
     pub aside: Vec<Ask>,
+    /// Sheets that were closed while the server wants to know something, or may yet.
+    pub unfinished: Vec<Sheet>,
     pub drafts: Drafts,
     /// Whether to end a session that somebody waits in.
     pub asks_to_quit: bool,
@@ -266,8 +270,12 @@ impl App {
                 for digest in digests {
                     self.world.traffic.apply(digest);
                 }
-                if matches!(self.reading, Reading::Opening | Reading::Loading(..)) {
-                    self.reading = Reading::Loading(read, total);
+                match self.reading {
+                    Reading::Opening | Reading::Loading(..) => {
+                        self.reading = Reading::Loading(read, total);
+                    }
+                    Reading::Saved | Reading::Growing => self.reading = self.kept_or_growing(),
+                    _ => {}
                 }
             }
             Fed::CaughtUp if self.world.live => self.reading = Reading::Live,
@@ -284,6 +292,15 @@ impl App {
                 self.say(Notice::error(reason.clone()));
                 self.reading = Reading::Failed(reason);
             }
+        }
+    }
+
+    /// What grows is over when its last session is.
+    fn kept_or_growing(&self) -> Reading {
+        let sessions = self.world.traffic.sessions();
+        match sessions.iter().any(|session| session.closed_at.is_none()) {
+            true => Reading::Growing,
+            false => Reading::Saved,
         }
     }
 
@@ -327,7 +344,7 @@ impl App {
             return;
         }
         match action {
-            Action::Quit if self.quitting_ends_a_call() => self.asks_to_quit = true,
+            Action::Quit if self.quitting_ends().is_some() => self.asks_to_quit = true,
             Action::Quit => effects.push(Effect::Quit),
             Action::Suspend => effects.push(Effect::Suspend),
             Action::Help => self.help = Some(Help::new(&self.contexts())),
@@ -356,11 +373,25 @@ impl App {
         }
     }
 
-    /// Whether somebody, here or at another viewer, waits for an answer that would never come.
-    fn quitting_ends_a_call(&self) -> bool {
-        self.session.quit_ends_session
-            && self.world.live
-            && self.world.traffic.counters().pending > 0
+    /// What quitting would take from others, here, at another viewer or at the listener; `None` when it is nothing.
+    pub fn quitting_ends(&self) -> Option<String> {
+        if !self.session.quit_ends_session || !self.world.live {
+            return None;
+        }
+        let open =
+            |session: &&traffic::Session| session.closed_at.is_none() && session.by == "client";
+        let clients = self.world.traffic.sessions().iter().filter(open).count() as u64;
+        match (clients, self.world.traffic.counters().pending) {
+            (0, 0) => None,
+            (0, _) => Some(
+                "A call is under way, and its answer would be lost. End the session and quit?"
+                    .to_owned(),
+            ),
+            (1, _) => Some("A client is connected. End its session and quit?".to_owned()),
+            (clients, _) => Some(format!(
+                "{clients} clients are connected. End their sessions and quit?"
+            )),
+        }
     }
 
     fn turn(&mut self, by: usize) {
@@ -385,16 +416,31 @@ impl App {
         let waiting = self.world.traffic.waiting_for_operator();
         self.aside.retain(|ask| waiting.contains(&ask.row));
         let Some(row) = waiting.first() else {
-            if !self.sheet.as_mut().is_some_and(Sheet::open_round) {
-                self.say(Notice::info("the server asks nothing of you now"));
-            }
-            return;
+            return self.answer_round();
         };
         let aside = self.aside.iter().position(|ask| ask.row == *row);
         self.ask = Some(match aside {
             Some(at) => self.aside.swap_remove(at),
             None => Ask::open(&self.world, *row),
         });
+    }
+
+    /// Brings up what the server wants to know before a call goes on, here or on a sheet that was closed.
+    fn answer_round(&mut self) {
+        if self.sheet.as_mut().is_some_and(Sheet::open_round) {
+            return;
+        }
+        let Some(at) = self.unfinished.iter_mut().rposition(Sheet::open_round) else {
+            return self.say(Notice::info("the server asks nothing of you now"));
+        };
+        let sheet = self.unfinished.remove(at);
+        self.close_sheet();
+        self.sheet = Some(sheet);
+    }
+
+    /// Whether the server wants to know something before a call goes on that was put aside.
+    pub fn has_unfinished(&self) -> bool {
+        self.world.live && self.unfinished.iter().any(Sheet::has_round)
     }
 
     fn act_on_traffic(&mut self, action: Action, effects: &mut Vec<Effect>) {
@@ -440,7 +486,7 @@ impl App {
                 )));
             }
             Action::Copy => {
-                let steps = self.detail.copy_all();
+                let steps = self.detail.copy_all(&self.world);
                 self.carry_out(steps, effects);
             }
             Action::Save | Action::NextView | Action::PreviousView | Action::Diff => {
@@ -541,6 +587,9 @@ impl App {
     fn close_sheet(&mut self) {
         if let Some(sheet) = self.sheet.take() {
             sheet.keep(&mut self.drafts);
+            if sheet.may_ask(&self.world) {
+                self.unfinished.push(sheet);
+            }
         }
     }
 
@@ -571,6 +620,10 @@ impl App {
         }
         wanted.extend(self.server.sync(world, panes.body, &mut steps));
         if let Some(sheet) = &mut self.sheet {
+            wanted.extend(sheet.sync(world, panes.sheet, &mut steps));
+        }
+        self.unfinished.retain(|sheet| sheet.may_ask(world));
+        for sheet in &mut self.unfinished {
             wanted.extend(sheet.sync(world, panes.sheet, &mut steps));
         }
         if let Some(ask) = &mut self.ask {

@@ -292,7 +292,7 @@ const DETAIL: &[Binding] = &[
     bind(C::Detail, &[ch('/')], A::Search, "search", "search in the message"),
     bind(C::Detail, &[ch('n')], A::NextMatch, "", "next match"),
     bind(C::Detail, &[ch('N')], A::PreviousMatch, "", "previous match"),
-    bind(C::Detail, &[ch(']')], A::NextView, "view", "next view: Messages, Timing, Raw"),
+    bind(C::Detail, &[ch(']')], A::NextView, "view", "next view: Messages, HTTP, Timing, Raw"),
     bind(C::Detail, &[ch('[')], A::PreviousView, "", "previous view"),
     bind(C::Detail, &[ch('z')], A::FoldAll, "", "fold everything"),
     bind(C::Detail, &[ch('Z')], A::UnfoldAll, "", "unfold everything"),
@@ -373,8 +373,9 @@ const SHEET: &[Binding] = &[
     bind(C::Sent, &[ch('z')], A::FoldAll, "", "fold everything"),
     bind(C::Sent, &[ch('Z')], A::UnfoldAll, "", "unfold everything"),
     bind(C::Sent, &[ch('t')], A::Wrap, "", "wrap long lines or cut them"),
-    bind(C::Sent, &[ch('n')], A::NextMatch, "", "next difference"),
-    bind(C::Sent, &[ch('N')], A::PreviousMatch, "", "previous difference"),
+    bind(C::Sent, &[ch('/')], A::Search, "search", "search in the answer"),
+    bind(C::Sent, &[ch('n')], A::NextMatch, "", "next match or difference"),
+    bind(C::Sent, &[ch('N')], A::PreviousMatch, "", "previous match or difference"),
 ];
 
 #[rustfmt::skip]

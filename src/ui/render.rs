@@ -7,6 +7,7 @@ pub mod diff;
 pub mod editor;
 pub mod form;
 pub mod help;
+pub mod http;
 pub mod hub;
 pub mod inventory;
 pub mod json;

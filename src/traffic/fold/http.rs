@@ -2,7 +2,9 @@
 
 use crate::tap::{CLIENT_GONE, Half, Party};
 use crate::traffic::digest::{Carrier, HttpStep};
-use crate::traffic::http::{Asked, MODERN, RESUMABLE, STREAM, is_authorization, status_words};
+use crate::traffic::http::{
+    Asked, HttpEventKind, MODERN, RESUMABLE, STREAM, is_authorization, status_words,
+};
 use crate::traffic::links::{Scope, Side, alike};
 use crate::traffic::storage::{NONE, Symbol, abridged};
 use crate::traffic::store::{Source, Store};
@@ -61,11 +63,12 @@ impl Traffic {
             }
             HttpStep::Event { numbered } => {
                 self.http_row(source, number, index);
-                self.stream_event(source, index, numbered);
+                self.stream_event(source, index, HttpEventKind::Event, numbered);
             }
-            HttpStep::Body => {
+            HttpStep::Body { of } => {
                 self.http_row(source, number, index);
-                self.store.http.add_event(index, source.place);
+                let log = &mut self.store.http;
+                log.add_event(index, HttpEventKind::Body(of), source.place);
             }
             HttpStep::End { of, bytes, broken } => {
                 if of == Half::Response {
@@ -194,14 +197,14 @@ impl Traffic {
             self.http_row(source, via.exchange, index);
             let data = self.store.http.get(index);
             if via.numbered || data.is_some_and(|data| data.is(STREAM)) {
-                self.stream_event(source, index, via.numbered);
+                self.stream_event(source, index, HttpEventKind::Message, via.numbered);
             }
         }
         index
     }
 
-    fn stream_event(&mut self, source: Source, index: u32, numbered: bool) {
-        self.store.http.add_event(index, source.place);
+    fn stream_event(&mut self, source: Source, index: u32, kind: HttpEventKind, numbered: bool) {
+        self.store.http.add_event(index, kind, source.place);
         if let Some(data) = self.store.http.get_mut(index) {
             data.mark(STREAM, true);
             data.mark(RESUMABLE, numbered);

@@ -286,7 +286,7 @@ fn open_streams_are_not_pending_calls() {
     );
     let lines = |limit| -> Vec<u64> {
         let events = traffic.http_events(0, limit);
-        events.iter().map(|event| event.line).collect()
+        events.iter().map(|event| event.location.line).collect()
     };
     assert_eq!(lines(9), [3000, 4000]);
     assert_eq!(lines(1), [4000]);

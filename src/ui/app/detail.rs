@@ -1,5 +1,7 @@
 //! The detail of the Traffic pane: the messages of the selected row, when they came, and their exact bytes.
 
+pub mod http;
+
 use super::World;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
@@ -10,6 +12,7 @@ use crate::ui::json::view::{Move, View};
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
 use crate::ui::text;
+use http::Http;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 
@@ -21,6 +24,8 @@ pub const RAW_BYTES: usize = 256 << 10;
 pub enum Look {
     #[default]
     Messages,
+    /// The HTTP exchange that carried them.
+    Http,
     Timing,
     Raw,
     /// A replay against its original.
@@ -31,6 +36,7 @@ impl Look {
     pub fn title(self) -> &'static str {
         match self {
             Self::Messages => "Messages",
+            Self::Http => "HTTP",
             Self::Timing => "Timing",
             Self::Raw => "Raw",
             Self::Diff => "Diff",
@@ -87,6 +93,7 @@ pub struct Detail {
     pub moment: usize,
     /// Lines of Raw and Diff, and the first one shown.
     pub lines: Lines,
+    pub http: Http,
     pub search: Prompt,
     /// The search is being typed.
     pub typing: bool,
@@ -112,7 +119,17 @@ impl Lines {
 
 impl Detail {
     pub fn looks(&self, world: &World) -> Vec<Look> {
+        let row = self.row.and_then(|row| world.traffic.row(row));
+        if row.is_some_and(|row| row.kind == RowKind::Http) {
+            return vec![Look::Http];
+        }
         let mut looks = vec![Look::Messages, Look::Timing, Look::Raw];
+        if self
+            .row
+            .is_some_and(|row| world.traffic.http(row).is_some())
+        {
+            looks.insert(1, Look::Http);
+        }
         if self.original(world).is_some() {
             looks.push(Look::Diff);
         }
@@ -121,10 +138,10 @@ impl Detail {
 
     /// How the row is looked at now.
     pub fn look(&self, world: &World) -> Look {
-        if self.looks(world).contains(&self.look) {
-            self.look
-        } else {
-            Look::Messages
+        let looks = self.looks(world);
+        match looks.contains(&self.look) {
+            true => self.look,
+            false => looks[0],
         }
     }
 
@@ -197,6 +214,11 @@ impl Detail {
             .collect();
         match self.look(world) {
             Look::Messages => {}
+            Look::Http => {
+                let height = self.text_height().saturating_sub(1);
+                let columns = self.area.width.saturating_sub(1);
+                wanted.extend(self.http.sync(world, id, columns, height));
+            }
             Look::Timing => {
                 self.moment = self.moment.min(self.parts.len().saturating_sub(1));
                 let height = self.text_height();
@@ -307,6 +329,7 @@ impl Detail {
                     "nothing to compare: this is not a replay (r replays)",
                 ))];
             }
+            Action::Copy if self.look(world) == Look::Http => return self.copy_http(),
             Action::Copy => return self.copy(),
             Action::CopyValue => {
                 if let Some(json) = &self.side().json {
@@ -316,6 +339,7 @@ impl Detail {
             Action::Save => return self.save(world),
             _ => match self.look(world) {
                 Look::Messages => self.read(action),
+                Look::Http => self.http.act(action),
                 Look::Timing => self.move_in_time(action),
                 Look::Raw | Look::Diff => self.scroll_lines(action),
             },
@@ -400,6 +424,7 @@ impl Detail {
                     json.scroll(isize::from(lines));
                 }
             }
+            Look::Http => (0..times).for_each(|_| self.http.act(action)),
             Look::Timing => (0..times).for_each(|_| self.move_in_time(action)),
             Look::Raw | Look::Diff => (0..times).for_each(|_| self.scroll_lines(action)),
         }
@@ -435,8 +460,9 @@ impl Detail {
         }
     }
 
-    /// Looks for what is typed, in both messages.
+    /// Looks for what is typed, in both messages and in their HTTP exchange.
     pub fn find(&mut self) {
+        self.http.search(self.search.text());
         for side in [&mut self.request, &mut self.answer] {
             if let Some(json) = &mut side.json {
                 json.search(self.search.text());
@@ -454,8 +480,16 @@ impl Detail {
         }]
     }
 
+    /// Heads and bodies as HTTP writes them.
+    fn copy_http(&self) -> Vec<Step> {
+        vec![Step::Do(Effect::Copy(self.http.plain().to_owned()))]
+    }
+
     /// Request and answer, one a line.
-    pub fn copy_all(&self) -> Vec<Step> {
+    pub fn copy_all(&self, world: &World) -> Vec<Step> {
+        if self.looks(world) == [Look::Http] {
+            return self.copy_http();
+        }
         let texts: Vec<_> = [&self.request, &self.answer]
             .iter()
             .filter_map(|side| side.json.as_ref())
@@ -477,7 +511,10 @@ impl Detail {
             return Vec::new();
         };
         let stem = format!("{}-{}-{}", row.method, row.name, row.seq);
-        let messages = self.parts.iter().map(|part| part.location).collect();
+        let messages = match self.look(world) {
+            Look::Http => self.http.records.clone(),
+            _ => self.parts.iter().map(|part| part.location).collect(),
+        };
         vec![Step::Do(Effect::Save { stem, messages })]
     }
 }

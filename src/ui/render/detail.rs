@@ -7,6 +7,7 @@ use crate::ui::app::detail::{Detail, Look, Side, tab_width};
 use crate::ui::event::Body;
 use crate::ui::format;
 use crate::ui::json::Ink;
+use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
 use crate::ui::text::{cut, fit, fit_right};
 use crate::ui::theme::{Role, Theme};
@@ -32,6 +33,7 @@ pub fn render(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect)
             side(detail, world, &row, frame, sides.request, false);
             side(detail, world, &row, frame, sides.answer, true);
         }
+        Look::Http => super::http::render(detail, theme, frame, below_heading(area)),
         Look::Timing => timing(detail, world, &row, frame, below_heading(area)),
         Look::Raw => raw(detail, theme, frame, below_heading(area)),
         Look::Diff => comparison(detail, theme, frame, below_heading(area)),
@@ -154,8 +156,14 @@ fn no_answer(world: &World, row: &Row<'_>) -> String {
             format!("no answer yet, for {age}{progress}")
         }
         Status::Pending => "the capture ends before the answer".to_owned(),
-        Status::Cancelled => "cancelled before an answer came".to_owned(),
-        Status::Lost => "the session ended before an answer came".to_owned(),
+        Status::Cancelled if row.outcome.is_empty() => "cancelled before an answer came".to_owned(),
+        Status::Lost if row.outcome.is_empty() => {
+            "the session ended before an answer came".to_owned()
+        }
+        _ if !row.outcome.is_empty() => {
+            let more = keymap::label(Context::Detail, Action::NextView);
+            format!("{}: {more} shows the HTTP exchange", row.outcome)
+        }
         _ => "no answer".to_owned(),
     }
 }
@@ -203,7 +211,7 @@ fn facts(
                 say(format!("+{}", format::duration(took)), Role::Text);
             }
             let (word, role) = super::list::status(row);
-            say(word.to_owned(), role);
+            say(word.into_owned(), role);
         } else if !row.message_id.is_empty() {
             say(format!("id {}", cut(row.message_id, 24)), Role::Text);
         }

@@ -517,7 +517,7 @@ impl Page {
             .collect();
         let took = |row: &Row<'_>| list::took(world, row).0.trim().to_owned();
         let widest = |of: &dyn Fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
-        let statuses = widest(&|row| width(list::status(row).0)).min(14);
+        let statuses = widest(&|row| width(&list::status(row).0)).min(14);
         let times = widest(&|row| width(&took(row)));
         let dim = self.theme.style(Role::Dim);
         for row in &rows {
@@ -529,7 +529,7 @@ impl Page {
                 Span::raw(format!("{}{clock} ", " ".repeat(indent))),
                 Span::styled(fit(party_word(row.from), 8), dim),
                 Span::styled(
-                    format!(" {} ", fit(status, statuses)),
+                    format!(" {} ", fit(&status, statuses)),
                     self.theme.style(role),
                 ),
                 Span::styled(format!("{}  ", fit(&took(row), times)), dim),

@@ -4,6 +4,7 @@ use super::{empty, put, rule, standing_rule};
 use crate::tap::Party;
 use crate::traffic::view::Shown;
 use crate::traffic::{Progress, Row, RowKind, Status};
+use crate::ui::app::detail::http::class;
 use crate::ui::app::list::List;
 use crate::ui::app::{App, Reading, World};
 use crate::ui::format;
@@ -13,6 +14,7 @@ use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
+use std::borrow::Cow;
 
 /// Columns, in characters. Those without a width are not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +23,7 @@ struct Columns {
     /// Who, and in which session; one character wide it is an arrow.
     from: usize,
     id: usize,
+    kind: usize,
     message: usize,
     /// The part of the message that method and name have to themselves; 0 lets everything flow.
     label: usize,
@@ -43,7 +46,12 @@ impl Columns {
             ..Self::default()
         };
         let mut fit = match columns {
-            112.. => Self { id: 5, ..wide },
+            112.. => Self {
+                id: 5,
+                kind: 4,
+                ..wide
+            },
+            104.. => Self { kind: 4, ..wide },
             100.. => wide,
             66.. => Self {
                 time: 12,
@@ -68,14 +76,16 @@ impl Columns {
                 ..Self::default()
             },
         };
-        let fixed = [fit.time, fit.from, fit.id, fit.status, fit.took, fit.size];
+        let fixed = [
+            fit.time, fit.from, fit.id, fit.kind, fit.status, fit.took, fit.size,
+        ];
         let used: usize = fixed
             .iter()
             .filter(|width| **width > 0)
             .map(|width| width + fit.gap)
             .sum();
         fit.message = columns.saturating_sub(used + 3);
-        if fit.message >= 50 {
+        if fit.message >= 48 {
             fit.label = (fit.message / 2).clamp(26, 46);
         }
         fit
@@ -181,7 +191,7 @@ fn nothing(app: &App) -> Vec<&'static str> {
             "The conversation ended before any message.",
             "6 shows what the server wrote to stderr.",
         ],
-        Reading::Saved => vec!["This capture holds no messages."],
+        Reading::Saved | Reading::Growing => vec!["This capture holds no messages."],
     }
 }
 
@@ -193,6 +203,7 @@ fn heading(theme: Theme, columns: &Columns, frame: &mut Frame<'_>, area: Rect) {
         ("TIME", columns.time),
         (from, columns.from),
         ("ID", columns.id),
+        ("KIND", columns.kind),
         ("MESSAGE", columns.message),
         ("STATUS", columns.status),
     ];
@@ -248,10 +259,17 @@ fn line(
         ));
         spans.push(gap());
     }
+    if columns.kind > 0 {
+        spans.push(Span::styled(
+            fit(kind_word(row.kind), columns.kind),
+            theme.style(Role::Dim),
+        ));
+        spans.push(gap());
+    }
     message(list, world, columns, shown, row, &mut spans);
     spans.push(gap());
     let (word, role) = status(row);
-    spans.push(Span::styled(fit(word, columns.status), theme.style(role)));
+    spans.push(Span::styled(fit(&word, columns.status), theme.style(role)));
     if columns.took > 0 {
         let (took, role) = took(world, row);
         spans.push(gap());
@@ -268,6 +286,20 @@ fn line(
         ));
     }
     spans
+}
+
+/// In four letters: a request with its answer, a notification, an answer to nothing, bytes that are no message, HTTP
+/// without one, stderr.
+fn kind_word(kind: RowKind) -> &'static str {
+    match kind {
+        RowKind::Exchange => "req",
+        RowKind::Notification => "ntf",
+        RowKind::Orphan => "ans",
+        RowKind::Garbage => "raw",
+        RowKind::Http => "http",
+        RowKind::Stderr => "err",
+        RowKind::Mark => "",
+    }
 }
 
 /// A time is cut at its fraction, without a mark: everybody knows what is missing.
@@ -366,9 +398,18 @@ fn message(
     };
     // What went wrong matters more than what was asked, when there is no room for both.
     let failed = matches!(row.status, Status::Error | Status::ToolError);
-    let rest = match failed && !row.outcome.is_empty() && width(row.summary) > room {
-        true => fit(row.outcome, room),
-        false => fit(row.summary, room),
+    let events = world.traffic.http(row.id).map(|http| http.events.into());
+    let rest = match (row.status, events) {
+        (Status::Streaming, Some(events)) => fit(&format::plural(events, "event"), room),
+        // The number stands in a column of its own.
+        _ if row.kind == RowKind::Http && row.http_status.is_some() => {
+            let words = row.summary.trim_start_matches(|c: char| c.is_ascii_digit());
+            fit(words.trim_start(), room)
+        }
+        _ if failed && !row.outcome.is_empty() && width(row.summary) > room => {
+            fit(row.outcome, room)
+        }
+        _ => fit(row.summary, room),
     };
     push(rest, said, &mut room);
 }
@@ -462,18 +503,23 @@ pub fn bar(progress: Progress) -> String {
 }
 
 /// How it stands, in a word, and what the word means.
-pub fn status(row: &Row<'_>) -> (&'static str, Role) {
+pub fn status(row: &Row<'_>) -> (Cow<'static, str>, Role) {
     let role = match row.status {
         Status::None if row.kind == RowKind::Garbage && row.from == Party::Server => {
-            return ("on stdout!", Role::Warn);
+            return ("on stdout!".into(), Role::Warn);
         }
-        Status::None if row.kind == RowKind::Orphan => return ("unasked", Role::Warn),
+        Status::None if row.kind == RowKind::Orphan => return ("unasked".into(), Role::Warn),
         Status::None | Status::Cancelled | Status::Late => Role::Dim,
         Status::Pending | Status::InputRequired => Role::Warn,
         Status::Ok | Status::Streaming => Role::Ok,
         Status::ToolError | Status::Error | Status::Lost => Role::Error,
     };
-    (row.status.word(), role)
+    match (row.kind, row.status, row.http_status) {
+        (RowKind::Http, Status::Ok | Status::Error, Some(status)) => {
+            (status.to_string().into(), class(status))
+        }
+        _ => (row.status.word().into(), role),
+    }
 }
 
 /// How long it took; or how long it has been waiting, with `…`. Amber when nearly all others were faster.
@@ -505,6 +551,8 @@ mod tests {
             let all = [
                 columns.time,
                 columns.from,
+                columns.id,
+                columns.kind,
                 columns.message,
                 columns.status,
                 columns.took,

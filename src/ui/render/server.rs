@@ -158,15 +158,19 @@ impl Page {
             self.fact("", "none yet", Role::Dim);
             return;
         }
-        let head = session_line(
-            "", "BY", "CLIENT", "PROTOCOL", "ERA", "PID", "OPENED", "ENDED",
-        );
+        let head = [
+            "", "BY", "CLIENT", "PROTOCOL", "ERA", "THROUGH", "OPENED", "ENDED",
+        ];
+        let head = session_line(head, self.room);
         self.lines.push(Line::styled(
             cut(&head, self.room + 2).into_owned(),
             self.theme.style(Role::Dim),
         ));
         for session in world.traffic.sessions() {
-            let line = session_row(session, world);
+            let line = session_line(
+                session_cells(session, world).each_ref().map(String::as_str),
+                self.room,
+            );
             let role = match session.closed_at {
                 Some(_) => Role::Dim,
                 None => Role::Text,
@@ -231,49 +235,42 @@ impl Page {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one for each column of the table"
-)]
-fn session_line(
-    id: &str,
-    by: &str,
-    client: &str,
-    version: &str,
-    era: &str,
-    pid: &str,
-    opened: &str,
-    ended: &str,
-) -> String {
+/// Number, who opened it, client, protocol, era, transport, opened, ended. What is spare goes to the client's name.
+fn session_line(cells: [&str; 8], room: usize) -> String {
+    let [id, by, client, version, era, through, opened, ended] = cells;
     format!(
         "  {} {} {} {} {} {} {}  {ended}",
-        fit(id, 4),
-        fit(by, 9),
-        fit(client, 22),
-        fit(version, 11),
-        fit(era, 7),
-        fit(pid, 7),
+        fit(id, 3),
+        fit(by, 8),
+        fit(client, room.saturating_sub(63).clamp(10, 24)),
+        fit(version, 10),
+        fit(era, 6),
+        fit(through, 14),
         fit(opened, 8)
     )
 }
 
-fn session_row(session: &Session, world: &World) -> String {
+fn session_cells(session: &Session, world: &World) -> [String; 8] {
     let clock = |at| format::clock(at, world.utc_offset_seconds);
     let ended = match (&session.closed_at, &session.ended) {
         (None, _) => "open".to_owned(),
         (Some(at), None) => clock(*at),
         (Some(at), Some(why)) => format!("{} {why}", clock(*at)),
     };
-    session_line(
-        &session.id.to_string(),
-        &session.by,
-        session.client.as_deref().unwrap_or("–"),
-        session.protocol_version.as_deref().unwrap_or("–"),
-        if session.modern { "modern" } else { "legacy" },
-        &session
-            .pid
-            .map_or_else(|| "–".to_owned(), |pid| pid.to_string()),
-        &clock(session.opened_at),
-        &ended,
-    )
+    let through = match (&session.key, session.pid) {
+        (Some(key), _) => format!("{} {key}", session.transport),
+        (None, Some(pid)) => format!("{} {pid}", session.transport),
+        (None, None) => session.transport.clone(),
+    };
+    let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| "–".to_owned());
+    [
+        session.id.to_string(),
+        session.by.clone(),
+        or_dash(session.client.as_ref().or(session.agent.as_ref())),
+        or_dash(session.protocol_version.as_ref()),
+        if session.modern { "modern" } else { "legacy" }.to_owned(),
+        through,
+        clock(session.opened_at),
+        ended,
+    ]
 }

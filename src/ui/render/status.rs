@@ -17,15 +17,20 @@ type Piece = (u8, Role, String);
 pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let theme = app.world.theme;
     if app.asks_to_quit {
-        let question =
-            " A call is under way, and its answer would be lost. End the session and quit?";
+        let question = app.quitting_ends();
+        let question = format!(" {}", question.as_deref().unwrap_or("Quit?"));
         return line(
             theme,
             frame,
             area,
-            vec![(0, Role::Warn, question.to_owned())],
+            vec![(0, Role::Warn, question)],
             &[Context::Question],
         );
+    }
+    if let (Some(sheet), None, None) = (&app.sheet, &app.ask, &app.help)
+        && sheet.typing
+    {
+        return prompt(theme, frame, area, "search /", &sheet.search, "");
     }
     if app.overlay_is_open() || app.help.is_some() {
         return line(
@@ -97,6 +102,7 @@ pub fn state_word(app: &App) -> &'static str {
         Reading::Live => "live",
         Reading::Ended => "ended",
         Reading::Saved => "saved",
+        Reading::Growing => "growing",
         Reading::Failed(_) => "unreadable",
     }
 }
@@ -126,7 +132,7 @@ fn state(app: &App) -> Piece {
                 ),
             )
         }
-        Reading::Live => (0, Role::Ok, format!("● {word}")),
+        Reading::Live | Reading::Growing => (0, Role::Ok, format!("● {word}")),
         Reading::Ended => (0, Role::Warn, format!("■ {word}")),
         Reading::Failed(reason) => (0, Role::Error, format!("✗ {word}: {reason}")),
         Reading::Opening | Reading::Saved => (0, Role::Dim, format!("○ {word}")),
@@ -144,7 +150,7 @@ fn pieces(app: &App) -> Vec<Piece> {
     if let Some((rank, role, words)) = alarm(app) {
         say(rank, role, words);
     }
-    if !world.traffic.waiting_for_operator().is_empty() {
+    if !world.traffic.waiting_for_operator().is_empty() || app.has_unfinished() {
         say(0, Role::Warn, "the server asks you: a answers".to_owned());
     }
     if app.tab == Tab::Traffic {
