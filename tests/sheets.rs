@@ -256,6 +256,21 @@ fn a_replay_is_byte_for_byte_and_compared_with_its_original() {
 }
 
 #[test]
+fn an_answer_is_searched() {
+    let mut stage = live(SUM);
+    stage.press("<enter><f5>");
+    written(&mut stage);
+    stage.press("/sum");
+    assert!(stage.status().contains("search /sum"), "{}", stage.status());
+    stage.press("<bs><bs><bs>5.0<enter>");
+    assert!(stage.text().contains("match 1 of 2"), "{}", stage.text());
+    stage.press("n");
+    assert!(stage.text().contains("match 2 of 2"), "{}", stage.text());
+    stage.press("N/zzz<esc>");
+    assert!(stage.text().contains("not found"), "{}", stage.text());
+}
+
+#[test]
 fn an_edited_replay_sends_what_was_edited_and_nothing_else() {
     let mut stage = live("/tools/call get-sum<enter>ge");
     assert!(commands(&stage).is_empty());
@@ -523,6 +538,16 @@ fn a_call_that_asks_for_more_is_answered_and_goes_on() {
             .contains("The server asks 1 question before it goes on"),
         "{}",
         stage.text()
+    );
+    stage.press("a");
+    assert!(stage.text().contains("Who comes?"), "{}", stage.text());
+    // Put aside, closed, and brought back from another pane.
+    stage.press("<esc><esc>1");
+    assert!(!stage.text().contains("Who comes?"), "{}", stage.text());
+    assert!(
+        stage.status().contains("the server asks you"),
+        "{}",
+        stage.status()
     );
     stage.press("a");
     assert!(stage.text().contains("Who comes?"), "{}", stage.text());

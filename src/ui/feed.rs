@@ -23,6 +23,9 @@ const POLL: Duration = Duration::from_millis(30);
 /// How long after the end of the proxy its recorder may still be writing.
 const TAIL: Duration = Duration::from_millis(300);
 
+/// How often a capture is looked at whose proxy is gone, or was never there.
+const REST: Duration = Duration::from_secs(1);
+
 /// What the feed gives.
 #[derive(Debug)]
 pub struct Feed {
@@ -31,7 +34,7 @@ pub struct Feed {
     pub bodies: Arc<OnceLock<Bodies>>,
 }
 
-/// Starts reading. The thread ends with the conversation, or when the receiver is dropped.
+/// Starts reading. The thread ends when the receiver is dropped.
 pub fn start(capture: PathBuf, ended: CancellationToken) -> std::io::Result<Feed> {
     let (sender, batches) = mpsc::channel(QUEUE);
     let bodies = Arc::new(OnceLock::new());
@@ -59,7 +62,7 @@ fn follow(
         .blocking_send(Fed::Opened(Box::new(reader.header().clone())))
         .is_ok();
     let mut limit = FIRST;
-    let mut caught_up = false;
+    let (mut caught_up, mut told) = (false, false);
     let mut tail = false;
     while listening {
         // Looked at before reading: what was written before the end is read before the end is told.
@@ -79,12 +82,17 @@ fn follow(
             caught_up = true;
             listening = sender.blocking_send(Fed::CaughtUp).is_ok();
         }
-        if last && tail {
-            let _ = sender.blocking_send(Fed::Ended);
-            return Ok(());
+        if last && tail && !told {
+            told = true;
+            listening = sender.blocking_send(Fed::Ended).is_ok();
         }
         tail = last;
-        std::thread::sleep(if last { TAIL } else { POLL });
+        // Somebody whom we do not know may be writing on.
+        std::thread::sleep(match (last, told) {
+            (false, _) => POLL,
+            (true, false) => TAIL,
+            (true, true) => REST,
+        });
         listening &= !sender.is_closed();
     }
     Ok(())
@@ -132,7 +140,10 @@ mod tests {
         std::thread::sleep(TAIL / 3);
         file.write_all(line(1008).as_bytes()).unwrap();
         assert!(matches!(messages(&mut feed), (8, Some(Fed::Ended))));
-        assert!(matches!(messages(&mut feed), (0, None)));
+        // A capture that somebody writes on all the same.
+        (1009..=1010).for_each(|seq| file.write_all(line(seq).as_bytes()).unwrap());
+        let batch = feed.batches.blocking_recv();
+        assert!(matches!(batch, Some(Fed::Batch { digests, .. }) if !digests.is_empty()));
     }
 
     #[test]

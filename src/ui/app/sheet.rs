@@ -16,10 +16,12 @@ pub use drafts::Drafts;
 
 use super::editor::Editor;
 use super::form::{Choice, Form};
+use super::prompt::Prompt;
 use super::{Input, Part, World};
 use crate::capture::record::Location;
 use crate::mcp::schema::{self, Argument};
 use crate::tap::{Command, Party, Route, SessionId};
+use crate::traffic::{Row, Status};
 use crate::ui::event::{Call, Effect, Owner, Step, Token};
 use crate::ui::json::Document;
 use crate::ui::keymap::{Action, Context};
@@ -29,7 +31,7 @@ use crate::wire::token::{TokenKind, tokens};
 use check::{Check, check};
 use concern::{Concern, called_tool, concern};
 use ratatui::layout::Rect;
-use sent::Sent;
+use sent::{Sent, State};
 use sources::{Earlier, Original};
 use std::collections::HashSet;
 use subject::{Rule, Subject};
@@ -65,6 +67,10 @@ pub struct Sheet {
     pub trouble: Option<String>,
     pub focus: Focus,
     pub sent: Option<Sent>,
+    /// What is looked for in the answer.
+    pub search: Prompt,
+    /// It is being typed.
+    pub typing: bool,
     /// The message, or the earlier arguments, are still being read back.
     pub loading: bool,
     rule: Option<Rule>,
@@ -111,6 +117,8 @@ impl Sheet {
             trouble: None,
             focus: Focus::Arguments,
             sent: None,
+            search: Prompt::default(),
+            typing: false,
             loading: message || last,
             rule,
             arguments: arguments.unwrap_or_default(),
@@ -303,6 +311,7 @@ impl Sheet {
                     .collect();
             }
             Action::Edit => self.focus = Focus::Arguments,
+            Action::Search => self.typing = sent.answer.is_some(),
             Action::Replay => return self.send(world, false),
             Action::Diff => {
                 if let Err(why) = sent.toggle_comparison(world) {
@@ -371,6 +380,36 @@ impl Sheet {
             Focus::Arguments => self.writing(world, area, action),
             Focus::Answer => self.reading(world, area, action),
         }
+    }
+
+    /// Typing what to look for in the answer.
+    fn searching(&mut self, input: Input<'_>) {
+        match input {
+            Input::Action(Action::Earlier) => drop(self.search.recall()),
+            Input::Action(_) => self.typing = false,
+            Input::Key(key) => drop(self.search.key(&key)),
+            Input::Paste(text) => self.search.paste(text),
+            _ => return,
+        }
+        let answer = self.sent.as_mut().and_then(|sent| sent.answer.as_mut());
+        if let Some(answer) = answer {
+            answer.search(self.search.text());
+        }
+    }
+
+    /// Whether the server wants to know something before it goes on.
+    pub fn has_round(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.round.is_some())
+    }
+
+    /// Whether it does, or may once it answers.
+    pub fn may_ask(&self, world: &World) -> bool {
+        let pending = |row: Row<'_>| row.status == Status::Pending;
+        let waits = self.sent.as_ref().is_some_and(|sent| {
+            let written = matches!(sent.state, State::Written { .. });
+            written && sent.answer.is_none() && sent.row(world).is_none_or(pending)
+        });
+        world.live && (waits || self.has_round())
     }
 
     /// Brings up what the server wants to know before it goes on; false when that is nothing.
@@ -443,6 +482,8 @@ impl Part for Sheet {
             vec![Context::Question]
         } else if self.shown_round().is_some() {
             vec![Context::Ask]
+        } else if self.typing {
+            vec![Context::Prompt]
         } else {
             match self.focus {
                 Focus::Arguments => vec![Context::Sheet],
@@ -452,6 +493,11 @@ impl Part for Sheet {
     }
 
     fn update(&mut self, world: &World, area: Rect, input: Input<'_>) -> Vec<Step> {
+        let types = matches!(input, Input::Action(_) | Input::Key(_) | Input::Paste(_));
+        if types && self.contexts() == [Context::Prompt] {
+            self.searching(input);
+            return Vec::new();
+        }
         let height = self.places(area).editor.height;
         let place = self.round_place(area);
         let form_height = |form: &Form| render::form::places(form, place).body.height;

@@ -263,12 +263,21 @@ fn state_of_answer(sent: &Sent, world: &World) -> (String, Role) {
             "answer"
         }
         .to_owned(),
-        word.to_owned(),
+        word.into_owned(),
     ];
     facts.extend([took].into_iter().filter(|took| !took.trim().is_empty()));
     if let Some(answer) = row.answer {
         let unit = if answer.len < 1000 { " bytes" } else { "" };
         facts.push(format!("{}{unit}", format::size(answer.len.into())));
+    }
+    let searched = (sent.answer.as_ref())
+        .filter(|_| sent.comparison.is_none())
+        .and_then(|answer| answer.matches());
+    if let Some((at, of)) = searched {
+        facts.push(match of {
+            0 => "not found".to_owned(),
+            of => format!("match {at} of {of}"),
+        });
     }
     (facts.join(" · "), role)
 }
