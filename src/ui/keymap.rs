@@ -292,7 +292,7 @@ const DETAIL: &[Binding] = &[
     bind(C::Detail, &[ch('/')], A::Search, "search", "search in the message"),
     bind(C::Detail, &[ch('n')], A::NextMatch, "", "next match"),
     bind(C::Detail, &[ch('N')], A::PreviousMatch, "", "previous match"),
-    bind(C::Detail, &[ch(']')], A::NextView, "view", "next view: Messages, HTTP, Timing, Raw"),
+    bind(C::Detail, &[ch(']')], A::NextView, "view", "next view: HTTP, Timing, Raw"),
     bind(C::Detail, &[ch('[')], A::PreviousView, "", "previous view"),
     bind(C::Detail, &[ch('z')], A::FoldAll, "", "fold everything"),
     bind(C::Detail, &[ch('Z')], A::UnfoldAll, "", "unfold everything"),
