@@ -54,16 +54,28 @@ fn is_read() -> bool {
     poll(&mut room, Some(&PATIENCE)).is_ok_and(|ready| ready > 0)
 }
 
-/// The one line at the start: who is connected to what, and where it is recorded.
-pub fn startup(listening: Option<&str>, upstream: &[String], capture: Option<&Path>) {
-    let clients = listening.unwrap_or("stdio");
-    let server = words(upstream);
-    match capture {
-        Some(path) => say(&format!(
-            "{clients} → {server} · capturing to {}",
-            path.display()
-        )),
-        None => say(&format!("{clients} → {server} · not capturing")),
+/// The one line at the start: who is connected to what, as whom, and where it is recorded.
+#[derive(Debug)]
+pub struct Startup<'a> {
+    /// Where HTTP clients connect; `None` for the client on stdin and stdout.
+    pub listening: Option<&'a str>,
+    pub upstream: &'a [String],
+    /// Whether a stored login lets us in.
+    pub login: bool,
+    pub capture: Option<&'a Path>,
+}
+
+impl fmt::Display for Startup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clients = self.listening.unwrap_or("stdio");
+        write!(f, "{clients} → {}", words(self.upstream))?;
+        if self.login {
+            f.write_str(" with the stored login")?;
+        }
+        match self.capture {
+            Some(path) => write!(f, " · capturing to {}", path.display()),
+            None => f.write_str(" · not capturing"),
+        }
     }
 }
 

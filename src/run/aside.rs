@@ -27,6 +27,8 @@ pub struct Plan {
     /// Without its socket, which is chosen here, and without where it listens, which is not known yet.
     pub entry: Entry,
     pub doorplate: Option<Doorplate>,
+    /// Whether a stored login is used.
+    pub login: bool,
     pub orders: Orders,
     pub tap: Tap,
     pub pulse: Pulse,
@@ -84,13 +86,12 @@ impl Plan {
             }
             self.entry.listening = self.doorplate.as_ref().and_then(Doorplate::url);
             if self.headless {
-                let Entry {
-                    listening,
-                    upstream,
-                    capture,
-                    ..
-                } = &self.entry;
-                headless::startup(listening.as_deref(), upstream, capture.as_deref());
+                headless::say(&headless::Startup {
+                    listening: self.entry.listening.as_deref(),
+                    upstream: &self.entry.upstream,
+                    login: self.login,
+                    capture: self.entry.capture.as_deref(),
+                });
             }
             tokio::select! {
                 () = self.receive(&over) => {}

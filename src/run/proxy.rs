@@ -9,7 +9,7 @@ use crate::cli::{self, CaptureTo, Recorded};
 use crate::headless::{self, Printer, Summary};
 use crate::link::registry::Entry;
 use crate::proxy::listener::Listen;
-use crate::proxy::{self, Client, Config};
+use crate::proxy::{self, Client, Config, Upstream};
 use crate::tap::{Pulse, Tap};
 use crate::ui;
 use anyhow::Context as _;
@@ -38,6 +38,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let doorplate = client
         .listen()
         .map(|listen| Doorplate::of(listen, &upstream));
+    let login = matches!(&upstream, Upstream::Http(origin) if origin.credentials.is_some());
     let (recording, tap) = start_recording(&recorded, screen, &identity)?;
     let (orders, received) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
@@ -65,6 +66,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
             ..Entry::default()
         },
         doorplate: doorplate.clone(),
+        login,
         orders: orders.clone(),
         tap: tap.clone(),
         pulse: pulse.clone(),
