@@ -11,31 +11,38 @@ mod common;
 mod house;
 mod oauth;
 
-use common::http::{until, within};
+use common::http::{Answer, Client, sdk, until, within};
 use house::{House, Ran, mode};
 use http::HeaderValue;
 use mcp_sentinel::auth::store::Store;
 use mcp_sentinel::auth::{Bearer, Trust};
 use mcp_sentinel::proxy::http_client::Credentials as _;
-use oauth::{Manners, Oauth, browse};
+use oauth::{Manners, Oauth, browse, redirect};
+use reqwest::Url;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
-/// `auth login` at work.
-struct Login {
+/// The program at work, and what it has said on stderr.
+struct Running {
     process: Child,
-    stderr: BufReader<tokio::process::ChildStderr>,
+    stderr: BufReader<ChildStderr>,
     said: String,
 }
 
-impl Login {
-    fn start(house: &House, oauth: &Oauth, options: &[&str]) -> Self {
-        let url = oauth.url();
-        let arguments = [&["auth", "login", url.as_str(), "--no-browser"], options].concat();
-        let mut process = Command::from(house.command(&arguments))
+impl Running {
+    fn start(house: &House, arguments: &[&str]) -> Self {
+        Self::of(house.command(arguments))
+    }
+
+    fn of(command: std::process::Command) -> Self {
+        let mut process = Command::from(command)
             .env("OAUTH_SECRET", "s3cret")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -50,7 +57,14 @@ impl Login {
         }
     }
 
-    /// The address that the operator is asked to open.
+    /// `auth login`, which prints where to go.
+    fn login(house: &House, oauth: &Oauth, options: &[&str]) -> Self {
+        let url = oauth.url();
+        let arguments = [&["auth", "login", url.as_str(), "--no-browser"], options].concat();
+        Self::start(house, &arguments)
+    }
+
+    /// The first address on stderr.
     async fn address(&mut self) -> String {
         let reading = async {
             loop {
@@ -58,12 +72,17 @@ impl Login {
                 let read = self.stderr.read_line(&mut line).await.unwrap();
                 self.said.push_str(&line);
                 assert!(read > 0, "no address: {}", self.said);
-                if line.starts_with("http") {
-                    return line.trim_end().to_owned();
+                if let Some(word) = line.split_whitespace().find(|it| it.starts_with("http")) {
+                    return word.to_owned();
                 }
             }
         };
-        within("the address of the login page", reading).await
+        within("an address", reading).await
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.process.id().unwrap().cast_signed());
+        kill_process(pid.unwrap(), signal).unwrap();
     }
 
     async fn ended(mut self) -> Ran {
@@ -71,41 +90,30 @@ impl Login {
             self.stderr.read_to_string(&mut self.said).await.unwrap();
             self.process.wait_with_output().await.unwrap()
         };
-        let Output { status, stdout, .. } = within("the login ends", ending).await;
+        let Output { status, stdout, .. } = within("it ends", ending).await;
         Ran {
             code: status.code(),
             stdout: String::from_utf8(stdout).unwrap(),
             stderr: self.said,
         }
     }
+}
 
-    /// Plays the user who opens the page; the last page, and how the login ended.
-    async fn with_browser(house: &House, oauth: &Oauth, options: &[&str]) -> (String, Ran) {
-        let mut login = Self::start(house, oauth, options);
-        let page = browse(&login.address().await).await;
-        (page, login.ended().await)
-    }
+/// A login whose user opens the page; the last page, and how it ended.
+async fn login(house: &House, oauth: &Oauth, options: &[&str]) -> (String, Ran) {
+    let mut login = Running::login(house, oauth, options);
+    let page = browse(&login.address().await).await;
+    (page, login.ended().await)
 }
 
 async fn logged_in(house: &House, oauth: &Oauth) {
-    let (page, ran) = Login::with_browser(house, oauth, &[]).await;
+    let (page, ran) = login(house, oauth, &[]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(page.contains("is logged in"), "{page}");
 }
 
 async fn run(house: &House, arguments: &[&str]) -> Ran {
-    let mut command = Command::from(house.command(arguments));
-    let running = command.kill_on_drop(true).output();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = within("it ends", running).await.unwrap();
-    Ran {
-        code: status.code(),
-        stdout: String::from_utf8(stdout).unwrap(),
-        stderr: String::from_utf8(stderr).unwrap(),
-    }
+    Running::start(house, arguments).ended().await
 }
 
 fn logins(house: &House) -> PathBuf {
@@ -129,7 +137,7 @@ async fn a_login_goes_through_the_browser_and_is_kept_for_this_user_alone() {
     })
     .await;
     let house = House::new();
-    let (page, ran) = Login::with_browser(&house, &oauth, &[]).await;
+    let (page, ran) = login(&house, &oauth, &[]).await;
     assert!(page.contains("MCP Sentinel is logged in"), "{page}");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.stdout, "");
@@ -162,8 +170,22 @@ async fn a_login_goes_through_the_browser_and_is_kept_for_this_user_alone() {
 async fn scopes_that_are_named_are_asked_for() {
     let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
     let options = ["--scope", "write", "--scope", "admin"];
-    Login::with_browser(&house, &oauth, &options).await;
+    login(&house, &oauth, &options).await;
     assert_eq!(oauth.asked("/authorize")[0]["scope"], "write admin");
+}
+
+#[tokio::test]
+async fn the_browser_comes_back_to_the_port_that_is_named() {
+    let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let options = ["--redirect-port", &port];
+    let ran = Running::login(&house, &oauth, &options).ended().await;
+    ran.fails(1, "--redirect-port takes another port");
+    drop(taken);
+    login(&house, &oauth, &options).await;
+    let expected = format!("http://127.0.0.1:{port}/callback");
+    assert_eq!(oauth.asked("/authorize")[0]["redirect_uri"], expected);
 }
 
 #[tokio::test]
@@ -175,23 +197,20 @@ async fn a_client_that_was_registered_by_hand_proves_itself_with_its_secret() {
     })
     .await;
     let house = House::new();
-    let login = Login::start(&house, &oauth, &[]);
-    login
-        .ended()
-        .await
-        .fails(1, "--client-id ID --redirect-port PORT");
+    let ran = Running::login(&house, &oauth, &[]).ended().await;
+    ran.fails(1, "--client-id ID --redirect-port PORT");
     let options = [
         "--client-id",
         "by-hand",
         "--client-secret-env",
         "OAUTH_SECRET",
     ];
-    let (page, ran) = Login::with_browser(&house, &oauth, &options).await;
+    let (page, ran) = login(&house, &oauth, &options).await;
     assert!(page.contains("is logged in"), "{page} {ran:?}");
     assert_eq!(oauth.asked("/authorize")[0]["client_id"], "by-hand");
     let unset = ["--client-id", "by-hand", "--client-secret-env", "NOT_SET"];
-    let login = Login::start(&house, &oauth, &unset);
-    login.ended().await.fails(2, "NOT_SET");
+    let ran = Running::login(&house, &oauth, &unset).ended().await;
+    ran.fails(2, "NOT_SET");
     // The secret is needed to renew as well.
     let store = Store::at(logins(&house));
     let bearer = Bearer::of(&store, &oauth.url(), Trust::default());
@@ -206,16 +225,16 @@ async fn a_client_metadata_address_is_the_clients_name_where_that_is_understood(
     let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
     let described = "https://client.example/about.json";
     let options = ["--client-metadata-url", described];
-    Login::with_browser(&house, &oauth, &options).await;
+    login(&house, &oauth, &options).await;
     oauth.behave(|it| it.metadata = json!({"client_id_metadata_document_supported": true}));
-    Login::with_browser(&house, &oauth, &options).await;
+    login(&house, &oauth, &options).await;
     let asked = oauth.asked("/authorize");
     let [first, second] = asked.as_slice() else {
         panic!("{asked:?}");
     };
     assert_eq!(first["client_id"], "client-0");
     assert_eq!(second["client_id"], described);
-    let login = Login::start(
+    let login = Running::login(
         &house,
         &oauth,
         &["--client-metadata-url", "http://client.example/a"],
@@ -231,7 +250,7 @@ async fn a_user_who_says_no_is_believed() {
     })
     .await;
     let house = House::new();
-    let (page, ran) = Login::with_browser(&house, &oauth, &[]).await;
+    let (page, ran) = login(&house, &oauth, &[]).await;
     assert!(page.contains("could not log in"), "{page}");
     assert!(!page.contains("said no"), "{page}");
     ran.fails(
@@ -250,7 +269,7 @@ async fn an_answer_from_another_authorization_server_is_not_used() {
     })
     .await;
     let house = House::new();
-    let (page, ran) = Login::with_browser(&house, &oauth, &[]).await;
+    let (page, ran) = login(&house, &oauth, &[]).await;
     assert!(page.contains("could not log in"), "{page}");
     ran.fails(1, "the browser came back from https://evil.example");
     assert!(oauth.asked("/token").is_empty());
@@ -259,7 +278,7 @@ async fn an_answer_from_another_authorization_server_is_not_used() {
 #[tokio::test]
 async fn a_page_that_guesses_cannot_end_the_login() {
     let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
-    let mut login = Login::start(&house, &oauth, &[]);
+    let mut login = Running::login(&house, &oauth, &[]);
     let address = login.address().await;
     let asked: reqwest::Url = address.parse().unwrap();
     let redirect = asked
@@ -284,7 +303,7 @@ async fn a_server_without_metadata_is_named() {
     })
     .await;
     let house = House::new();
-    let login = Login::start(&house, &oauth, &[]);
+    let login = Running::login(&house, &oauth, &[]);
     let says = format!("{} does not say how to log in", oauth.url());
     login.ended().await.fails(1, &says);
 }
@@ -297,7 +316,7 @@ async fn nobody_is_sent_where_a_password_could_be_read_on_the_way() {
     })
     .await;
     let house = House::new();
-    let login = Login::start(&house, &oauth, &[]);
+    let login = Running::login(&house, &oauth, &[]);
     let ran = login.ended().await;
     ran.fails(1, "is plain http://");
     assert!(!ran.stderr.contains("to log in, open"), "{ran:?}");
@@ -322,7 +341,7 @@ async fn a_server_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_browser_that_does_not_come_back_is_waited_for_only_so_long() {
     let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
-    let login = Login::start(&house, &oauth, &["--timeout", "0.05"]);
+    let login = Running::login(&house, &oauth, &["--timeout", "0.05"]);
     login
         .ended()
         .await
@@ -332,10 +351,9 @@ async fn a_browser_that_does_not_come_back_is_waited_for_only_so_long() {
 #[tokio::test]
 async fn an_interrupted_login_ends_at_once_and_leaves_nothing() {
     let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
-    let mut login = Login::start(&house, &oauth, &[]);
+    let mut login = Running::login(&house, &oauth, &[]);
     login.address().await;
-    let pid = rustix::process::Pid::from_raw(login.process.id().unwrap().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    login.signal(Signal::INT);
     login.ended().await.fails(130, "interrupted");
     assert!(!logins(&house).exists());
 }
@@ -490,4 +508,160 @@ async fn a_server_that_names_another_authorization_server_gets_no_token() {
         "{complaint}"
     );
     assert_eq!(oauth.renewals() + other.renewals(), 0);
+}
+
+// Through the proxy
+
+#[tokio::test]
+async fn a_list_gets_in_with_the_stored_login() {
+    let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
+    let url = oauth.url();
+    let stranger = run(&house, &["list", url.as_str()]).await;
+    assert_eq!(stranger.code, Some(3), "{stranger:?}");
+    logged_in(&house, &oauth).await;
+    let ran = run(&house, &["list", url.as_str()]).await;
+    assert!(ran.stdout.contains("open_sesame()"), "{ran:?}");
+    // What is on the command line is what the operator wants.
+    let other = [
+        "list",
+        url.as_str(),
+        "--header",
+        "Authorization: Bearer other",
+    ];
+    assert_eq!(run(&house, &other).await.code, Some(3));
+}
+
+/// What a client on stdin says to get to the tools.
+const VISIT: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"tester","version":"1"}}}
+{"jsonrpc":"2.0","method":"notifications/initialized"}
+{"jsonrpc":"2.0","id":2,"method":"tools/list"}
+"#;
+
+/// A client on stdin that visits the server; what came of it, and the capture.
+async fn visit(house: &House, oauth: &Oauth) -> (Ran, String) {
+    let input = house.write("visit", VISIT);
+    let (capture, url) = (house.path("visit.jsonl"), oauth.url());
+    let _ = std::fs::remove_file(&capture);
+    let arguments = [
+        "--headless",
+        "--capture",
+        capture.to_str().unwrap(),
+        url.as_str(),
+    ];
+    let mut command = house.command(&arguments);
+    command.stdin(std::fs::File::open(input).unwrap());
+    let ran = Running::of(command).ended().await;
+    (ran, std::fs::read_to_string(capture).unwrap())
+}
+
+#[tokio::test]
+async fn a_client_on_stdio_gets_in_with_the_stored_login_which_is_nowhere_to_be_seen() {
+    let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
+    logged_in(&house, &oauth).await;
+    let (ran, capture) = visit(&house, &oauth).await;
+    assert!(ran.stdout.contains("open_sesame"), "{ran:?}");
+    assert!(ran.stderr.contains("with the stored login"), "{ran:?}");
+    assert!(capture.contains("open_sesame"), "{capture}");
+    for text in [&ran.stdout, &ran.stderr, &capture] {
+        oauth.keeps_secret_in(text);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_on_the_way_is_renewed_once() {
+    let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
+    logged_in(&house, &oauth).await;
+    oauth.revoke_access();
+    let (ran, capture) = visit(&house, &oauth).await;
+    assert!(ran.stdout.contains("open_sesame"), "{ran:?} {capture}");
+    assert_eq!(oauth.renewals(), 1);
+    for text in [&ran.stdout, &ran.stderr, &capture] {
+        oauth.keeps_secret_in(text);
+    }
+}
+
+#[tokio::test]
+async fn a_client_learns_that_the_login_cannot_be_renewed() {
+    let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
+    logged_in(&house, &oauth).await;
+    oauth.revoke_access();
+    oauth.behave(|it| it.renews = false);
+    let (ran, capture) = visit(&house, &oauth).await;
+    let advice = format!("mcp-sentinel auth login {}", oauth.url());
+    assert!(ran.stdout.contains(&advice), "{ran:?}");
+    assert!(capture.contains(&advice), "{capture}");
+}
+
+/// The proxy with a listener, and where its clients connect.
+async fn listening(house: &House, oauth: &Oauth) -> (Running, Url) {
+    let url = oauth.url();
+    let capture = house.path("visit.jsonl");
+    let capture = ["--capture", capture.to_str().unwrap()];
+    let listen = ["--headless", "--listen", "127.0.0.1:0", url.as_str()];
+    let mut proxy = Running::start(house, &[&listen[..], &capture].concat());
+    let listener: Url = proxy.address().await.parse().unwrap();
+    (proxy, listener.join("/mcp").unwrap())
+}
+
+async fn tools(url: &Url, headers: &[(&str, &str)]) -> Answer {
+    let address = url.socket_addrs(|| None).unwrap()[0];
+    let request = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    Client::post(address, url.path(), headers, request).await
+}
+
+#[tokio::test]
+async fn a_client_over_http_gets_in_with_the_stored_login() {
+    let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
+    logged_in(&house, &oauth).await;
+    let (proxy, url) = listening(&house, &oauth).await;
+    assert!(tools(&url, &[]).await.text().contains("open_sesame"));
+    oauth.revoke_access();
+    assert!(tools(&url, &[]).await.text().contains("open_sesame"));
+    assert_eq!(oauth.renewals(), 1);
+    // A client that brings its own is heard and not helped.
+    let own = tools(&url, &[("Authorization", "Bearer own")]).await;
+    assert_eq!(own.status(), 401);
+    assert_eq!(oauth.renewals(), 1);
+    proxy.signal(Signal::TERM);
+    let ran = proxy.ended().await;
+    oauth.keeps_secret_in(&ran.stderr);
+    oauth.keeps_secret_in(&std::fs::read_to_string(house.path("visit.jsonl")).unwrap());
+}
+
+#[tokio::test]
+async fn rmcps_client_logs_in_through_the_proxy_by_itself() {
+    let oauth = Oauth::start(Manners {
+        checks_resource: false,
+        ..Manners::default()
+    })
+    .await;
+    let house = House::new();
+    let (proxy, url) = listening(&house, &oauth).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut state = OAuthState::new(url.clone(), Some(http.clone()))
+        .await
+        .unwrap();
+    let request = AuthorizationRequest::new("http://127.0.0.1:1/callback");
+    within("rmcp finds the way", state.start_authorization(request))
+        .await
+        .unwrap();
+    let authorization = state.get_authorization_url().await.unwrap();
+    assert!(
+        authorization.starts_with(&oauth.issuer()),
+        "{authorization}"
+    );
+    let back = redirect(&authorization.parse().unwrap()).await;
+    state.handle_callback_url(back.as_str()).await.unwrap();
+    let manager = state.into_authorization_manager().unwrap();
+    let config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
+    let http = AuthClient::new(http, manager);
+    let transport = StreamableHttpClientTransport::with_client(http, config);
+    let client = sdk::connect_over(transport, sdk::Era::Legacy).await;
+    let tools = within("the tools", client.list_tools(None)).await.unwrap();
+    assert_eq!(tools.tools[0].name, "open_sesame");
+    drop(client);
+    proxy.signal(Signal::TERM);
+    let ran = proxy.ended().await;
+    oauth.keeps_secret_in(&ran.stderr);
+    oauth.keeps_secret_in(&std::fs::read_to_string(house.path("visit.jsonl")).unwrap());
 }

@@ -1,7 +1,7 @@
 //! An MCP server that asks for OAuth, and the authorization server that it names, on two origins of this machine; and
 //! the user's browser.
 
-use crate::common::http::{Call, Client, Upstream};
+use crate::common::http::{Answer, Call, Client, Upstream};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Url;
@@ -23,6 +23,8 @@ pub struct Manners {
     pub lifetime: u64,
     pub renews: bool,
     pub consents: bool,
+    /// Whether tokens are for this server's own address only.
+    pub checks_resource: bool,
     /// Who the callback says it is, instead of the issuer.
     pub poses_as: Option<&'static str>,
     /// What is added to the metadata, or replaces it.
@@ -39,6 +41,7 @@ impl Default for Manners {
             lifetime: 3600,
             renews: true,
             consents: true,
+            checks_resource: true,
             poses_as: None,
             metadata: json!({}),
         }
@@ -344,7 +347,7 @@ fn token(
             return Err("invalid_client");
         }
     }
-    if asked["resource"] != resource {
+    if books.manners.checks_resource && asked["resource"] != resource {
         return Err("invalid_target");
     }
     match asked["grant_type"].as_str() {
@@ -353,7 +356,7 @@ fn token(
             let challenge = BASE64_URL_SAFE_NO_PAD.encode(sha256(&asked["code_verifier"]));
             let same = code["redirect_uri"] == asked["redirect_uri"]
                 && code["code_challenge"] == challenge
-                && code["resource"] == resource;
+                && code["resource"] == asked["resource"];
             match same {
                 true => Ok(books.tokens(code.get("scope").map_or("", String::as_str))),
                 false => Err("invalid_grant"),
@@ -391,13 +394,23 @@ fn pairs(form: &str) -> HashMap<String, String> {
 pub async fn browse(url: &str) -> String {
     let mut url: Url = url.parse().unwrap();
     for _ in 0..5 {
-        let address = url.socket_addrs(|| None).unwrap()[0];
-        let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-        let answer = Client::ask(address, "GET", &target, &[], "").await;
+        let answer = open(&url).await;
         match answer.head.get("location") {
             Some(location) => url = url.join(location).unwrap(),
             None => return answer.text().to_owned(),
         }
     }
     panic!("sent in circles")
+}
+
+/// Where the user's browser is sent.
+pub async fn redirect(url: &Url) -> Url {
+    let answer = open(url).await;
+    url.join(answer.head.get("location").unwrap()).unwrap()
+}
+
+async fn open(url: &Url) -> Answer {
+    let address = url.socket_addrs(|| None).unwrap()[0];
+    let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+    Client::ask(address, "GET", &target, &[], "").await
 }
