@@ -1,6 +1,9 @@
 //! What goes through the tap comes out of the capture: every byte, in order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "capture/http.rs"]
+mod http;
+
 use bytes::Bytes;
 use mcp_sentinel::capture::reader::Reader;
 use mcp_sentinel::capture::record::{Header, Payload, Record};

@@ -1,14 +1,16 @@
 //! `--print`: the traffic on stderr, read from the capture like any viewer does.
 
+mod exchanges;
+
 use super::Print;
 use crate::capture::reader::{ReadError, Reader};
 use crate::capture::record::{Location, Record};
 use crate::tap::{Party, SessionId, Timestamp};
-use crate::traffic::digest::{Content, HttpStep, Message, MessageKind, Messages, digest};
+use crate::traffic::digest::{Content, Message, MessageKind, Messages, digest};
 use crate::traffic::gist::neutral;
-use crate::traffic::http::status_words;
 use crate::traffic::party_word;
 use chrono::{Local, TimeZone as _};
+use exchanges::Exchanges;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
@@ -145,6 +147,7 @@ struct Asked {
 struct Text {
     /// By session, whether the server asked, and raw id token.
     unanswered: HashMap<(SessionId, bool, Box<str>), Asked>,
+    exchanges: Exchanges,
 }
 
 impl Text {
@@ -153,8 +156,15 @@ impl Text {
         let (at, session) = (digest.at, digest.session);
         let said = match digest.content {
             Content::Line {
-                from, to, messages, ..
+                from,
+                to,
+                messages,
+                via,
+                ..
             } => {
+                if let Some(via) = via {
+                    self.exchanges.carried(via.exchange);
+                }
                 let messages = match messages {
                     Messages::One(message) => vec![message],
                     Messages::Batch(batch) => {
@@ -192,7 +202,7 @@ impl Text {
             } => {
                 format!("line {line_number} of the capture is damaged: {reason}")
             }
-            Content::Http(_, step) => match http_words(&step) {
+            Content::Http(exchange, step) => match self.exchanges.step(exchange, &step) {
                 Some(said) => said,
                 None => return Vec::new(),
             },
@@ -243,19 +253,6 @@ impl Text {
             }
             None => joined(&[outcome, &message.gist]),
         }
-    }
-}
-
-/// What of HTTP the messages do not tell: what is no POST, and what was refused.
-fn http_words(step: &HttpStep) -> Option<String> {
-    match step {
-        HttpStep::Request {
-            by, method, path, ..
-        } if &**method != "POST" => Some(format!("{} → {method} {path}", party_word(*by))),
-        HttpStep::Response { status, .. } if *status >= 400 => {
-            Some(format!("server → HTTP {}", status_words(*status)))
-        }
-        _ => None,
     }
 }
 
@@ -349,6 +346,45 @@ mod tests {
         );
         assert_eq!(lines[6], "session closed: the server exited with status 0");
         assert_eq!(lines.len(), 7);
+    }
+
+    const OVER_HTTP: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n"}
+{"seq":1,"at":"2026-11-21T02:45:01.000000Z","session":1,"http":{"exchange":1,"request":{"by":"client","method":"GET","target":"/mcp","headers":[]}}}
+{"seq":2,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":1,"end":{"of":"request","bytes":0}}}
+{"seq":3,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":1,"response":{"by":"server","status":405,"headers":[]}}}
+{"seq":4,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":1,"end":{"of":"response","bytes":0}}}
+{"seq":5,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":2,"request":{"by":"client","method":"POST","target":"/mcp","headers":[]}}}
+{"seq":6,"at":"2026-11-21T02:45:01.001000Z","session":1,"from":"client","exchange":2,"message":{"jsonrpc":"2.0","method":"notifications/initialized"}}
+{"seq":7,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":2,"response":{"by":"server","status":202,"headers":[]}}}
+{"seq":8,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":2,"end":{"of":"response","bytes":0}}}
+{"seq":9,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":3,"request":{"by":"client","method":"GET","target":"/mcp","headers":[]}}}
+{"seq":10,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":3,"response":{"by":"server","status":200,"headers":[["content-type","text/event-stream"]]}}}
+{"seq":11,"at":"2026-11-21T02:45:01.001000Z","session":1,"from":"server","exchange":3,"event":"1","message":{"jsonrpc":"2.0","method":"notifications/message"}}
+{"seq":12,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":3,"end":{"of":"response","bytes":0,"broken":"the server went away"}}}
+{"seq":13,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":4,"request":{"by":"client","method":"DELETE","target":"/mcp","headers":[]}}}
+{"seq":14,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":4,"response":{"by":"server","status":200,"headers":[]}}}
+{"seq":15,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":4,"end":{"of":"response","bytes":0}}}
+"#;
+
+    #[test]
+    fn exchanges_that_their_messages_do_not_tell_of_are_one_line_each() {
+        let text = print_of(OVER_HTTP, Print::Text, false);
+        let lines: Vec<&str> = text
+            .lines()
+            .map(|line| &line["12:04:01.120 ".len()..])
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "client → GET /mcp → 405 Method Not Allowed",
+                "client → notifications/initialized",
+                "client → GET /mcp → 200 OK",
+                "server → notifications/message",
+                "client → GET /mcp → 200 OK → broken off: the server went away",
+                "client → DELETE /mcp → 200 OK",
+            ]
+        );
+        assert_eq!(print_of(OVER_HTTP, Print::Json, false), OVER_HTTP);
     }
 
     #[test]
