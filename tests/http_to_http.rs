@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::http::{Client, Head, Inside, Upstream, head, until, within};
+use common::http::{Client, Head, Inside, Upstream, head, within};
 use mcp_sentinel::proxy::http_client::{Authorization, Credentials};
 use mcp_sentinel::tap::{Command, Reply, Route, SessionId};
 use serde_json::{Value, json};
@@ -483,4 +483,451 @@ async fn a_compressed_body_passes_as_it_is_and_is_read_for_the_record() {
         })
         .await;
     assert_eq!(recorded, serde_json::from_str::<Value>(message).unwrap());
+}
+
+#[tokio::test]
+async fn what_names_the_upstream_names_the_proxy_instead() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        let here = format!("http://{}", call.head.get("host").unwrap());
+        match call.head.target() {
+            "/moved" => {
+                let there = format!("{here}/new?a=b");
+                call.answer("307 Moved", &[("Location", &there)], "").await.unwrap();
+            }
+            "/elsewhere" => {
+                let there = "https://login.example/authorize?resource=x";
+                call.answer("302 Found", &[("Location", there)], "").await.unwrap();
+            }
+            "/mcp" => {
+                let challenge = format!(
+                    "Bearer realm=\"x\", resource_metadata=\"{here}/.well-known/oauth-protected-resource/mcp\""
+                );
+                let headers = [("WWW-Authenticate", &*challenge)];
+                call.answer("401 No", &headers, "").await.unwrap();
+            }
+            "/.well-known/oauth-protected-resource/mcp" => {
+                assert_eq!(call.head.get("accept-encoding"), Some("identity"));
+                let body = format!(
+                    "{{ \"resource\" : \"{here}/mcp\",\n \"authorization_servers\":[\"{here}\"] }}"
+                );
+                call.answer_json(body).await.unwrap();
+            }
+            _ => call.answer("404 No", &[], "").await.unwrap(),
+        }
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let ask = async |target: &str| {
+        let headers = [ACCEPT, ("accept-encoding", "gzip")];
+        Client::ask(proxy.address, "GET", target, &headers, "").await
+    };
+    let moved = ask("/moved").await;
+    assert_eq!(moved.head.get("location"), Some(&*proxy.url("/new?a=b")));
+    let elsewhere = ask("/elsewhere").await;
+    let there = "https://login.example/authorize?resource=x";
+    assert_eq!(elsewhere.head.get("location"), Some(there));
+    let challenged = ask("/mcp").await;
+    let metadata = proxy.url("/.well-known/oauth-protected-resource/mcp");
+    assert_eq!(
+        challenged.head.get("www-authenticate").unwrap(),
+        format!("Bearer realm=\"x\", resource_metadata=\"{metadata}\"")
+    );
+    let document = ask("/.well-known/oauth-protected-resource/mcp").await;
+    let expected = format!(
+        "{{ \"resource\" : \"{}\",\n \"authorization_servers\":[\"{}\"] }}",
+        proxy.url("/mcp"),
+        upstream.url("")
+    );
+    assert_eq!(document.text(), expected);
+    let length = document.head.get("content-length");
+    assert_eq!(length, Some(&*expected.len().to_string()));
+    proxy
+        .record("what was rewritten is on record", |record| {
+            let rewritten = &http(record)?["response"]["rewritten"];
+            (rewritten[0][0] == "www-authenticate").then_some(())
+        })
+        .await;
+    // A token for an address that is not the server's is refused, and the operator learns why.
+    let token = [ACCEPT, ("authorization", "Bearer abc")];
+    let refused = Client::ask(proxy.address, "POST", "/mcp", &token, "{}").await;
+    assert_eq!(refused.status(), 401);
+    note(&proxy, "auth login").await;
+}
+
+/// A note that holds these words.
+async fn note(proxy: &Inside, words: &str) -> String {
+    let note = |record: &Value| {
+        let text = record["note"].as_str()?;
+        text.contains(words).then(|| text.to_owned())
+    };
+    proxy.record(words, note).await
+}
+
+#[tokio::test]
+async fn a_page_of_our_own_origin_is_one_of_the_upstreams_and_every_other_is_itself() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.answer_json("{}").await.unwrap();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let (ours, theirs) = (proxy.url(""), upstream.url(""));
+    let origins = [
+        (&*ours, &*theirs),
+        ("http://localhost:1234", "http://localhost:1234"),
+    ];
+    for (number, (sent, arrives)) in origins.into_iter().enumerate() {
+        let headers = [ACCEPT, ("origin", sent)];
+        Client::ask(proxy.address, "GET", "/mcp", &headers, "").await;
+        let seen = upstream.request(number).await;
+        assert_eq!(seen.head.get("origin"), Some(arrives));
+    }
+}
+
+/// Speaks the old transport: a stream whose first event says where to post, and what comes back comes on the stream.
+async fn old_upstream(absolute: bool, pieces: usize) -> Upstream {
+    let (post, posts) = mpsc::unbounded_channel::<String>();
+    let posts = Arc::new(tokio::sync::Mutex::new(posts));
+    Upstream::start(move |mut call| {
+        let (post, posts) = (post.clone(), posts.clone());
+        async move {
+            if call.head.method() == "POST" {
+                assert_eq!(call.head.target(), "/messages?sessionId=1");
+                let request = call.json().await;
+                if let Some(id) = request.get("id") {
+                    let result = json!({"jsonrpc": "2.0", "id": id, "result": {}});
+                    post.send(result.to_string()).unwrap();
+                }
+                call.answer("202 Accepted", &[], "Accepted").await.unwrap();
+                return;
+            }
+            call.open_stream(&[]).await.unwrap();
+            let here = format!("http://{}", call.head.get("host").unwrap());
+            let here = if absolute { &*here } else { "" };
+            let event =
+                format!(": hi\r\n\r\nevent: endpoint\r\ndata: {here}/messages?sessionId=1\r\n\r\n");
+            for piece in event.as_bytes().chunks(pieces) {
+                call.chunk(piece).await.unwrap();
+            }
+            let mut posts = posts.lock().await;
+            while let Some(message) = posts.recv().await {
+                let event = format!("event: message\ndata: {message}\n\n");
+                call.chunk(event).await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+/// The first session that was opened, and the reason that it was closed for.
+async fn opened(proxy: &Inside) -> u64 {
+    let session = |record: &Value| {
+        record.get("opened")?;
+        record["session"].as_u64()
+    };
+    proxy.record("a session", session).await
+}
+
+async fn closed(proxy: &Inside, session: u64) -> String {
+    let reason = |record: &Value| {
+        let closed = record.get("closed")?;
+        let reason = closed["reason"].as_str().unwrap().to_owned();
+        (record["session"] == session).then_some(reason)
+    };
+    proxy.record("the end of a session", reason).await
+}
+
+#[tokio::test]
+async fn the_old_transport_comes_back_through_the_proxy_and_so_does_the_operator() {
+    for (absolute, pieces) in [(false, 1000), (true, 1000), (true, 1)] {
+        let upstream = old_upstream(absolute, pieces).await;
+        let proxy = before(&upstream).await;
+        let mut stream = Client::connect(proxy.address).await;
+        stream.request("GET", "/sse", &[ACCEPT], "").await.unwrap();
+        stream.head().await;
+        let hello = stream.event().await.unwrap().unwrap();
+        assert_eq!(hello.comments, ["hi"]);
+        let endpoint = stream.event().await.unwrap().unwrap();
+        let here = if absolute { proxy.url("") } else { String::new() };
+        let endpoint = endpoint.data.unwrap();
+        assert_eq!(endpoint, format!("{here}/messages?sessionId=1"));
+        if absolute {
+            note(&proxy, &endpoint).await;
+        }
+        let post = async |message: &str| {
+            let target = "/messages?sessionId=1";
+            let answer = Client::post(proxy.address, target, &[], message).await;
+            assert_eq!((answer.status(), answer.text()), (202, "Accepted"));
+        };
+        post(INITIALIZE).await;
+        assert_eq!(stream.event().await.unwrap().unwrap().json()["id"], 0);
+        post(INITIALIZED).await;
+        let session = opened(&proxy).await;
+        // The answer to the operator comes on the client's stream, and is not the client's.
+        replayed(&proxy, session).await;
+        post(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#).await;
+        assert_eq!(stream.event().await.unwrap().unwrap().json()["id"], 7);
+        drop(stream);
+        assert_eq!(closed(&proxy, session).await, "its event stream ended");
+        let sessions = proxy.capture().into_iter().filter(|it| it.get("opened").is_some());
+        assert_eq!(sessions.count(), 1);
+    }
+}
+
+/// Sends a call as the operator, and waits for its answer on record.
+async fn replayed(proxy: &Inside, session: u64) -> Value {
+    let message = r#"{"jsonrpc":"2.0","id":9,"method":"tools/list"}"#;
+    let id = sent(proxy, session, message).await;
+    answer_to(proxy, &id).await
+}
+
+async fn sent(proxy: &Inside, session: u64, message: &str) -> String {
+    let command = Command::Send {
+        route: Route::Session(SessionId(session.try_into().unwrap())),
+        message: message.into(),
+        replay_of: None,
+    };
+    match proxy.order(command).await {
+        Ok(Reply::Sent { id: Some(id), .. }) => serde_json::from_str(&id).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn answer_to(proxy: &Inside, id: &str) -> Value {
+    proxy
+        .record("the operator's answer", |record| {
+            let is_it = record["to"] == "operator" && record["message"]["id"] == id;
+            is_it.then(|| record.clone())
+        })
+        .await
+}
+
+/// Gives out a session, and answers everything.
+async fn legacy_upstream() -> Upstream {
+    Upstream::start(|mut call| async move {
+        let session = call.head.get("mcp-session-id").map(str::to_owned);
+        if call.head.method() == "DELETE" {
+            return call.answer("200 OK", &[], "").await.unwrap();
+        }
+        let request = call.json().await;
+        match (request["method"].as_str().unwrap(), session.as_deref()) {
+            ("initialize", _) => {
+                let id = format!("session-{}", call.request);
+                let headers = [
+                    ("Content-Type", "application/json"),
+                    ("Mcp-Session-Id", &*id),
+                ];
+                let result = json!({"jsonrpc": "2.0", "id": request["id"], "result": {}});
+                call.answer("200 OK", &headers, result.to_string()).await.unwrap();
+            }
+            (_, Some("gone") | None) => call.answer("404 Gone", &[], "").await.unwrap(),
+            _ if request.get("id").is_none() => {
+                call.answer("202 Accepted", &[], "").await.unwrap();
+            }
+            ("tools/call", _) => {
+                // Pings and asks before it answers, as a legacy server may.
+                call.open_stream(&[]).await.unwrap();
+                let ping = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
+                call.chunk(format!("id: 1\ndata: {ping}\n\n")).await.unwrap();
+                let ask = r#"{"jsonrpc":"2.0","id":"e","method":"elicitation/create","params":{}}"#;
+                call.chunk(format!("id: 2\ndata: {ask}\n\n")).await.unwrap();
+                let result = json!({"jsonrpc": "2.0", "id": request["id"], "result": {}});
+                call.chunk(format!("data: {result}\n\n")).await.unwrap();
+                call.last_chunk().await.unwrap();
+            }
+            _ => {
+                let result = json!({"jsonrpc": "2.0", "id": request["id"], "result": {}});
+                call.answer_json(result.to_string()).await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_operator_speaks_in_the_session_of_a_client() {
+    let upstream = legacy_upstream().await;
+    let proxy = before(&upstream).await;
+    let begun = Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
+    let id = begun.head.get("mcp-session-id").unwrap().to_owned();
+    let session = opened(&proxy).await;
+    let route = Route::Session(SessionId(session.try_into().unwrap()));
+    let early = Command::Send {
+        route,
+        message: r#"{"jsonrpc":"2.0","id":9,"method":"tools/list"}"#.into(),
+        replay_of: None,
+    };
+    proxy.order(early).await.unwrap_err();
+    let habits = [
+        ("mcp-session-id", &*id),
+        ("mcp-protocol-version", "2025-06-18"),
+        ("authorization", "Bearer current"),
+    ];
+    let answer = Client::post(proxy.address, "/mcp", &habits, INITIALIZED).await;
+    assert_eq!(answer.status(), 202);
+
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"x"}}"#;
+    let ours = sent(&proxy, session, call).await;
+    let answer = answer_to(&proxy, &ours).await;
+    assert_eq!(answer["session"], session);
+    let seen = upstream.request(2).await;
+    assert_eq!(seen.json()["id"], Value::from(ours));
+    assert_eq!(seen.json()["params"], json!({"name": "x"}));
+    for (name, value) in habits {
+        assert_eq!(seen.head.get(name), Some(value), "{name}");
+    }
+    // The ping was answered for it, and the server's question waits for the operator.
+    let pong = upstream.request(3).await;
+    assert_eq!(pong.json(), json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
+    let decline = r#"{"jsonrpc":"2.0","id":"e","result":{"action":"decline"}}"#;
+    let answer = |message: &str| Command::Answer {
+        session: SessionId(session.try_into().unwrap()),
+        message: message.into(),
+    };
+    proxy.order(answer(decline)).await.unwrap();
+    let answered = upstream.request(4).await;
+    assert_eq!(answered.text(), decline);
+    assert_eq!(answered.head.get("mcp-session-id"), Some(&*id));
+    proxy.order(answer(decline)).await.unwrap_err();
+
+    let ended = Client::ask(proxy.address, "DELETE", "/mcp", &habits, "").await;
+    assert_eq!(ended.status(), 200);
+    assert_eq!(closed(&proxy, session).await, "the client ended it");
+    let late = Command::Send {
+        route,
+        message: call.into(),
+        replay_of: None,
+    };
+    let refused = proxy.order(late).await.unwrap_err();
+    assert!(refused.0.contains("the client ended it"), "{refused}");
+}
+
+#[tokio::test]
+async fn exchanges_belong_to_the_session_that_they_name() {
+    let upstream = legacy_upstream().await;
+    let proxy = before(&upstream).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let begun = Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
+        ids.push(begun.head.get("mcp-session-id").unwrap().to_owned());
+    }
+    for id in [&*ids[0], &*ids[1], "unheard-of", &*ids[0]] {
+        let ping = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"ping"}}"#);
+        let headers = [("mcp-session-id", id)];
+        Client::post(proxy.address, "/mcp", &headers, ping).await;
+    }
+    let session_of = async |id: &str| {
+        let record = |record: &Value| {
+            let is_it = record["from"] == "client" && record["message"]["id"] == id;
+            is_it.then(|| record["session"].as_u64().unwrap())
+        };
+        proxy.record(id, record).await
+    };
+    assert_eq!(session_of(&ids[0]).await, 1);
+    assert_eq!(session_of(&ids[1]).await, 2);
+    assert_eq!(session_of("unheard-of").await, 3);
+    let ping = r#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#;
+    let gone = [("mcp-session-id", "gone")];
+    let answer = Client::post(proxy.address, "/mcp", &gone, ping).await;
+    assert_eq!(answer.status(), 404);
+    let reason = closed(&proxy, 4).await;
+    assert_eq!(reason, "the server does not know it any more");
+}
+
+#[tokio::test]
+async fn a_thousand_sessions_at_once_are_served() {
+    let upstream = legacy_upstream().await;
+    let proxy = Arc::new(before(&upstream).await);
+    let (ready, mut all_ready) = mpsc::channel::<()>(1);
+    let mut clients = tokio::task::JoinSet::new();
+    let (go, going) = tokio::sync::watch::channel(false);
+    for number in 0..1000 {
+        let (ready, proxy, mut going) = (ready.clone(), proxy.clone(), going.clone());
+        clients.spawn(async move {
+            let mut client = Client::connect(proxy.address).await;
+            client.request("POST", "/mcp", &[ACCEPT], INITIALIZE).await.unwrap();
+            let begun = client.answer().await;
+            let id = begun.head.get("mcp-session-id").unwrap().to_owned();
+            drop(ready);
+            going.wait_for(|go| *go).await.unwrap();
+            let ping = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"ping"}}"#);
+            let headers = [ACCEPT, ("mcp-session-id", &*id)];
+            client.request("POST", "/mcp", &headers, ping).await.unwrap();
+            assert_eq!(client.answer().await.json()["id"], number);
+        });
+    }
+    drop(ready);
+    within("a thousand sessions", all_ready.recv()).await;
+    go.send(true).unwrap();
+    while let Some(outcome) = clients.join_next().await {
+        outcome.unwrap();
+    }
+    let sessions = proxy.capture().into_iter().filter(|it| it.get("opened").is_some());
+    assert_eq!(sessions.count(), 1000);
+}
+
+/// Gives another token whenever one is refused.
+#[derive(Debug, Default)]
+struct Tokens(AtomicUsize);
+
+impl Credentials for Tokens {
+    fn authorization<'a>(
+        &'a self,
+        refused: Option<&'a http::HeaderValue>,
+    ) -> Authorization<'a> {
+        Box::pin(async move {
+            let number = match refused {
+                Some(_) => self.0.fetch_add(1, Ordering::Relaxed) + 1,
+                None => self.0.load(Ordering::Relaxed),
+            };
+            let token = format!("Bearer token-{number}");
+            Ok(Some(http::HeaderValue::try_from(token).unwrap()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_ours_that_is_refused_is_replaced_once() {
+    let upstream = Upstream::start(|mut call| async move {
+        let body = call.body().await;
+        match call.head.get("authorization") {
+            Some("Bearer token-1") => call.answer_json(body).await.unwrap(),
+            _ => call.answer("401 No", &[], "").await.unwrap(),
+        }
+    })
+    .await;
+    let url = upstream.url("/mcp");
+    let proxy = Inside::with(&url, |origin| {
+        origin.credentials = Some(Arc::new(Tokens::default()));
+        origin.headers = vec![(
+            http::HeaderName::from_static("x-added"),
+            http::HeaderValue::from_static("yes"),
+        )];
+    })
+    .await;
+    let answer = Client::post(proxy.address, "/mcp", &[("x-added", "no")], "{}").await;
+    assert_eq!((answer.status(), answer.text()), (200, "{}"));
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), 2);
+    for seen in &seen {
+        assert_eq!(seen.head.all("x-added"), ["yes"]);
+        assert_eq!(seen.body, b"{}");
+    }
+    proxy
+        .record("what was added is on record", |record| {
+            let added = http(record)?["request"]["added"].as_array()?;
+            let names: Vec<&str> = added.iter().filter_map(|it| it[0].as_str()).collect();
+            (names == ["x-added", "authorization"]).then_some(())
+        })
+        .await;
+    proxy
+        .record("the second request is ours", |record| {
+            (http(record)?["request"]["by"] == "sentinel").then_some(())
+        })
+        .await;
+    // The client's own token is the client's affair.
+    let own = [("authorization", "Bearer own")];
+    let refused = Client::post(proxy.address, "/mcp", &own, "{}").await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(upstream.seen().len(), 3);
 }
