@@ -135,7 +135,10 @@ async fn every_method_path_and_status_passes() {
     let head = client.head().await;
     client.reader.expect_no_body();
     assert_eq!(headers(&head), pairs(&[("content-length", "1234")]));
-    client.request("GET", "/x/200", &[ACCEPT], "").await.unwrap();
+    client
+        .request("GET", "/x/200", &[ACCEPT], "")
+        .await
+        .unwrap();
     assert_eq!(client.answer().await.text(), "GET 200");
 }
 
@@ -172,7 +175,10 @@ async fn a_stream_passes_chunk_by_chunk_whatever_is_in_it() {
     let proxy = before(&upstream).await;
     for (method, body) in [("POST", "{}"), ("GET", "")] {
         let mut client = Client::connect(proxy.address).await;
-        client.request(method, "/mcp", &[ACCEPT], body).await.unwrap();
+        client
+            .request(method, "/mcp", &[ACCEPT], body)
+            .await
+            .unwrap();
         let head = client.head().await;
         let expected = [
             ("content-type", "text/event-stream"),
@@ -201,7 +207,9 @@ async fn a_body_passes_while_it_is_being_sent() {
     let upstream = Upstream::start(|mut call| async move {
         let first = call.piece().await.unwrap().unwrap();
         assert_eq!(first, b"first");
-        call.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").await.unwrap();
+        call.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+            .await
+            .unwrap();
         call.send("early").await.unwrap();
         call.body().await;
     })
@@ -284,14 +292,21 @@ async fn a_client_that_goes_away_is_gone_for_the_upstream_too() {
     })
     .await;
     let proxy = before(&upstream).await;
-    for (target, of) in [("/head", "response"), ("/body", "response"), ("/upload", "request")] {
+    for (target, of) in [
+        ("/head", "response"),
+        ("/body", "response"),
+        ("/upload", "request"),
+    ] {
         let mut client = Client::connect(proxy.address).await;
         if target == "/upload" {
             let length = [ACCEPT, ("content-length", "100")];
             client.request("POST", target, &length, "").await.unwrap();
             client.send("{").await.unwrap();
         } else {
-            client.request("POST", target, &[ACCEPT], "{}").await.unwrap();
+            client
+                .request("POST", target, &[ACCEPT], "{}")
+                .await
+                .unwrap();
         }
         if target == "/body" {
             client.head().await;
@@ -340,7 +355,10 @@ async fn a_response_that_breaks_off_breaks_off_for_the_client() {
     let proxy = before(&upstream).await;
     for target in ["/chunks", "/length"] {
         let mut client = Client::connect(proxy.address).await;
-        client.request("POST", target, &[ACCEPT], "{}").await.unwrap();
+        client
+            .request("POST", target, &[ACCEPT], "{}")
+            .await
+            .unwrap();
         assert_eq!(client.head().await.status(), 200);
         assert!(client.piece().await.unwrap().is_some());
         client.rest().await.unwrap_err();
@@ -398,7 +416,10 @@ async fn a_connection_that_the_upstream_has_closed_meanwhile_is_no_error() {
     let proxy = before(&upstream).await;
     let mut client = Client::connect(proxy.address).await;
     for _ in 0..50 {
-        client.request("POST", "/mcp", &[ACCEPT], "{}").await.unwrap();
+        client
+            .request("POST", "/mcp", &[ACCEPT], "{}")
+            .await
+            .unwrap();
         let answer = client.answer().await;
         assert_eq!((answer.status(), answer.text()), (200, "{}"));
     }
@@ -648,7 +669,11 @@ async fn the_old_transport_comes_back_through_the_proxy_and_so_does_the_operator
         let hello = stream.event().await.unwrap().unwrap();
         assert_eq!(hello.comments, ["hi"]);
         let endpoint = stream.event().await.unwrap().unwrap();
-        let here = if absolute { proxy.url("") } else { String::new() };
+        let here = if absolute {
+            proxy.url("")
+        } else {
+            String::new()
+        };
         let endpoint = endpoint.data.unwrap();
         assert_eq!(endpoint, format!("{here}/messages?sessionId=1"));
         if absolute {
@@ -669,7 +694,10 @@ async fn the_old_transport_comes_back_through_the_proxy_and_so_does_the_operator
         assert_eq!(stream.event().await.unwrap().unwrap().json()["id"], 7);
         drop(stream);
         assert_eq!(closed(&proxy, session).await, "its event stream ended");
-        let sessions = proxy.capture().into_iter().filter(|it| it.get("opened").is_some());
+        let sessions = proxy
+            .capture()
+            .into_iter()
+            .filter(|it| it.get("opened").is_some());
         assert_eq!(sessions.count(), 1);
     }
 }
@@ -710,7 +738,10 @@ async fn legacy_upstream() -> Upstream {
             return call.answer("200 OK", &[], "").await.unwrap();
         }
         let request = call.json().await;
-        match (request["method"].as_str().unwrap(), session.as_deref()) {
+        match (
+            request["method"].as_str().unwrap_or_default(),
+            session.as_deref(),
+        ) {
             ("initialize", _) => {
                 let id = format!("session-{}", call.request);
                 let headers = [
@@ -718,7 +749,9 @@ async fn legacy_upstream() -> Upstream {
                     ("Mcp-Session-Id", &*id),
                 ];
                 let result = json!({"jsonrpc": "2.0", "id": request["id"], "result": {}});
-                call.answer("200 OK", &headers, result.to_string()).await.unwrap();
+                call.answer("200 OK", &headers, result.to_string())
+                    .await
+                    .unwrap();
             }
             (_, Some("gone") | None) => call.answer("404 Gone", &[], "").await.unwrap(),
             _ if request.get("id").is_none() => {
@@ -728,7 +761,9 @@ async fn legacy_upstream() -> Upstream {
                 // Pings and asks before it answers, as a legacy server may.
                 call.open_stream(&[]).await.unwrap();
                 let ping = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
-                call.chunk(format!("id: 1\ndata: {ping}\n\n")).await.unwrap();
+                call.chunk(format!("id: 1\ndata: {ping}\n\n"))
+                    .await
+                    .unwrap();
                 let ask = r#"{"jsonrpc":"2.0","id":"e","method":"elicitation/create","params":{}}"#;
                 call.chunk(format!("id: 2\ndata: {ask}\n\n")).await.unwrap();
                 let result = json!({"jsonrpc": "2.0", "id": request["id"], "result": {}});
@@ -778,7 +813,10 @@ async fn the_operator_speaks_in_the_session_of_a_client() {
     }
     // The ping was answered for it, and the server's question waits for the operator.
     let pong = upstream.request(3).await;
-    assert_eq!(pong.json(), json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
+    assert_eq!(
+        pong.json(),
+        json!({"jsonrpc": "2.0", "id": "p", "result": {}})
+    );
     let decline = r#"{"jsonrpc":"2.0","id":"e","result":{"action":"decline"}}"#;
     let answer = |message: &str| Command::Answer {
         session: SessionId(session.try_into().unwrap()),
@@ -845,14 +883,20 @@ async fn a_thousand_sessions_at_once_are_served() {
         let (ready, proxy, mut going) = (ready.clone(), proxy.clone(), going.clone());
         clients.spawn(async move {
             let mut client = Client::connect(proxy.address).await;
-            client.request("POST", "/mcp", &[ACCEPT], INITIALIZE).await.unwrap();
+            client
+                .request("POST", "/mcp", &[ACCEPT], INITIALIZE)
+                .await
+                .unwrap();
             let begun = client.answer().await;
             let id = begun.head.get("mcp-session-id").unwrap().to_owned();
             drop(ready);
             going.wait_for(|go| *go).await.unwrap();
             let ping = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"ping"}}"#);
             let headers = [ACCEPT, ("mcp-session-id", &*id)];
-            client.request("POST", "/mcp", &headers, ping).await.unwrap();
+            client
+                .request("POST", "/mcp", &headers, ping)
+                .await
+                .unwrap();
             assert_eq!(client.answer().await.json()["id"], number);
         });
     }
@@ -862,7 +906,10 @@ async fn a_thousand_sessions_at_once_are_served() {
     while let Some(outcome) = clients.join_next().await {
         outcome.unwrap();
     }
-    let sessions = proxy.capture().into_iter().filter(|it| it.get("opened").is_some());
+    let sessions = proxy
+        .capture()
+        .into_iter()
+        .filter(|it| it.get("opened").is_some());
     assert_eq!(sessions.count(), 1000);
 }
 
@@ -871,10 +918,7 @@ async fn a_thousand_sessions_at_once_are_served() {
 struct Tokens(AtomicUsize);
 
 impl Credentials for Tokens {
-    fn authorization<'a>(
-        &'a self,
-        refused: Option<&'a http::HeaderValue>,
-    ) -> Authorization<'a> {
+    fn authorization<'a>(&'a self, refused: Option<&'a http::HeaderValue>) -> Authorization<'a> {
         Box::pin(async move {
             let number = match refused {
                 Some(_) => self.0.fetch_add(1, Ordering::Relaxed) + 1,

@@ -112,10 +112,10 @@ impl Desk {
                 }),
                 Err(refusal) => drop(outcome.send(Err(refusal))),
             },
-            Command::Answer { session, message } => match self.own_session(session) {
-                Ok(own) => answer(outcome, async move {
-                    own.ready().await?;
-                    reply(&own.live, message).await
+            Command::Answer { session, message } => match self.session(session) {
+                Ok(destination) => answer(outcome, async move {
+                    let (live, _) = destination.ready().await?;
+                    reply(&live, message).await
                 }),
                 Err(refusal) => drop(outcome.send(Err(refusal))),
             },
@@ -158,18 +158,16 @@ impl Desk {
             Route::Operator => return self.opened().map(Destination::Own),
             Route::Session(id) => id,
         };
-        match self.floor.roster.client(id) {
-            Some(client) => Ok(Destination::Client(client)),
-            None => self.own_session(id).map(Destination::Own),
-        }
+        self.session(id)
     }
 
-    fn own_session(&self, id: SessionId) -> Result<Arc<Own>, Refused> {
-        if self.floor.roster.client(id).is_some() {
-            return refused("requests in this session are the client's to answer");
+    fn session(&self, id: SessionId) -> Result<Destination, Refused> {
+        if let Some(client) = self.floor.roster.client(id) {
+            return Ok(Destination::Client(client));
         }
         let own = self.own.iter().find(|own| own.live.id == id);
         own.cloned()
+            .map(Destination::Own)
             .ok_or_else(|| Refused(format!("there is no session {}", id.0)))
     }
 }
@@ -227,7 +225,9 @@ async fn reply(live: &Live, message: String) -> Outcome {
     still_open(live)?;
     let (line, id) = letter::answer(message)?;
     if !live.gate.take_asked(&id) {
-        return refused(format!("the server waits for no answer to {id}"));
+        return refused(format!(
+            "the server waits for no answer to {id}"
+        ));
     }
     if let Err(unsent) = inject(live, line, None).await {
         if !unsent.begun {
