@@ -71,6 +71,7 @@ impl Counter {
             return answer(&asked, json!({"heard": message}));
         };
         match method {
+            "initialize" if params["protocolVersion"] == "refused" => error(id, &json!(-32602)),
             "initialize" => answer(
                 id,
                 json!({

@@ -54,17 +54,20 @@ impl Item {
 pub struct Outlet(Arc<Shared>);
 
 /// The end that a client reads from. When it is dropped before the outlet was ended, the client has gone.
+#[derive(Debug)]
 pub struct Intake {
     shared: Arc<Shared>,
-    gone: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
-#[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
     /// The client has taken something, or is gone.
     taken: Notify,
+    /// What is done when the client leaves before the end.
+    gone: Mutex<Option<Gone>>,
 }
+
+type Gone = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -75,18 +78,26 @@ struct State {
     reader: Option<Waker>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Whole,
-    Broken(String),
+    Broken,
 }
 
-/// A new one; `gone` is called when the client leaves before the end.
-pub fn outlet(gone: impl FnOnce() + Send + Sync + 'static) -> (Outlet, Intake) {
-    let shared = Arc::new(Shared::default());
+/// A client has not read what waited for it.
+#[derive(Debug, thiserror::Error)]
+#[error("the client did not read what waited for it")]
+pub struct BrokenOff;
+
+/// A new one; `gone` is called when the client leaves before the end, or is broken off.
+pub fn outlet(gone: impl FnOnce() + Send + 'static) -> (Outlet, Intake) {
+    let shared = Arc::new(Shared {
+        state: Mutex::default(),
+        taken: Notify::new(),
+        gone: Mutex::new(Some(Box::new(gone))),
+    });
     let intake = Intake {
         shared: shared.clone(),
-        gone: Some(Box::new(gone)),
     };
     (Outlet(shared), intake)
 }
@@ -104,13 +115,9 @@ impl Outlet {
 
     /// Nothing more comes.
     pub fn end(&self) {
-        self.finish(Ended::Whole);
-    }
-
-    fn finish(&self, how: Ended) {
         let mut state = self.0.state();
         if state.ended.is_none() {
-            state.ended = Some(how);
+            state.ended = Some(Ended::Whole);
             state.wake();
         }
     }
@@ -127,8 +134,9 @@ impl Outlet {
         !state.gone && state.weight > BOUND
     }
 
-    /// Returns when there is room. A client that takes nothing for a while is not waited for: it is broken off.
-    pub async fn room(&self) {
+    /// Returns when there is room. A client that takes nothing for a while is not waited for: it is broken off, and this
+    /// says so.
+    pub async fn room(&self) -> Result<(), BrokenOff> {
         while self.is_full() {
             let taken = self.0.taken.notified();
             tokio::pin!(taken);
@@ -137,18 +145,37 @@ impl Outlet {
                 let mut state = self.0.state();
                 state.items.clear();
                 state.weight = 0;
-                state.ended = Some(Ended::Broken(
-                    "the client did not read what waited for it".into(),
-                ));
+                state.ended = Some(Ended::Broken);
                 state.wake();
+                drop(state);
+                self.0.tell_gone();
+                return Err(BrokenOff);
             }
         }
+        Ok(())
     }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_gone(&self) {
+        if let Some(gone) = self.forget_gone() {
+            gone();
+        }
+    }
+
+    fn forget_gone(&self) -> Option<Gone> {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.take()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shared").field(&self.state).finish()
     }
 }
 
@@ -226,9 +253,9 @@ impl Intake {
             self.shared.taken.notify_waiters();
             return Poll::Ready(Some(Ok(part)));
         }
-        match &state.ended {
+        match state.ended {
             Some(Ended::Whole) => Poll::Ready(None),
-            Some(Ended::Broken(why)) => Poll::Ready(Some(Err(io::Error::other(why.clone())))),
+            Some(Ended::Broken) => Poll::Ready(Some(Err(io::Error::other(BrokenOff)))),
             None => {
                 state.reader = Some(context.waker().clone());
                 Poll::Pending
@@ -243,18 +270,14 @@ impl Drop for Intake {
         state.gone = true;
         state.items = VecDeque::new();
         state.weight = 0;
-        let left = !matches!(state.ended, Some(Ended::Whole));
+        let left = state.ended != Some(Ended::Whole);
         drop(state);
         self.shared.taken.notify_waiters();
-        if let Some(gone) = self.gone.take().filter(|_| left) {
-            gone();
+        if left {
+            self.shared.tell_gone();
+        } else {
+            self.shared.forget_gone();
         }
-    }
-}
-
-impl fmt::Debug for Intake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Intake").field(&self.shared).finish()
     }
 }
 

@@ -400,8 +400,10 @@ impl<E: Ears> Reader<E> {
                 }
             }
             for line in whole.drain(..) {
-                if let Some(outlet) = self.hear(line) {
-                    outlet.room().await;
+                if let Some(outlet) = self.hear(line)
+                    && let Err(why) = outlet.room().await
+                {
+                    self.lane.note(format!("a response was broken off: {why}"));
                 }
             }
             self.lane.tap.wake();
