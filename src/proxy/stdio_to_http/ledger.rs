@@ -74,18 +74,21 @@ impl Ledger {
         self.changed.notify_waiters();
     }
 
-    /// Notes that a request has its answer, after `learn` has seen the method that it asked for.
+    /// Notes that a request has its answer, after `learn` has seen the method that it asked for. With the last answer to
+    /// a line its entry goes, whatever is left of its exchange: the old transport answers elsewhere.
     pub fn answered(&self, id: &str, learn: impl FnOnce(&str)) {
         let mut entries = self.entries();
-        let found = entries.values_mut().find_map(|entry| {
+        let found = entries.iter_mut().find_map(|(exchange, entry)| {
             let place = entry.owed.iter().position(|owed| owed == id)?;
-            Some((entry, place))
+            Some((*exchange, entry, place))
         });
-        let Some((entry, place)) = found else { return };
+        let Some((exchange, entry, place)) = found else {
+            return;
+        };
         learn(&entry.method);
         entry.owed.swap_remove(place);
         if entry.owed.is_empty() {
-            entry.hold = None;
+            entries.remove(&exchange);
         }
         drop(entries);
         self.changed.notify_waiters();
@@ -135,5 +138,32 @@ impl Ledger {
     /// Nothing that can panic runs under the lock, so a poisoned one is as good as any.
     fn entries(&self) -> MutexGuard<'_, BTreeMap<ExchangeId, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owing(ids: &[&str]) -> Entry {
+        Entry {
+            method: methods::TOOLS_CALL.to_owned(),
+            owed: ids.iter().map(|id| (*id).to_owned()).collect(),
+            modern: false,
+            abort: CancellationToken::new(),
+            hold: None,
+        }
+    }
+
+    #[test]
+    fn a_line_is_in_flight_until_the_last_of_its_answers() {
+        let ledger = Ledger::default();
+        ledger.enter(ExchangeId(1), owing(&["1", "2"]));
+        ledger.answered("1", |_| ());
+        assert_eq!(ledger.open(), [ExchangeId(1)]);
+        ledger.answered("\"2\"", |_| ());
+        assert_eq!(ledger.open(), [ExchangeId(1)], "another id");
+        ledger.answered("2", |_| ());
+        assert_eq!(ledger.open(), []);
     }
 }
