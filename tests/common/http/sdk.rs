@@ -175,10 +175,12 @@ pub async fn visit(client: &Client) -> Vec<Value> {
     seen.push(within_json("prompts/list", client.list_prompts(None)).await);
     let summarize = GetPromptRequestParams::new("summarize");
     seen.push(within_json("prompts/get", client.get_prompt(summarize)).await);
-    // What a call reports may be handled after its answer is.
+    // rmcp handles each notification in a task of its own: perhaps after the answer, and in no order.
     let heard = || client.service().progress.lock().unwrap().clone();
     super::until("all progress is heard", || heard().len() == 3).await;
-    seen.push(json!(heard()));
+    let mut heard = heard();
+    heard.sort_by(f64::total_cmp);
+    seen.push(json!(heard));
     seen
 }
 
