@@ -517,7 +517,7 @@ async fn a_list_gets_in_with_the_stored_login() {
     let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
     let url = oauth.url();
     let stranger = run(&house, &["list", url.as_str()]).await;
-    assert_eq!(stranger.code, Some(3), "{stranger:?}");
+    stranger.fails(3, &format!("mcp-sentinel auth login {url}"));
     logged_in(&house, &oauth).await;
     let ran = run(&house, &["list", url.as_str()]).await;
     assert!(ran.stdout.contains("open_sesame()"), "{ran:?}");

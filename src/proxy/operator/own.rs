@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 /// A server that lists more pages than this goes on for ever.
 const PAGES: usize = 1000;
 const LINE_BYTES: usize = 1 << 30;
+/// What an error that we made up starts with.
+const OURS: &str = "mcp-sentinel: ";
 /// How long a failed handshake waits for the server's exit status, which may explain it.
 const EXPLANATION: Duration = Duration::from_millis(500);
 
@@ -294,8 +296,20 @@ type Client = RunningService<RoleClient, ClientConfig>;
 enum HandshakeError {
     #[error(transparent)]
     Socket(#[from] io::Error),
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Protocol(#[from] Box<ClientInitializeError>),
+}
+
+/// An error of rmcp's as whoever refused puts it: the last attempt's, and as it stands when we made it up.
+fn in_words(error: &ClientInitializeError) -> String {
+    match error {
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => in_words(fallback),
+        ClientInitializeError::JsonRpcError(error) => match error.message.strip_prefix(OURS) {
+            Some(words) => words.to_owned(),
+            None => error.to_string(),
+        },
+        error => error.to_string(),
+    }
 }
 
 /// Asks for every page of every list that the server says it has; what it answers is read from the capture.
