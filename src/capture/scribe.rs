@@ -81,7 +81,7 @@ impl<W: Write> Scribe<W> {
                     at,
                     session,
                     from,
-                    to: (to == Party::Operator).then_some(to),
+                    to: Some(to).filter(|to| Some(*to) != expected(from)),
                     replay_of,
                     via: via.as_deref(),
                     terminated: true,
@@ -204,4 +204,12 @@ fn without_line_feed(mut bytes: Bytes) -> Bytes {
         bytes.truncate(bytes.len() - 1);
     }
     bytes
+}
+/// To whom a message is, unless the file says otherwise.
+fn expected(from: Party) -> Option<Party> {
+    match from {
+        Party::Client | Party::Operator => Some(Party::Server),
+        Party::Server => Some(Party::Client),
+        Party::Sentinel => None,
+    }
 }

@@ -138,6 +138,8 @@ pub enum Role {
     Answer,
     /// A second answer to the same request.
     DuplicateAnswer,
+    /// An answer that went no further than the proxy, which found another.
+    WithheldAnswer,
     Cancel,
     /// A line that stands for itself.
     Line,

@@ -1,22 +1,18 @@
 //! An answer: the exchange that it ends, and what it teaches.
 
+use super::Way;
 use crate::mcp::methods;
-use crate::tap::Timestamp;
+use crate::tap::{Party, Timestamp};
 use crate::traffic::digest::{AnswerDetail, Detail, Message, MessageKind};
 use crate::traffic::gist::Gist;
 use crate::traffic::links::{Scope, Side};
-use crate::traffic::storage::abridged;
+use crate::traffic::storage::{RowData, abridged};
 use crate::traffic::store::Source;
 use crate::traffic::{Role, RowId, RowKind, Status, Traffic};
 
 impl Traffic {
-    pub(super) fn answer(
-        &mut self,
-        source: Source,
-        scope: Scope,
-        http: Option<u32>,
-        message: Message,
-    ) {
+    pub(super) fn answer(&mut self, source: Source, scope: Scope, way: Way, message: Message) {
+        let http = way.http;
         let asked = Scope {
             side: scope.side.other(),
             ..scope
@@ -30,6 +26,13 @@ impl Traffic {
             return self.orphan(source, scope, http, message);
         };
         self.sent_with(row, scope, http);
+        let is_ours = |row: &RowData| row.from == Party::Sentinel;
+        if way.to == Some(Party::Sentinel) && !self.store.row(row).is_some_and(is_ours) {
+            // Who asked still waits.
+            self.store.attach(row, Role::WithheldAnswer, source);
+            self.changes.note(row);
+            return;
+        }
         if self.store.extra(row).is_some_and(|extra| extra.answered) {
             self.store.attach(row, Role::DuplicateAnswer, source);
             self.changes.note(row);

@@ -137,7 +137,7 @@ impl Traffic {
                         .push(source, RowKind::Garbage, &message.method, "", &message.gist);
                 self.sent_with(row, scope, way.http);
             }
-            _ => self.answer(source, scope, way.http, message),
+            _ => self.answer(source, scope, way, message),
         }
     }
 

@@ -43,6 +43,27 @@ fn an_error_without_an_id_is_of_the_exchange_that_it_came_with() {
 }
 
 #[test]
+fn an_answer_that_the_proxy_kept_to_itself_leaves_its_request_open() {
+    check(
+        r#"
+        client#1 {"id":7,"method":"tools/call","params":{"name":"t"}}
+        server>sentinel#1 {"id":7,"error":{"code":-32020,"message":"headers"}}
+        sentinel#2 {"id":"mcpx-1","method":"tools/list"}
+        server>sentinel#2 {"id":"mcpx-1","result":{"tools":[]}}
+        server {"id":7,"result":{"content":[]}}
+        client#4 {"id":8,"method":"x"}
+        server>sentinel#4 {"id":null,"error":{"code":-32000,"message":"no"}}
+        sentinel>client#4 {"id":8,"error":{"code":-32603,"message":"mcp-sentinel: no"}}
+        "#,
+        r#"
+        client · tools/call · t · empty · ok [1 2 5]
+        sentinel · tools/list · 0 tools · ok [3 4]
+        client · x · -32603 mcp-sentinel: no · error [6 7 8]
+        "#,
+    );
+}
+
+#[test]
 fn an_answer_of_another_id_is_not_of_the_exchange() {
     check(
         r#"

@@ -57,12 +57,10 @@ fn record(seq: u64, line: &str) -> Record<'static> {
             };
             Payload::Line {
                 from,
-                to: cut('>').map(|to| {
-                    if to.starts_with("client") {
-                        Party::Client
-                    } else {
-                        Party::Operator
-                    }
+                to: cut('>').map(|to| match to {
+                    _ if to.starts_with("client") => Party::Client,
+                    _ if to.starts_with("sentinel") => Party::Sentinel,
+                    _ => Party::Operator,
                 }),
                 replay_of: cut('^').map(number),
                 via: cut('#').map(|_| Via {

@@ -371,6 +371,7 @@ fn part_word(role: PartRole) -> (&'static str, Role) {
         PartRole::Progress => ("progress", Role::Notification),
         PartRole::Answer => ("answer", Role::Answer),
         PartRole::DuplicateAnswer => ("again!", Role::Warn),
+        PartRole::WithheldAnswer => ("withheld", Role::Warn),
         PartRole::Cancel => ("cancel", Role::Warn),
         PartRole::Line => ("message", Role::Text),
     }
