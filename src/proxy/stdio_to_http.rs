@@ -40,6 +40,8 @@ const LAST_REQUESTS: Duration = Duration::from_millis(500);
 /// How long a client that is being left may take to read what is left for it, and a server to hear that we leave.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+const CLIENT_LEFT: &str = "the client has closed its side of the session";
+
 /// Everything that a session is made of before it starts.
 #[derive(Debug)]
 pub struct Session {
@@ -138,7 +140,7 @@ impl Running {
             () = self.uplink.run() => End::ClientLeft,
         };
         self.bridge.live.close(match end {
-            End::ClientLeft => "the client has closed its side of the session",
+            End::ClientLeft => CLIENT_LEFT,
             End::ServerLeft => self.bridge.why_gone().unwrap_or_default(),
             End::Politely | End::By(_) => "the session is being ended",
         });
@@ -197,7 +199,7 @@ impl Running {
 
     fn closed(&self, end: End) -> Closed {
         let (exit, signal, reason) = match end {
-            End::ClientLeft => (Some(0), None, "the client closed its side of the session"),
+            End::ClientLeft => (Some(0), None, CLIENT_LEFT),
             End::ServerLeft => (Some(1), None, self.bridge.why_gone().unwrap_or_default()),
             End::Politely => (Some(0), None, "the session was closed"),
             End::By(signal) => (
@@ -206,10 +208,12 @@ impl Running {
                 "the session was ended by a signal",
             ),
         };
+        let trouble = self.bridge.trouble().filter(|_| end == End::ClientLeft);
         Closed {
             exit,
             signal,
-            reason: reason.to_owned(),
+            // A client that could not talk to its server has left because of that.
+            reason: trouble.unwrap_or_else(|| reason.to_owned()),
         }
     }
 }

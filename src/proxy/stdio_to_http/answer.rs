@@ -71,6 +71,9 @@ impl Bridge {
             };
             self.ask(exchange, ask, &letter.abort, record).await
         };
+        if asked.is_ok() {
+            self.reached();
+        }
         match asked {
             Ok(incoming) if incoming.status().is_success() => {
                 self.accepted(letter, incoming).await;
@@ -83,7 +86,7 @@ impl Bridge {
             }
             Err(error) => {
                 let failure = Failure::new(error.to_string());
-                self.note(&failure.sentence);
+                self.unreached(&failure.sentence);
                 self.fail(letter.exchange, &failure).await;
                 false
             }
@@ -101,7 +104,9 @@ impl Bridge {
                 self.listen();
             }
         }
-        if let Some(encoding) = incoming.encoding() {
+        if let Some(encoding) = incoming.encoding()
+            && self.ledger.owes(letter.exchange)
+        {
             let sentence =
                 format!("the server packs its answer as {encoding}, though asked not to");
             incoming.leave("it is packed in a way that was not asked for");

@@ -40,6 +40,8 @@ pub struct Bridge {
     legacy: Mutex<Legacy>,
     /// Path and query of the MCP endpoint.
     target: Mutex<String>,
+    /// Why the server could not be reached the last time, if so.
+    trouble: Mutex<Option<String>>,
     /// Our own stderr, where that is wanted.
     stderr: Mutex<Option<Forwarder>>,
     /// Cancelled when nothing is to go on any more.
@@ -107,6 +109,7 @@ impl Bridge {
             tools: Tools::default(),
             legacy: Mutex::default(),
             target: Mutex::new(target),
+            trouble: Mutex::default(),
             stderr: Mutex::new(stderr),
             over: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -291,6 +294,23 @@ impl Bridge {
             self.note(why);
         }
         self.is_gone.cancel();
+    }
+
+    pub fn reached(&self) {
+        *lock(&self.trouble) = None;
+    }
+
+    /// Tells the operator, once, that the server cannot be reached.
+    pub fn unreached(&self, why: &str) {
+        let before = lock(&self.trouble).replace(why.to_owned());
+        if before.as_deref() != Some(why) {
+            self.note(why);
+        }
+    }
+
+    /// Why the server cannot be reached, if so.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
     }
 
     pub fn why_gone(&self) -> Option<&str> {

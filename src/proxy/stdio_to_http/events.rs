@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Where a stream can be taken up again, and when.
@@ -21,25 +21,28 @@ pub struct Cursor {
     pub id: Option<String>,
     /// What the server asked for.
     retry: Option<Duration>,
-    /// How often in a row nothing came.
+    /// How often in a row the stream was taken up and brought no message.
     in_vain: u32,
 }
 
 impl Cursor {
-    /// How long to wait before the next try.
-    pub fn pause(&mut self) -> Duration {
-        let doubled = FIRST_WAIT.saturating_mul(1 << self.in_vain.min(16));
+    /// How long to wait before the next try, after so many in a row that failed.
+    pub fn pause(&mut self, failures: u32) -> Duration {
+        let doubled = |times: u32| {
+            let doubled = FIRST_WAIT.saturating_mul(1 << times.min(16));
+            doubled.min(LONGEST_WAIT)
+        };
+        if failures > 0 {
+            return doubled(failures - 1).max(self.retry.unwrap_or_default());
+        }
         self.in_vain += 1;
-        self.retry.unwrap_or(doubled.min(LONGEST_WAIT))
-    }
-
-    /// Tries since something came.
-    pub fn tries(&self) -> u32 {
-        self.in_vain
+        self.retry.unwrap_or_else(|| doubled(self.in_vain - 1))
     }
 
     fn note(&mut self, event: &Event) {
-        self.in_vain = 0;
+        if event.message().is_some() {
+            self.in_vain = 0;
+        }
         if let Some(id) = &event.id {
             self.id = Some(id.clone()).filter(|id| !id.is_empty());
         }
@@ -122,13 +125,16 @@ mod tests {
     #[test]
     fn pauses_double_up_to_a_limit_and_begin_anew_when_something_came() {
         let mut cursor = Cursor::default();
-        let pauses: Vec<u128> = (0..9).map(|_| cursor.pause().as_millis()).collect();
-        assert_eq!(
-            pauses,
-            [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
-        );
+        let pauses: Vec<u128> = (0..8).map(|_| cursor.pause(0).as_millis()).collect();
+        let doubled = [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000];
+        assert_eq!(pauses, doubled);
         cursor.note(&Event::default());
-        assert_eq!((cursor.tries(), cursor.pause()), (0, FIRST_WAIT));
+        assert_eq!(cursor.pause(0), LONGEST_WAIT);
+        cursor.note(&Event {
+            data: Some("{}".into()),
+            ..Event::default()
+        });
+        assert_eq!(cursor.pause(0), FIRST_WAIT);
     }
 
     #[test]
@@ -138,8 +144,13 @@ mod tests {
             retry: Some(10),
             ..Event::default()
         });
-        assert_eq!(cursor.pause(), Duration::from_millis(10));
-        assert_eq!(cursor.pause(), Duration::from_millis(10));
+        let asked_for = Duration::from_millis(10);
+        assert_eq!([cursor.pause(0), cursor.pause(0)], [asked_for; 2]);
+        // A server that cannot be reached is not asked as often as it wished when it could.
+        assert_eq!(
+            [cursor.pause(1), cursor.pause(2)],
+            [FIRST_WAIT, FIRST_WAIT * 2]
+        );
     }
 
     #[test]

@@ -41,6 +41,15 @@ impl Inlet {
         Some(line)
     }
 
+    /// Reads no more: what has come of a line is all there will be of it.
+    pub fn give_up(&mut self) {
+        self.ended = true;
+        if let Some(line) = self.lines.finish() {
+            self.waiting_bytes += line.len();
+            self.waiting.push_back(line);
+        }
+    }
+
     pub fn has_room(&self) -> bool {
         !self.ended && self.waiting_bytes < AHEAD
     }
@@ -56,16 +65,13 @@ impl Inlet {
                 Bytes::new()
             }
         };
+        if chunk.is_empty() {
+            return self.give_up();
+        }
         let (waiting, bytes) = (&mut self.waiting, &mut self.waiting_bytes);
-        let mut keep = |line: Bytes| {
+        self.lines.push(chunk, |line| {
             *bytes += line.len();
             waiting.push_back(line);
-        };
-        if chunk.is_empty() {
-            self.ended = true;
-            self.lines.finish().into_iter().for_each(keep);
-        } else {
-            self.lines.push(chunk, &mut keep);
-        }
+        });
     }
 }

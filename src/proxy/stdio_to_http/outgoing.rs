@@ -150,7 +150,8 @@ pub async fn ask(
             })
         }
         Err(error) => {
-            let reason = http_client::in_words(&error);
+            // The address may hold secrets, and everybody knows it.
+            let reason = http_client::in_words(&error.without_url());
             exchange.end(Half::Response, None, Some(reason.clone()));
             Err(Unanswered::Unreachable(reason))
         }
@@ -255,7 +256,7 @@ impl Incoming {
                 Ok(None)
             }
             Err(error) => {
-                let reason = http_client::in_words(&error);
+                let reason = http_client::in_words(&error.without_url());
                 self.end(Some(reason.clone()));
                 Err(Cut::Broken(reason))
             }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 /// How often in a row a stream that somebody waits for is asked for in vain.
-const TRIES: u32 = 6;
+const TRIES: u32 = 5;
 
 /// What came of following a stream.
 #[derive(Debug)]
@@ -61,25 +61,24 @@ impl Bridge {
         mut cursor: Cursor,
         abort: &CancellationToken,
     ) -> Followed {
-        let mut is_first = awaited.is_none();
+        let (mut is_new, mut failures) = (awaited.is_none(), 0);
         loop {
-            if !is_first {
+            if !is_new {
                 tokio::select! {
-                    () = tokio::time::sleep(cursor.pause()) => {}
+                    () = tokio::time::sleep(cursor.pause(failures)) => {}
                     () = abort.cancelled() => return Followed::Aborted,
                 }
             }
-            is_first = false;
-            let trouble = match self.stream_once(&mut cursor, abort).await {
-                Ok(()) => None,
-                Err(Followed::Unreachable(reason)) => Some(reason),
+            is_new = false;
+            match self.stream_once(&mut cursor, abort).await {
+                Ok(()) => failures = 0,
+                Err(Followed::Unreachable(_)) if awaited.is_none() || failures < TRIES => {
+                    failures += 1;
+                }
                 Err(end) => return end,
-            };
-            let Some(line) = awaited else { continue };
-            match trouble {
-                _ if !self.ledger.owes(line) => return Followed::Answered,
-                Some(reason) if cursor.tries() >= TRIES => return Followed::Unreachable(reason),
-                _ => {}
+            }
+            if awaited.is_some_and(|line| !self.ledger.owes(line)) {
+                return Followed::Answered;
             }
         }
     }

@@ -65,6 +65,8 @@ impl Uplink {
     /// Runs until the client has said its last and that is on its way.
     pub async fn run(&mut self) {
         loop {
+            let bridge = self.bridge.clone();
+            self.hold(bridge.ledger.room()).await;
             if let Ok(injection) = self.injections.try_recv() {
                 self.inject(injection).await;
             }
@@ -85,6 +87,7 @@ impl Uplink {
 
     /// Lines that were read and will not be sent any more: they are recorded, and requests among them answered.
     pub async fn give_up(&mut self, failure: &Failure) {
+        self.client.give_up();
         while let Some(line) = self.client.line() {
             let (line, by) = (without_end(&line), self.bridge.lane.from);
             let exchange = self.bridge.roster.exchange();
@@ -221,7 +224,6 @@ impl Uplink {
 
     async fn post(&mut self, sort: Sort, line: Bytes, author: Author) {
         let bridge = self.bridge.clone();
-        self.hold(bridge.ledger.room()).await;
         let mut headers = outgoing::posting();
         if sort.modern {
             modern::put_on(&mut headers, &sort.headers);
