@@ -225,9 +225,7 @@ async fn reply(live: &Live, message: String) -> Outcome {
     still_open(live)?;
     let (line, id) = letter::answer(message)?;
     if !live.gate.take_asked(&id) {
-        return refused(format!(
-            "the server waits for no answer to {id}"
-        ));
+        return refused(format!("the server waits for no answer to {id}"));
     }
     if let Err(unsent) = inject(live, line, None).await {
         if !unsent.begun {

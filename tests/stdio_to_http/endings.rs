@@ -1,0 +1,162 @@
+//! How sessions end, from either side.
+
+use crate::client::{Client, INITIALIZE, legacy, request, result, welcome};
+use crate::common::http::{Upstream, within};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+#[tokio::test]
+async fn what_is_in_flight_may_finish_when_the_client_leaves() {
+    let go_on = Arc::new(Notify::new());
+    let wait = go_on.clone();
+    let upstream = legacy(move |mut call, message| {
+        let wait = wait.clone();
+        async move {
+            wait.notified().await;
+            call.answer_json(result(&message, json!({}))).await.unwrap();
+        }
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.send(request(1, "x")).await;
+    client.stdin = None;
+    let is_here = |seen: &[crate::common::http::Seen]| {
+        seen.iter()
+            .any(|it| it.text().contains("\"x\""))
+            .then_some(())
+    };
+    upstream.wait("the request", is_here).await;
+    go_on.notify_one();
+    let (rest, code) = client.rest().await;
+    let answer: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!((&answer["result"], code), (&json!({}), Some(0)));
+    let last = upstream.seen().pop().unwrap();
+    assert_eq!(last.head.method(), "DELETE");
+    assert_eq!(last.head.get("mcp-session-id"), Some("s-1"));
+    client
+        .recorded(&["closed", "the client has closed its side"])
+        .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_not_waited_for_without_end() {
+    let upstream = legacy(|mut call, _| async move { call.gone().await }).await;
+    let mut client = Client::with(&["--grace", "0.2", &upstream.url("/mcp")]);
+    client.ask(INITIALIZE).await;
+    client.send(request(1, "x")).await;
+    let (rest, code) = client.leave().await;
+    let error: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!(
+        (&error["id"], &error["error"]["code"], code),
+        (&json!(1), &json!(-32603), Some(0))
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_does_not_keep_a_client_that_leaves() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        call.gone().await;
+    })
+    .await;
+    let mut client = Client::with(&["--grace", "0.2", &upstream.url("/mcp")]);
+    client.send(INITIALIZE).await;
+    upstream.request(0).await;
+    client.send(request(1, "never sent")).await;
+    let (rest, code) = client.leave().await;
+    let ids: Vec<Value> = rest
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
+        .collect();
+    assert_eq!((ids, code), (vec![json!(0), json!(1)], Some(0)));
+    client.recorded(&["never sent"]).await;
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_session_in_order() {
+    let upstream = legacy(|mut call, _| async move { call.gone().await }).await;
+    let mut client = Client::ready(&upstream).await;
+    client.send(request(1, "x")).await;
+    let is_here = |seen: &[crate::common::http::Seen]| {
+        seen.iter()
+            .any(|it| it.text().contains("\"x\""))
+            .then_some(())
+    };
+    upstream.wait("the request", is_here).await;
+    client.proxy.signal(Signal::TERM);
+    let (rest, code) = client.rest().await;
+    assert_eq!(code, Some(128 + 15));
+    assert!(rest.contains("\"id\":1,\"error\""), "{rest}");
+    assert_eq!(upstream.seen().pop().unwrap().head.method(), "DELETE");
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_has_forgotten_ends_so_that_the_client_starts_again() {
+    let asked = Arc::new(Notify::new());
+    let both = asked.clone();
+    let upstream = legacy(move |mut call, message| {
+        let asked = asked.clone();
+        async move {
+            if message["id"] == 1 {
+                asked.notify_one();
+                return call.gone().await;
+            }
+            call.answer("404 Not Found", &[], "Session not found")
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.send(request(1, "slow")).await;
+    within("the first request", both.notified()).await;
+    client.send(request(2, "x")).await;
+    let (rest, code) = client.rest().await;
+    let mut ids: Vec<Value> = rest
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .inspect(|error| assert_eq!(error["error"]["code"], -32603))
+        .map(|error| error["id"].clone())
+        .collect();
+    ids.sort_by_key(Value::as_i64);
+    assert_eq!((ids, code), (vec![json!(1), json!(2)], Some(1)));
+    assert!(client.proxy.errors().contains("must start again"));
+    let deleted = upstream
+        .seen()
+        .into_iter()
+        .any(|it| it.head.method() == "DELETE");
+    assert!(!deleted, "there is nothing left to delete");
+}
+
+#[tokio::test]
+async fn a_cancellation_of_the_older_era_is_posted_and_hangs_up_on_nobody() {
+    let go_on = Arc::new(Notify::new());
+    let upstream = Upstream::start(move |mut call| {
+        let go_on = go_on.clone();
+        async move {
+            let body = call.body().await;
+            let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+            match message["method"].as_str() {
+                Some("initialize") => welcome(&mut call, &message).await,
+                Some("slow") => {
+                    go_on.notified().await;
+                    call.answer_json(result(&message, json!({"late": true})))
+                        .await
+                        .unwrap();
+                }
+                Some("notifications/cancelled") => {
+                    call.answer("202 Accepted", &[], "").await.unwrap();
+                    go_on.notify_one();
+                }
+                _ => call.answer("202 Accepted", &[], "").await.unwrap(),
+            }
+        }
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.send(request(1, "slow")).await;
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    assert_eq!(client.ask(cancel).await["result"]["late"], true);
+}

@@ -1,0 +1,135 @@
+//! The operator: in a client's session, in one of its own, and in one call.
+
+use crate::client::{Client, legacy, request, result};
+use crate::common::http::sdk::{Server, Serving};
+use crate::common::http::{until, within};
+use mcp_sentinel::link;
+use mcp_sentinel::tap::{Command, Order, Orders, Reply, Route, SessionId};
+use serde_json::json;
+use std::process::Output;
+use tokio::sync::oneshot;
+
+/// Orders for a proxy in a process of its own.
+async fn attached(client: &Client) -> Orders {
+    let registry = client.proxy.home.path().join("mcp-sentinel");
+    let mut socket = None;
+    until("the proxy is listed", || {
+        let entry = link::registry::list(&registry)
+            .ok()
+            .and_then(|mut all| all.pop());
+        socket = entry.map(|entry| entry.socket);
+        socket.is_some()
+    })
+    .await;
+    link::client::connect(&socket.unwrap())
+        .await
+        .unwrap()
+        .orders
+}
+
+async fn send(orders: &Orders, route: Route, message: String) -> Reply {
+    let (outcome, answer) = oneshot::channel();
+    let command = Command::Send {
+        route,
+        message,
+        replay_of: None,
+    };
+    orders.send(Order { command, outcome }).await.unwrap();
+    within("the order's outcome", answer)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_operator_speaks_in_a_clients_session_and_the_client_hears_nothing_of_it() {
+    let upstream = legacy(|mut call, message| async move {
+        assert_eq!(call.head.get("mcp-session-id"), Some("s-1"));
+        let answer = result(&message, json!({"to": message["method"]}));
+        call.answer_json(answer).await.unwrap();
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.ask(request(1, "clients")).await;
+    let orders = attached(&client).await;
+    let sent = send(
+        &orders,
+        Route::Session(SessionId(1)),
+        request(0, "operators"),
+    )
+    .await;
+    let Reply::Sent { id: Some(id), .. } = sent else {
+        panic!("{sent:?}");
+    };
+    let asked = client.recorded(&["\"method\":\"operators\""]).await;
+    assert_eq!(asked["from"], "operator");
+    let answer = client.recorded(&["\"to\":\"operators\""]).await;
+    assert_eq!(
+        (&answer["from"], &answer["to"]),
+        (&json!("server"), &json!("operator"))
+    );
+    assert_eq!(answer["message"]["id"].to_string(), id);
+    assert_eq!(client.ask(request(2, "clients")).await["id"], 2);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
+async fn a_session_of_the_operators_own_stands_beside_the_clients() {
+    let server = Server::start(Serving::Sessions).await;
+    let mut client = Client::with(&[&server.url()]);
+    client.ask(crate::client::INITIALIZE).await;
+    let orders = attached(&client).await;
+    send(&orders, Route::Operator, request(0, "tools/list")).await;
+    let answer = client
+        .recorded(&["\"to\":\"operator\"", "mcpx-", "echo"])
+        .await;
+    assert_eq!(answer["session"], 2, "{answer}");
+    assert_eq!(client.leave().await.1, Some(0));
+}
+
+async fn one_shot(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mcp-sentinel"));
+    command
+        .args(arguments)
+        .env("HOME", home.path())
+        .env("XDG_STATE_HOME", home.path());
+    within("the call's end", command.output()).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_call_or_list_takes_an_address() {
+    for era in ["legacy", "modern", "auto"] {
+        let server = Server::start(Serving::Sessions).await;
+        let url = server.url();
+        let arguments = [
+            "call",
+            "echo",
+            &url,
+            "--era",
+            era,
+            "--args",
+            r#"{"text":"hi"}"#,
+        ];
+        let called = one_shot(&arguments).await;
+        assert_eq!(
+            String::from_utf8_lossy(&called.stdout),
+            "echo: hi\n",
+            "{era}: {called:?}"
+        );
+        assert!(called.status.success());
+        let listed = one_shot(&["list", &url, "--era", era]).await;
+        assert!(
+            String::from_utf8_lossy(&listed.stdout).contains("hello.txt"),
+            "{era}: {listed:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_nobody_says_why() {
+    let called = one_shot(&["call", "echo", "http://127.0.0.1:1/mcp"]).await;
+    assert_eq!(called.status.code(), Some(3));
+    let errors = String::from_utf8_lossy(&called.stderr).into_owned();
+    assert!(errors.contains("Connection refused"), "{errors}");
+}
