@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(30);
+/// How long a connection is kept that nothing is sent on: less than servers wait before they close it (Node.js and
+/// uvicorn 5 seconds), since what is sent while they do is lost.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// The upstream server, and how to reach it.
 #[derive(Debug, Clone)]
@@ -60,7 +63,8 @@ impl Client {
     pub fn new(origin: Arc<Origin>) -> Result<Self, ProxyError> {
         let mut builder = builder(origin.cacert.as_deref(), origin.insecure)
             .map_err(unusable)?
-            .http1_only();
+            .http1_only()
+            .pool_idle_timeout(IDLE);
         if is_loopback(&origin.url) {
             builder = builder.no_proxy();
         }

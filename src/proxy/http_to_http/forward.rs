@@ -63,8 +63,8 @@ impl Payload {
         }
     }
 
-    /// The bytes to send again, when they are all there.
-    fn again(&self) -> Option<Bytes> {
+    /// All of it, when it is there.
+    fn at_hand(&self) -> Option<Bytes> {
         match self {
             Self::Nothing => Some(Bytes::new()),
             Self::Whole(bytes) => Some(bytes.clone()),
@@ -109,39 +109,42 @@ impl Reverse {
         headers.insert(header::HOST, self.host.clone());
         let added = self.additions(&passage, &headers).await;
         put_on(&mut headers, &added);
+        let token = added.get(header::AUTHORIZATION).cloned();
         passage.exchange.request(tap::Request {
             by: Party::Client,
             method: head.method,
             target: passage.target().to_owned(),
             headers: head.headers,
-            added: added.clone(),
+            added,
         });
-        let again = payload.again();
+        let asked = payload.at_hand();
+        // What it takes to ask again, where that may be of use.
+        let again = token
+            .filter(|_| self.client.origin().credentials.is_some())
+            .zip(asked.clone())
+            .map(|(token, body)| (token, body, headers.clone()));
         let body = self.upload(&passage, payload);
         self.bell.ring();
         // Says on record that the client went away, should this future be dropped.
         let mut waiting = self.witness(&passage, Half::Response);
-        let response = match self.send(&passage, headers.clone(), body).await {
+        let response = match self.send(&passage, headers, body).await {
             Ok(response) => response,
-            Err(error) => return self.unreachable(waiting, again.as_deref(), &error),
+            Err(error) => return self.unreachable(waiting, asked.as_deref(), &error),
         };
-        let token = match (&again, added.get(header::AUTHORIZATION)) {
-            (Some(_), Some(token)) if response.status() == StatusCode::UNAUTHORIZED => {
-                self.another_token(&passage, token).await
-            }
-            _ => None,
-        };
-        let (Some(token), Some(body)) = (token, again) else {
-            return self.answer(passage, waiting, response).await;
-        };
-        passage.exchange.response(tap::Response {
-            by: Party::Server,
-            status: response.status(),
-            headers: response.into_parts().0.headers,
-            rewritten: Vec::new(),
-        });
-        waiting.end(Some("asked again with another token".into()));
-        self.ask_again(passage, headers, token, body).await
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some((refused, body, headers)) = again
+            && let Some(token) = self.another_token(&passage, &refused).await
+        {
+            passage.exchange.response(tap::Response {
+                by: Party::Server,
+                status: response.status(),
+                headers: response.into_parts().0.headers,
+                rewritten: Vec::new(),
+            });
+            waiting.end(Some("asked again with another token".into()));
+            return self.ask_again(passage, headers, token, body).await;
+        }
+        self.answer(passage, waiting, response).await
     }
 
     /// The same request with another token of ours, once: an exchange of its own, which is ours.
