@@ -975,3 +975,114 @@ async fn a_token_of_ours_that_is_refused_is_replaced_once() {
     assert_eq!(refused.status(), 401);
     assert_eq!(upstream.seen().len(), 3);
 }
+
+#[tokio::test]
+async fn a_modern_message_of_the_operators_is_sent_with_the_headers_that_it_needs() {
+    let upstream = Upstream::start(|mut call| async move {
+        let id = call.json().await["id"].clone();
+        let result = json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "complete"}});
+        call.answer_json(result.to_string()).await.unwrap();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let modern = |method: &str, name: &str| {
+        let version = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+        let params = json!({"_meta": version, "name": name});
+        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string()
+    };
+    let said = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/list"),
+    ];
+    let list = modern("tools/list", "");
+    Client::post(proxy.address, "/mcp", &said, list).await;
+    let session = opened(&proxy).await;
+    let id = sent(&proxy, session, &modern("tools/call", "e\u{301}")).await;
+    answer_to(&proxy, &id).await;
+    let seen = upstream.request(1).await;
+    for (name, value) in [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "=?base64?ZcyB?="),
+        ACCEPT,
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(seen.head.all(name), [value], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_sent_away_for_a_token_comes_back_to_its_session() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        match call.head.get("authorization") {
+            Some(_) => call.answer_json("{}").await.unwrap(),
+            None => call.answer("401 No", &[], "").await.unwrap(),
+        }
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let token = ("authorization", "Bearer abc");
+    Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
+    let metadata = "/.well-known/oauth-protected-resource";
+    Client::ask(proxy.address, "GET", metadata, &[ACCEPT], "").await;
+    Client::post(proxy.address, "/mcp", &[token], INITIALIZE).await;
+    Client::post(proxy.address, "/mcp", &[token], INITIALIZED).await;
+    // Another client of a server that gives out no ids.
+    Client::post(proxy.address, "/mcp", &[token], INITIALIZE).await;
+    let reason = closed(&proxy, 1).await;
+    assert_eq!(reason, "a newer session without an id has begun");
+    let capture = proxy.capture();
+    let requests: Vec<_> = capture
+        .iter()
+        .filter(|record| http(record).is_some_and(|http| http.get("request").is_some()))
+        .map(|record| record["session"].as_u64().unwrap())
+        .collect();
+    assert_eq!(requests, [1, 1, 1, 1, 2]);
+}
+
+#[tokio::test]
+async fn trailers_pass_to_a_client_that_wants_them() {
+    let upstream = Upstream::start(|mut call| async move {
+        let headers = [("Transfer-Encoding", "chunked"), ("Trailer", "x-sum")];
+        let head = head("HTTP/1.1 200 OK", &headers);
+        call.send(head).await.unwrap();
+        call.send("2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n").await.unwrap();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let headers = [ACCEPT, ("te", "trailers")];
+    let answer = Client::ask(proxy.address, "GET", "/x", &headers, "").await;
+    assert_eq!(answer.text(), "ok");
+    let raw = String::from_utf8(answer.raw).unwrap();
+    assert_eq!(raw, "2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_resumed_stream_and_an_empty_chunked_body_pass() {
+    let upstream = Upstream::start(|mut call| async move {
+        let body = call.body().await;
+        match call.head.get("last-event-id") {
+            Some(last) => {
+                let last = last.to_owned();
+                call.open_stream(&[]).await.unwrap();
+                call.chunk(format!("id: {last}0\ndata: {{}}\n\n"))
+                    .await
+                    .unwrap();
+                call.last_chunk().await.unwrap();
+            }
+            None => call.answer("202 Accepted", &[], body).await.unwrap(),
+        }
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let headers = [ACCEPT, ("mcp-session-id", "a"), ("last-event-id", "7")];
+    let answer = Client::ask(proxy.address, "GET", "/mcp", &headers, "").await;
+    assert_eq!(answer.text(), "id: 70\ndata: {}\n\n");
+    let mut client = Client::connect(proxy.address).await;
+    let chunked = [ACCEPT, ("transfer-encoding", "chunked")];
+    client.request("POST", "/mcp", &chunked, "").await.unwrap();
+    client.send("0\r\n\r\n").await.unwrap();
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.text()), (202, ""));
+}

@@ -413,7 +413,50 @@ pub fn is_event_stream(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bell::Bell;
     use super::*;
+    use crate::proxy::http_client::{Client, Origin};
+    use crate::tap::Tap;
+
+    fn sessions() -> Arc<Sessions> {
+        let origin = Origin {
+            url: "http://127.0.0.1:1/mcp".parse().unwrap(),
+            headers: Vec::new(),
+            cacert: None,
+            insecure: false,
+            credentials: None,
+        };
+        let tap = Tap::disabled();
+        Sessions::new(Desk {
+            client: Client::new(Arc::new(origin)).unwrap(),
+            roster: Arc::default(),
+            bell: Bell::hang(tap.clone()),
+            tap,
+        })
+    }
+
+    fn post(sessions: &Sessions, id: usize) -> Arc<Visit> {
+        let request = http::Request::post("/mcp").header(headers::SESSION_ID, id);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        sessions.visit(&head, "/mcp", b"{}")
+    }
+
+    #[tokio::test]
+    async fn sessions_that_are_quiet_for_longest_are_forgotten_unless_they_are_in_use() {
+        let sessions = sessions();
+        let in_use = post(&sessions, 0);
+        let first = post(&sessions, 1).session.live.clone();
+        for id in 2..SESSIONS {
+            post(&sessions, id);
+        }
+        let second = post(&sessions, 2).session.live.clone();
+        assert_eq!(first.closed(), None);
+        post(&sessions, SESSIONS);
+        assert_eq!(sessions.known().by_id.len(), SESSIONS - FORGOTTEN + 1);
+        assert!(first.closed().is_some());
+        assert_eq!(in_use.session.live.closed(), None);
+        assert_eq!(second.closed(), None);
+    }
 
     #[test]
     fn an_initialize_is_known_by_its_method_also_when_its_end_is_missing() {
