@@ -10,6 +10,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What says nothing beside its cause.
+const LAYERS: [&str; 4] = [
+    "error sending request",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "tcp connect error",
+];
 const CONNECT: Duration = Duration::from_secs(30);
 /// How long a connection is kept that nothing is sent on: less than servers wait before they close it (Node.js and
 /// uvicorn 5 seconds), since what is sent while they do is lost.
@@ -131,18 +138,35 @@ fn unusable(error: reqwest::Error) -> ProxyError {
     }
 }
 
-/// An error and its causes in one sentence: reqwest says the least itself.
+/// An error and its causes in one sentence: what the libraries say of themselves left out, and addresses, which may hold
+/// secrets.
 pub fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = without_address(&error.to_string());
+        if !words.iter().any(|it| it.contains(&text)) {
+            words.push(text);
         }
-        cause = error.source();
+        next = error.source();
+    }
+    if words.len() > 1 {
+        words.retain(|text| !LAYERS.contains(&text.as_str()));
+    }
+    let words = words.join(": ");
+    if words.contains("invalid peer certificate") {
+        return format!("{words}; --cacert FILE trusts another issuer");
     }
     words
+}
+
+/// `… for url (https://…)` is what reqwest says.
+fn without_address(text: &str) -> String {
+    let parts = text.split_once(" for url (").and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(')')?;
+        Some(format!("{before}{after}"))
+    });
+    parts.unwrap_or_else(|| text.to_owned())
 }
 
 /// Whether it names this machine, which no proxy server of the environment's leads to.
@@ -179,5 +203,63 @@ pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
         HeaderName::from_static("proxy-connection"),
     ] {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_the_connection_is_dropped_and_nothing_else() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Named"),
+            ("connection", "x-too"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("x-named", "1"),
+            ("x-too", "2"),
+            ("trailer", "x-sum"),
+            ("authorization", "Bearer x"),
+            ("mcp-session-id", "s"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("content-length", "3"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        drop_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(
+            left,
+            [
+                "authorization",
+                "content-length",
+                "cookie",
+                "cookie",
+                "mcp-session-id",
+                "trailer"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_address_with_its_secrets_is_nobodys_to_read() {
+        for (text, left) in [
+            (
+                "error sending request for url (http://h/?key=s3cret)",
+                "error sending request",
+            ),
+            ("odd for url (here) and more", "odd and more"),
+            ("nothing to leave out (here)", "nothing to leave out (here)"),
+            ("no end for url (", "no end for url ("),
+        ] {
+            assert_eq!(without_address(text), left);
+        }
     }
 }

@@ -18,18 +18,12 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Somebody may have left it in a configuration.
-const INSECURE: &str = "WARNING: --insecure: the server's certificate is not verified; whoever is on the way can read and change everything";
-
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let upstream = super::upstream::resolve(asked.upstream)?;
     let recorded = asked.recorded;
     let began = Instant::now();
     let screen = !recorded.headless && super::screen::possible();
     let identity = Identity::new(&upstream, recorded.name.clone(), &recorded.redact);
-    if identity.insecure {
-        headless::complain(INSECURE);
-    }
     let client = match asked.listen {
         Some(listen) => Client::Http(listen),
         None if screen => Client::Operator(Some(Listen::at("127.0.0.1:0"))),

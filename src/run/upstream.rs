@@ -2,13 +2,20 @@
 
 use super::failure::Failure;
 use crate::cli;
+use crate::headless;
 use crate::proxy::Upstream;
-use crate::proxy::http_client::Origin;
-use anyhow::Context as _;
+use crate::proxy::http_client::{self, Origin};
+use anyhow::{Context as _, bail};
+use http::header::AUTHORIZATION;
 use reqwest::Url;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Somebody may have left it in a configuration.
+const INSECURE: &str = "WARNING: --insecure: the server's certificate is not verified; whoever is on the way can read and change everything";
 
 /// Checks and resolves what the command line says of the server.
 pub fn resolve(upstream: cli::Upstream) -> Result<Upstream, Failure> {
@@ -22,10 +29,31 @@ pub fn resolve(upstream: cli::Upstream) -> Result<Upstream, Failure> {
                 insecure: remote.trust.insecure,
                 credentials: None,
             };
+            if origin.insecure {
+                headless::complain(INSECURE);
+            }
+            show_pass(&mut origin)?;
             origin.credentials = super::auth::stored(&origin);
             Ok(Upstream::Http(Arc::new(origin)))
         }
     }
+}
+
+/// A name and a password in the address are sent as the header that they stand for, and shown nowhere.
+fn show_pass(origin: &mut Origin) -> anyhow::Result<()> {
+    if origin.url.username().is_empty() && origin.url.password().is_none() {
+        return Ok(());
+    }
+    let client = http_client::builder(None, false).and_then(|it| it.build())?;
+    let mut request = client.get(origin.url.clone()).build()?;
+    origin.url = request.url().clone();
+    let given = origin.headers.iter().any(|(name, _)| name == AUTHORIZATION);
+    if let Some(value) = request.headers_mut().remove(AUTHORIZATION)
+        && !given
+    {
+        origin.headers.push((AUTHORIZATION, value));
+    }
+    Ok(())
 }
 
 /// The address of a server.
@@ -42,8 +70,14 @@ pub fn address(text: &str) -> Result<Url, Failure> {
 
 /// The certificates to trust besides the system's: PEM.
 pub fn certificates(trust: &cli::Trust) -> anyhow::Result<Option<Vec<u8>>> {
-    let read =
-        |path| std::fs::read(path).with_context(|| format!("cannot read {}", Path::display(path)));
+    let read = |path: &Path| {
+        let pem = std::fs::read(path);
+        let pem = pem.with_context(|| format!("cannot read {}", path.display()))?;
+        if CertificateDer::pem_slice_iter(&pem).next().is_none() {
+            bail!("{} holds no certificate in PEM", path.display());
+        }
+        Ok(pem)
+    };
     trust.cacert.as_deref().map(read).transpose()
 }
 
@@ -55,5 +89,43 @@ pub fn words(upstream: &Upstream) -> Vec<String> {
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),
         Upstream::Http(origin) => vec![origin.url.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(url: &str, headers: &[&str]) -> Arc<Origin> {
+        let header = |value: &&str| (AUTHORIZATION, value.parse().unwrap());
+        let remote = cli::Remote {
+            url: url.to_owned(),
+            headers: headers.iter().map(header).collect(),
+            trust: cli::Trust::default(),
+        };
+        match resolve(cli::Upstream::Http(remote)) {
+            Ok(Upstream::Http(origin)) => origin,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_address_becomes_a_header() {
+        let origin = origin("http://ana:p%40ss@127.0.0.1:9/mcp?a=b", &[]);
+        assert_eq!(origin.url.as_str(), "http://127.0.0.1:9/mcp?a=b");
+        let [(_, value)] = &origin.headers[..] else {
+            panic!("{:?}", origin.headers);
+        };
+        // ana:p@ss
+        assert_eq!(value, "Basic YW5hOnBAc3M=");
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn a_header_that_is_given_wins_over_the_address() {
+        let origin = origin("http://ana:pw@127.0.0.1:9/mcp", &["Bearer given"]);
+        assert_eq!(origin.headers.len(), 1);
+        assert_eq!(origin.headers[0].1, "Bearer given");
+        assert_eq!(origin.url.as_str(), "http://127.0.0.1:9/mcp");
     }
 }

@@ -1,0 +1,147 @@
+//! The HTTP end towards servers: whom it trusts over TLS, and what it says when there is no way there.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use http::{HeaderMap, Method};
+use mcp_sentinel::proxy::http_client::{Client, Origin, Outgoing, in_words};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+/// Signed by itself, for 127.0.0.1 and sentinel.test, valid until 2099.
+const CERTIFICATE: &[u8] = include_bytes!("fixtures/tls/cert.pem");
+const KEY: &[u8] = include_bytes!("fixtures/tls/key.pem");
+
+/// A server over TLS, for as long as the test runs, which answers every connection's first request with `response`.
+fn server(response: &'static str) -> SocketAddr {
+    // A second call finds the provider installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()],
+            PrivateKeyDer::from_pem_slice(KEY).unwrap(),
+        )
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut connection = ServerConnection::new(config.clone()).unwrap();
+            let mut tls = Stream::new(&mut connection, &mut stream);
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            // A client that does not trust us hangs up instead.
+            while !head.ends_with(b"\r\n\r\n") && tls.read(&mut byte).is_ok_and(|read| read > 0) {
+                head.push(byte[0]);
+            }
+            if head.ends_with(b"\r\n\r\n") {
+                tls.write_all(response.as_bytes()).unwrap();
+                tls.conn.send_close_notify();
+                tls.flush().unwrap();
+            }
+        }
+    });
+    address
+}
+
+async fn ask(url: &str, change: impl FnOnce(&mut Origin)) -> Result<reqwest::Response, String> {
+    let mut origin = Origin {
+        url: url.parse().unwrap(),
+        headers: Vec::new(),
+        cacert: None,
+        insecure: false,
+        credentials: None,
+    };
+    change(&mut origin);
+    let client = Client::new(Arc::new(origin)).map_err(|error| error.to_string())?;
+    let request = Outgoing {
+        method: Method::GET,
+        target: "/mcp?key=s3cret".to_owned(),
+        headers: HeaderMap::new(),
+        body: reqwest::Body::default(),
+    };
+    client.send(request).await.map_err(|error| in_words(&error))
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused_with_the_way_out() {
+    let url = format!("https://{}/mcp", server(OK));
+    let refused = ask(&url, |_| {}).await.unwrap_err();
+    assert!(refused.contains("certificate"), "{refused}");
+    assert!(
+        refused.ends_with("--cacert FILE trusts another issuer"),
+        "{refused}"
+    );
+    assert!(!refused.contains("s3cret"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_when_it_is_given_and_for_its_own_names_only() {
+    let address = server(OK);
+    let trusting = |origin: &mut Origin| origin.cacert = Some(CERTIFICATE.to_vec());
+    let answer = ask(&format!("https://{address}/mcp"), trusting)
+        .await
+        .unwrap();
+    assert_eq!(answer.text().await.unwrap(), "ok");
+    let other = format!("https://localhost:{}/mcp", address.port());
+    let refused = ask(&other, trusting).await.unwrap_err();
+    assert!(refused.contains("certificate"), "{refused}");
+}
+
+#[tokio::test]
+async fn without_verification_anybody_is_trusted() {
+    let url = format!("https://localhost:{}/mcp", server(OK).port());
+    let answer = ask(&url, |origin| origin.insecure = true).await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn certificates_that_are_none_are_refused_before_anything_is_sent() {
+    let garbage = |origin: &mut Origin| {
+        origin.cacert =
+            Some(b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_vec());
+    };
+    let refused = ask("https://127.0.0.1:9/mcp", garbage).await.unwrap_err();
+    assert!(
+        refused.starts_with("cannot set up the HTTP client: "),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed_and_nothing_is_decompressed() {
+    const MOVED: &str = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /other\r\n\
+        Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone";
+    let url = format!("https://{}/mcp", server(MOVED));
+    let answer = ask(&url, |origin| origin.insecure = true).await.unwrap();
+    assert_eq!(answer.status(), 307);
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    assert_eq!(answer.text().await.unwrap(), "none");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_in_one_sentence() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let refused = ask(&format!("http://{free}/mcp"), |_| {})
+        .await
+        .unwrap_err();
+    assert!(refused.starts_with("Connection refused"), "{refused}");
+    let unknown = ask("http://no-such-host.invalid/mcp", |_| {})
+        .await
+        .unwrap_err();
+    assert!(unknown.starts_with("dns error"), "{unknown}");
+    let plain = ask(&format!("http://{}/mcp", server(OK)), |_| {})
+        .await
+        .unwrap_err();
+    assert!(!plain.contains("s3cret"), "{plain}");
+}
