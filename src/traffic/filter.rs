@@ -135,6 +135,7 @@ impl Word {
             || known.party(row.from, &self.needle)
             || self.needle.is_in(store.texts.bytes(store.summary(row)))
             || self.needle.is_in(store.id_of(row))
+            || self.needle.is_in(store.texts.bytes(store.failure(row)))
             || store.http_of(row).is_some_and(|http| {
                 known.symbol(http.method, store, &self.needle)
                     || known.symbol(http.path, store, &self.needle)

@@ -5,7 +5,7 @@ use super::{RowId, Traffic};
 use crate::capture::record::{Encoding, Location};
 use crate::tap::{Half, Party};
 use http::StatusCode;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// The HTTP exchange of a row. Heads, times, bodies and events are read back from the capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,9 @@ pub const RESUMABLE: u8 = 2;
 /// It carried a request of the modern era.
 pub const MODERN: u8 = 4;
 
+/// Exchanges that are over and whose number is still known.
+const REMEMBERED: usize = 1024;
+
 /// What is kept of an HTTP exchange.
 #[derive(Debug)]
 pub struct HttpData {
@@ -198,8 +201,10 @@ struct Open {
 pub struct HttpLog {
     exchanges: Chunked<HttpData>,
     events: Chunked<EventData>,
-    /// Those that are not over, by their number in the capture.
+    /// Those that are not over, or were not a while ago, by their number in the capture.
     open: HashMap<u64, Open>,
+    /// Those of them that are over, oldest first.
+    over: VecDeque<u64>,
 }
 
 impl HttpLog {
@@ -244,9 +249,14 @@ impl HttpLog {
     pub fn take_asked(&mut self, number: u64) -> Option<Asked> {
         self.open.get_mut(&number)?.asked.take()
     }
-    /// Nothing more comes of it.
+    /// It is over. A bridge may still have a message to tell of that came with it.
     pub fn leave(&mut self, number: u64) {
-        self.open.remove(&number);
+        self.over.push_back(number);
+        if self.over.len() > REMEMBERED
+            && let Some(oldest) = self.over.pop_front()
+        {
+            self.open.remove(&oldest);
+        }
     }
     pub fn add_event(&mut self, index: u32, kind: HttpEventKind, place: Place) {
         let next = self.events.len();

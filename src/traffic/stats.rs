@@ -127,6 +127,18 @@ pub struct AllStats {
 }
 
 impl AllStats {
+    /// A call that had ended without an answer, with an `error` or otherwise, has not.
+    pub fn reopen(&mut self, key: (Symbol, Symbol), error: bool) {
+        if let Some(Entry { stats, .. }) = self.entries.get_mut(&key) {
+            stats.pending += 1;
+            let ended = if error {
+                &mut stats.errors
+            } else {
+                &mut stats.unanswered
+            };
+            *ended = ended.saturating_sub(1);
+        }
+    }
     /// Counts a call; the call of the same method and name before it, or [`NONE`].
     pub fn begin(&mut self, key: (Symbol, Symbol), row: RowId) -> RowId {
         let entry = self.entries.entry(key).or_insert_with(|| Entry {

@@ -228,6 +228,13 @@ impl Store {
     pub fn find_symbol(&self, text: &str) -> Option<Symbol> {
         self.symbols.find(&self.texts, &super::gist::neutral(text))
     }
+    /// Why there is no answer.
+    pub fn failure(&self, row: &RowData) -> Text {
+        let extra = self.extras.get(row.extra);
+        extra
+            .filter(|extra| !extra.answered)
+            .map_or(Text::default(), |extra| extra.outcome)
+    }
     pub fn http_of(&self, row: &RowData) -> Option<&HttpData> {
         self.http.get(self.extras.get(row.extra)?.http)
     }

@@ -38,6 +38,7 @@ impl Traffic {
             self.changes.note(row);
             return;
         }
+        self.reopen(row);
         let answer = match message.detail {
             Detail::Answer(answer) => Some(answer),
             _ => None,
@@ -77,7 +78,7 @@ impl Traffic {
     }
 
     /// What went wrong, who answered a greeting and how much a page of a list holds belong beside what was asked.
-    pub(super) fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
+    fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
         let Some(data) = self.store.row(row) else {
             return;
         };

@@ -3,7 +3,8 @@
 use crate::tap::{CLIENT_GONE, Half, Party};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
-    Asked, HttpEventKind, MODERN, RESUMABLE, STREAM, is_authorization, status_words,
+    Asked, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM, is_authorization,
+    status_words,
 };
 use crate::traffic::links::{Scope, Side, alike};
 use crate::traffic::storage::{NONE, Symbol, abridged};
@@ -194,7 +195,10 @@ impl Traffic {
     pub(super) fn carried(&mut self, source: Source, to: Option<Party>, via: Carrier) -> u32 {
         let index = self.store.http.enter(via.exchange);
         if Side::of(source.from, to) == Side::Server {
-            self.http_row(source, via.exchange, index);
+            let known = |log: &HttpLog| log.get(index).and_then(HttpData::request_head);
+            if known(&self.store.http).is_some() {
+                self.http_row(source, via.exchange, index);
+            }
             let data = self.store.http.get(index);
             if via.numbered || data.is_some_and(|data| data.is(STREAM)) {
                 self.stream_event(source, index, HttpEventKind::Message, via.numbered);
@@ -369,6 +373,23 @@ impl Traffic {
         })
     }
 
+    /// A bridge may have more to say of a request than the HTTP exchange: that it ended without an answer was said too
+    /// early.
+    pub(super) fn reopen(&mut self, row: RowId) {
+        let was = self.store.row(row).map_or(Status::None, |row| row.status);
+        let by_http = self.store.extra(row).is_some_and(|extra| {
+            let outcome = self.store.texts.bytes(extra.outcome);
+            !extra.answered && extra.http != NONE && !outcome.is_empty()
+        });
+        if !by_http || !matches!(was, Status::Error | Status::Lost) {
+            return;
+        }
+        self.counters.errors -= u64::from(was == Status::Error);
+        self.stats.reopen(self.call_key(row), was == Status::Error);
+        self.set_status(row, Status::Pending);
+        self.open.insert((self.store.scope(row), row));
+    }
+
     fn unanswered(&mut self, row: RowId, at: i64, status: Status, why: &str) {
         let outcome = self.store.texts.keep(why);
         if let Some(extra) = self.store.extra_mut(row) {
@@ -378,11 +399,10 @@ impl Traffic {
             self.counters.errors += 1;
         }
         if self.store.is_exchange(row) {
-            self.end(row, status, at);
+            self.stop(row, status, at);
         } else {
             self.set_status(row, status);
         }
-        self.say_outcome(row, status, why);
         self.changes.note(row);
     }
 

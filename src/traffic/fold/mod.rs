@@ -245,6 +245,16 @@ impl Traffic {
     /// An exchange stops being pending, or an ended one ends differently.
     fn end(&mut self, row: RowId, status: Status, at: i64) {
         let was_pending = self.store.is_pending(row);
+        self.stop(row, status, at);
+        if was_pending && self.store.extra(row).is_none_or(|extra| !extra.answered) {
+            self.links.close_round(&self.store, row, None);
+            self.catalogue.unanswered(row);
+        }
+    }
+
+    /// The same, for one whose answer may yet be told.
+    fn stop(&mut self, row: RowId, status: Status, at: i64) {
+        let was_pending = self.store.is_pending(row);
         let Some(started) = self.store.row(row).map(|row| row.at) else {
             return;
         };
@@ -270,10 +280,6 @@ impl Traffic {
         };
         let took = answered.then(|| at.saturating_sub(started));
         self.stats.end(self.call_key(row), end, took);
-        if !answered {
-            self.links.close_round(&self.store, row, None);
-            self.catalogue.unanswered(row);
-        }
     }
 
     fn set_status(&mut self, row: RowId, status: Status) {

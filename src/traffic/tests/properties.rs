@@ -147,6 +147,11 @@ impl Naive {
             row.status.word(),
             party_word(row.from),
             row.summary,
+            if row.answer.is_none() {
+                row.outcome
+            } else {
+                ""
+            },
         ];
         fields
             .iter()

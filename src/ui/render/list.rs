@@ -396,22 +396,34 @@ fn message(
         _ if is_gap(row) => Role::Error,
         _ => Role::Dim,
     };
-    // What went wrong matters more than what was asked, when there is no room for both.
-    let failed = matches!(row.status, Status::Error | Status::ToolError);
+    push(fit(&gist(world, row, room), room), said, &mut room);
+}
+
+/// What a person would say of the row. What went wrong matters more than what was asked, when there is no room for both.
+fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
+    let failed = matches!(row.status, Status::Error | Status::ToolError | Status::Lost);
     let events = world.traffic.http(row.id).map(|http| http.events.into());
-    let rest = match (row.status, events) {
-        (Status::Streaming, Some(events)) => fit(&format::plural(events, "event"), room),
-        // The number stands in a column of its own.
-        _ if row.kind == RowKind::Http && row.http_status.is_some() => {
-            let words = row.summary.trim_start_matches(|c: char| c.is_ascii_digit());
-            fit(words.trim_start(), room)
-        }
-        _ if failed && !row.outcome.is_empty() && width(row.summary) > room => {
-            fit(row.outcome, room)
-        }
-        _ => fit(row.summary, room),
+    if let (Status::Streaming, Some(events)) = (row.status, events) {
+        return format::plural(events, "event").into();
+    }
+    // The number stands in a column of its own.
+    if row.kind == RowKind::Http && row.http_status.is_some() {
+        let words = row.summary.trim_start_matches(|c: char| c.is_ascii_digit());
+        return words.trim_start().into();
+    }
+    if !failed || row.outcome.is_empty() || row.outcome == row.summary {
+        return row.summary.into();
+    }
+    // An answer that failed is already told with what was asked.
+    let both: Cow<'_, str> = match row.answer {
+        Some(_) => row.summary.into(),
+        None => format!("{} → {}", cut(row.summary, 40), row.outcome).into(),
     };
-    push(rest, said, &mut room);
+    if width(&both) > room {
+        row.outcome.into()
+    } else {
+        both
+    }
 }
 
 /// Method and name. In wide lists what is said of them starts in a column of its own, unless the name needs more and
