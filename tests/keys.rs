@@ -235,6 +235,25 @@ fn q_asks_when_clients_that_joined_would_lose_their_sessions() {
 }
 
 #[test]
+fn nobody_who_joined_is_stopped_with_the_screen() {
+    for (quit_ends_session, suspended) in [(true, false), (false, true)] {
+        let session = Session {
+            quit_ends_session,
+            ..Session::default()
+        };
+        let mut stage = Stage::with(120, 40, &fixture("http"), State::Live, session);
+        stage.press("<c-z>");
+        assert_eq!(!stage.effects.is_empty(), suspended);
+        assert_eq!(
+            stage.status().contains("a client is connected"),
+            !suspended,
+            "{}",
+            stage.status()
+        );
+    }
+}
+
+#[test]
 fn a_capture_that_somebody_writes_on_is_not_called_saved() {
     let mut stage = Stage::start(120, 40, &fixture("live"), State::Saved, Session::default());
     stage.read(20);

@@ -346,6 +346,10 @@ impl App {
         match action {
             Action::Quit if self.quitting_ends().is_some() => self.asks_to_quit = true,
             Action::Quit => effects.push(Effect::Quit),
+            // The proxy in this process would stand still, and its clients with it.
+            Action::Suspend if self.clients_here() > 0 => self.say(Notice::error(
+                "a client is connected, and stopping would stop it too; `mcp-sentinel attach` in another terminal can be stopped",
+            )),
             Action::Suspend => effects.push(Effect::Suspend),
             Action::Help => self.help = Some(Help::new(&self.contexts())),
             Action::MouseToggle => {
@@ -378,10 +382,7 @@ impl App {
         if !self.session.quit_ends_session || !self.world.live {
             return None;
         }
-        let open =
-            |session: &&traffic::Session| session.closed_at.is_none() && session.by == "client";
-        let clients = self.world.traffic.sessions().iter().filter(open).count() as u64;
-        match (clients, self.world.traffic.counters().pending) {
+        match (self.clients_here(), self.world.traffic.counters().pending) {
             (0, 0) => None,
             (0, _) => Some(
                 "A call is under way, and its answer would be lost. End the session and quit?"
@@ -392,6 +393,16 @@ impl App {
                 "{clients} clients are connected. End their sessions and quit?"
             )),
         }
+    }
+
+    /// Clients with a session through the proxy in this process.
+    fn clients_here(&self) -> u64 {
+        if !self.session.quit_ends_session || !self.world.live {
+            return 0;
+        }
+        let open =
+            |session: &&traffic::Session| session.closed_at.is_none() && session.by == "client";
+        self.world.traffic.sessions().iter().filter(open).count() as u64
     }
 
     fn turn(&mut self, by: usize) {
