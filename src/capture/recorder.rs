@@ -25,6 +25,10 @@ use tokio::sync::watch;
 const CHUNK: usize = 1 << 20;
 /// How long the recorder waits for the rest of a line on standard error before it records the part.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// What passes through the queue lies in the heaps of the threads that read it, and an allocator keeps it there. After
+/// this many bytes, and when nothing comes for so long, it is asked to give it back.
+const BURST: usize = 8 << 20;
+const BREATH: Duration = Duration::from_secs(1);
 /// The pauses between attempts to write to a file that refuses.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -74,6 +78,16 @@ pub enum RecordError {
     InUse { path: PathBuf },
 }
 
+/// What a recorder is told beside where to write.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// What these match is masked in all that HTTP carries beside messages, as are names and shapes that are known to
+    /// be secret.
+    pub secret: Vec<Regex>,
+    /// Called when nothing comes after a burst that took much memory.
+    pub at_rest: Option<fn()>,
+}
+
 /// A running recorder. Dropping it without [`Recorder::finish`] lets the thread end alone, if the process lives on.
 #[derive(Debug)]
 pub struct Recorder {
@@ -86,29 +100,28 @@ impl Recorder {
     /// Creates the file (0600, never following a symbolic link into place), writes the header, starts the thread. A
     /// name that ends with `.zst` makes a compressed capture.
     pub fn start(path: PathBuf, header: Header, drain: Drain) -> Result<Self, RecordError> {
-        Self::start_masking(path, header, drain, Vec::new())
+        Self::start_with(path, header, drain, Options::default())
     }
 
-    /// As [`Recorder::start`]. What `secret` matches is masked in all that HTTP carries beside messages, as are names
-    /// and shapes that are known to be secret.
-    pub fn start_masking(
+    /// As [`Recorder::start`].
+    pub fn start_with(
         path: PathBuf,
         header: Header,
         drain: Drain,
-        secret: Vec<Regex>,
+        options: Options,
     ) -> Result<Self, RecordError> {
         let file = store::create(&path)?;
         let compress = path.extension().is_some_and(|it| it == "zst");
         let failed = |source| RecordError::Create { path, source };
         let output = Output::new(file, compress).map_err(failed)?;
-        Self::record(output, &header, drain, secret)
+        Self::record(output, &header, drain, options)
     }
 
     fn record<W: Write + Send + 'static>(
         mut output: Output<W>,
         header: &Header,
         drain: Drain,
-        secret: Vec<Regex>,
+        options: Options,
     ) -> Result<Self, RecordError> {
         write::json(output.lines().tail(), header);
         output.lines().tail().push(b'\n');
@@ -118,8 +131,10 @@ impl Recorder {
             drain,
             batch: VecDeque::new(),
             weight: 0,
-            scribe: Scribe::new(Page::new(output), Exchanges::new(secret)),
+            scribe: Scribe::new(Page::new(output), Exchanges::new(options.secret)),
             trouble: None,
+            burst: 0,
+            at_rest: options.at_rest,
             totals: Arc::clone(&totals),
             ending: Arc::clone(&ending),
         };
@@ -193,6 +208,9 @@ struct Work<W> {
     weight: usize,
     scribe: Scribe<W>,
     trouble: Option<Trouble>,
+    /// What was recorded since the last rest.
+    burst: usize,
+    at_rest: Option<fn()>,
     totals: Arc<Totals>,
     ending: Arc<AtomicBool>,
 }
@@ -238,7 +256,9 @@ impl<W: Write> Work<W> {
             }
         }
         while let Some(item) = self.batch.pop_front() {
-            self.weight += item.weight();
+            let weight = item.weight();
+            self.weight += weight;
+            self.burst = self.burst.saturating_add(weight);
             self.scribe.record(item);
             if self.scribe.page.len() >= CHUNK && !self.flush() {
                 return;
@@ -310,11 +330,20 @@ impl<W: Write> Work<W> {
         // A burst must not keep its memory for ever.
         self.batch.shrink_to(1024);
         self.scribe.slim();
-        if !self.scribe.has_partial_stderr() {
+        if self.scribe.has_partial_stderr() {
+            if !self.drain.park(Some(PATIENCE)) {
+                self.scribe.record_partial_stderr();
+                self.flush();
+            }
+        } else if self.burst < BURST {
             self.drain.park(None);
-        } else if !self.drain.park(Some(PATIENCE)) {
-            self.scribe.record_partial_stderr();
-            self.flush();
+        } else if !self.drain.park(Some(BREATH)) {
+            self.burst = 0;
+            if let Some(rest) = self.at_rest
+                && !self.ending.load(Ordering::Acquire)
+            {
+                rest();
+            }
         }
     }
 
@@ -393,7 +422,7 @@ mod tests {
             capture: 1,
             ..Header::default()
         };
-        let recorder = Recorder::record(output, &header, drain, Vec::new()).unwrap();
+        let recorder = Recorder::record(output, &header, drain, Options::default()).unwrap();
         (tap, recorder)
     }
 

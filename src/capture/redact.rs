@@ -277,6 +277,16 @@ fn replaced<'t>(
     Cow::Owned(pattern.replace_all(&text, replace).into_owned())
 }
 
+/// Whether nothing in the text gives a reason to look closer. Of what comes with every request, little does.
+fn is_plain(text: &str) -> bool {
+    static SIGNS: LazyLock<Regex> = LazyLock::new(|| {
+        let signs = PATTERNS.iter().flat_map(|pattern| pattern.signs);
+        let signs: Vec<_> = signs.map(|sign| regex::escape(sign)).collect();
+        regex(&signs.join("|"))
+    });
+    !text.contains(['=', ':']) && !SIGNS.is_match(text)
+}
+
 fn mask_first_group(found: &Captures<'_>) -> String {
     let whole = &found[0];
     let start = found.get(0).map_or(0, |it| it.start());

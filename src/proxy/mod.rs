@@ -21,6 +21,8 @@ pub mod stdio_to_http;
 pub mod stdio_to_stdio;
 mod sys;
 
+pub use sys::give_back_memory;
+
 use crate::mcp::Era;
 use crate::tap::{Body, Closed, Event, Order, SessionId, Tap, Timestamp};
 use gate::Owner;

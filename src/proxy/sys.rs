@@ -16,6 +16,16 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+/// Gives memory that is not in use back to the system, from the middle of a heap, too. The allocator by itself does so
+/// only from its end.
+pub fn give_back_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: touches only memory that nobody has allocated.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Appends what one `read` gives to the spare capacity of `buf`.
 pub fn read(fd: BorrowedFd<'_>, buf: &mut BytesMut) -> io::Result<usize> {
     let (filled, _) = rustix::io::read(fd, buf.spare_capacity_mut())?;

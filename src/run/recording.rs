@@ -2,10 +2,10 @@
 
 use super::naming;
 use crate::capture::record::Header;
-use crate::capture::recorder::{Recorder, Totals};
+use crate::capture::recorder::{Options, Recorder, Totals};
 use crate::capture::{redact, store};
 use crate::cli::CaptureTo;
-use crate::proxy::Upstream;
+use crate::proxy::{self, Upstream};
 use crate::tap::{self, Overflow, Tap};
 use anyhow::Context as _;
 use std::fs;
@@ -97,11 +97,14 @@ impl Recording {
             CaptureTo::Nowhere => scratch_path(),
         };
         let (tap, drain) = tap::queue(QUEUE_BYTES, overflow);
-        let recorder = Recorder::start_masking(
+        let recorder = Recorder::start_with(
             path.clone(),
             identity.header(),
             drain,
-            identity.secret.clone(),
+            Options {
+                secret: identity.secret.clone(),
+                at_rest: Some(proxy::give_back_memory),
+            },
         )?;
         let mut recording = Self {
             recorder,

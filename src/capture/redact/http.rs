@@ -1,6 +1,6 @@
 //! Masking what HTTP carries beside messages: headers, targets, and bodies such as those of token endpoints.
 
-use super::{MASK, argument_text, is_secret_name, mask_first_group, replaced};
+use super::{MASK, argument_text, is_plain, is_secret_name, mask_first_group, replaced};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use regex::{Captures, Regex};
 use std::borrow::Cow;
@@ -50,9 +50,31 @@ pub fn header(name: &HeaderName, text: &str, extra: &[Regex]) -> String {
         &header::WWW_AUTHENTICATE | &header::PROXY_AUTHENTICATE => {
             configured(&parameters(text), extra).into_owned()
         }
+        _ if is_common(name) => configured(text, extra).into_owned(),
         _ if is_secret_name(name.as_str()) => MASK.into(),
         _ => target(text, extra),
     }
+}
+
+/// Headers of nearly every exchange, which by their meaning hold no secret.
+fn is_common(name: &HeaderName) -> bool {
+    let standard = matches!(
+        name,
+        &header::ACCEPT
+            | &header::ACCEPT_ENCODING
+            | &header::ACCEPT_LANGUAGE
+            | &header::CACHE_CONTROL
+            | &header::CONNECTION
+            | &header::CONTENT_ENCODING
+            | &header::CONTENT_LENGTH
+            | &header::CONTENT_TYPE
+            | &header::DATE
+            | &header::HOST
+            | &header::SERVER
+            | &header::TRANSFER_ENCODING
+            | &header::VARY
+    );
+    standard || matches!(name.as_str(), "mcp-method" | "mcp-protocol-version")
 }
 
 /// The scheme stays.
@@ -79,6 +101,9 @@ fn session(id: &str) -> String {
 
 /// A path with its query, an address, or a header's value that may hold one.
 pub fn target(text: &str, extra: &[Regex]) -> String {
+    if is_plain(text) {
+        return configured(text, extra).into_owned();
+    }
     argument_text(&parameters(text), extra)
 }
 
