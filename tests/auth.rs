@@ -368,6 +368,12 @@ async fn a_logout_revokes_and_forgets() {
     nobody.fails(1, &format!("mcp-sentinel auth login {url}"));
     logged_in(&house, &oauth).await;
     assert!(oauth.knows_somebody());
+    // What it holds for as well is not what it is for.
+    let below = format!("{url}/below");
+    assert_eq!(run(&house, &["auth", "status", &below]).await.code, Some(0));
+    run(&house, &["auth", "logout", &below])
+        .await
+        .fails(1, "no login is stored");
     let ran = run(&house, &["auth", "logout", url.as_str()]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("its tokens are revoked"), "{ran:?}");

@@ -72,11 +72,6 @@ impl Bearer {
             }))
         }))
     }
-
-    /// The server that the login is for.
-    pub fn server(&self) -> &Url {
-        &self.0.server
-    }
 }
 
 impl Credentials for Bearer {

@@ -8,6 +8,7 @@ use crate::cli::Trust;
 use crate::cli::auth::{self as cli, Auth};
 use crate::headless;
 use crate::proxy::http_client::{Credentials, Origin};
+use anyhow::bail;
 use http::header;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -28,27 +29,24 @@ pub fn run(what: Auth) -> Result<u8, Failure> {
 async fn login(asked: cli::Login, store: &Store) -> Result<u8, Failure> {
     let (browser, timeout) = (asked.browser, asked.timeout);
     let wanted = wanted(asked)?;
-    let logging_in =
-        async {
-            let pending = auth::begin(wanted).await?;
-            announce(pending.url(), browser);
-            let finished = tokio::time::timeout(timeout, pending.finish(store));
-            finished.await.map_err(|_| {
-            anyhow::anyhow!(
+    let logging_in = async {
+        let pending = auth::begin(wanted).await?;
+        announce(pending.url(), browser);
+        match tokio::time::timeout(timeout, pending.finish(store)).await {
+            Ok(login) => Ok(login?),
+            Err(_) => bail!(
                 "nobody came back from the browser within {} s; --timeout SECONDS waits longer",
                 timeout.as_secs_f64()
-            )
-        })?
-        .map_err(anyhow::Error::from)
-        };
+            ),
+        }
+    };
     tokio::select! {
         login = logging_in => {
-            let login = login?;
-            headless::say(&format!("logged in to {}", described(&login)));
+            headless::say(&format!("logged in to {}", described(&login?)));
             Ok(0)
         }
         _ = tokio::signal::ctrl_c() => {
-            headless::complain("interrupted; nothing was stored");
+            headless::complain("interrupted");
             Ok(INTERRUPTED)
         }
     }
@@ -120,7 +118,14 @@ fn open(url: &str) -> bool {
 
 fn status(url: Option<&str>, store: &Store) -> Result<u8, Failure> {
     let logins = match url {
-        Some(url) => vec![stored_for(url, store)?],
+        Some(url) => {
+            let found = store.find(&upstream::address(url)?);
+            vec![
+                found
+                    .map_err(anyhow::Error::from)?
+                    .ok_or_else(|| missing(url))?,
+            ]
+        }
         None => store.list().map_err(anyhow::Error::from)?,
     };
     let mut text = String::new();
@@ -135,14 +140,18 @@ fn status(url: Option<&str>, store: &Store) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Only of the login for exactly this server: what holds for it from further up is used for others too.
 async fn logout(url: &str, asked: Trust, store: &Store) -> Result<u8, Failure> {
     let trust = trust(asked)?;
-    let server = stored_for(url, store)?.server;
+    let server = upstream::address(url)?;
+    let exact = || match store.load(&server) {
+        Ok(login) => login.ok_or_else(|| missing(url)),
+        Err(error) => Err(error.into()),
+    };
+    exact()?;
     let lock = store.lock(&server).await.map_err(anyhow::Error::from)?;
     // Somebody may have renewed it since, or have been quicker.
-    let Some(login) = store.load(&server).map_err(anyhow::Error::from)? else {
-        return Ok(0);
-    };
+    let login = exact()?;
     let told = auth::revoke(&login, &trust).await;
     store.remove(&login, &lock).map_err(anyhow::Error::from)?;
     let outcome = match told {
@@ -154,16 +163,12 @@ async fn logout(url: &str, asked: Trust, store: &Store) -> Result<u8, Failure> {
             format!("its tokens hold until they expire: they could not be revoked ({reason})")
         }
     };
-    headless::say(&format!("logged out of {server}; {outcome}"));
+    headless::say(&format!("logged out of {}; {outcome}", login.server));
     Ok(0)
 }
 
-fn stored_for(url: &str, store: &Store) -> Result<Login, Failure> {
-    let login = store
-        .find(&upstream::address(url)?)
-        .map_err(anyhow::Error::from)?;
-    let missing = || anyhow::anyhow!("no login is stored for {url}; mcp-sentinel auth login {url}");
-    Ok(login.ok_or_else(missing)?)
+fn missing(url: &str) -> anyhow::Error {
+    anyhow::anyhow!("no login is stored for {url}; mcp-sentinel auth login {url}")
 }
 
 /// `https://host/mcp · at https://as · read write · expires in 58 min, renewed by itself`.
