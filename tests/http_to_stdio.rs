@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 fn main() -> ExitCode {
     peers::be_one_if_told();
     harness::run(tests![
+        a_quiet_stream_says_that_it_is_alive,
         a_session_begins_with_initialize_and_ends_with_delete,
         every_session_has_a_child_of_its_own,
         a_session_that_is_missing_or_unknown_is_said_to_be,
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
         a_client_that_takes_only_json_gets_json,
         what_belongs_to_no_request_goes_on_the_listening_stream,
         what_finds_no_stream_waits_for_the_next,
+        what_belongs_to_a_task_goes_with_the_request_for_its_result,
+        a_listening_stream_that_was_lost_goes_on_with_what_it_missed,
+        a_child_may_open_as_many_files_as_without_us,
         the_server_asks_on_the_stream_and_is_answered_by_a_post,
         a_lost_stream_goes_on_after_the_last_event_and_nothing_was_cancelled,
         only_what_was_missed_of_a_stream_is_sent_again,
@@ -1265,5 +1269,72 @@ fn an_old_client_that_leaves_ends_its_child_and_hears_of_its_death() {
         assert_eq!(stream.event().await.unwrap(), None);
         let after = Client::post(door.address, &target, &[], request(10, "hear")).await;
         assert_eq!(after.status(), 404);
+    });
+}
+
+fn a_quiet_stream_says_that_it_is_alive() {
+    on(async {
+        let door = counter("modern").await;
+        let mut waiting = door.modern_stream(&plain(1, "wait")).await;
+        waiting.head().await;
+        let comment = waiting.piece().await.unwrap().unwrap();
+        assert!(comment.starts_with(b":") && comment.ends_with(b"\n\n"));
+        door.recorded(&["\"comment\""]).await;
+        door.modern(&plain(2, "go on")).await;
+        let answer = waiting.rest().await.unwrap();
+        assert!(answer.starts_with(b"data: {"));
+    });
+}
+
+fn what_belongs_to_a_task_goes_with_the_request_for_its_result() {
+    on(async {
+        let door = counter("legacy").await;
+        let session = door.session("2025-11-25").await;
+        let body =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "tasks/result", "params": {"taskId": "T"}});
+        let mut result = session.stream(body.to_string()).await;
+        result.head().await;
+        assert_eq!(
+            result.event().await.unwrap().unwrap().data.as_deref(),
+            Some("")
+        );
+        let body = json!({"jsonrpc": "2.0", "id": 2, "method": "relate", "params": {"task": "T"}});
+        assert_eq!(session.post(body.to_string()).await.json()["id"], 2);
+        let event = result.event().await.unwrap().unwrap().json();
+        assert_eq!(event["method"], "notifications/message");
+    });
+}
+
+fn a_listening_stream_that_was_lost_goes_on_with_what_it_missed() {
+    on(async {
+        let door = counter("legacy").await;
+        let session = door.session("2025-11-25").await;
+        let mut listening = session.listen(None).await;
+        let primed = listening.event().await.unwrap().unwrap().id.unwrap();
+        drop(listening);
+        door.recorded(&["\"end\"", "the client went away"]).await;
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+        ];
+        let headers = [&headers[..], &session.headers()].concat();
+        let body = request(1, "notify");
+        let answer = Client::ask(door.address, "POST", "/mcp", &headers, body).await;
+        assert_eq!(answer.status(), 200);
+        let mut resumed = session.listen(Some(&primed)).await;
+        let missed = resumed.event().await.unwrap().unwrap();
+        assert_eq!(missed.json()["method"], "notifications/tools/list_changed");
+        let stream = |id: &str| id.split('-').next().unwrap().to_owned();
+        assert_eq!(stream(&missed.id.unwrap()), stream(&primed));
+    });
+}
+
+fn a_child_may_open_as_many_files_as_without_us() {
+    on(async {
+        let door = counter("legacy").await;
+        let session = door.session("2025-06-18").await;
+        let own = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let answer = session.post(request(1, "files")).await.json();
+        assert_eq!(answer["result"]["files"], json!(own.current));
     });
 }

@@ -5,7 +5,7 @@
 
 use super::ProxyError;
 use super::stdio::{Sink, Source};
-use super::sys;
+use super::{files, sys};
 use crate::tap::Closed;
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::ffi::OsString;
@@ -65,6 +65,9 @@ impl Child {
             .stderr(Stdio::from(stderr))
             .process_group(0);
         sys::die_with_parent(&mut command);
+        if let Some(limit) = files::given() {
+            sys::limit_files(&mut command, limit);
+        }
         let process = tokio::process::Command::from(command)
             .spawn()
             .map_err(|error| {

@@ -5,6 +5,7 @@
 pub mod child;
 pub mod ending;
 pub mod exchange;
+mod files;
 pub mod gate;
 pub mod handshake;
 pub mod http_client;
@@ -324,6 +325,7 @@ impl Floor {
         over: CancellationToken,
     ) -> Result<JoinHandle<()>, ProxyError> {
         let listener = Listener::bind(listen.clone()).await?;
+        files::take();
         let (config, roster) = (self.config.clone(), self.roster.clone());
         let (tap, stop) = (self.tap.clone(), self.stop.clone());
         Ok(match config.upstream.clone() {

@@ -6,7 +6,7 @@
 )]
 
 use bytes::BytesMut;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -114,6 +114,14 @@ pub fn die_with_parent(command: &mut Command) {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub fn die_with_parent(_command: &mut Command) {}
+
+/// Gives the command's process this many files.
+pub fn limit_files(command: &mut Command, limit: Rlimit) {
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe {
+        command.pre_exec(move || Ok(setrlimit(Resource::Nofile, limit.clone())?));
+    }
+}
 
 /// Forks the guardian of a process group: a process in the group that holds nothing but the reading end `alive`, and
 /// ends the whole group when the last writing end is gone, which the kernel sees to even when we are killed.

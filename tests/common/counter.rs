@@ -116,6 +116,20 @@ impl Counter {
                 );
                 answer(id, json!({}));
             }
+            "files" => {
+                let most = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+                answer(id, json!({"files": most.current}));
+            }
+            "relate" => {
+                let task =
+                    json!({"io.modelcontextprotocol/related-task": {"taskId": params["task"]}});
+                notify(
+                    "notifications/message",
+                    json!({"level": "info", "data": 1, "_meta": task}),
+                );
+                answer(id, json!({}));
+            }
+            "tasks/result" => self.waiting.push_back(id.clone()),
             "ask" => {
                 self.waiting.push_back(id.clone());
                 let params = json!({"message": "who?", "requestedSchema": {"type": "object"}});

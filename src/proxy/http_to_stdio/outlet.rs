@@ -243,10 +243,14 @@ impl Intake {
         while part.len() < PART
             && let Some(item) = state.take()
         {
-            match item {
-                Item::Event(event) => sse::write(&mut part, &event),
-                Item::Whole(_, bytes) => part.extend_from_slice(&bytes),
-            }
+            let event = match item {
+                Item::Event(event) => event,
+                Item::Whole(_, body) => sse::Event {
+                    data: Some(body),
+                    ..sse::Event::default()
+                },
+            };
+            sse::write(&mut part, &event);
         }
         if !part.is_empty() {
             drop(state);

@@ -99,14 +99,18 @@ impl Process {
         Ok((process, running))
     }
 
-    /// Writes one line, given without a line end; whether the child has taken it.
+    /// Writes one line, given without a line end; whether the child has taken it. When this is dropped before the line
+    /// has its place behind others, it is not sent.
     pub async fn write(&self, message: &[u8]) -> bool {
         let (written, done) = oneshot::channel();
         let line = Line {
             bytes: with_line_end(message),
             written: Some(written),
         };
-        self.lines.send(line).await.is_ok() && done.await.is_ok()
+        let unsent = Unsent(&self.lane);
+        let sent = self.lines.send(line).await;
+        std::mem::forget(unsent);
+        sent.is_ok() && done.await.is_ok()
     }
 
     /// Has a line of our own making written, whenever that is possible.
@@ -123,6 +127,17 @@ impl Process {
     pub fn end(&self) {
         self.live.close("the session is being ended");
         self.end.cancel();
+    }
+}
+
+/// Says, when it is dropped, that a line was not sent.
+struct Unsent<'l>(&'l Lane);
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.0.note(
+            "the client went away before the server was ready to read what it had posted: it was not sent".into(),
+        );
     }
 }
 

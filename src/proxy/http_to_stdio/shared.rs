@@ -147,7 +147,8 @@ impl Shared {
 
     /// Answers what waits, one request or all, in the child's place.
     fn fail(&self, one: Option<&Name>, why: &str) {
-        for call in self.calls().take(one) {
+        let calls = self.calls().take(one);
+        for call in calls {
             let message = Bytes::from(synthetic(&call.request.id, why));
             let via = call.finish(StatusCode::OK, message.clone());
             self.process.lane.push(Body::Line {

@@ -170,6 +170,7 @@ impl Routes {
                 stream.attached += 1;
                 stream.has_events = true;
                 stream.accept.events = true;
+                self.place_the_unplaced(seen.stream);
             }
             None => outlet.end(),
         }
