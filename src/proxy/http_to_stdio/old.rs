@@ -39,7 +39,7 @@ impl Old {
     pub fn open(ground: &Arc<Ground>, visit: &Visit) -> Result<Response, Refusal> {
         Accept::of(&visit.headers).must_take_events()?;
         let id = random_id()?;
-        let (process, running) = Process::spawn(ground)?;
+        let (process, started) = Process::spawn(ground)?;
         let (end, in_use) = (process.ending(), process.activity.enter());
         let (outlet, intake) = outlet(move || {
             end.cancel();
@@ -56,7 +56,7 @@ impl Old {
         });
         old.say_where();
         ground.old_sessions().insert(id, old.clone());
-        running.start(old);
+        started.start(old);
         Ok(answering.events(HeaderMap::new(), intake))
     }
 

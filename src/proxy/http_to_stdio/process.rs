@@ -22,7 +22,8 @@ use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Lines that may wait for a child that is slow to read.
@@ -57,7 +58,7 @@ struct Line {
 
 impl Process {
     /// Starts one more child. Nothing that a client says has a part in what is started.
-    pub fn spawn(ground: &Arc<Ground>) -> Result<(Self, Running), Refusal> {
+    pub fn spawn(ground: &Arc<Ground>) -> Result<(Self, Started), Refusal> {
         let permit = ground.children.clone().try_acquire_owned();
         let permit = permit.map_err(|_| ground.too_many_children())?;
         let (child, pipes) = Child::spawn(&ground.command, ground.config.grace)
@@ -82,7 +83,7 @@ impl Process {
             lines,
             end: CancellationToken::new(),
         };
-        let running = Running {
+        let started = Started {
             ground: ground.clone(),
             live,
             lane,
@@ -93,10 +94,14 @@ impl Process {
             injections,
             activity: process.activity.clone(),
             end: process.end.clone(),
-            ending: Ending::new(ground.config.grace),
-            _permit: permit,
+            permit,
         };
-        Ok((process, running))
+        Ok((process, started))
+    }
+
+    /// Whether it may still take what clients post.
+    pub fn is_open(&self) -> bool {
+        !self.end.is_cancelled() && self.live.closed().is_none()
     }
 
     /// Writes one line, given without a line end; whether the child has taken it. When this is dropped before the line
@@ -109,6 +114,7 @@ impl Process {
         };
         let unsent = Unsent(&self.lane);
         let sent = self.lines.send(line).await;
+        // It was sent, or there is nobody to send it to.
         std::mem::forget(unsent);
         sent.is_ok() && done.await.is_ok()
     }
@@ -209,9 +215,9 @@ impl Drop for InUse {
     }
 }
 
-/// A child that has been started.
+/// A child that has been started, and nobody hears yet.
 #[derive(Debug)]
-pub struct Running {
+pub struct Started {
     ground: Arc<Ground>,
     live: Arc<Live>,
     lane: Lane,
@@ -222,72 +228,108 @@ pub struct Running {
     injections: mpsc::Receiver<Injection>,
     activity: Arc<Activity>,
     end: CancellationToken,
-    ending: Ending,
     /// One of the children that there may be at once.
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
-impl Running {
+impl Started {
     /// Lets the child run until its end.
     pub fn start(self, ears: Arc<impl Ears>) {
-        let tasks = self.ground.tasks.clone();
-        tasks.spawn(self.run(ears));
-    }
-
-    async fn run(mut self, ears: Arc<impl Ears>) {
         let exited = CancellationToken::new();
         let server = Lane {
             from: Party::Server,
             ..self.lane.clone()
         };
-        let ground = self.ground.clone();
-        let errors = pump::stderr(
-            self.pipes.stderr,
-            server.clone(),
-            exited.clone(),
-            move |it| {
-                ground.forward_stderr(it);
-            },
-        );
-        let errors = tokio::spawn(errors);
-        let mut writer = tokio::spawn(
-            Writer {
-                server: self.pipes.stdin,
-                lane: self.lane.clone(),
-                handshake: Watch::new(self.live.readiness()),
-            }
-            .run(self.lines, self.injections),
-        );
         let reader = Reader {
             server: self.pipes.stdout,
-            lane: server,
+            lane: server.clone(),
             live: self.live.clone(),
             ears: ears.clone(),
             lines: self.reply,
             exited: exited.clone(),
         };
-        let mut reader = tokio::spawn(reader.run());
+        let writer = Writer {
+            server: self.pipes.stdin,
+            lane: self.lane.clone(),
+            handshake: Watch::new(self.live.readiness()),
+        };
+        let ground = self.ground.clone();
+        let forward = move |chunk| ground.forward_stderr(chunk);
+        let errors = pump::stderr(self.pipes.stderr, server, exited.clone(), forward);
+        let running = Running {
+            ending: Ending::new(self.ground.config.grace),
+            reader: tokio::spawn(reader.run()),
+            writer: tokio::spawn(writer.run(self.lines, self.injections)),
+            errors: tokio::spawn(errors),
+            live: self.live,
+            lane: self.lane,
+            child: self.child,
+            activity: self.activity,
+            end: self.end,
+            exited,
+            limit: self.ground.limits.idle,
+            stop: self.ground.stop.clone(),
+            _permit: self.permit,
+        };
+        self.ground.tasks.spawn(running.run(ears));
+    }
+}
 
-        let (idle, limit) = (self.activity.clone(), self.ground.limits.idle);
-        let idle = idle.idle_for(limit);
+/// A child under way.
+struct Running {
+    live: Arc<Live>,
+    lane: Lane,
+    child: Child,
+    reader: JoinHandle<()>,
+    writer: JoinHandle<()>,
+    errors: JoinHandle<()>,
+    ending: Ending,
+    activity: Arc<Activity>,
+    /// For how long nobody may use it.
+    limit: Duration,
+    stop: watch::Receiver<Stop>,
+    end: CancellationToken,
+    exited: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Running {
+    async fn run(mut self, ears: Arc<impl Ears>) {
+        let closed = how(self.until_exit().await);
+        self.exited.cancel();
+        self.writer.abort();
+        if !self.reader.is_finished() {
+            let _ = tokio::time::timeout(LAST_WORDS, &mut self.reader).await;
+            self.reader.abort();
+        }
+        self.live.close(&closed.reason);
+        ears.over(&closed);
+        // What the child leaves behind may take a while to go, which is no reason for others to wait.
+        let _ = tokio::task::spawn_blocking(move || drop(self.child)).await;
+        let _ = self.errors.await;
+        self.lane.push(Body::Closed(closed));
+        self.lane.tap.wake();
+    }
+
+    async fn until_exit(&mut self) -> io::Result<ExitStatus> {
+        let idle = self.activity.clone();
+        let idle = idle.idle_for(self.limit);
         tokio::pin!(idle);
-        let mut stop = self.ground.stop.clone();
         let mut reads = true;
-        let status = loop {
+        loop {
             tokio::select! {
-                status = self.child.wait() => break status,
-                Ok(()) = stop.changed() => match *stop.borrow_and_update() {
+                status = self.child.wait() => return status,
+                Ok(()) = self.stop.changed() => match *self.stop.borrow_and_update() {
                     Stop::No => {}
                     Stop::Politely => self.end.cancel(),
                     Stop::By(signal) => self.ending.by(signal, &self.child),
                 },
                 () = self.end.cancelled(), if !self.ending.has_begun() => {
                     // Dropping the writer closes the child's input.
-                    writer.abort();
-                    let _ = (&mut writer).await;
+                    self.writer.abort();
                     self.ending.politely();
                 }
-                _ = &mut reader, if reads => {
+                _ = &mut self.reader, if reads => {
                     // It cannot answer any more.
                     reads = false;
                     self.end.cancel();
@@ -298,21 +340,7 @@ impl Running {
                 }
                 signal = self.ending.due() => self.child.signal(signal),
             }
-        };
-        exited.cancel();
-        writer.abort();
-        if reads {
-            let _ = tokio::time::timeout(LAST_WORDS, &mut reader).await;
-            reader.abort();
         }
-        let closed = how(status);
-        self.live.close(&closed.reason);
-        ears.over(&closed);
-        // What the child leaves behind may take a while to go, which is no reason for others to wait.
-        let _ = tokio::task::spawn_blocking(move || drop(self.child)).await;
-        let _ = errors.await;
-        self.lane.push(Body::Closed(closed));
-        self.lane.tap.wake();
     }
 }
 

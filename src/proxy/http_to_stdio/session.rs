@@ -35,7 +35,7 @@ impl Session {
     /// Starts a child for a client that wants to initialize.
     pub fn open(ground: &Arc<Ground>) -> Result<Arc<Self>, Refusal> {
         let id = random_id()?;
-        let (process, running) = Process::spawn(ground)?;
+        let (process, started) = Process::spawn(ground)?;
         let session = Arc::new(Self {
             id: id.clone(),
             process,
@@ -43,7 +43,7 @@ impl Session {
             routes: Mutex::new(Routes::new(ground.kept())),
         });
         ground.sessions().insert(id, session.clone());
-        running.start(session.clone());
+        started.start(session.clone());
         Ok(session)
     }
 
@@ -61,7 +61,7 @@ impl Session {
                 false => answering.refuse(&gone()),
             };
         }
-        if self.process.live.closed().is_some() {
+        if !self.process.is_open() {
             return answering.refuse(&gone().to(posted.id()));
         }
         let (number, mut intake) = {

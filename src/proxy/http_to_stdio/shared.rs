@@ -37,19 +37,19 @@ pub struct Shared {
 impl Shared {
     /// Starts the child.
     pub fn open(ground: &Arc<Ground>) -> Result<Arc<Self>, Refusal> {
-        let (process, running) = Process::spawn(ground)?;
+        let (process, started) = Process::spawn(ground)?;
         let shared = Arc::new(Self {
             process,
             ground: ground.clone(),
             calls: Mutex::default(),
         });
-        running.start(shared.clone());
+        started.start(shared.clone());
         Ok(shared)
     }
 
     /// Whether it takes requests.
     pub fn is_open(&self) -> bool {
-        self.process.live.closed().is_none()
+        self.process.is_open()
     }
 
     pub fn end(&self) {
