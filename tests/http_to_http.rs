@@ -978,11 +978,19 @@ async fn a_token_of_ours_that_is_refused_is_replaced_once() {
 
 #[tokio::test]
 async fn a_modern_message_of_the_operators_is_sent_with_the_headers_that_it_needs() {
-    let upstream = Upstream::start(|mut call| async move {
-        let id = call.json().await["id"].clone();
-        let result = json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "complete"}});
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |mut call| {
+        let tell = tell.clone();
+        async move {
+        let request = call.json().await;
+        if request["method"] == "subscriptions/listen" {
+            call.open_stream(&[]).await.unwrap();
+            call.gone().await;
+            return tell.send(()).unwrap();
+        }
+        let result = json!({"jsonrpc": "2.0", "id": request["id"], "result": {"resultType": "complete"}});
         call.answer_json(result.to_string()).await.unwrap();
-    })
+    }})
     .await;
     let proxy = before(&upstream).await;
     let modern = |method: &str, name: &str| {
@@ -1009,6 +1017,19 @@ async fn a_modern_message_of_the_operators_is_sent_with_the_headers_that_it_need
     ] {
         assert_eq!(seen.head.all(name), [value], "{name}");
     }
+    // On HTTP it cancels by leaving.
+    let id = sent(&proxy, session, &modern("subscriptions/listen", "")).await;
+    let params = json!({"requestId": id});
+    let cancelled =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+    let command = Command::Send {
+        route: Route::Session(SessionId(session.try_into().unwrap())),
+        message: cancelled.to_string(),
+        replay_of: None,
+    };
+    proxy.order(command).await.unwrap();
+    within("the end of the stream", told.recv()).await.unwrap();
+    assert_eq!(upstream.seen().len(), 3);
 }
 
 #[tokio::test]

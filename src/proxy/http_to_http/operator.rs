@@ -4,18 +4,19 @@
 use super::bell::Bell;
 use super::forward::put_on;
 use super::sessions::{Session, is_event_stream};
-use crate::mcp::headers;
+use crate::mcp::{headers, methods};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::gate::Aside;
 use crate::proxy::http_client::{Client, Outgoing, in_words};
 use crate::proxy::live::Roster;
 use crate::proxy::pump::Injection;
-use crate::tap::{self, Half, Party, Tap};
-use crate::wire::sse;
+use crate::tap::{self, CLIENT_GONE, Half, Party, Tap};
 use crate::wire::{Envelope, Frame, Kind, parse};
+use crate::wire::{object, sse};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body, Frame as Part, SizeHint};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -66,6 +67,22 @@ impl Habits {
     }
 }
 
+/// The operator's requests of the modern era that wait for their answers, by raw id. There, closing the stream is how a
+/// request is cancelled.
+#[derive(Debug, Default)]
+pub struct Calls(HashMap<String, CancellationToken>);
+
+impl Calls {
+    /// Whether the message cancels one of these, which it then is.
+    fn cancel(&mut self, message: &Envelope<'_>) -> bool {
+        message.method.as_deref() == Some(methods::CANCELLED)
+            && object::at(message.params.unwrap_or_default(), &["requestId"])
+                .and_then(|id| self.0.remove(id))
+                .inspect(CancellationToken::cancel)
+                .is_some()
+    }
+}
+
 /// What it takes to post.
 #[derive(Debug)]
 pub struct Desk {
@@ -97,6 +114,8 @@ pub async fn serve(
 struct Heard {
     /// The answer itself has come.
     answered: bool,
+    /// It was taken, and is answered on another stream, if at all.
+    accepted: bool,
     /// Where the stream can be taken up again.
     last_event: Option<String>,
     pause: Option<Duration>,
@@ -112,33 +131,61 @@ impl Desk {
             Frame::Message(envelope) => Some(envelope),
             _ => None,
         };
+        if envelope.is_some_and(|message| session.calls().cancel(message)) {
+            // Nobody waiting is nobody to tell.
+            let _ = injection.written.send(());
+            return;
+        }
         let asked = envelope.filter(|it| it.kind() == Kind::Request);
         let id = asked.and_then(|it| it.id.map(str::to_owned));
+        let over = session.live.over().child_token();
+        if let (Some(id), Some(_)) = (&id, envelope.and_then(headers::modern_version)) {
+            session.calls().0.insert(id.clone(), over.clone());
+        }
         let mut headers = said_of(&session, envelope);
         let exchange = self.exchange(&session);
         let added = self.put_on(&exchange, &mut headers).await;
         exchange.request(self.head(Party::Operator, &session, Method::POST, &headers, added));
         exchange.call(message.clone(), injection.replay_of);
         exchange.end(Half::Request, Some(message.len() as u64), None);
-        let body = Told::new(message, injection.written);
-        let body = reqwest::Body::wrap(body);
-        let mut heard = self
-            .hear(&session, &exchange, Method::POST, headers, body)
-            .await;
+        let body = reqwest::Body::wrap(Told::new(message, injection.written));
+        let hearing = self.hear(&session, &exchange, Method::POST, headers, body);
+        let heard = match over.run_until_cancelled(hearing).await {
+            Some(heard) => heard,
+            None => {
+                exchange.end(Half::Response, None, Some(CLIENT_GONE.into()));
+                self.bell.ring();
+                Heard::default()
+            }
+        };
         let Some(id) = id else { return };
+        session.calls().0.remove(&id);
+        if !heard.accepted && !self.hear_out(&session, heard, &over).await {
+            session.live.gate.forget(&id);
+        }
+    }
+
+    /// Waits for the answer also when the server ends streams before it comes; whether it has come.
+    async fn hear_out(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        mut heard: Heard,
+        over: &CancellationToken,
+    ) -> bool {
         for _ in 0..STREAMS {
             let Some(last) = heard.last_event.take().filter(|_| !heard.answered) else {
                 break;
             };
-            tokio::time::sleep(heard.pause.unwrap_or(PAUSE)).await;
-            if session.live.closed().is_some() {
-                break;
+            let resumed = over.run_until_cancelled(async {
+                tokio::time::sleep(heard.pause.unwrap_or(PAUSE)).await;
+                self.resume(session, &last, heard.pause).await
+            });
+            match resumed.await {
+                Some(resumed) => heard = resumed,
+                None => return false,
             }
-            heard = self.resume(&session, &last, heard.pause).await;
         }
-        if !heard.answered {
-            session.live.gate.forget(&id);
-        }
+        heard.answered
     }
 
     /// Takes up a stream that the server ended before it had answered.
@@ -199,7 +246,10 @@ impl Desk {
             headers: response.headers().clone(),
             rewritten: Vec::new(),
         });
-        let mut heard = Heard::default();
+        let mut heard = Heard {
+            accepted: response.status() == StatusCode::ACCEPTED,
+            ..Heard::default()
+        };
         let is_stream = is_event_stream(response.headers());
         let read = if is_stream {
             self.events(session, exchange, response, &mut heard).await

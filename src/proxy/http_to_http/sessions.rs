@@ -3,7 +3,7 @@
 //! A session is what a session id names, what an old event stream serves, or what `initialize` began without either.
 //! Everything else, which all modern requests are, shares one.
 
-use super::operator::{self, Desk, Habits};
+use super::operator::{self, Calls, Desk, Habits};
 use crate::mcp::{headers, methods};
 use crate::proxy::gate::Owner;
 use crate::proxy::live::Live;
@@ -26,7 +26,8 @@ const MODERN: &[u8] = b"2026-07-28";
 pub struct Session {
     pub live: Arc<Live>,
     /// How its client sends.
-    pub habits: Mutex<Habits>,
+    habits: Mutex<Habits>,
+    calls: Mutex<Calls>,
     /// When it was last used, counted in visits.
     used: AtomicU64,
     /// Its `initialize` was not answered with success.
@@ -36,6 +37,10 @@ pub struct Session {
 impl Session {
     pub fn habits(&self) -> MutexGuard<'_, Habits> {
         self.habits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ready(&self) {
@@ -196,6 +201,7 @@ impl Sessions {
         let session = Arc::new(Session {
             live,
             habits: Mutex::default(),
+            calls: Mutex::default(),
             used: AtomicU64::new(0),
             refused: AtomicBool::new(false),
         });
