@@ -28,5 +28,5 @@ pub fn take() {
 
 /// What a child is to have, when it is not what we have.
 pub fn given() -> Option<Rlimit> {
-    GIVEN.get().cloned()
+    GIVEN.get().copied()
 }

@@ -119,7 +119,7 @@ pub fn die_with_parent(_command: &mut Command) {}
 pub fn limit_files(command: &mut Command, limit: Rlimit) {
     // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
     unsafe {
-        command.pre_exec(move || Ok(setrlimit(Resource::Nofile, limit.clone())?));
+        command.pre_exec(move || Ok(setrlimit(Resource::Nofile, limit)?));
     }
 }
 
