@@ -307,7 +307,11 @@ fn listening_for_other_machines_needs_a_token() {
 
 /// A proxy that listens, and the first line that it says.
 fn listening(house: &House, arguments: &[&str]) -> (Proxy, String) {
-    let mut proxy = Proxy::start(house.command(arguments));
+    started(house.command(arguments))
+}
+
+fn started(command: std::process::Command) -> (Proxy, String) {
+    let mut proxy = Proxy::start(command);
     let mut line = String::new();
     let stderr = proxy.process.stderr.take().unwrap();
     let mut stderr = BufReader::new(stderr);
@@ -371,6 +375,69 @@ fn a_listener_in_front_of_a_url_has_its_path_and_its_name_and_hides_its_secrets(
 }
 
 #[test]
+fn a_call_goes_through_a_listener_with_the_token_that_it_asks_for() {
+    let house = House::new();
+    let options = ["--listen", "0", "--token", "t0k3n", "--"];
+    let (proxy, line) = listening(&house, &[&options[..], &DEMO].concat());
+    let url = line["mcp-sentinel: ".len()..].split(' ').next().unwrap();
+    let call = ["call", "echo", url, "--args", r#"{"message":"over HTTP"}"#];
+    house.run(&call).fails(3, "401");
+    let mut command =
+        house.command(&[&call[..], &["--header-env", "X-Mcp-Sentinel-Token=KEY"]].concat());
+    let ran = Ran::of(command.env("KEY", "t0k3n"));
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (Some(0), "Echo: over HTTP\n"),
+        "{ran:?}"
+    );
+    let bearer = ["list", url, "--header", "Authorization: Bearer t0k3n"];
+    let listed = house.run(&bearer).stdout;
+    assert!(listed.contains("get-sum(a: number, b: number)"), "{listed}");
+    drop(proxy);
+    let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
+    assert!(capture.contains("Echo: over HTTP"), "{capture}");
+    assert!(!capture.contains("t0k3n"), "{capture}");
+}
+
+#[test]
+fn a_listener_without_room_for_another_connection_goes_on_when_there_is_some_again() {
+    use std::io::Write as _;
+    use std::net::TcpStream;
+    let house = House::new();
+    let mut command = std::process::Command::new("sh");
+    let few_files = "ulimit -n 32; exec \"$0\" \"$@\"";
+    command.args(["-c", few_files, PROGRAM, "--listen", "0", "--", "cat"]);
+    let prepared = house.command(&[] as &[&str]);
+    for (name, value) in prepared.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let (proxy, line) = started(command);
+    let address = line["mcp-sentinel: http://".len()..]
+        .split('/')
+        .next()
+        .unwrap();
+    let capture = house.captures().remove(0);
+    let many: Vec<_> = (0..40)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    until("it has no room", || {
+        let capture = std::fs::read_to_string(&capture).unwrap();
+        capture.contains("cannot accept a connection: ")
+    });
+    drop(many);
+    let mut peer = TcpStream::connect(address).unwrap();
+    peer.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    peer.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    drop(proxy);
+}
+
+#[test]
 fn trust_without_verification_is_said_aloud() {
     let house = House::new();
     let arguments = ["--listen", "0", "--insecure", "https://127.0.0.1:9/mcp"];
@@ -397,6 +464,10 @@ fn options_for_a_server_at_a_url_are_refused_for_a_command_and_the_other_way_rou
     house
         .run(&["--cacert", "/nowhere.pem", "https://host/mcp"])
         .fails(1, "cannot read /nowhere.pem: No such file");
+    let text = house.write("ca.pem", "no certificate here\n");
+    house
+        .run(&["--cacert", text.to_str().unwrap(), "https://host/mcp"])
+        .fails(1, "ca.pem holds no certificate in PEM");
     house
         .run(&["http://"])
         .fails(2, "http:// is not an address that can be used");
