@@ -472,6 +472,17 @@ async fn a_token_is_asked_for_and_seen_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_sends_much_still_learns_why_not() {
+    let house = House::new(|_| {}).await;
+    let mut peer = house.connect().await;
+    let head = "POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 8388608\r\n\r\n";
+    peer.send(&format!("{head}{}", "x".repeat(8 << 20))).await;
+    let answer = peer.until("if it is\n").await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_flood_of_strangers_fills_no_disk() {
     let house = House::new(|_| {}).await;
     let mut peer = house.connect().await;

@@ -40,6 +40,9 @@ use tokio_util::task::TaskTracker;
 const CONNECTIONS: usize = 8192;
 /// How long to wait after the system has refused a connection: for a file that somebody closes.
 const BREATH: Duration = Duration::from_millis(100);
+/// Of the body of a request that is refused: so much is read, and for so long.
+const HEARD: usize = 16 << 20;
+const HEARING: Duration = Duration::from_secs(5);
 /// hyper reads no heads into less.
 const LEAST_HEAD: usize = 8192;
 
@@ -239,13 +242,26 @@ impl<H: Handler> Door<H> {
 
     async fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response {
         if let Err(refusal) = self.guard.admit(&mut request) {
-            let (asked, _) = request.into_parts();
+            let (asked, body) = request.into_parts();
             self.refusals.request(&asked, peer, &refusal);
+            let _ = tokio::time::timeout(HEARING, hear_out(body)).await;
             return refuse(&refusal);
         }
         let patience = self.limits.patience;
         let request = request.map(|body| Patient::new(body, patience).boxed());
         self.handler.clone().handle(request, peer).await
+    }
+}
+
+/// A client that still sends does not read, and a connection that is closed on it takes the reason along.
+async fn hear_out(mut body: Incoming) {
+    let mut left = HEARD;
+    while let Some(Ok(frame)) = body.frame().await {
+        let size = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(size) {
+            Some(less) => left = less,
+            None => return,
+        }
     }
 }
 
