@@ -64,6 +64,8 @@ pub struct Carrier {
 pub enum HttpStep {
     Request {
         by: Party,
+        /// All of it is of our making: a bridge sends a message on.
+        ours: bool,
         method: Box<str>,
         path: Box<str>,
         query: Box<str>,
@@ -262,6 +264,7 @@ fn http_step(part: &HttpPart) -> HttpStep {
             let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
             HttpStep::Request {
                 by: *by,
+                ours: headers.is_empty(),
                 method: gist(method),
                 path: path.into(),
                 query: gist(query),

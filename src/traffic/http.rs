@@ -102,6 +102,8 @@ pub const STREAM: u8 = 1;
 pub const RESUMABLE: u8 = 2;
 /// It carried a request of the modern era.
 pub const MODERN: u8 = 4;
+/// A bridge sent it, and tells itself what becomes of what it carried.
+pub const BRIDGED: u8 = 8;
 
 /// Exchanges that are over and whose number is still known.
 const REMEMBERED: usize = 1024;

@@ -155,6 +155,12 @@ impl Traffic {
             extra.id = id;
         }
         self.sent_with(row, scope, http);
+        // To an HTTP request that is no message, JSON-RPC can answer without an id only.
+        let unnamed = message.id.as_deref().is_none_or(|id| id == "null");
+        if let Some(parent) = self.without_message(http).filter(|_| unnamed) {
+            self.store.nest(row, parent);
+            self.changes.note(parent);
+        }
         if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) {
             self.counters.errors += 1;
         }

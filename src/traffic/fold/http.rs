@@ -3,7 +3,7 @@
 use crate::tap::{CLIENT_GONE, Half, Party};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
-    Asked, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM, is_authorization,
+    Asked, BRIDGED, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM, is_authorization,
     status_words,
 };
 use crate::traffic::links::{Scope, Side, alike};
@@ -96,6 +96,7 @@ impl Traffic {
     fn http_request(&mut self, source: Source, number: u64, index: u32, step: HttpStep) {
         let HttpStep::Request {
             by,
+            ours,
             method,
             path,
             query,
@@ -112,6 +113,7 @@ impl Traffic {
             Some(data) if data.request_head().is_none() => {
                 data.head(Half::Request, source.place);
                 (data.method, data.path) = call;
+                data.mark(BRIDGED, ours);
             }
             _ => return,
         }
@@ -302,6 +304,12 @@ impl Traffic {
             .then_some(only)
     }
 
+    /// The row of an HTTP exchange that carried no message of the asking side's.
+    pub(super) fn without_message(&self, http: Option<u32>) -> Option<RowId> {
+        let row = self.store.http.get(http?)?.row;
+        (self.kind(row) == Some(RowKind::Http)).then_some(row)
+    }
+
     fn kind(&self, row: RowId) -> Option<RowKind> {
         self.store.row(row).map(|row| row.kind)
     }
@@ -353,6 +361,9 @@ impl Traffic {
     /// What becomes of a request whose HTTP exchange ended without an answer; `None` while one may still come.
     fn fate(&self, index: u32, broken: Option<&str>) -> Option<(Status, String)> {
         let data = self.store.http.get(index)?;
+        if data.is(BRIDGED) {
+            return None;
+        }
         let words = || format!("HTTP {}", status_words(data.status));
         Some(match (data.status, broken) {
             (400.., None) => (Status::Error, words()),

@@ -424,3 +424,36 @@ fn pages_and_rounds_that_a_bridge_tells_late_are_still_linked() {
     assert_eq!(traffic.row(3).unwrap().parent, Some(2));
     consistent(&traffic);
 }
+
+#[test]
+fn what_a_bridge_sent_on_waits_for_what_the_bridge_tells() {
+    let story = r#"
+        http#1 BRIDGED /mcp
+        client#1 {"id":1,"method":"tools/list"}
+        http#1 502
+        http#1 end
+        "#;
+    assert_eq!(listing(&fold(story)), "client · tools/list · pending [2]\n");
+    check(
+        &format!(
+            "{story}\nsentinel#1>client {{\"id\":1,\"error\":{{\"code\":-32603,\"message\":\"mcp-sentinel: 502\"}}}}"
+        ),
+        "client · tools/list · -32603 mcp-sentinel: 502 · error [2 5]",
+    );
+}
+
+#[test]
+fn an_error_to_what_is_no_message_stands_under_it() {
+    check(
+        r#"
+        http#1 GET /mcp
+        http#1 400
+        server#1 {"id":null,"error":{"code":-32600,"message":"no session"}}
+        http#1 end
+        "#,
+        r#"
+        client · GET · /mcp · 400 Bad Request · error [1]
+          server · unknown answer · -32600 no session [3]
+        "#,
+    );
+}

@@ -155,9 +155,12 @@ fn http_part(text: &str) -> HttpPart {
         ("end", _) => end(Half::Response),
         _ => HttpPart::Request {
             by: Party::Client,
-            method: word.to_owned(),
+            method: word.replace("BRIDGED", "POST"),
             target: rest.to_owned(),
-            headers: vec![header("user-agent", "a-client/1")],
+            headers: match word {
+                "BRIDGED" => Vec::new(),
+                _ => vec![header("user-agent", "a-client/1")],
+            },
             added: Vec::new(),
         },
     }
