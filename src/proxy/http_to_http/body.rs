@@ -50,9 +50,13 @@ impl Witness {
 }
 
 impl Drop for Witness {
-    /// A half that nobody polls to its end was given up by the client, or because of it.
+    /// A response that nobody polls to its end has lost its client; with a request it may be either side.
     fn drop(&mut self) {
-        self.end(Some(CLIENT_GONE.into()));
+        let words = match self.of {
+            Half::Request => "it was given up before its end",
+            Half::Response => CLIENT_GONE,
+        };
+        self.end(Some(words.into()));
     }
 }
 

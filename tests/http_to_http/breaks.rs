@@ -1,0 +1,165 @@
+//! Either side goes away, or was never there.
+
+use crate::common::http::{Client, Inside, Upstream, within};
+use crate::{ACCEPT, before, http};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_gone_for_the_upstream_too() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |mut call| {
+        let tell = tell.clone();
+        async move {
+            let target = call.head.target().to_owned();
+            if target == "/body" {
+                call.open_stream(&[]).await.unwrap();
+                call.chunk("data: 1\n\n").await.unwrap();
+            }
+            if target != "/upload" {
+                call.body().await;
+            }
+            tell.send("asked").unwrap();
+            if target == "/upload" {
+                while call.piece().await.is_ok_and(|piece| piece.is_some()) {}
+            } else {
+                call.gone().await;
+            }
+            tell.send("gone").unwrap();
+            call.hang_up();
+        }
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    for (target, of) in [
+        ("/head", "response"),
+        ("/body", "response"),
+        ("/upload", "request"),
+    ] {
+        let mut client = Client::connect(proxy.address).await;
+        if target == "/upload" {
+            let length = [ACCEPT, ("content-length", "100")];
+            client.request("POST", target, &length, "").await.unwrap();
+            client.send("{").await.unwrap();
+        } else {
+            client
+                .request("POST", target, &[ACCEPT], "{}")
+                .await
+                .unwrap();
+        }
+        if target == "/body" {
+            client.head().await;
+            assert_eq!(client.event().await.unwrap().unwrap().data.unwrap(), "1");
+        }
+        assert_eq!(within("the request", told.recv()).await, Some("asked"));
+        drop(client);
+        assert_eq!(within("the end", told.recv()).await, Some("gone"));
+        let exchange = exchange_of(&proxy, target).await;
+        proxy
+            .record("the end is on record", |record| {
+                let http = http(record).filter(|it| it["exchange"] == exchange)?;
+                (http["end"]["of"] == of && http["end"]["broken"].is_string()).then_some(())
+            })
+            .await;
+    }
+}
+
+/// The number of the exchange that asked for a target.
+async fn exchange_of(proxy: &Inside, target: &str) -> Value {
+    proxy
+        .record(target, |record| {
+            let http = http(record)?;
+            (http["request"]["target"] == target).then(|| http["exchange"].clone())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_off_breaks_off_for_the_client() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        match call.head.target() {
+            "/chunks" => {
+                call.open_stream(&[]).await.unwrap();
+                call.chunk("data: 1\n\n").await.unwrap();
+            }
+            _ => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort";
+                call.send(head).await.unwrap();
+            }
+        }
+        call.hang_up();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    for target in ["/chunks", "/length"] {
+        let mut client = Client::connect(proxy.address).await;
+        client
+            .request("POST", target, &[ACCEPT], "{}")
+            .await
+            .unwrap();
+        assert_eq!(client.head().await.status(), 200);
+        assert!(client.piece().await.unwrap().is_some());
+        client.rest().await.unwrap_err();
+        let exchange = exchange_of(&proxy, target).await;
+        let broken = proxy
+            .record("the break is on record", |record| {
+                let http = http(record).filter(|it| it["exchange"] == exchange)?;
+                (http["end"]["of"] == "response").then(|| http["end"]["broken"].clone())
+            })
+            .await;
+        let broken = broken.as_str().unwrap().to_owned();
+        assert!(broken.starts_with("the server broke it off"), "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_is_a_502_of_ours() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let proxy = Inside::before(&format!("http://{address}/mcp")).await;
+    let request = r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#;
+    let answer = Client::post(proxy.address, "/mcp", &[], request).await;
+    assert_eq!(answer.status(), 502);
+    let error = answer.json();
+    assert_eq!(error["id"], "a");
+    assert_eq!(error["error"]["code"], -32603);
+    assert_eq!(error["error"]["data"]["sentinel"], true);
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("mcp-sentinel: "), "{message}");
+    let answer = Client::ask(proxy.address, "GET", "/mcp", &[ACCEPT], "").await;
+    assert_eq!(answer.status(), 502);
+    assert!(answer.text().starts_with("mcp-sentinel: "));
+    proxy
+        .record("it is on record as ours", |record| {
+            let response = &http(record)?["response"];
+            (response["by"] == "sentinel" && response["status"] == 502).then_some(())
+        })
+        .await;
+    proxy
+        .record("and the error, too", |record| {
+            (record["from"] == "sentinel" && record["message"]["id"] == "a").then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_upstream_has_closed_meanwhile_is_no_error() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        call.answer_json("{}").await.unwrap();
+        call.hang_up();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..50 {
+        client
+            .request("POST", "/mcp", &[ACCEPT], "{}")
+            .await
+            .unwrap();
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.text()), (200, "{}"));
+    }
+}

@@ -1,0 +1,232 @@
+//! The operator beside the client, on each transport that the client may speak.
+
+use crate::common::http::{Client, Inside, Upstream, within};
+use crate::{ACCEPT, INITIALIZE, INITIALIZED, before, closed, legacy_upstream, note, opened};
+use mcp_sentinel::tap::{Command, Reply, Route, SessionId};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Speaks the old transport: a stream whose first event says where to post, and what comes back comes on the stream.
+async fn old_upstream(absolute: bool, pieces: usize) -> Upstream {
+    let (post, posts) = mpsc::unbounded_channel::<String>();
+    let posts = Arc::new(tokio::sync::Mutex::new(posts));
+    Upstream::start(move |mut call| {
+        let (post, posts) = (post.clone(), posts.clone());
+        async move {
+            if call.head.method() == "POST" {
+                assert_eq!(call.head.target(), "/messages?sessionId=1");
+                let request = call.json().await;
+                if let Some(id) = request.get("id") {
+                    let result = json!({"jsonrpc": "2.0", "id": id, "result": {}});
+                    post.send(result.to_string()).unwrap();
+                }
+                call.answer("202 Accepted", &[], "Accepted").await.unwrap();
+                return;
+            }
+            call.open_stream(&[]).await.unwrap();
+            let here = format!("http://{}", call.head.get("host").unwrap());
+            let here = if absolute { &*here } else { "" };
+            let event =
+                format!(": hi\r\n\r\nevent: endpoint\r\ndata: {here}/messages?sessionId=1\r\n\r\n");
+            for piece in event.as_bytes().chunks(pieces) {
+                call.chunk(piece).await.unwrap();
+            }
+            let mut posts = posts.lock().await;
+            while let Some(message) = posts.recv().await {
+                let event = format!("event: message\ndata: {message}\n\n");
+                call.chunk(event).await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_old_transport_comes_back_through_the_proxy_and_so_does_the_operator() {
+    for (absolute, pieces) in [(false, 1000), (true, 1000), (true, 1)] {
+        let upstream = old_upstream(absolute, pieces).await;
+        let proxy = before(&upstream).await;
+        let mut stream = Client::connect(proxy.address).await;
+        stream.request("GET", "/sse", &[ACCEPT], "").await.unwrap();
+        stream.head().await;
+        let hello = stream.event().await.unwrap().unwrap();
+        assert_eq!(hello.comments, ["hi"]);
+        let endpoint = stream.event().await.unwrap().unwrap();
+        let here = if absolute {
+            proxy.url("")
+        } else {
+            String::new()
+        };
+        let endpoint = endpoint.data.unwrap();
+        assert_eq!(endpoint, format!("{here}/messages?sessionId=1"));
+        if absolute {
+            note(&proxy, &endpoint).await;
+        }
+        let post = async |message: &str| {
+            let target = "/messages?sessionId=1";
+            let answer = Client::post(proxy.address, target, &[], message).await;
+            assert_eq!((answer.status(), answer.text()), (202, "Accepted"));
+        };
+        post(INITIALIZE).await;
+        assert_eq!(stream.event().await.unwrap().unwrap().json()["id"], 0);
+        post(INITIALIZED).await;
+        let session = opened(&proxy).await;
+        // The answer to the operator comes on the client's stream, and is not the client's.
+        replayed(&proxy, session).await;
+        post(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#).await;
+        assert_eq!(stream.event().await.unwrap().unwrap().json()["id"], 7);
+        drop(stream);
+        assert_eq!(closed(&proxy, session).await, "its event stream ended");
+        let sessions = proxy
+            .capture()
+            .into_iter()
+            .filter(|it| it.get("opened").is_some());
+        assert_eq!(sessions.count(), 1);
+    }
+}
+
+/// Sends a call as the operator, and waits for its answer on record.
+async fn replayed(proxy: &Inside, session: u64) -> Value {
+    let message = r#"{"jsonrpc":"2.0","id":9,"method":"tools/list"}"#;
+    let id = sent(proxy, session, message).await;
+    answer_to(proxy, &id).await
+}
+
+async fn sent(proxy: &Inside, session: u64, message: &str) -> String {
+    let command = Command::Send {
+        route: Route::Session(SessionId(session.try_into().unwrap())),
+        message: message.into(),
+        replay_of: None,
+    };
+    match proxy.order(command).await {
+        Ok(Reply::Sent { id: Some(id), .. }) => serde_json::from_str(&id).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn answer_to(proxy: &Inside, id: &str) -> Value {
+    proxy
+        .record("the operator's answer", |record| {
+            let is_it = record["to"] == "operator" && record["message"]["id"] == id;
+            is_it.then(|| record.clone())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn the_operator_speaks_in_the_session_of_a_client() {
+    let upstream = legacy_upstream().await;
+    let proxy = before(&upstream).await;
+    let begun = Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
+    let id = begun.head.get("mcp-session-id").unwrap().to_owned();
+    let session = opened(&proxy).await;
+    let route = Route::Session(SessionId(session.try_into().unwrap()));
+    let early = Command::Send {
+        route,
+        message: r#"{"jsonrpc":"2.0","id":9,"method":"tools/list"}"#.into(),
+        replay_of: None,
+    };
+    proxy.order(early).await.unwrap_err();
+    let habits = [
+        ("mcp-session-id", &*id),
+        ("mcp-protocol-version", "2025-06-18"),
+        ("authorization", "Bearer current"),
+    ];
+    let answer = Client::post(proxy.address, "/mcp", &habits, INITIALIZED).await;
+    assert_eq!(answer.status(), 202);
+
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"x"}}"#;
+    let ours = sent(&proxy, session, call).await;
+    let answer = answer_to(&proxy, &ours).await;
+    assert_eq!(answer["session"], session);
+    let seen = upstream.request(2).await;
+    assert_eq!(seen.json()["id"], Value::from(ours));
+    assert_eq!(seen.json()["params"], json!({"name": "x"}));
+    for (name, value) in habits {
+        assert_eq!(seen.head.get(name), Some(value), "{name}");
+    }
+    // The ping was answered for it, and the server's question waits for the operator.
+    let pong = upstream.request(3).await;
+    assert_eq!(
+        pong.json(),
+        json!({"jsonrpc": "2.0", "id": "p", "result": {}})
+    );
+    let decline = r#"{"jsonrpc":"2.0","id":"e","result":{"action":"decline"}}"#;
+    let answer = |message: &str| Command::Answer {
+        session: SessionId(session.try_into().unwrap()),
+        message: message.into(),
+    };
+    proxy.order(answer(decline)).await.unwrap();
+    let answered = upstream.request(4).await;
+    assert_eq!(answered.text(), decline);
+    assert_eq!(answered.head.get("mcp-session-id"), Some(&*id));
+    proxy.order(answer(decline)).await.unwrap_err();
+
+    let ended = Client::ask(proxy.address, "DELETE", "/mcp", &habits, "").await;
+    assert_eq!(ended.status(), 200);
+    assert_eq!(closed(&proxy, session).await, "the client ended it");
+    let late = Command::Send {
+        route,
+        message: call.into(),
+        replay_of: None,
+    };
+    let refused = proxy.order(late).await.unwrap_err();
+    assert!(refused.0.contains("the client ended it"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_modern_message_of_the_operators_is_sent_with_the_headers_that_it_needs() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |mut call| {
+        let tell = tell.clone();
+        async move {
+        let request = call.json().await;
+        if request["method"] == "subscriptions/listen" {
+            call.open_stream(&[]).await.unwrap();
+            call.gone().await;
+            return tell.send(()).unwrap();
+        }
+        let result = json!({"jsonrpc": "2.0", "id": request["id"], "result": {"resultType": "complete"}});
+        call.answer_json(result.to_string()).await.unwrap();
+    }})
+    .await;
+    let proxy = before(&upstream).await;
+    let modern = |method: &str, name: &str| {
+        let version = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+        let params = json!({"_meta": version, "name": name});
+        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string()
+    };
+    let said = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/list"),
+    ];
+    let list = modern("tools/list", "");
+    Client::post(proxy.address, "/mcp", &said, list).await;
+    let session = opened(&proxy).await;
+    let id = sent(&proxy, session, &modern("tools/call", "e\u{301}")).await;
+    answer_to(&proxy, &id).await;
+    let seen = upstream.request(1).await;
+    for (name, value) in [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "=?base64?ZcyB?="),
+        ACCEPT,
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(seen.head.all(name), [value], "{name}");
+    }
+    // On HTTP it cancels by leaving.
+    let id = sent(&proxy, session, &modern("subscriptions/listen", "")).await;
+    let params = json!({"requestId": id});
+    let cancelled =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+    let command = Command::Send {
+        route: Route::Session(SessionId(session.try_into().unwrap())),
+        message: cancelled.to_string(),
+        replay_of: None,
+    };
+    proxy.order(command).await.unwrap();
+    within("the end of the stream", told.recv()).await.unwrap();
+    assert_eq!(upstream.seen().len(), 3);
+}

@@ -1,0 +1,160 @@
+//! What must not be the same on both sides: addresses, and headers that are ours.
+
+use crate::common::http::{Client, Inside, Upstream};
+use crate::{ACCEPT, before, http, note};
+use mcp_sentinel::proxy::http_client::{Authorization, Credentials};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[tokio::test]
+async fn what_names_the_upstream_names_the_proxy_instead() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        let here = format!("http://{}", call.head.get("host").unwrap());
+        match call.head.target() {
+            "/moved" => {
+                let there = format!("{here}/new?a=b");
+                call.answer("307 Moved", &[("Location", &there)], "").await.unwrap();
+            }
+            "/elsewhere" => {
+                let there = "https://login.example/authorize?resource=x";
+                call.answer("302 Found", &[("Location", there)], "").await.unwrap();
+            }
+            "/mcp" => {
+                let challenge = format!(
+                    "Bearer realm=\"x\", resource_metadata=\"{here}/.well-known/oauth-protected-resource/mcp\""
+                );
+                let headers = [("WWW-Authenticate", &*challenge)];
+                call.answer("401 No", &headers, "").await.unwrap();
+            }
+            "/.well-known/oauth-protected-resource/mcp" => {
+                assert_eq!(call.head.get("accept-encoding"), Some("identity"));
+                let body = format!(
+                    "{{ \"resource\" : \"{here}/mcp\",\n \"authorization_servers\":[\"{here}\"] }}"
+                );
+                call.answer_json(body).await.unwrap();
+            }
+            _ => call.answer("404 No", &[], "").await.unwrap(),
+        }
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let ask = async |target: &str| {
+        let headers = [ACCEPT, ("accept-encoding", "gzip")];
+        Client::ask(proxy.address, "GET", target, &headers, "").await
+    };
+    let moved = ask("/moved").await;
+    assert_eq!(moved.head.get("location"), Some(&*proxy.url("/new?a=b")));
+    let elsewhere = ask("/elsewhere").await;
+    let there = "https://login.example/authorize?resource=x";
+    assert_eq!(elsewhere.head.get("location"), Some(there));
+    let challenged = ask("/mcp").await;
+    let metadata = proxy.url("/.well-known/oauth-protected-resource/mcp");
+    assert_eq!(
+        challenged.head.get("www-authenticate").unwrap(),
+        format!("Bearer realm=\"x\", resource_metadata=\"{metadata}\"")
+    );
+    let document = ask("/.well-known/oauth-protected-resource/mcp").await;
+    let expected = format!(
+        "{{ \"resource\" : \"{}\",\n \"authorization_servers\":[\"{}\"] }}",
+        proxy.url("/mcp"),
+        upstream.url("")
+    );
+    assert_eq!(document.text(), expected);
+    let length = document.head.get("content-length");
+    assert_eq!(length, Some(&*expected.len().to_string()));
+    proxy
+        .record("what was rewritten is on record", |record| {
+            let rewritten = &http(record)?["response"]["rewritten"];
+            (rewritten[0][0] == "www-authenticate").then_some(())
+        })
+        .await;
+    // A token for an address that is not the server's is refused, and the operator learns why.
+    let token = [ACCEPT, ("authorization", "Bearer abc")];
+    let refused = Client::ask(proxy.address, "POST", "/mcp", &token, "{}").await;
+    assert_eq!(refused.status(), 401);
+    note(&proxy, "auth login").await;
+}
+
+#[tokio::test]
+async fn a_page_of_our_own_origin_is_one_of_the_upstreams_and_every_other_is_itself() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.answer_json("{}").await.unwrap();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let (ours, theirs) = (proxy.url(""), upstream.url(""));
+    let origins = [
+        (&*ours, &*theirs),
+        ("http://localhost:1234", "http://localhost:1234"),
+    ];
+    for (number, (sent, arrives)) in origins.into_iter().enumerate() {
+        let headers = [ACCEPT, ("origin", sent)];
+        Client::ask(proxy.address, "GET", "/mcp", &headers, "").await;
+        let seen = upstream.request(number).await;
+        assert_eq!(seen.head.get("origin"), Some(arrives));
+    }
+}
+
+/// Gives another token whenever one is refused.
+#[derive(Debug, Default)]
+struct Tokens(AtomicUsize);
+
+impl Credentials for Tokens {
+    fn authorization<'a>(&'a self, refused: Option<&'a http::HeaderValue>) -> Authorization<'a> {
+        Box::pin(async move {
+            let number = match refused {
+                Some(_) => self.0.fetch_add(1, Ordering::Relaxed) + 1,
+                None => self.0.load(Ordering::Relaxed),
+            };
+            let token = format!("Bearer token-{number}");
+            Ok(Some(http::HeaderValue::try_from(token).unwrap()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_ours_that_is_refused_is_replaced_once() {
+    let upstream = Upstream::start(|mut call| async move {
+        let body = call.body().await;
+        match call.head.get("authorization") {
+            Some("Bearer token-1") => call.answer_json(body).await.unwrap(),
+            _ => call.answer("401 No", &[], "").await.unwrap(),
+        }
+    })
+    .await;
+    let url = upstream.url("/mcp");
+    let proxy = Inside::with(&url, |origin| {
+        origin.credentials = Some(Arc::new(Tokens::default()));
+        origin.headers = vec![(
+            http::HeaderName::from_static("x-added"),
+            http::HeaderValue::from_static("yes"),
+        )];
+    })
+    .await;
+    let answer = Client::post(proxy.address, "/mcp", &[("x-added", "no")], "{}").await;
+    assert_eq!((answer.status(), answer.text()), (200, "{}"));
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), 2);
+    for seen in &seen {
+        assert_eq!(seen.head.all("x-added"), ["yes"]);
+        assert_eq!(seen.body, b"{}");
+    }
+    proxy
+        .record("what was added is on record", |record| {
+            let added = http(record)?["request"]["added"].as_array()?;
+            let names: Vec<&str> = added.iter().filter_map(|it| it[0].as_str()).collect();
+            (names == ["x-added", "authorization"]).then_some(())
+        })
+        .await;
+    proxy
+        .record("the second request is ours", |record| {
+            (http(record)?["request"]["by"] == "sentinel").then_some(())
+        })
+        .await;
+    // The client's own token is the client's affair.
+    let own = [("authorization", "Bearer own")];
+    let refused = Client::post(proxy.address, "/mcp", &own, "{}").await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(upstream.seen().len(), 3);
+}
