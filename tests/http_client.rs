@@ -50,13 +50,7 @@ fn server(response: &'static str) -> SocketAddr {
 }
 
 async fn ask(url: &str, change: impl FnOnce(&mut Origin)) -> Result<reqwest::Response, String> {
-    let mut origin = Origin {
-        url: url.parse().unwrap(),
-        headers: Vec::new(),
-        cacert: None,
-        insecure: false,
-        credentials: None,
-    };
+    let mut origin = Origin::at(url.parse().unwrap());
     change(&mut origin);
     let client = Client::new(Arc::new(origin)).map_err(|error| error.to_string())?;
     let request = Outgoing {

@@ -15,10 +15,10 @@ pub(super) struct ListenArguments {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Serve clients that call us by this name, besides the loopback names and the address (repeatable)
-    #[arg(long, value_name = "HOST", requires = "listen")]
+    #[arg(long, value_name = "HOST", requires = "listen", value_parser = host)]
     allow_host: Vec<String>,
     /// Serve web pages of this origin, besides those of this machine (repeatable)
-    #[arg(long, value_name = "ORIGIN", requires = "listen")]
+    #[arg(long, value_name = "ORIGIN", requires = "listen", value_parser = origin)]
     allow_origin: Vec<String>,
     /// Serve only who shows this token, as a bearer's or as X-Mcp-Sentinel-Token
     #[arg(long, value_name = "TOKEN", requires = "listen")]
@@ -133,6 +133,23 @@ impl ListenArguments {
     }
 }
 
+fn host(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['/', '@', ' ']) {
+        return Err("not a host, such as proxy.lan or proxy.lan:7777".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let of_page = text
+        .split_once("://")
+        .is_some_and(|(_, host)| !host.is_empty() && !host.trim_end_matches('/').contains('/'));
+    if !of_page && text != "null" {
+        return Err("not an origin, such as https://app.example".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("not a number from 1 on".to_owned()),
@@ -201,6 +218,34 @@ mod tests {
             assert!(complaint.contains(option[0]), "{complaint}");
         }
         assert!(complaint(&["--listen", "1", "--max-children", "0", "--", "x"]).contains("from 1"));
+    }
+
+    #[test]
+    fn a_host_and_an_origin_that_could_never_match_are_refused() {
+        let given = listen(&[
+            "--listen",
+            "1",
+            "--allow-host",
+            "a.lan:7",
+            "--allow-host",
+            "b.lan",
+            "--allow-origin",
+            "https://app.example",
+            "--allow-origin",
+            "null",
+        ]);
+        assert_eq!(given.allow_hosts, ["a.lan:7", "b.lan"]);
+        assert_eq!(given.allow_origins, ["https://app.example", "null"]);
+        for wrong in [
+            ["--allow-host", "http://a.lan"],
+            ["--allow-host", ""],
+            ["--allow-origin", "app.example"],
+            ["--allow-origin", "https://app.example/page"],
+            ["--allow-origin", "*"],
+        ] {
+            let complaint = complaint(&[&["--listen", "1"], &wrong[..], &SERVER].concat());
+            assert!(complaint.contains("such as"), "{complaint}");
+        }
     }
 
     #[test]

@@ -37,6 +37,19 @@ pub struct Origin {
     pub credentials: Option<Arc<dyn Credentials>>,
 }
 
+impl Origin {
+    /// There, with nothing added and trusted as the system trusts.
+    pub fn at(url: Url) -> Self {
+        Self {
+            url,
+            headers: Vec::new(),
+            cacert: None,
+            insecure: false,
+            credentials: None,
+        }
+    }
+}
+
 /// A future that gives an `Authorization` value; the error says in a sentence what the operator should do.
 pub type Authorization<'a> =
     Pin<Box<dyn Future<Output = Result<Option<HeaderValue>, String>> + Send + 'a>>;

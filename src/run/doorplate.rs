@@ -39,13 +39,7 @@ mod tests {
     use std::sync::Arc;
 
     fn origin(url: &str) -> Upstream {
-        Upstream::Http(Arc::new(Origin {
-            url: url.parse().unwrap(),
-            headers: Vec::new(),
-            cacert: None,
-            insecure: false,
-            credentials: None,
-        }))
+        Upstream::Http(Arc::new(Origin::at(url.parse().unwrap())))
     }
 
     #[test]

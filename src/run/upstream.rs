@@ -23,11 +23,10 @@ pub fn resolve(upstream: cli::Upstream) -> Result<Upstream, Failure> {
         cli::Upstream::Command(command) => Ok(Upstream::Command(command)),
         cli::Upstream::Http(remote) => {
             let mut origin = Origin {
-                url: address(&remote.url)?,
                 headers: remote.headers,
                 cacert: certificates(&remote.trust)?,
                 insecure: remote.trust.insecure,
-                credentials: None,
+                ..Origin::at(address(&remote.url)?)
             };
             if origin.insecure {
                 headless::complain(INSECURE);

@@ -172,7 +172,8 @@ fn live(
         .unwrap_or_default();
     let rest = width.saturating_sub(name + client + 30);
     let upstream = entry.upstream.join(" ");
-    let listening = entry.listening.as_ref();
+    // Beside a command that is cut to nothing it would say less than the command.
+    let listening = entry.listening.as_ref().filter(|_| rest >= 40);
     let listening = listening.map_or_else(String::new, |url| format!("{url} → "));
     let unseen = if entry.capture.is_none() {
         " (not captured)"
