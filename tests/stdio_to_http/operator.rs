@@ -1,13 +1,19 @@
 //! The operator: in a client's session, in one of its own, and in one call.
 
-use crate::client::{Client, legacy, request, result};
+use crate::client::{Client, INITIALIZE, legacy, request, result};
 use crate::common::http::sdk::{Server, Serving};
 use crate::common::http::{until, within};
-use mcp_sentinel::link;
-use mcp_sentinel::tap::{Command, Order, Orders, Reply, Route, SessionId};
+use http::HeaderValue;
+use mcp_sentinel::proxy::http_client::{Authorization, Credentials, Origin};
+use mcp_sentinel::proxy::{self, Config, Upstream};
+use mcp_sentinel::tap::{Command, Order, Orders, Reply, Route, SessionId, Tap};
+use mcp_sentinel::{link, mcp};
 use serde_json::json;
 use std::process::Output;
-use tokio::sync::oneshot;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Orders for a proxy in a process of its own.
 async fn attached(client: &Client) -> Orders {
@@ -77,7 +83,7 @@ async fn the_operator_speaks_in_a_clients_session_and_the_client_hears_nothing_o
 async fn a_session_of_the_operators_own_stands_beside_the_clients() {
     let server = Server::start(Serving::Sessions).await;
     let mut client = Client::with(&[&server.url()]);
-    client.ask(crate::client::INITIALIZE).await;
+    client.ask(INITIALIZE).await;
     let orders = attached(&client).await;
     send(&orders, Route::Operator, request(0, "tools/list")).await;
     let answer = client
@@ -132,4 +138,61 @@ async fn a_call_to_nobody_says_why() {
     assert_eq!(called.status.code(), Some(3));
     let errors = String::from_utf8_lossy(&called.stderr).into_owned();
     assert!(errors.contains("Connection refused"), "{errors}");
+}
+
+/// Has one token that is no longer good, and another for whoever was refused with it.
+#[derive(Debug)]
+struct Renewed;
+
+impl Credentials for Renewed {
+    fn authorization<'a>(&'a self, refused: Option<&'a HeaderValue>) -> Authorization<'a> {
+        let token = match refused.map(|it| it.to_str().unwrap()) {
+            None => Some(HeaderValue::from_static("Bearer old")),
+            Some("Bearer old") => Some(HeaderValue::from_static("Bearer new")),
+            Some(_) => None,
+        };
+        Box::pin(async { Ok(token) })
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once_and_the_request_sent_again() {
+    let upstream = crate::common::http::Upstream::start(|mut call| async move {
+        call.body().await;
+        call.answer("401 Unauthorized", &[], "").await.unwrap();
+    })
+    .await;
+    let shutdown = CancellationToken::new();
+    let over = shutdown.clone();
+    let origin = Origin {
+        url: upstream.url("/mcp").parse().unwrap(),
+        headers: vec![("x-key".parse().unwrap(), HeaderValue::from_static("k"))],
+        cacert: None,
+        insecure: false,
+        credentials: Some(Arc::new(Renewed)),
+    };
+    let config = Config {
+        upstream: Upstream::Http(Arc::new(origin)),
+        era: Some(mcp::Era::Modern),
+        unattended: true,
+        grace: Duration::from_secs(1),
+        forward_stderr: false,
+        started: CancellationToken::new(),
+    };
+    let proxy = std::thread::spawn(move || {
+        let (_orders, received) = mpsc::channel(1);
+        let operator = proxy::Client::Operator(None);
+        proxy::run(config, operator, Tap::disabled(), received, over)
+    });
+    upstream.request(1).await;
+    shutdown.cancel();
+    until("the proxy ends", || proxy.is_finished()).await;
+    let seen = upstream.seen();
+    let header = |name| -> Vec<_> { seen.iter().map(|it| it.head.get(name)).collect() };
+    assert_eq!(
+        header("authorization"),
+        [Some("Bearer old"), Some("Bearer new")]
+    );
+    assert_eq!(header("x-key"), [Some("k"); 2]);
+    assert_eq!(seen[0].body, seen[1].body);
 }

@@ -4,6 +4,7 @@
 
 use crate::mcp::methods;
 use crate::tap::ExchangeId;
+use crate::wire::object;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
@@ -78,11 +79,17 @@ impl Ledger {
     /// a line its entry goes, whatever is left of its exchange: the old transport answers elsewhere.
     pub fn answered(&self, id: &str, learn: impl FnOnce(&str)) {
         let mut entries = self.entries();
-        let found = entries.iter_mut().find_map(|(exchange, entry)| {
-            let place = entry.owed.iter().position(|owed| owed == id)?;
-            Some((*exchange, entry, place))
-        });
-        let Some((exchange, entry, place)) = found else {
+        let place = |is_it: &dyn Fn(&str) -> bool| {
+            entries.iter().find_map(|(exchange, entry)| {
+                let place = entry.owed.iter().position(|owed| is_it(owed))?;
+                Some((*exchange, place))
+            })
+        };
+        let found = place(&|owed| owed == id).or_else(|| place(&|owed| alike(owed, id)));
+        let Some((exchange, place)) = found else {
+            return;
+        };
+        let Some(entry) = entries.get_mut(&exchange) else {
             return;
         };
         learn(&entry.method);
@@ -141,6 +148,18 @@ impl Ledger {
     }
 }
 
+/// Whether a peer that spells ids its own way may mean the one by the other.
+fn alike(one: &str, other: &str) -> bool {
+    match (object::unescape(one), object::unescape(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => match (one.parse::<f64>(), other.parse::<f64>()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +184,18 @@ mod tests {
         assert_eq!(ledger.open(), [ExchangeId(1)], "another id");
         ledger.answered("2", |_| ());
         assert_eq!(ledger.open(), []);
+    }
+
+    #[test]
+    fn an_id_that_the_server_spells_its_own_way_is_known_unless_another_is_spelled_so() {
+        let ledger = Ledger::default();
+        let ids = ["1.0", r#""\u0061""#, "9007199254740993", "9007199254740992"];
+        for (number, id) in (1..).zip(ids) {
+            ledger.enter(ExchangeId(number), owing(&[id]));
+        }
+        ledger.answered("1", |_| ());
+        ledger.answered(r#""a""#, |_| ());
+        ledger.answered("9007199254740992", |_| ());
+        assert_eq!(ledger.open(), [ExchangeId(3)]);
     }
 }
