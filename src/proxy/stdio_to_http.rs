@@ -37,7 +37,7 @@ use uplink::Uplink;
 
 /// How long requests in flight may take when we are the ones who end the session.
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
-/// How long a client that is being left may take to read what is left for it, and a server to hear that we leave.
+/// How long a server may take to hear that we leave, and a client that is being left to read what is left for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 const CLIENT_LEFT: &str = "the client has closed its side of the session";
@@ -145,21 +145,29 @@ impl Running {
             End::Politely | End::By(_) => "the session is being ended",
         });
         self.let_finish(&mut end).await;
+        let (bridge, uplink) = (&self.bridge, &mut self.uplink);
         let last = async {
-            self.answer_the_rest(end).await;
+            answer_the_rest(bridge, uplink, end).await;
             if end != End::ServerLeft {
-                self.bridge.take_leave().await;
+                // A server that does not answer is not waited for.
+                let _ = tokio::time::timeout(LAST_WORDS, bridge.take_leave()).await;
             }
+            bridge.over.cancel();
+            bridge.tasks.close();
+            bridge.tasks.wait().await;
+            bridge.outlet.close().await;
         };
-        // Neither a client that does not read nor a server that does not answer is waited for.
-        let _ = tokio::time::timeout(LAST_WORDS, last).await;
-        self.bridge.over.cancel();
-        self.bridge.tasks.close();
-        let all_ended = async {
-            self.bridge.tasks.wait().await;
-            self.bridge.outlet.close().await;
+        // A client may read what is left for it; not for ever once we are told to end.
+        let enough = async {
+            if !matches!(end, End::Politely | End::By(_)) {
+                told(&mut self.stop).await;
+            }
+            tokio::time::sleep(2 * LAST_WORDS).await;
         };
-        let _ = tokio::time::timeout(LAST_WORDS, all_ended).await;
+        tokio::select! {
+            () = last => {}
+            () = enough => self.bridge.over.cancel(),
+        }
         if let Some(stderr) = self.bridge.take_stderr() {
             stderr.finish().await;
         }
@@ -184,19 +192,6 @@ impl Running {
         }
     }
 
-    /// Nobody waits for ever for an answer that will not come.
-    async fn answer_the_rest(&mut self, end: End) {
-        let failure = Failure::new(match end {
-            End::ServerLeft => self.bridge.why_gone().unwrap_or_default(),
-            End::ClientLeft => "the client closed its side, and the answer has not come since",
-            End::Politely | End::By(_) => "the session was ended before the answer came",
-        });
-        for line in self.bridge.ledger.open() {
-            self.bridge.fail(line, &failure).await;
-        }
-        self.uplink.give_up(&failure).await;
-    }
-
     fn closed(&self, end: End) -> Closed {
         let (exit, signal, reason) = match end {
             End::ClientLeft => (Some(0), None, CLIENT_LEFT),
@@ -216,6 +211,19 @@ impl Running {
             reason: trouble.unwrap_or_else(|| reason.to_owned()),
         }
     }
+}
+
+/// Nobody waits for ever for an answer that will not come.
+async fn answer_the_rest(bridge: &Bridge, uplink: &mut Uplink, end: End) {
+    let failure = Failure::new(match end {
+        End::ServerLeft => bridge.why_gone().unwrap_or_default(),
+        End::ClientLeft => "the client closed its side, and the answer has not come since",
+        End::Politely | End::By(_) => "the session was ended before the answer came",
+    });
+    for line in bridge.ledger.open() {
+        bridge.fail(line, &failure).await;
+    }
+    uplink.give_up(&failure).await;
 }
 
 /// Returns when the session is told to end, or told more.

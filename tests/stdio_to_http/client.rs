@@ -108,24 +108,39 @@ where
     R: Future<Output = ()> + Send + 'static,
 {
     let script = Arc::new(script);
+    streaming(move |mut call, message| {
+        let script = script.clone();
+        async move {
+            match call.head.method() {
+                "GET" => call
+                    .answer("405 Method Not Allowed", &[], "")
+                    .await
+                    .unwrap(),
+                _ => script(call, message).await,
+            }
+        }
+    })
+    .await
+}
+
+/// The same, but what is asked for with GET is the script's, too.
+pub async fn streaming<F, R>(script: F) -> Upstream
+where
+    F: Fn(Call, Value) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let script = Arc::new(script);
     Upstream::start(move |mut call| {
         let script = script.clone();
         async move {
             let body = call.body().await;
             let message: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let method = message["method"].as_str().unwrap_or_default();
-            match call.head.method() {
-                "POST" if method == "initialize" => welcome(&mut call, &message).await,
-                "POST" if message.is_object() && message.get("id").is_none() => {
-                    accept(&mut call).await
-                }
-                "POST" if message.is_object() && method.is_empty() => accept(&mut call).await,
-                "POST" => script(call, message).await,
-                "DELETE" => call.answer("204 No Content", &[], "").await.unwrap(),
-                _ => call
-                    .answer("405 Method Not Allowed", &[], "")
-                    .await
-                    .unwrap(),
+            let lacks = |member| message.is_object() && message.get(member).is_none();
+            match (call.head.method(), message["method"].as_str()) {
+                ("DELETE", _) => call.answer("204 No Content", &[], "").await.unwrap(),
+                ("POST", Some("initialize")) => welcome(&mut call, &message).await,
+                ("POST", _) if lacks("id") || lacks("method") => accept(&mut call).await,
+                _ => script(call, message).await,
             }
         }
     })

@@ -1,7 +1,9 @@
 //! Streams of events: what reaches the client of them, and how they are taken up again.
 
-use crate::client::{Client, INITIALIZE, INITIALIZED, accept, legacy, request, result, welcome};
-use crate::common::http::{Call, Upstream, within};
+use crate::client::{
+    Client, INITIALIZE, INITIALIZED, accept, legacy, request, result, streaming, welcome,
+};
+use crate::common::http::{Upstream, within};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,29 +12,6 @@ use tokio::sync::Notify;
 fn note(number: usize) -> String {
     json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": number}})
         .to_string()
-}
-
-/// A legacy server whose GETs and requests are the script's.
-async fn streaming<F, R>(script: F) -> Upstream
-where
-    F: Fn(Call, Value) -> R + Send + Sync + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    let script = Arc::new(script);
-    Upstream::start(move |mut call| {
-        let script = script.clone();
-        async move {
-            let body = call.body().await;
-            let message: Value = serde_json::from_slice(&body).unwrap_or_default();
-            match (call.head.method(), message["method"].as_str()) {
-                ("DELETE", _) => call.answer("200 OK", &[], "").await.unwrap(),
-                ("POST", Some("initialize")) => welcome(&mut call, &message).await,
-                ("POST", _) if message.get("id").is_none() => accept(&mut call).await,
-                _ => script(call, message).await,
-            }
-        }
-    })
-    .await
 }
 
 #[tokio::test]

@@ -91,7 +91,11 @@ pub async fn ask(
     abort: &CancellationToken,
     record: impl FnOnce(&Exchange),
 ) -> Result<Incoming, Unanswered> {
-    let added = client.additions(&ask.headers).await;
+    let added = tokio::select! {
+        biased;
+        added = client.additions(&ask.headers) => added,
+        () = abort.cancelled() => Err(tap::CLIENT_GONE.into()),
+    };
     let mut headers = ask.headers;
     for (name, value) in added.iter().flatten() {
         headers.insert(name, value.clone());
@@ -106,7 +110,10 @@ pub async fn ask(
     record(&exchange);
     if let Err(reason) = added {
         exchange.end(Half::Request, Some(0), Some(reason.clone()));
-        return Err(Unanswered::NotAuthorized(reason));
+        return Err(match abort.is_cancelled() {
+            true => Unanswered::Aborted,
+            false => Unanswered::NotAuthorized(reason),
+        });
     }
     // What comes of it is told by the response, or by its end without one.
     exchange.end(Half::Request, Some(ask.body.len() as u64), None);

@@ -29,14 +29,13 @@ impl Outlet {
     ) -> io::Result<()> {
         let mut sink = self.0.lock().await;
         record();
-        let Some(open) = sink.as_mut() else {
+        // Nothing may follow a line that is given up in the middle.
+        let Some(mut open) = sink.take() else {
             return Ok(());
         };
-        let written = lane.deliver(line(open, message)).await;
-        if written.is_err() {
-            *sink = None;
-        }
-        written
+        lane.deliver(line(&mut open, message)).await?;
+        *sink = Some(open);
+        Ok(())
     }
 
     /// The end of the stream for the client.
