@@ -134,6 +134,17 @@ async fn a_server_that_is_not_there_is_told_in_one_sentence() {
         .await
         .unwrap_err();
     assert!(unknown.starts_with("dns error"), "{unknown}");
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = deaf.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = deaf.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    });
+    let secure = ask(&format!("https://{address}/mcp"), |_| {})
+        .await
+        .unwrap_err();
+    assert!(secure.ends_with("plain http:// there"), "{secure}");
     let plain = ask(&format!("http://{}/mcp", server(OK)), |_| {})
         .await
         .unwrap_err();

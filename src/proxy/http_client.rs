@@ -170,6 +170,9 @@ pub fn in_words(error: &dyn std::error::Error) -> String {
     if words.contains("invalid peer certificate") {
         return format!("{words}; --cacert FILE trusts another issuer");
     }
+    if words.contains("InvalidContentType") {
+        return format!("{words}; the server may speak plain http:// there");
+    }
     words
 }
 
