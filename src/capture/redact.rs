@@ -251,10 +251,10 @@ static PATTERNS: [Pattern; 14] = [
     name(&["?", "&", ";"], || {
         regex(r#"(?<before>[?&;])(?<up_to_value>(?<name>[A-Za-z0-9_.-]+)=)[^&;# \t\r\n'"]+"#)
     }),
-    // Members of a JSON object.
+    // Members of a JSON object, the last one perhaps cut short.
     name(&["\""], || {
         regex(
-            r#"(?<before>")(?<up_to_value>(?<name>[A-Za-z0-9_.-]+)"[ \t]*:[ \t]*")(?:[^"\\]|\\.)*(?<after>")"#,
+            r#"(?<before>")(?<up_to_value>(?<name>[A-Za-z0-9_.-]+)"[ \t]*:[ \t]*")(?:[^"\\]|\\.?)*(?<after>"|$)"#,
         )
     }),
 ];
@@ -391,6 +391,7 @@ mod tests {
                 r#"{"apiKey": "a\"b", "user":"me"}"#,
                 r#"{"apiKey": "***", "user":"me"}"#,
             ),
+            (r#"{"apiKey": "a\"#, r#"{"apiKey": "***"#),
             (
                 "https://h/p?a=1&access_token=x#f",
                 "https://h/p?a=1&access_token=***#f",

@@ -470,8 +470,6 @@ fn no_secret_of_a_head_or_of_a_token_endpoint_reaches_the_file() {
     recording.recorder.finish();
     let text = std::fs::read_to_string(&recording.path).unwrap();
     assert!(text.contains("Bearer ***") && text.contains("refresh_token"));
-    // What ends within a token shows no more than where it began.
-    let text = text.replace(&answer[..30].replace('"', "\\\""), "");
     assert!(!text.contains("hunter2"), "{text}");
 }
 

@@ -63,9 +63,16 @@ impl Exchange {
     /// Who wrote the messages of a half, and to whom when that is not as usual.
     fn parties(&self, of: Half) -> (Party, Option<Party>) {
         match of {
-            Half::Request => (self.asks, None),
+            Half::Request => {
+                let to = (self.asks == Party::Sentinel).then_some(Party::Server);
+                (self.asks, to)
+            }
             Half::Response => {
-                let to = (self.asks == Party::Operator).then_some(Party::Operator);
+                let to = match (self.asks, self.answers) {
+                    (Party::Operator, _) => Some(Party::Operator),
+                    (_, Party::Sentinel) => Some(Party::Client),
+                    _ => None,
+                };
                 (self.answers, to)
             }
         }

@@ -178,6 +178,23 @@ fn what_the_operator_asks_is_answered_to_the_operator_and_what_we_answer_is_ours
 }
 
 #[test]
+fn what_we_ask_and_answer_ourselves_says_whom() {
+    let said = recorded([
+        request(Party::Sentinel, &[]),
+        body(Half::Request, r#"{"id":1,"method":"m"}"#),
+        end(Half::Request),
+    ]);
+    assert_eq!(said[1], r#"Sentinel to Server: {"id":1,"method":"m"}"#);
+    let said = recorded([
+        request(Party::Client, &[]),
+        response(Party::Sentinel, JSON),
+        body(Half::Response, r#"{"id":1,"error":{}}"#),
+        end(Half::Response),
+    ]);
+    assert_eq!(said[2], r#"Sentinel to Client: {"id":1,"error":{}}"#);
+}
+
+#[test]
 fn a_body_of_json_is_a_message_only_when_it_speaks_json_rpc() {
     for message in [
         r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,

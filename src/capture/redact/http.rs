@@ -117,7 +117,7 @@ pub fn form(text: &str, extra: &[Regex]) -> String {
 pub fn text(text: &str, extra: &[Regex]) -> String {
     static MEMBERS: LazyLock<Regex> = LazyLock::new(|| {
         super::regex(
-            r#"(?<before>"(?<name>[a-z_]*(?:code|assertion|verifier))"[ \t\r\n]*:[ \t\r\n]*")(?:[^"\\]|\\.)*(?<after>")"#,
+            r#"(?<before>"(?<name>[a-z_]*(?:code|assertion|verifier))"[ \t\r\n]*:[ \t\r\n]*")(?:[^"\\]|\\.?)*(?<after>"|$)"#,
         )
     });
     let mask = |found: &Captures<'_>| {
@@ -276,6 +276,12 @@ mod tests {
             "{\"access_token\":\"***\",\"token_type\":\"Bearer\",\n \"id_token\": \"***\",\"refresh_token\":\"***\",\
              \"client_secret\":\"***\",\"registration_access_token\":\"***\",\"code\" : \"***\",\"expires_in\":1}"
         );
+        // Also where an answer breaks off.
+        assert_eq!(
+            text(r#"{"access_token":"hun"#, &[]),
+            r#"{"access_token":"***"#
+        );
+        assert_eq!(text(r#"{"code":"hun"#, &[]), r#"{"code":"***"#);
         let metadata = r#"{"issuer":"https://as","token_endpoint":"https://as/token","response_types_supported":["code"]}"#;
         assert_eq!(text(metadata, &[]), metadata);
     }
