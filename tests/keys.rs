@@ -213,12 +213,30 @@ fn q_asks_when_clients_that_joined_would_lose_their_sessions() {
     let mut stage = Stage::with(120, 40, &fixture("http"), State::Live, session.clone());
     stage.press("q");
     assert!(
-        stage.status().contains("2 clients are connected."),
+        stage.status().contains("A client is connected."),
         "{}",
         stage.status()
     );
     stage.press("n");
     assert!(stage.effects.is_empty() && stage.status().contains("live"));
+    // A stream that a client without a session listens to.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.jsonl");
+    let text = std::fs::read_to_string(fixture("http")).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with("{\"capture\"") || line.contains("\"exchange\":8,"));
+    let text: String = lines
+        .map(|line| line.replace("mcp-session-id", "x-session") + "\n")
+        .collect();
+    std::fs::write(&path, text).unwrap();
+    let mut listened = Stage::with(120, 40, &path, State::Live, session.clone());
+    listened.press("q");
+    assert!(
+        listened.status().contains("A client listens"),
+        "{}",
+        listened.status()
+    );
     // Somebody else's proxy goes on without us.
     let mut attached = Stage::with(
         120,

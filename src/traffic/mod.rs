@@ -188,6 +188,8 @@ pub struct Counters {
     /// Protocol errors and tool errors.
     pub errors: u64,
     pub pending: u64,
+    /// Streams of events that are open and carry no call.
+    pub streams: u64,
     pub garbage: u64,
     pub stderr_lines: u64,
     /// Messages that were forwarded but not recorded.

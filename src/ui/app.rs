@@ -347,7 +347,7 @@ impl App {
             Action::Quit if self.quitting_ends().is_some() => self.asks_to_quit = true,
             Action::Quit => effects.push(Effect::Quit),
             // The proxy in this process would stand still, and its clients with it.
-            Action::Suspend if self.clients_here() > 0 => self.say(Notice::error(
+            Action::Suspend if self.clients_here().next().is_some() => self.say(Notice::error(
                 "a client is connected, and stopping would stop it too; `mcp-sentinel attach` in another terminal can be stopped",
             )),
             Action::Suspend => effects.push(Effect::Suspend),
@@ -382,27 +382,28 @@ impl App {
         if !self.session.quit_ends_session || !self.world.live {
             return None;
         }
-        match (self.clients_here(), self.world.traffic.counters().pending) {
-            (0, 0) => None,
-            (0, _) => Some(
+        // Over HTTP a client without a session of its own has nothing to lose but what is under way.
+        let holds = |it: &&traffic::Session| it.key.is_some() || it.transport != "http";
+        let clients = self.clients_here().filter(holds).count();
+        let counters = self.world.traffic.counters();
+        Some(match (clients, counters.pending, counters.streams) {
+            (0, 0, 0) => return None,
+            (0, 0, _) => "A client listens to the server. End its stream and quit?".to_owned(),
+            (0, ..) => {
                 "A call is under way, and its answer would be lost. End the session and quit?"
-                    .to_owned(),
-            ),
-            (1, _) => Some("A client is connected. End its session and quit?".to_owned()),
-            (clients, _) => Some(format!(
-                "{clients} clients are connected. End their sessions and quit?"
-            )),
-        }
+                    .to_owned()
+            }
+            (1, ..) => "A client is connected. End its session and quit?".to_owned(),
+            (more, ..) => format!("{more} clients are connected. End their sessions and quit?"),
+        })
     }
 
-    /// Clients with a session through the proxy in this process.
-    fn clients_here(&self) -> u64 {
-        if !self.session.quit_ends_session || !self.world.live {
-            return 0;
-        }
+    /// Open sessions of clients through the proxy in this process.
+    fn clients_here(&self) -> impl Iterator<Item = &traffic::Session> {
+        let ours = self.session.quit_ends_session && self.world.live;
         let open =
-            |session: &&traffic::Session| session.closed_at.is_none() && session.by == "client";
-        self.world.traffic.sessions().iter().filter(open).count() as u64
+            move |it: &&traffic::Session| ours && it.closed_at.is_none() && it.by == "client";
+        self.world.traffic.sessions().iter().filter(open)
     }
 
     fn turn(&mut self, by: usize) {

@@ -287,8 +287,11 @@ impl Traffic {
             return;
         };
         let was = std::mem::replace(&mut data.status, status);
-        self.counters.pending += u64::from(status == Status::Pending);
-        self.counters.pending -= u64::from(was == Status::Pending);
+        let counters = &mut self.counters;
+        counters.pending += u64::from(status == Status::Pending);
+        counters.pending -= u64::from(was == Status::Pending);
+        counters.streams += u64::from(status == Status::Streaming);
+        counters.streams -= u64::from(was == Status::Streaming);
     }
 
     /// The session ended: nobody will answer any more.

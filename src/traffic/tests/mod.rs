@@ -244,6 +244,10 @@ pub fn consistent(traffic: &Traffic) {
         counters.pending,
         count(&|row| row.status == Status::Pending)
     );
+    assert_eq!(
+        counters.streams,
+        count(&|row| row.status == Status::Streaming)
+    );
     assert_eq!(counters.garbage, count(&|row| row.kind == RowKind::Garbage));
     assert_eq!(
         counters.stderr_lines,

@@ -284,7 +284,7 @@ fn step_of(record: Record<'_>) -> Option<Step> {
 }
 
 fn words(message: &Message) -> (Role, String) {
-    let id = message.id.as_deref().unwrap_or_default();
+    let id = cut(message.id.as_deref().unwrap_or_default(), 12);
     let (role, first) = match message.kind {
         MessageKind::Request => (Role::Request, message.method.to_string()),
         MessageKind::Notification => (Role::Notification, message.method.to_string()),
