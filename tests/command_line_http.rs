@@ -1,0 +1,193 @@
+//! The built binary between HTTP ends, as scripts and client configurations see it: where it listens, for whom, and how
+//! it reaches a server at a URL.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod house;
+
+use house::{DEMO, House, PROGRAM, Proxy, Ran, until};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+
+#[test]
+fn listening_for_other_machines_needs_a_token() {
+    let house = House::new();
+    let ran = house.run(&["--listen", "0.0.0.0:0", "--", "cat"]);
+    ran.fails(2, "--token-env MCP_TOKEN");
+    ran.fails(2, "--insecure-no-token");
+    house
+        .run(&["--listen", "here", "--", "cat"])
+        .fails(2, "--listen here: `here` is not a port");
+    house
+        .run(&["--token", "t", "--", "cat"])
+        .fails(2, "--listen <ADDRESS>");
+}
+
+/// A proxy that listens, and the first line that it says.
+fn listening(house: &House, arguments: &[&str]) -> (Proxy, String) {
+    started(house.command(arguments))
+}
+
+fn started(command: Command) -> (Proxy, String) {
+    let mut proxy = Proxy::start(command);
+    let mut line = String::new();
+    let stderr = proxy.process.stderr.take().unwrap();
+    let mut stderr = BufReader::new(stderr);
+    stderr.read_line(&mut line).unwrap();
+    proxy.process.stderr = Some(stderr.into_inner());
+    (proxy, line)
+}
+
+#[test]
+fn a_listener_says_where_it_is_and_is_listed_with_it() {
+    let house = House::new();
+    let arguments = [&["--listen", "0", "--name", "door", "--"][..], &DEMO].concat();
+    let (proxy, line) = listening(&house, &arguments);
+    let (url, rest) = line
+        .strip_prefix("mcp-sentinel: ")
+        .and_then(|line| line.split_once(" → "))
+        .unwrap_or_else(|| panic!("{line}"));
+    assert!(
+        url.starts_with("http://127.0.0.1:") && url.ends_with("/mcp"),
+        "{line}"
+    );
+    assert!(!url.contains(":0/"), "{line}");
+    assert!(rest.contains("demo --server · capturing to "), "{line}");
+    until("it is listed", || !house.live().is_empty());
+    assert_eq!(house.live()[0].listening.as_deref(), Some(url));
+    let table = house.run(&["ps"]).stdout;
+    assert!(table.contains(&format!("  {url}  ")), "{table}");
+    // Its own address is taken now.
+    let port = url["http://".len()..].split('/').next().unwrap();
+    house
+        .run(&["--listen", port, "--", "cat"])
+        .fails(1, &format!("cannot listen: {port} is in use"));
+
+    let pid = rustix::process::Pid::from_child(&proxy.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let (code, said) = proxy.leave();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ended by signal 15"), "{said}");
+    assert_eq!(house.live(), []);
+}
+
+#[test]
+fn a_listener_in_front_of_a_url_has_its_path_and_its_name_and_hides_its_secrets() {
+    let house = House::new();
+    let server = "http://user:pw123@127.0.0.1:9/deep/mcp?api_key=s3cret&page=2";
+    let (proxy, line) = listening(&house, &["--listen", "0", server]);
+    assert!(line.contains("/deep/mcp → http://"), "{line}");
+    assert!(line.contains("page=2"), "{line}");
+    until("it is listed", || !house.live().is_empty());
+    let entry = house.live().remove(0);
+    assert_eq!(entry.name, "127.0.0.1-9");
+    let capture = std::fs::read_to_string(entry.capture.unwrap()).unwrap();
+    assert!(capture.contains(r#""transport":"http""#), "{capture}");
+    for text in [line, capture, format!("{:?}", entry.upstream)] {
+        assert!(
+            !text.contains("s3cret") && !text.contains("pw123"),
+            "{text}"
+        );
+    }
+    drop(proxy);
+}
+
+#[test]
+fn a_call_goes_through_a_listener_with_the_token_that_it_asks_for() {
+    let house = House::new();
+    let options = ["--listen", "0", "--token", "t0k3n", "--"];
+    let (proxy, line) = listening(&house, &[&options[..], &DEMO].concat());
+    let url = line["mcp-sentinel: ".len()..].split(' ').next().unwrap();
+    let call = ["call", "echo", url, "--args", r#"{"message":"over HTTP"}"#];
+    house.run(&call).fails(3, "401");
+    let mut command =
+        house.command(&[&call[..], &["--header-env", "X-Mcp-Sentinel-Token=KEY"]].concat());
+    let ran = Ran::of(command.env("KEY", "t0k3n"));
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (Some(0), "Echo: over HTTP\n"),
+        "{ran:?}"
+    );
+    let bearer = ["list", url, "--header", "Authorization: Bearer t0k3n"];
+    let listed = house.run(&bearer).stdout;
+    assert!(listed.contains("get-sum(a: number, b: number)"), "{listed}");
+    drop(proxy);
+    let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
+    assert!(capture.contains("Echo: over HTTP"), "{capture}");
+    assert!(!capture.contains("t0k3n"), "{capture}");
+}
+
+#[test]
+fn a_listener_without_room_for_another_connection_goes_on_when_there_is_some_again() {
+    let house = House::new();
+    let mut command = Command::new("sh");
+    let few_files = "ulimit -n 32; exec \"$0\" \"$@\"";
+    command.args(["-c", few_files, PROGRAM, "--listen", "0", "--", "cat"]);
+    let prepared = house.command(&[] as &[&str]);
+    for (name, value) in prepared.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let (proxy, line) = started(command);
+    let address = line["mcp-sentinel: http://".len()..]
+        .split('/')
+        .next()
+        .unwrap();
+    let capture = house.captures().remove(0);
+    let many: Vec<_> = (0..40)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    until("it has no room", || {
+        let capture = std::fs::read_to_string(&capture).unwrap();
+        capture.contains("cannot accept a connection: ")
+    });
+    drop(many);
+    let mut peer = TcpStream::connect(address).unwrap();
+    peer.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    peer.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    drop(proxy);
+}
+
+#[test]
+fn trust_without_verification_is_said_aloud() {
+    let house = House::new();
+    let arguments = ["--listen", "0", "--insecure", "https://127.0.0.1:9/mcp"];
+    let (proxy, line) = listening(&house, &arguments);
+    assert!(
+        line.starts_with("mcp-sentinel: WARNING: --insecure"),
+        "{line}"
+    );
+    until("it is listed", || !house.live().is_empty());
+    let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
+    assert!(capture.contains(r#""insecure":true"#), "{capture}");
+    drop(proxy);
+}
+
+#[test]
+fn options_for_a_server_at_a_url_are_refused_for_a_command_and_the_other_way_round() {
+    let house = House::new();
+    house
+        .run(&["--header", "a: b", "--", "cat"])
+        .fails(2, "--header is for a server at a URL");
+    house
+        .run(&["--listen", "0", "--max-children", "3", "http://host/mcp"])
+        .fails(2, "--max-children is for a server that is a command");
+    house
+        .run(&["--cacert", "/nowhere.pem", "https://host/mcp"])
+        .fails(1, "cannot read /nowhere.pem: No such file");
+    let text = house.write("ca.pem", "no certificate here\n");
+    house
+        .run(&["--cacert", text.to_str().unwrap(), "https://host/mcp"])
+        .fails(1, "ca.pem holds no certificate in PEM");
+    house
+        .run(&["http://"])
+        .fails(2, "http:// is not an address that can be used");
+    let mut command = house.command(&["--header-env", "Authorization=KEY"]);
+    Ran::of(command.env("UPSTREAM_URL", "http://host/mcp")).fails(2, "KEY is not set");
+}
