@@ -1,0 +1,181 @@
+//! What a queue keeps, drops and wakes.
+
+use super::*;
+
+fn stream(from: Party, bytes: &str) -> Event {
+    Event {
+        at: Timestamp(1),
+        session: SessionId(1),
+        body: Body::Stream {
+            from,
+            bytes: Bytes::copy_from_slice(bytes.as_bytes()),
+        },
+    }
+}
+
+fn end(from: Party) -> Event {
+    Event {
+        at: Timestamp(1),
+        session: SessionId(1),
+        body: Body::End { from },
+    }
+}
+
+/// Takes and releases everything; streams as their text, losses as `lost(messages, bytes)`.
+fn drained(drain: &mut Drain) -> Vec<String> {
+    let mut batch = VecDeque::new();
+    drain.take(&mut batch);
+    drain.release(batch.iter().map(Queued::weight).sum());
+    batch
+        .into_iter()
+        .map(|item| match item {
+            Queued::Lost(lost) => format!("lost({}, {})", lost.messages, lost.bytes),
+            Queued::Event(event) => match event.body.payload() {
+                Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                None => "end".into(),
+            },
+        })
+        .collect()
+}
+
+#[test]
+fn what_was_pushed_is_taken_in_order() {
+    let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+    for text in ["a\n", "b", "c\n"] {
+        tap.push(stream(Party::Client, text));
+    }
+    assert_eq!(drained(&mut drain), ["a\n", "b", "c\n"]);
+    assert!(drained(&mut drain).is_empty());
+}
+
+#[test]
+fn a_disabled_tap_is_never_full_and_says_so() {
+    let tap = Tap::disabled();
+    tap.push(stream(Party::Client, "a\n"));
+    tap.wake();
+    assert!(!tap.is_enabled() && !tap.is_full());
+}
+
+#[test]
+fn waiting_overdraws_the_budget_by_one_event_and_drops_none() {
+    let (tap, mut drain) = queue(1, Overflow::Wait);
+    assert!(!tap.is_full());
+    tap.push(stream(Party::Client, "a\n"));
+    assert!(tap.is_full());
+    tap.push(stream(Party::Client, "b\n"));
+    assert_eq!(drained(&mut drain), ["a\n", "b\n"]);
+    assert!(!tap.is_full());
+}
+
+#[tokio::test]
+async fn who_waits_for_room_is_woken_by_the_release() {
+    let (tap, mut drain) = queue(1, Overflow::Wait);
+    tap.push(stream(Party::Client, "a\n"));
+    let waiting = tokio::spawn({
+        let tap = tap.clone();
+        async move { tap.ready().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    drained(&mut drain);
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_recorder_that_is_gone_stops_nobody() {
+    let (tap, drain) = queue(1, Overflow::Wait);
+    tap.push(stream(Party::Client, "a\n"));
+    let waiting = tokio::spawn({
+        let tap = tap.clone();
+        async move { tap.ready().await }
+    });
+    tokio::task::yield_now().await;
+    drop(drain);
+    waiting.await.unwrap();
+    tap.push(stream(Party::Client, "a\n"));
+    assert!(!tap.is_full());
+}
+
+#[test]
+fn a_loss_is_counted_and_stands_where_it_happened() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    tap.push(stream(Party::Client, "a\n"));
+    tap.push(stream(Party::Client, "b\nc\n"));
+    tap.push(stream(Party::Client, "d\n"));
+    assert_eq!(drained(&mut drain), ["a\n", "lost(3, 6)"]);
+    tap.push(stream(Party::Client, "e\n"));
+    assert_eq!(drained(&mut drain), ["e\n"]);
+}
+
+#[test]
+fn a_loss_that_ends_within_a_line_takes_the_rest_of_that_line() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    tap.push(stream(Party::Client, "a\n"));
+    tap.push(stream(Party::Client, "b\nc"));
+    assert_eq!(drained(&mut drain), ["a\n"], "the loss is still growing");
+    tap.push(stream(Party::Client, "cc"));
+    tap.push(stream(Party::Client, "c\nd\ne"));
+    assert_eq!(drained(&mut drain), ["lost(2, 7)", "d\ne"]);
+}
+
+#[test]
+fn a_torn_line_that_never_ends_is_one_lost_message() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    tap.push(stream(Party::Client, "a\n"));
+    tap.push(stream(Party::Client, "bb"));
+    tap.push(end(Party::Client));
+    assert_eq!(drained(&mut drain), ["a\n", "lost(1, 2)", "end"]);
+    tap.push(stream(Party::Server, "a\n"));
+    tap.push(stream(Party::Server, "b"));
+    drain.end_losses();
+    assert_eq!(drained(&mut drain), ["a\n", "lost(1, 1)"]);
+}
+
+#[test]
+fn the_loss_of_one_stream_leaves_the_other_whole() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    tap.push(stream(Party::Client, "a\n"));
+    tap.push(stream(Party::Client, "b"));
+    drained(&mut drain);
+    tap.push(stream(Party::Server, "x"));
+    drained(&mut drain);
+    tap.push(stream(Party::Server, "y\n"));
+    assert_eq!(drained(&mut drain), ["y\n"]);
+}
+
+#[test]
+fn a_parked_recorder_is_woken_and_an_awake_one_is_left_alone() {
+    let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+    let recorder = std::thread::spawn(move || {
+        while drained(&mut drain).is_empty() {
+            drain.park(None);
+        }
+    });
+    while !tap.queue.as_ref().unwrap().parked.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+    tap.push(stream(Party::Client, "a\n"));
+    tap.wake();
+    recorder.join().unwrap();
+    assert!(!tap.queue.as_ref().unwrap().parked.load(Ordering::Acquire));
+}
+
+#[test]
+fn what_is_dropped_of_a_body_is_counted_by_its_half_and_its_blank_lines() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    let body = |of, text: &'static str| Event {
+        at: Timestamp(1),
+        session: SessionId(1),
+        body: Body::Http {
+            exchange: ExchangeId(1),
+            what: Box::new(Http::Body {
+                of,
+                bytes: Bytes::from_static(text.as_bytes()),
+            }),
+        },
+    };
+    tap.push(body(Half::Response, "a"));
+    tap.push(body(Half::Response, "data: 1\n\ndata: 2\r\n\r\nda"));
+    tap.push(body(Half::Request, "{}"));
+    assert_eq!(drained(&mut drain), ["a", "lost(2, 22)", "lost(0, 2)"]);
+}
