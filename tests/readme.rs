@@ -58,10 +58,17 @@ fn the_readme_lists_the_keys_that_the_keymap_has() {
 
 #[test]
 fn every_option_that_the_readme_names_exists() {
-    let known: String = [&[][..], &["call"], &["list"], &["ps"], &["demo"]]
-        .iter()
-        .map(|mode| help(mode))
-        .collect();
+    let known: String = [
+        &[][..],
+        &["call"],
+        &["list"],
+        &["ps"],
+        &["demo"],
+        &["auth", "login"],
+    ]
+    .iter()
+    .map(|mode| help(mode))
+    .collect();
     let option = Regex::new(r"--[a-z][a-z-]+").unwrap();
     // Of cargo's and other programs' options only those that the README uses.
     let of_others = ["--release", "--path", "--document-private-items", "--open"];
