@@ -24,7 +24,7 @@ pub struct Watch {
 
 impl Watch {
     /// Sets `seen` when the handshake is over: `notifications/initialized`, or a message of the modern era, which
-    /// has no handshake.
+    /// has no handshake. `server/discover` only asks which of the two it will be.
     pub fn new(seen: Arc<AtomicBool>) -> Self {
         Self {
             lines: LineSplitter::default(),
@@ -61,10 +61,13 @@ fn ends_handshake(line: &[u8]) -> bool {
 }
 
 fn is_past_handshake(message: &Envelope<'_>) -> bool {
-    message.method.as_deref() == Some(methods::INITIALIZED)
-        || message
+    match message.method.as_deref() {
+        Some(methods::INITIALIZED) => true,
+        Some(methods::DISCOVER) => false,
+        _ => message
             .params
-            .is_some_and(|params| object::at(params, VERSION).is_some())
+            .is_some_and(|params| object::at(params, VERSION).is_some()),
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +102,12 @@ mod tests {
     fn a_message_of_the_modern_era_needs_no_handshake() {
         let line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"}}}\n";
         assert!(seen_after(&[line]));
+    }
+
+    #[test]
+    fn a_client_that_only_asks_for_the_era_may_still_shake_hands() {
+        let line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"}}}\n";
+        assert!(!seen_after(&[line, INITIALIZE]));
     }
 
     #[test]

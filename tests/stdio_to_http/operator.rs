@@ -2,7 +2,7 @@
 
 use crate::client::{Client, INITIALIZE, legacy, request, result};
 use crate::common::http::sdk::{Server, Serving};
-use crate::common::http::{until, within};
+use crate::common::http::{Seen, until, within};
 use http::HeaderValue;
 use mcp_sentinel::proxy::http_client::{Authorization, Credentials, Origin};
 use mcp_sentinel::proxy::{self, Config, Upstream};
@@ -129,6 +129,33 @@ async fn one_call_or_list_takes_an_address() {
             String::from_utf8_lossy(&listed.stdout).contains("hello.txt"),
             "{era}: {listed:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_call_does_not_overtake_its_own_handshake() {
+    for _ in 0..5 {
+        let upstream = legacy(|mut call, message| async move {
+            match message["method"].as_str() {
+                Some("server/discover") => {
+                    let nothing = call.answer("404 Not Found", &[], "");
+                    nothing.await.unwrap();
+                }
+                _ => {
+                    let answer = result(&message, json!({"content": []}));
+                    call.answer_json(answer).await.unwrap();
+                }
+            }
+        })
+        .await;
+        let called = one_shot(&["call", "echo", &upstream.url("/mcp")]).await;
+        assert!(called.status.success(), "{called:?}");
+        let seen = upstream.seen();
+        let place = |method: &str| {
+            let is_it = |it: &Seen| it.whole && it.text().contains(method);
+            seen.iter().position(is_it).unwrap()
+        };
+        assert!(place("notifications/initialized") < place("tools/call"));
     }
 }
 

@@ -31,6 +31,8 @@ const PAGES: usize = 1000;
 const LINE_BYTES: usize = 1 << 30;
 /// What an error that we made up starts with.
 const OURS: &str = "mcp-sentinel: ";
+/// Between two looks at whether the handshake has reached the server, which it does at once.
+const GLANCE: Duration = Duration::from_millis(1);
 /// How long a failed handshake waits for the server's exit status, which may explain it.
 const EXPLANATION: Duration = Duration::from_millis(500);
 
@@ -164,6 +166,7 @@ impl Parts {
                 identity: identity(floor.config.unattended),
                 era: floor.config.era,
                 lane,
+                live: self.live.clone(),
             };
             let operator = tokio::spawn(side.converse(theirs, self.phase, self.refresh));
             floor.stop = either(floor.stop, self.close);
@@ -204,6 +207,7 @@ struct Side {
     identity: ClientConfig,
     era: Option<mcp::Era>,
     lane: Lane,
+    live: Arc<Live>,
 }
 
 impl Side {
@@ -221,11 +225,23 @@ impl Side {
         client
             .set_response_cache_config(ClientCacheConfig::disabled())
             .await;
+        let era = self.era_of(&client);
+        if era == Era::Legacy {
+            self.introduced().await;
+        }
         // Nobody may be waiting.
-        let _ = phase.send(Phase::Ready(self.era_of(&client)));
+        let _ = phase.send(Phase::Ready(era));
         loop {
             list_everything(client.peer(), &self.lane).await;
             refresh.notified().await;
+        }
+    }
+
+    /// Returns when the server has been told that the handshake is over: rmcp has said so, but what the operator sends
+    /// takes a shorter way and must not overtake it.
+    async fn introduced(&self) {
+        while !self.live.is_ready() && self.live.closed().is_none() {
+            tokio::time::sleep(GLANCE).await;
         }
     }
 
