@@ -1,0 +1,35 @@
+//! What leaving the screen would take from others.
+
+use super::App;
+use crate::traffic;
+
+impl App {
+    /// What quitting would take from others, here, at another viewer or at the listener; `None` when it is nothing.
+    pub fn quitting_ends(&self) -> Option<String> {
+        if !self.session.quit_ends_session || !self.world.live {
+            return None;
+        }
+        // Over HTTP a client without a session of its own has nothing to lose but what is under way.
+        let holds = |it: &&traffic::Session| it.key.is_some() || it.transport != "http";
+        let clients = self.clients_here().filter(holds).count();
+        let counters = self.world.traffic.counters();
+        Some(match (clients, counters.pending, counters.streams) {
+            (0, 0, 0) => return None,
+            (0, 0, _) => "A client listens to the server. End its stream and quit?".to_owned(),
+            (0, ..) => {
+                "A call is under way, and its answer would be lost. End the session and quit?"
+                    .to_owned()
+            }
+            (1, ..) => "A client is connected. End its session and quit?".to_owned(),
+            (more, ..) => format!("{more} clients are connected. End their sessions and quit?"),
+        })
+    }
+
+    /// Open sessions of clients through the proxy in this process.
+    pub(super) fn clients_here(&self) -> impl Iterator<Item = &traffic::Session> {
+        let ours = self.session.quit_ends_session && self.world.live;
+        let open =
+            move |it: &&traffic::Session| ours && it.closed_at.is_none() && it.by == "client";
+        self.world.traffic.sessions().iter().filter(open)
+    }
+}
