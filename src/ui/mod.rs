@@ -9,7 +9,7 @@ pub mod format;
 pub mod json;
 mod keep;
 pub mod keymap;
-mod layout;
+pub mod layout;
 pub mod render;
 pub mod terminal;
 pub mod text;
