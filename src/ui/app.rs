@@ -6,6 +6,9 @@
 //! the [`Step`]s that it returns. What parts share and only `App` changes is in [`World`].
 //! A part never loads anything: [`Part::sync`] names the messages it wants to show, and finds them in
 //! [`World::body`] once they are there.
+//!
+//! What `App` does itself stands here as far as it is about all parts; keys, paste and mouse are in `input`, what comes from
+//! the capture in `reading`, the Traffic pane in `traffic`, and going away in `leave`.
 
 pub mod ask;
 pub mod bodies;
@@ -21,15 +24,16 @@ pub mod list;
 pub mod log;
 mod part;
 pub mod prompt;
+mod reading;
 pub mod server;
 pub mod sheet;
+mod traffic;
 
-use super::event::{Call, Effect, Event, Fed, Notice, Owner, Step};
+use super::event::{Call, Effect, Event, Notice, Owner, Step};
 use super::keymap::{Action, Context};
 use super::layout::{self, Panes};
 use super::theme::Theme;
 use crate::tap::Health;
-use crate::traffic::RowId;
 use ask::Ask;
 use detail::Detail;
 use help::Help;
@@ -38,6 +42,7 @@ use list::List;
 use log::Log;
 pub use part::{Input, Part, World};
 use ratatui::layout::Rect;
+pub use reading::Reading;
 use server::Server;
 use sheet::{Drafts, Sheet};
 use std::path::PathBuf;
@@ -91,24 +96,6 @@ pub struct Session {
     /// Leaving leads back to the hub.
     pub from_hub: bool,
     pub theme: Theme,
-}
-
-/// How far the capture has been read, and whether more may come.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Reading {
-    #[default]
-    Opening,
-    /// Bytes read, and bytes there are.
-    Loading(u64, u64),
-    /// All is read, and the proxy lives.
-    Live,
-    /// The proxy is gone.
-    Ended,
-    /// It was gone when we came.
-    Saved,
-    /// Nobody told us of a proxy, and yet somebody writes on.
-    Growing,
-    Failed(String),
 }
 
 /// The state of one conversation's screen.
@@ -207,10 +194,6 @@ impl App {
         layout::panes(self.size, self)
     }
 
-    fn list_height(&self) -> usize {
-        usize::from(self.panes().rows.height)
-    }
-
     /// Changes the state; what must be done outside comes back.
     pub fn update(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -259,65 +242,6 @@ impl App {
         }
         self.settle(&mut effects);
         effects
-    }
-
-    fn feed(&mut self, fed: Fed) {
-        match fed {
-            Fed::Opened(header) => self.world.header = Some(*header),
-            Fed::Batch {
-                digests,
-                progress: (read, total),
-            } => {
-                for digest in digests {
-                    self.world.traffic.apply(digest);
-                }
-                match self.reading {
-                    Reading::Opening | Reading::Loading(..) => {
-                        self.reading = Reading::Loading(read, total);
-                    }
-                    Reading::Saved | Reading::Growing => self.reading = self.kept_or_growing(),
-                    _ => {}
-                }
-            }
-            Fed::CaughtUp if self.world.live => self.reading = Reading::Live,
-            Fed::CaughtUp => self.reading = Reading::Saved,
-            Fed::Ended => {
-                self.reading = if self.session.live {
-                    Reading::Ended
-                } else {
-                    Reading::Saved
-                };
-                self.world.live = false;
-            }
-            Fed::Failed(reason) => {
-                self.say(Notice::error(reason.clone()));
-                self.reading = Reading::Failed(reason);
-            }
-        }
-    }
-
-    /// What grows is over when its last session is.
-    fn kept_or_growing(&self) -> Reading {
-        let sessions = self.world.traffic.sessions();
-        match sessions.iter().any(|session| session.closed_at.is_none()) {
-            true => Reading::Growing,
-            false => Reading::Saved,
-        }
-    }
-
-    /// The status bar says it as long as it lasts, the log for ever.
-    fn feel(&mut self, health: Health) {
-        let notice = match (&self.health.trouble, &health.trouble) {
-            (None, Some(reason)) => Some(Notice::error(format!(
-                "cannot write the capture: {reason}; the traffic goes on"
-            ))),
-            (Some(_), None) => Some(Notice::info("the capture is being written again")),
-            _ => None,
-        };
-        if let Some(notice) = notice {
-            self.log.note(self.world.now, notice);
-        }
-        self.health = health;
     }
 
     /// Shows a sentence, and keeps it in the log when it is about something that went wrong.
@@ -427,76 +351,6 @@ impl App {
         self.world.live && self.unfinished.iter().any(Sheet::has_round)
     }
 
-    fn act_on_traffic(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        let traffic = &self.world.traffic;
-        let height = self.list_height();
-        if self.list.typing || self.detail.typing {
-            return self.act_on_prompt(action);
-        }
-        match action {
-            Action::Replay | Action::Edit => {
-                if let Some((row, _)) = self.list.selected(traffic) {
-                    let steps = vec![Step::Call(Call::Replay {
-                        row,
-                        edit: action == Action::Edit,
-                    })];
-                    self.carry_out(steps, effects);
-                }
-            }
-            Action::Search => self.detail.typing = true,
-            _ if self.detail.focused => {
-                let steps = self.detail.update(&self.world, action);
-                self.carry_out(steps, effects);
-            }
-            Action::Open if !self.list.is_empty() => {
-                // Who reads a message does not want it to be replaced by the next.
-                self.list.follow = false;
-                self.detail.focused = true;
-            }
-            Action::Filter => self.list.typing = true,
-            Action::Back => self.list.clear_filter(traffic),
-            Action::Follow => self.list.toggle_follow(traffic),
-            Action::Pause => self.list.toggle_pause(traffic),
-            Action::HideNotifications | Action::HideStderr | Action::HideGarbage => {
-                let hidden = self.list.toggle_hidden(traffic, action);
-                let (what, hidden) = match action {
-                    Action::HideNotifications => ("notifications", hidden.notifications),
-                    Action::HideStderr => ("stderr", hidden.stderr),
-                    _ => ("what is no message", hidden.garbage),
-                };
-                self.say(Notice::info(format!(
-                    "{what} {}",
-                    if hidden { "hidden" } else { "shown" }
-                )));
-            }
-            Action::Copy => {
-                let steps = self.detail.copy_all(&self.world);
-                self.carry_out(steps, effects);
-            }
-            Action::Save | Action::NextView | Action::PreviousView | Action::Diff => {
-                let steps = self.detail.update(&self.world, action);
-                self.carry_out(steps, effects);
-            }
-            _ => self.list.movement(traffic, action, height),
-        }
-    }
-
-    fn act_on_prompt(&mut self, action: Action) {
-        let traffic = &self.world.traffic;
-        match action {
-            Action::Earlier if self.list.typing => {
-                if self.list.filter.recall() {
-                    self.list.apply_filter(traffic);
-                }
-            }
-            Action::Earlier => {
-                self.detail.search.recall();
-                self.detail.find();
-            }
-            _ => (self.list.typing, self.detail.typing) = (false, false),
-        }
-    }
-
     /// Gives input to the part that has the focus.
     fn give(&mut self, input: Input<'_>, effects: &mut Vec<Effect>) {
         let panes = self.panes();
@@ -548,31 +402,6 @@ impl App {
                     self.aside.extend(self.ask.take().filter(|ask| !ask.over));
                 }
                 Step::Close => self.close_sheet(),
-            }
-        }
-    }
-
-    fn show(&mut self, row: RowId) {
-        self.tab = Tab::Traffic;
-        self.detail.focused = false;
-        let height = self.list_height();
-        if !self.list.show(&self.world.traffic, row, height) {
-            self.list.clear_filter(&self.world.traffic);
-            self.list.show(&self.world.traffic, row, height);
-        }
-    }
-
-    /// What is being typed is a draft from here on; called before the screen is left.
-    pub fn leave(&mut self) -> &Drafts {
-        self.close_sheet();
-        &self.drafts
-    }
-
-    fn close_sheet(&mut self) {
-        if let Some(sheet) = self.sheet.take() {
-            sheet.keep(&mut self.drafts);
-            if sheet.may_ask(&self.world) {
-                self.unfinished.push(sheet);
             }
         }
     }

@@ -1,6 +1,7 @@
-//! What leaving the screen would take from others.
+//! Leaving the screen, or a sheet on it: what that would take from others, and what is kept.
 
 use super::App;
+use super::sheet::Drafts;
 use crate::traffic;
 
 impl App {
@@ -31,5 +32,20 @@ impl App {
         let open =
             move |it: &&traffic::Session| ours && it.closed_at.is_none() && it.by == "client";
         self.world.traffic.sessions().iter().filter(open)
+    }
+
+    /// What is being typed is a draft from here on; called before the screen is left.
+    pub fn leave(&mut self) -> &Drafts {
+        self.close_sheet();
+        &self.drafts
+    }
+
+    pub(super) fn close_sheet(&mut self) {
+        if let Some(sheet) = self.sheet.take() {
+            sheet.keep(&mut self.drafts);
+            if sheet.may_ask(&self.world) {
+                self.unfinished.push(sheet);
+            }
+        }
     }
 }

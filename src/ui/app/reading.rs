@@ -1,0 +1,84 @@
+//! What comes from the capture: how far it has been read, whether more may come, and how its recording goes.
+
+use super::App;
+use crate::tap::Health;
+use crate::ui::event::{Fed, Notice};
+
+/// How far the capture has been read, and whether more may come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reading {
+    #[default]
+    Opening,
+    /// Bytes read, and bytes there are.
+    Loading(u64, u64),
+    /// All is read, and the proxy lives.
+    Live,
+    /// The proxy is gone.
+    Ended,
+    /// It was gone when we came.
+    Saved,
+    /// Nobody told us of a proxy, and yet somebody writes on.
+    Growing,
+    Failed(String),
+}
+
+impl App {
+    pub(super) fn feed(&mut self, fed: Fed) {
+        match fed {
+            Fed::Opened(header) => self.world.header = Some(*header),
+            Fed::Batch {
+                digests,
+                progress: (read, total),
+            } => {
+                for digest in digests {
+                    self.world.traffic.apply(digest);
+                }
+                match self.reading {
+                    Reading::Opening | Reading::Loading(..) => {
+                        self.reading = Reading::Loading(read, total);
+                    }
+                    Reading::Saved | Reading::Growing => self.reading = self.kept_or_growing(),
+                    _ => {}
+                }
+            }
+            Fed::CaughtUp if self.world.live => self.reading = Reading::Live,
+            Fed::CaughtUp => self.reading = Reading::Saved,
+            Fed::Ended => {
+                self.reading = if self.session.live {
+                    Reading::Ended
+                } else {
+                    Reading::Saved
+                };
+                self.world.live = false;
+            }
+            Fed::Failed(reason) => {
+                self.say(Notice::error(reason.clone()));
+                self.reading = Reading::Failed(reason);
+            }
+        }
+    }
+
+    /// What grows is over when its last session is.
+    fn kept_or_growing(&self) -> Reading {
+        let sessions = self.world.traffic.sessions();
+        match sessions.iter().any(|session| session.closed_at.is_none()) {
+            true => Reading::Growing,
+            false => Reading::Saved,
+        }
+    }
+
+    /// The status bar says it as long as it lasts, the log for ever.
+    pub(super) fn feel(&mut self, health: Health) {
+        let notice = match (&self.health.trouble, &health.trouble) {
+            (None, Some(reason)) => Some(Notice::error(format!(
+                "cannot write the capture: {reason}; the traffic goes on"
+            ))),
+            (Some(_), None) => Some(Notice::info("the capture is being written again")),
+            _ => None,
+        };
+        if let Some(notice) = notice {
+            self.log.note(self.world.now, notice);
+        }
+        self.health = health;
+    }
+}

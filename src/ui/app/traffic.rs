@@ -1,0 +1,92 @@
+//! The Traffic pane's keys: the list, the detail below it, and the prompt in which one types for either.
+
+use super::{App, Tab};
+use crate::traffic::RowId;
+use crate::ui::event::{Call, Effect, Notice, Step};
+use crate::ui::keymap::Action;
+
+impl App {
+    pub(super) fn list_height(&self) -> usize {
+        usize::from(self.panes().rows.height)
+    }
+
+    pub(super) fn act_on_traffic(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        let traffic = &self.world.traffic;
+        let height = self.list_height();
+        if self.list.typing || self.detail.typing {
+            return self.act_on_prompt(action);
+        }
+        match action {
+            Action::Replay | Action::Edit => {
+                if let Some((row, _)) = self.list.selected(traffic) {
+                    let steps = vec![Step::Call(Call::Replay {
+                        row,
+                        edit: action == Action::Edit,
+                    })];
+                    self.carry_out(steps, effects);
+                }
+            }
+            Action::Search => self.detail.typing = true,
+            _ if self.detail.focused => {
+                let steps = self.detail.update(&self.world, action);
+                self.carry_out(steps, effects);
+            }
+            Action::Open if !self.list.is_empty() => {
+                // Who reads a message does not want it to be replaced by the next.
+                self.list.follow = false;
+                self.detail.focused = true;
+            }
+            Action::Filter => self.list.typing = true,
+            Action::Back => self.list.clear_filter(traffic),
+            Action::Follow => self.list.toggle_follow(traffic),
+            Action::Pause => self.list.toggle_pause(traffic),
+            Action::HideNotifications | Action::HideStderr | Action::HideGarbage => {
+                let hidden = self.list.toggle_hidden(traffic, action);
+                let (what, hidden) = match action {
+                    Action::HideNotifications => ("notifications", hidden.notifications),
+                    Action::HideStderr => ("stderr", hidden.stderr),
+                    _ => ("what is no message", hidden.garbage),
+                };
+                self.say(Notice::info(format!(
+                    "{what} {}",
+                    if hidden { "hidden" } else { "shown" }
+                )));
+            }
+            Action::Copy => {
+                let steps = self.detail.copy_all(&self.world);
+                self.carry_out(steps, effects);
+            }
+            Action::Save | Action::NextView | Action::PreviousView | Action::Diff => {
+                let steps = self.detail.update(&self.world, action);
+                self.carry_out(steps, effects);
+            }
+            _ => self.list.movement(traffic, action, height),
+        }
+    }
+
+    fn act_on_prompt(&mut self, action: Action) {
+        let traffic = &self.world.traffic;
+        match action {
+            Action::Earlier if self.list.typing => {
+                if self.list.filter.recall() {
+                    self.list.apply_filter(traffic);
+                }
+            }
+            Action::Earlier => {
+                self.detail.search.recall();
+                self.detail.find();
+            }
+            _ => (self.list.typing, self.detail.typing) = (false, false),
+        }
+    }
+
+    pub(super) fn show(&mut self, row: RowId) {
+        self.tab = Tab::Traffic;
+        self.detail.focused = false;
+        let height = self.list_height();
+        if !self.list.show(&self.world.traffic, row, height) {
+            self.list.clear_filter(&self.world.traffic);
+            self.list.show(&self.world.traffic, row, height);
+        }
+    }
+}
