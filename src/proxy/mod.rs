@@ -212,7 +212,8 @@ impl Floor {
             tap,
             stop,
         } = self;
-        match config.upstream.clone() {
+        let over = live.clone();
+        let ended = match config.upstream.clone() {
             Upstream::Command(command) => {
                 let session = stdio_to_stdio::Session {
                     live,
@@ -238,7 +239,12 @@ impl Floor {
                 };
                 session.run().await
             }
+        };
+        match &ended {
+            Ok(closed) => over.close(&closed.reason),
+            Err(error) => over.close(&error.to_string()),
         }
+        ended
     }
 
     async fn without_client(

@@ -25,7 +25,7 @@ use super::pump::{Injection, Lane};
 use super::stderr::Forwarder;
 use super::stdio_to_stdio::{ClientEnd, Stop};
 use super::{Config, ProxyError};
-use crate::tap::{Body, Closed, Opened, Party, Tap};
+use crate::tap::{Body, Closed, Opened, Tap};
 use bridge::{Bridge, Failure};
 use inlet::Inlet;
 use outlet::Outlet;
@@ -67,16 +67,6 @@ enum End {
 impl Session {
     /// Runs until the client has left or the server has ended the session, and the last words are delivered.
     pub async fn run(self) -> Result<Closed, ProxyError> {
-        let live = self.live.clone();
-        let ended = self.start().await;
-        match &ended {
-            Ok(closed) => live.close(&closed.reason),
-            Err(error) => live.close(&error.to_string()),
-        }
-        ended
-    }
-
-    async fn start(self) -> Result<Closed, ProxyError> {
         let client = Client::new(self.origin)?;
         let lane = Lane {
             tap: self.tap,
@@ -84,18 +74,12 @@ impl Session {
             from: self.client.party(),
         };
         lane.push(Body::Opened(Opened {
-            by: match self.client.party() {
-                Party::Operator => "operator".into(),
-                _ => "client".into(),
-            },
+            by: self.client.word().into(),
             transport: "http".into(),
             pid: None,
         }));
         lane.tap.wake();
-        let (source, sink) = self.client.open().map_err(|source| ProxyError::Io {
-            what: "cannot use our own stdin and stdout",
-            source,
-        })?;
+        let (source, sink) = self.client.open()?;
         self.config.started.cancel();
         let stderr = self.config.forward_stderr.then(Forwarder::start);
         let bridge = Arc::new(Bridge::new(

@@ -53,14 +53,26 @@ impl ClientEnd {
         }
     }
 
-    pub fn open(self) -> io::Result<(Source, Sink)> {
+    /// As it stands in a capture.
+    pub fn word(&self) -> &'static str {
         match self {
+            Self::Stdio => "client",
+            Self::Operator(_) => "operator",
+        }
+    }
+
+    pub fn open(self) -> Result<(Source, Sink), ProxyError> {
+        let opened = || match self {
             Self::Stdio => Ok((Source::stdin()?, Sink::stdout()?)),
             Self::Operator(socket) => {
                 let other = socket.try_clone()?;
                 Ok((Source::socket(socket.into())?, Sink::socket(other.into())))
             }
-        }
+        };
+        opened().map_err(|source| ProxyError::Io {
+            what: "cannot use our own stdin and stdout",
+            source,
+        })
     }
 }
 
@@ -80,16 +92,6 @@ pub struct Session {
 impl Session {
     /// Starts the server on the calling thread, and runs until it has ended and its last words are delivered.
     pub async fn run(self) -> Result<Closed, ProxyError> {
-        let live = self.live.clone();
-        let ended = self.start().await;
-        match &ended {
-            Ok(closed) => live.close(&closed.reason),
-            Err(error) => live.close(&error.to_string()),
-        }
-        ended
-    }
-
-    async fn start(self) -> Result<Closed, ProxyError> {
         let (child, pipes) = Child::spawn(&self.command, self.config.grace)?;
         self.config.started.cancel();
         let lane = Lane {
@@ -98,18 +100,12 @@ impl Session {
             from: self.client.party(),
         };
         lane.push(Body::Opened(Opened {
-            by: match self.client {
-                ClientEnd::Stdio => "client".into(),
-                ClientEnd::Operator(_) => "operator".into(),
-            },
+            by: self.client.word().into(),
             transport: "stdio".into(),
             pid: Some(child.pid),
         }));
         lane.tap.wake();
-        let (source, sink) = self.client.open().map_err(|source| ProxyError::Io {
-            what: "cannot use our own stdin and stdout",
-            source,
-        })?;
+        let (source, sink) = self.client.open()?;
         let exited = CancellationToken::new();
         let client_ended = CancellationToken::new();
         let upstream = Upstream {

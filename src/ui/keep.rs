@@ -9,11 +9,14 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the drafts for one server are kept.
 #[derive(Debug, Clone)]
 pub struct Keeper {
     path: PathBuf,
+    /// One save at a time.
+    saving: Arc<Mutex<()>>,
 }
 
 impl Keeper {
@@ -28,6 +31,7 @@ impl Keeper {
         let name = store::safe(&header.name);
         Self {
             path: directory.join(format!("{name}-{:016x}.json", hasher.finish())),
+            saving: Arc::default(),
         }
     }
 
@@ -43,6 +47,7 @@ impl Keeper {
 
     /// Keeps these, and what another screen has kept meanwhile.
     pub fn save(&self, drafts: &Drafts) -> io::Result<()> {
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let text = serde_json::to_vec(&self.kept().with(drafts))?;
         let beside = self.path.with_extension(format!("{}", std::process::id()));
         let write = || {

@@ -245,8 +245,11 @@ impl Stage {
     }
 
     async fn conversation(&mut self, source: Source, from_hub: bool) -> anyhow::Result<Left> {
-        let keeper = Reader::open(&source.capture)
-            .ok()
+        // Where nothing can be sent, nothing is drafted.
+        let keeper = source
+            .orders
+            .as_ref()
+            .and_then(|_| Reader::open(&source.capture).ok())
             .and_then(|capture| Keeper::of(capture.header()).ok());
         let feed =
             feed::start(source.capture.clone(), source.ended).context("cannot start a thread")?;
@@ -259,7 +262,6 @@ impl Stage {
             from_hub,
             theme: self.theme,
         });
-        let keeper = keeper.filter(|_| source.orders.is_some());
         if let Some(keeper) = &keeper {
             app.drafts = keeper.load();
         }
@@ -272,8 +274,11 @@ impl Stage {
         };
         let exit = self.drive(&mut app, behind).await;
         if let Some(keeper) = keeper {
-            // Too late to complain on this screen; the next one finds what was kept before.
-            let _ = keeper.save(app.leave());
+            let drafts = app.leave();
+            if !drafts.is_empty() {
+                // Too late to complain on this screen; the next one finds what was kept before.
+                let _ = keeper.save(drafts);
+            }
         }
         match exit? {
             Exit::Left(left) => Ok(left),

@@ -41,6 +41,17 @@ pub fn sentinel_with(options: &[&str], words: &[&str]) -> Running {
 /// Puts a proxy in front of any command line.
 pub fn in_front_of(options: &[&str], server: impl FnOnce(&mut Command)) -> Running {
     let home = tempfile::tempdir().unwrap();
+    let mut command = at_home(&home);
+    if !options.contains(&"--no-capture") {
+        command.arg("--capture").arg(capture(&home));
+    }
+    command.args(options).arg("--");
+    server(&mut command);
+    start(command, home)
+}
+
+/// The built program with a home of its own.
+pub fn at_home(home: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-sentinel"));
     for name in [
         "HOME",
@@ -50,12 +61,7 @@ pub fn in_front_of(options: &[&str], server: impl FnOnce(&mut Command)) -> Runni
     ] {
         command.env(name, home.path());
     }
-    if !options.contains(&"--no-capture") {
-        command.arg("--capture").arg(capture(&home));
-    }
-    command.args(options).arg("--");
-    server(&mut command);
-    start(command, home)
+    command
 }
 
 pub fn capture(home: &TempDir) -> PathBuf {

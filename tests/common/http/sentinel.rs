@@ -1,10 +1,11 @@
 //! The built program, behind its listener or on pipes.
 
+use super::super::driver::at_home;
 use super::until;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -48,15 +49,7 @@ impl Sentinel {
     /// Whose client is on the pipes; headless and recording.
     pub fn on_pipes(arguments: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-sentinel"));
-        for name in [
-            "HOME",
-            "XDG_STATE_HOME",
-            "XDG_RUNTIME_DIR",
-            "XDG_CONFIG_HOME",
-        ] {
-            command.env(name, home.path());
-        }
+        let mut command = at_home(&home);
         for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
             command.env_remove(name);
         }

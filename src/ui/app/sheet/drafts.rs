@@ -47,13 +47,21 @@ impl Drafts {
     }
 
     pub(super) fn keep_sent(&mut self, subject: &Subject, texts: &[String]) {
+        if texts.is_empty() {
+            return;
+        }
         let known = self.sent.entry(subject.clone()).or_default();
         for text in texts {
             known.retain(|other| other != text);
             known.insert(0, text.clone());
         }
         known.truncate(SENT);
-        self.changed |= !texts.is_empty();
+        self.changed = true;
+    }
+
+    /// Whether there is nothing to keep, and nothing to forget.
+    pub fn is_empty(&self) -> bool {
+        self.unsent.is_empty() && self.sent.is_empty()
     }
 
     /// Whether something is new since this was asked last.
@@ -92,11 +100,7 @@ impl Kept {
             unsent: unsent
                 .filter_map(|(subject, text)| Some((subject, text?)))
                 .collect(),
-            sent: all
-                .sent
-                .into_iter()
-                .filter(|(_, texts)| !texts.is_empty())
-                .collect(),
+            sent: all.sent.into_iter().collect(),
         };
         kept.unsent.sort();
         kept.sent.sort();
