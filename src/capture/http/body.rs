@@ -83,8 +83,10 @@ impl Body {
             (Half::Request, _) | (_, None) => Form::Unknown,
             (Half::Response, Some(_)) => Form::Other(Vec::new()),
         };
-        let encoding = text(header::CONTENT_ENCODING).unwrap_or_default();
-        let (unpacker, form, trouble) = match Unpacker::of(encoding) {
+        let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+        // What is no text names no coding that anybody knows.
+        let encodings = encodings.map(|it| it.to_str().unwrap_or("?"));
+        let (unpacker, form, trouble) = match Unpacker::of(encodings) {
             Ok(unpacker) => (unpacker, form, None),
             Err(reason) => (None, Form::Other(Vec::new()), Some(reason)),
         };
@@ -103,7 +105,8 @@ impl Body {
             (_, Form::Lost(lost)) => *lost += bytes.len() as u64,
             (None, form) => form.push(of, bytes, secret, each),
             (Some(unpacker), form) => {
-                let unpacked = unpacker.push(&bytes, |bytes| form.push(of, bytes, secret, each));
+                let unpacked =
+                    unpacker.push(bytes.clone(), |bytes| form.push(of, bytes, secret, each));
                 if let Err(reason) = unpacked {
                     self.unpacker = None;
                     self.trouble = Some(reason);

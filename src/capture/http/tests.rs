@@ -378,6 +378,17 @@ fn compressed_bodies_are_read_whatever_the_cuts() {
 }
 
 #[test]
+fn several_codings_are_undone_in_one_header_or_in_many() {
+    let text = r#"{"id":1,"result":{}}"#;
+    let bytes = packed("zstd", &packed("gzip", text.as_bytes()));
+    for encodings in [&["x-gzip, identity, zstd"][..], &["gzip", "zstd"]] {
+        let mut pairs = vec![("content-type", "application/json")];
+        pairs.extend(encodings.iter().map(|it| ("content-encoding", *it)));
+        assert_eq!(answered(&pairs, &[&bytes])[0], format!("Server: {text}"));
+    }
+}
+
+#[test]
 fn events_come_out_of_a_compressed_stream_as_soon_as_they_are_in_it() {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut exchanges = Exchanges::default();
