@@ -107,6 +107,9 @@ pub struct Opened {
     pub pid: Option<u32>,
 }
 
+/// What [`Closed::reason`] says when it was the client that ended the session.
+pub const CLIENT_LEFT: &str = "the client has closed its side of the session";
+
 /// A session ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Closed {
@@ -173,6 +176,16 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{0}")]
 pub struct Refused(pub String);
+
+impl Refused {
+    /// With the end of its session, where that says more than the reason itself, and than that who asked has left.
+    pub fn explained(self, end: &str) -> Self {
+        match end == CLIENT_LEFT || self.0.contains(end) {
+            true => self,
+            false => Self(format!("{self} ({end})")),
+        }
+    }
+}
 
 /// A command and where its outcome goes.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ mod house;
 
 use house::{DEMO, House, PROGRAM, Proxy, Ran, until};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 #[test]
@@ -116,6 +116,55 @@ fn a_call_goes_through_a_listener_with_the_token_that_it_asks_for() {
     let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
     assert!(capture.contains("Echo: over HTTP"), "{capture}");
     assert!(!capture.contains("t0k3n"), "{capture}");
+}
+
+/// A server that answers every request with these bytes, once its head is here, as long as the test runs.
+fn answering(response: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for peer in listener.incoming() {
+            let mut peer = BufReader::new(peer.unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while peer.read_line(&mut line).unwrap_or(0) > 2 {
+                let header = line.to_ascii_lowercase();
+                if let Some(value) = header.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            let _ = peer.read_exact(&mut body);
+            let _ = peer.get_mut().write_all(response.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn why_a_server_cannot_be_used_is_said_once_in_one_sentence() {
+    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let refused = TcpStream::connect(address).unwrap_err();
+    let nobody = format!("http://{address}/mcp");
+    let busy = answering(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    let failed = "mcp-sentinel: the handshake with the server failed: ";
+    for (url, reason) in [
+        (&nobody, format!("cannot reach the server: {refused}")),
+        (&busy, "the server says 503 Service Unavailable".into()),
+    ] {
+        for arguments in [&["list"][..], &["call", "echo"]] {
+            for era in ["auto", "legacy", "modern"] {
+                let house = House::new();
+                let ran = house.run(&[arguments, &["--era", era, url]].concat());
+                let said = format!("{failed}{reason}\n");
+                assert_eq!((ran.code, &*ran.stderr), (Some(3), &*said), "{era}");
+            }
+        }
+    }
 }
 
 #[test]

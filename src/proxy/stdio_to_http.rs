@@ -25,7 +25,7 @@ use super::pump::{Injection, Lane};
 use super::stderr::Forwarder;
 use super::stdio_to_stdio::{ClientEnd, Stop};
 use super::{Config, ProxyError};
-use crate::tap::{Body, Closed, Opened, Tap};
+use crate::tap::{Body, CLIENT_LEFT, Closed, Opened, Tap};
 use bridge::{Bridge, Failure};
 use inlet::Inlet;
 use outlet::Outlet;
@@ -39,8 +39,6 @@ use uplink::Uplink;
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
 /// How long a server may take to hear that we leave, and a client that is being left to read what is left for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-const CLIENT_LEFT: &str = "the client has closed its side of the session";
 
 /// Everything that a session is made of before it starts.
 #[derive(Debug)]

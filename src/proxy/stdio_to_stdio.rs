@@ -11,7 +11,7 @@ use super::pump::{self, Downstream, Injection, Lane, Stopped, Upstream};
 use super::stderr::Forwarder;
 use super::stdio::{Sink, Source};
 use super::{Config, ProxyError};
-use crate::tap::{Body, Closed, Opened, Party, Tap};
+use crate::tap::{Body, CLIENT_LEFT, Closed, Opened, Party, Tap};
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io;
@@ -238,8 +238,7 @@ impl Running {
         match stopped {
             Some(Stopped::NoReader) => self.live.close("the server has closed its input"),
             Some(Stopped::End) => {
-                self.live
-                    .close("the client has closed its side of the session");
+                self.live.close(CLIENT_LEFT);
                 self.client_ended.cancel();
                 self.end_for_nobody();
             }

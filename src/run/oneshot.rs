@@ -172,7 +172,7 @@ impl Conversation {
                     .bodies
                     .fetch(answer)
                     .context("cannot read the answer")?;
-                return read(&answer, row.status);
+                return read(method, &answer, row.status);
             }
             self.pause(method).await?;
         }
@@ -225,10 +225,7 @@ impl Conversation {
                 .iter()
                 .find_map(|it| it.ended.as_deref());
             if let Some(how) = ended {
-                return match refused.0.contains(how) {
-                    true => Failure::protocol(refused),
-                    false => Failure::protocol(format!("{refused} ({how})")),
-                };
+                return Failure::protocol(refused.explained(how));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -283,7 +280,7 @@ impl Conversation {
     }
 }
 
-fn read(answer: &[u8], status: Status) -> Result<Answer, Failure> {
+fn read(method: &str, answer: &[u8], status: Status) -> Result<Answer, Failure> {
     if let Frame::Message(envelope) = wire::parse(answer) {
         match (envelope.result, envelope.error) {
             (Some(result), _) if status == Status::InputRequired => {
@@ -292,6 +289,13 @@ fn read(answer: &[u8], status: Status) -> Result<Answer, Failure> {
             (Some(result), _) => return Ok(Answer::Result(result.to_owned())),
             (None, Some(error)) => {
                 let message = object::string_at(error, &["message"]);
+                if object::at(error, &["data", "sentinel"]) == Some("true") {
+                    let why = message.as_deref().unwrap_or_default();
+                    let why = why.strip_prefix("mcp-sentinel: ").unwrap_or(why);
+                    return Err(Failure::protocol(format!(
+                        "{method} was not answered: {why}"
+                    )));
+                }
                 return Ok(Answer::Error {
                     code: object::at(error, &["code"]).unwrap_or_default().to_owned(),
                     message: message.map_or_else(|| error.to_owned(), Into::into),
@@ -352,6 +356,21 @@ mod tests {
             without_input(r#"{"name":"t", "arguments":{"a":1.0}}"#, asked).unwrap(),
             r#"{"name":"t", "arguments":{"a":1.0},"inputResponses":{"q\"1":{"action":"decline"},"r":{"roots":[]}},"requestState":"s\u00e9"}"#
         );
+    }
+
+    #[test]
+    fn an_error_of_our_own_is_no_answer_of_the_server() {
+        let error = |data: &str| {
+            let message = "mcp-sentinel: the server says 503";
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32603,"message":"{message}"{data}}}}}"#
+            )
+        };
+        let read = |data: &str| read("tools/call", error(data).as_bytes(), Status::Ok);
+        let ours = read(r#","data":{"sentinel":true}"#).unwrap_err();
+        let why = "tools/call was not answered: the server says 503";
+        assert_eq!((ours.to_string().as_str(), ours.code()), (why, 3));
+        assert!(matches!(read(""), Ok(Answer::Error { .. })));
     }
 
     #[test]

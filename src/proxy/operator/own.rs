@@ -118,10 +118,11 @@ impl Own {
             Ok(Phase::Ready(era)) => Ok(era),
             Ok(Phase::Failed(reason)) => {
                 let _ = tokio::time::timeout(EXPLANATION, self.ended.cancelled()).await;
-                match self.live.closed() {
-                    Some(end) => refused(format!("{reason} ({end})")),
-                    None => refused(reason),
-                }
+                let refusal = Refused(reason);
+                Err(match self.live.closed() {
+                    Some(end) => refusal.explained(&end),
+                    None => refusal,
+                })
             }
             Ok(Phase::ShakingHands) | Err(_) => match self.live.closed() {
                 Some(end) => refused(format!("{end} before the handshake was over")),

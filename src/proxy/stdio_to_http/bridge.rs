@@ -300,11 +300,13 @@ impl Bridge {
         *lock(&self.trouble) = None;
     }
 
-    /// Tells the operator, once, that the server cannot be reached.
+    /// Tells, once, that the server cannot be reached. An operator is told by the answer, and needs no second word.
     pub fn unreached(&self, why: &str) {
         let before = lock(&self.trouble).replace(why.to_owned());
-        if before.as_deref() != Some(why) {
-            self.note(why);
+        match (before.as_deref() == Some(why), self.lane.from) {
+            (true, _) => {}
+            (false, Party::Operator) => self.lane.note(why.to_owned()),
+            (false, _) => self.note(why),
         }
     }
 
