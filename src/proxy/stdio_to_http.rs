@@ -30,6 +30,7 @@ use bridge::{Bridge, Failure};
 use inlet::Inlet;
 use outlet::Outlet;
 use rustix::process::Signal;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -92,6 +93,7 @@ impl Session {
             client: Inlet::new(source, lane),
             injections: self.injections,
             handshake: Watch::new(self.live.readiness()),
+            held: VecDeque::new(),
             grace: self.config.grace,
             bridge: bridge.clone(),
         };

@@ -1,10 +1,11 @@
 //! What waits for what, over a transport that keeps no order.
 
 use crate::client::{Client, INITIALIZE, INITIALIZED, accept, request, result, welcome};
-use crate::common::http::Upstream;
+use crate::common::http::{Seen, Upstream};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// A server that takes its time with whatever must not be overtaken, and the log of what it heard and said.
 async fn slow_server() -> (Upstream, Arc<Mutex<Vec<String>>>) {
@@ -93,4 +94,85 @@ async fn requests_arrive_in_the_order_of_their_lines() {
         all += ids.len();
     }
     assert_eq!(all, 50);
+}
+
+/// As many requests as may be in flight.
+const MOST: i64 = 512;
+
+/// A server that answers no request before the client has answered its own question, which it asks with the first one.
+async fn server_that_asks_first() -> Upstream {
+    let answered = watch::Sender::new(false);
+    Upstream::start(move |mut call| {
+        let (answered, mut is_answered) = (answered.clone(), answered.subscribe());
+        async move {
+            let body = call.body().await;
+            let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+            match message["method"].as_str() {
+                Some("initialize") => welcome(&mut call, &message).await,
+                Some("x") => {
+                    call.open_stream(&[]).await.unwrap();
+                    if message["id"] == 1 {
+                        let asked = request("s", "roots/list");
+                        call.chunk(format!("data: {asked}\n\n")).await.unwrap();
+                    }
+                    is_answered.wait_for(|it| *it).await.unwrap();
+                    let answer = result(&message, json!({}));
+                    call.chunk(format!("data: {answer}\n\n")).await.unwrap();
+                    call.last_chunk().await.unwrap();
+                }
+                _ if call.head.method() != "POST" => call.answer("405 No", &[], "").await.unwrap(),
+                method => {
+                    let is_answer = method.is_none();
+                    accept(&mut call).await;
+                    if is_answer {
+                        answered.send_replace(true);
+                    }
+                }
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn answers_and_notifications_pass_requests_of_which_too_many_are_in_flight() {
+    let upstream = server_that_asks_first().await;
+    let mut client = Client::ready(&upstream).await;
+    let mut lines: Vec<String> = (1..=MOST + 10).map(|id| request(id, "x")).collect();
+    let cancel = |id: i64| {
+        let params = json!({"requestId": id});
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string()
+    };
+    lines.push(cancel(MOST + 10));
+    lines.push(r#"{"jsonrpc":"2.0","method":"notifications/note"}"#.to_owned());
+    client.send(lines.join("\n")).await;
+    assert_eq!(client.json().await["method"], "roots/list");
+    let is_noted = |seen: &[Seen]| {
+        seen.iter()
+            .any(|it| it.text().contains("/note"))
+            .then_some(())
+    };
+    upstream.wait("the notification", is_noted).await;
+    let is_request = |it: &&Seen| it.text().contains("\"x\"");
+    let requests = upstream.seen().iter().filter(is_request).count();
+    assert!(requests <= MOST as usize, "{requests}");
+    client
+        .send(r#"{"jsonrpc":"2.0","id":"s","result":{"roots":[]}}"#)
+        .await;
+    let mut ids = Vec::new();
+    for _ in 0..MOST + 10 {
+        ids.push(client.json().await["id"].as_i64().unwrap());
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=MOST + 10).collect::<Vec<_>>());
+    let is_cancelled = |seen: &[Seen]| {
+        let place = |part: &str| seen.iter().position(|it| it.text().contains(part));
+        Some((
+            place(&format!("\"id\":{}", MOST + 10))?,
+            place("/cancelled")?,
+        ))
+    };
+    let (asked, cancelled) = upstream.wait("the cancellation", is_cancelled).await;
+    assert!(asked < cancelled, "what is cancelled was not asked before");
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
 }

@@ -6,8 +6,8 @@ use crate::wire::framing::LineSplitter;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
-/// What is read ahead while a line must wait.
-const AHEAD: usize = 1024 * 1024;
+/// What is read ahead while lines must wait. An answer that the server waits for may be behind a good many requests.
+const AHEAD: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Inlet {
@@ -34,9 +34,14 @@ impl Inlet {
         }
     }
 
-    /// The next line that has been read, with its line end.
-    pub fn line(&mut self) -> Option<Bytes> {
-        let line = self.waiting.pop_front()?;
+    /// The line that has so many before it, with its line end.
+    pub fn line(&self, at: usize) -> Option<&Bytes> {
+        self.waiting.get(at)
+    }
+
+    /// Takes the line out that has so many before it.
+    pub fn take(&mut self, at: usize) -> Option<Bytes> {
+        let line = self.waiting.remove(at)?;
         self.waiting_bytes -= line.len();
         Some(line)
     }

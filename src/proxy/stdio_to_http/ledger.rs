@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// With more than these in flight the client's next line waits.
+/// With more than these in flight the client's next request waits.
 const MOST: usize = 512;
 
 /// One line that was sent, as long as anything is due for it.
@@ -118,7 +118,12 @@ impl Ledger {
             .map(|(exchange, entry)| (*exchange, entry.modern))
     }
 
-    /// Returns when the next line may be sent.
+    /// Whether the next request may be sent.
+    pub fn has_room(&self) -> bool {
+        self.entries().len() < MOST
+    }
+
+    /// Returns when the next request may be sent.
     pub async fn room(&self) {
         self.until(|entries| entries.len() < MOST).await;
     }

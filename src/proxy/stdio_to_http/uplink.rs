@@ -1,7 +1,8 @@
 //! The client's lines, one by one, in the order in which they may go to the server.
 //!
 //! HTTP keeps no order between requests. So a handshake is waited for to its end, and what needs no answer until the
-//! server has taken it; a request only until it is on its way.
+//! server has taken it; a request only until it is on its way. Requests wait while too many are in flight; what needs no
+//! answer passes them, because the server may be waiting for just that.
 
 use super::answer::Letter;
 use super::bridge::{Bridge, Failure};
@@ -14,6 +15,7 @@ use crate::proxy::pump::Injection;
 use crate::tap::Party;
 use crate::wire::{Envelope, Frame, Kind, object, parse};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +30,8 @@ pub struct Uplink {
     pub client: Inlet,
     pub injections: mpsc::Receiver<Injection>,
     pub handshake: Watch,
+    /// The client's next lines, as far as they wait until less is in flight.
+    pub held: VecDeque<Held>,
     /// How long what holds up the last lines of a client may take.
     pub grace: Duration,
 }
@@ -37,6 +41,14 @@ pub struct Uplink {
 struct Author {
     by: Party,
     replay_of: Option<u64>,
+}
+
+/// A line that waits until less is in flight.
+#[derive(Debug)]
+pub struct Held {
+    /// Raw ids of the requests in it.
+    ids: Vec<String>,
+    is_handshake: bool,
 }
 
 /// What a line must wait for before the next one goes.
@@ -61,34 +73,78 @@ struct Sort {
     headers: Vec<headers::Header>,
 }
 
+impl Sort {
+    /// The raw id of the request that the line cancels; empty when it names none.
+    fn cancelled(&self, line: &[u8]) -> Option<String> {
+        if self.method != methods::CANCELLED || !self.ids.is_empty() {
+            return None;
+        }
+        let text = std::str::from_utf8(line).unwrap_or_default();
+        let id = object::at(text, &["params", "requestId"]);
+        Some(id.unwrap_or_default().to_owned())
+    }
+}
+
 impl Uplink {
     /// Runs until the client has said its last and that is on its way.
     pub async fn run(&mut self) {
+        let bridge = self.bridge.clone();
         loop {
-            let bridge = self.bridge.clone();
-            self.hold(bridge.ledger.room()).await;
             if let Ok(injection) = self.injections.try_recv() {
                 self.inject(injection).await;
             }
-            if let Some(line) = self.client.line() {
+            if let Some(line) = self.next() {
                 self.line(line, self.client_itself()).await;
                 continue;
             }
-            if self.client.ended {
+            if self.client.ended && self.held.is_empty() {
                 return;
             }
             tokio::select! {
                 biased;
                 Some(injection) = self.injections.recv() => self.inject(injection).await,
-                () = self.client.read() => {}
+                () = bridge.ledger.room(), if !self.held.is_empty() => {}
+                () = self.client.read(), if self.client.has_room() => {}
+                // Nobody will send what a client that has gone leaves behind a server that answers nothing.
+                () = tokio::time::sleep(self.grace), if self.client.ended => return,
             }
         }
+    }
+
+    /// The client's next line that may be sent.
+    fn next(&mut self) -> Option<Bytes> {
+        if self.bridge.ledger.has_room() {
+            self.held.pop_front();
+            return self.client.take(0);
+        }
+        while let Some(line) = self.client.line(self.held.len()) {
+            let line = without_end(line);
+            let sort = self.sort(&line);
+            if self.may_pass(&sort, &line) {
+                return self.client.take(self.held.len());
+            }
+            self.held.push_back(Held {
+                is_handshake: sort.pace == Pace::Answered,
+                ids: sort.ids,
+            });
+        }
+        None
+    }
+
+    /// Whether a line may go before those that are held: it needs no answer, and is about none of them.
+    fn may_pass(&self, sort: &Sort, line: &[u8]) -> bool {
+        let cancelled = sort.cancelled(line);
+        let concerns = |held: &Held| {
+            let is_it = |id: &String| cancelled.as_deref() == Some(id);
+            held.is_handshake || held.ids.iter().any(is_it)
+        };
+        sort.ids.is_empty() && !self.held.iter().any(concerns)
     }
 
     /// Lines that were read and will not be sent any more: they are recorded, and requests among them answered.
     pub async fn give_up(&mut self, failure: &Failure) {
         self.client.give_up();
-        while let Some(line) = self.client.line() {
+        while let Some(line) = self.client.take(0) {
             let (line, by) = (without_end(&line), self.bridge.lane.from);
             let exchange = self.bridge.roster.exchange();
             self.bridge
@@ -188,12 +244,10 @@ impl Uplink {
     /// Whether the line is a cancellation that is not posted: in the modern era, over HTTP, a request is cancelled by
     /// ending its exchange.
     fn translated(&self, sort: &Sort, line: &Bytes, author: Author) -> bool {
-        if sort.method != methods::CANCELLED || !sort.ids.is_empty() {
+        let Some(cancelled) = sort.cancelled(line) else {
             return false;
-        }
-        let text = std::str::from_utf8(line).unwrap_or_default();
-        let cancelled = object::at(text, &["params", "requestId"]).unwrap_or_default();
-        let found = self.bridge.ledger.find(cancelled);
+        };
+        let found = self.bridge.ledger.find(&cancelled);
         let is_modern = match found {
             Some((_, modern)) => modern,
             None => sort.modern || !self.bridge.legacy().is_open,
