@@ -22,6 +22,11 @@ use std::time::SystemTime;
 #[serde(transparent)]
 pub struct SessionId(pub u32);
 
+impl SessionId {
+    /// What belongs to no session: requests that were refused at the door, and what is said of them.
+    pub const NONE: Self = Self(0);
+}
+
 /// Microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Timestamp(pub i64);

@@ -462,3 +462,31 @@ fn what_nobody_keeps_is_not_called_by_a_file_name() {
     let screen = stage.screen();
     assert!(screen.contains("none (--no-capture)"), "{screen}");
 }
+
+#[test]
+fn a_refused_request_is_in_traffic_and_no_session() {
+    let record = |seq: u32, what: &str| {
+        let at = "2026-11-21T12:00:00.000000Z";
+        format!(
+            "{{\"seq\":{seq},\"at\":\"{at}\",\"session\":0,\"http\":{{\"exchange\":1,{what}}}}}\n"
+        )
+    };
+    let capture = tempfile::NamedTempFile::new().unwrap();
+    let request =
+        r#""request":{"by":"client","method":"POST","target":"/mcp","headers":[["host","evil"]]}"#;
+    let response = r#""response":{"by":"sentinel","status":403,"headers":[]}"#;
+    let lines = [
+        "{\"capture\":1,\"name\":\"guarded\"}\n".to_owned(),
+        record(1, request),
+        record(2, response),
+        record(3, r#""end":{"of":"response","bytes":0}"#),
+    ];
+    std::fs::write(capture.path(), lines.concat()).unwrap();
+    let mut stage = Stage::open(120, 40, capture.path(), State::Live);
+    let row = stage.text();
+    let row = row.lines().find(|line| line.contains("POST")).unwrap();
+    assert!(row.contains("client   ") && row.contains("403"), "{row}");
+    assert!(!stage.status().contains("session"), "{}", stage.status());
+    stage.press("5");
+    assert!(stage.text().contains("none yet"), "{}", stage.text());
+}

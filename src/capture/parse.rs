@@ -66,7 +66,7 @@ pub(super) fn damaged(
     Record {
         seq: 0,
         at: Timestamp(0),
-        session: SessionId(0),
+        session: SessionId::NONE,
         location,
         payload: Payload::Damaged {
             line_number,
@@ -402,7 +402,7 @@ fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
     Ok(Record {
         seq: members.seq,
         at: Timestamp(at.timestamp_micros()),
-        session: members.session.unwrap_or(SessionId(0)),
+        session: members.session.unwrap_or(SessionId::NONE),
         location,
         payload,
     })

@@ -272,7 +272,7 @@ fn line(at: Timestamp, session: SessionId, said: &str) -> Vec<u8> {
         .map(|it| it.format("%H:%M:%S%.3f").to_string())
         .unwrap_or_default();
     let session = match session {
-        SessionId(1) => String::new(),
+        SessionId::NONE | SessionId(1) => String::new(),
         SessionId(other) => format!("#{other} "),
     };
     format!("{time} {session}{}\n", neutral(said)).into_bytes()

@@ -49,8 +49,6 @@ use tokio_util::task::TaskTracker;
 const ENDPOINT: &str = "/mcp";
 /// Where those of the old transport do.
 const OLD_ENDPOINT: &str = "/sse";
-/// What belongs to no session.
-const NOBODY: SessionId = SessionId(0);
 /// Bytes of events that are kept for clients that come back, of all sessions together.
 const KEPT: usize = 32 * 1024 * 1024;
 
@@ -245,11 +243,11 @@ impl Handler for Host {
         {
             visit.always.extend(headers);
             let status = StatusCode::NO_CONTENT;
-            return visit.at(NOBODY).nothing(Party::Sentinel, status);
+            return visit.at(SessionId::NONE).nothing(Party::Sentinel, status);
         }
         match self.serve(&mut visit, body).await {
             Ok(response) => response,
-            Err(refusal) => visit.at(NOBODY).refuse(&refusal),
+            Err(refusal) => visit.at(SessionId::NONE).refuse(&refusal),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The sessions seen, by number.
 
 use super::Session;
-use crate::tap::{Closed, Opened, Timestamp};
+use crate::tap::{Closed, Opened, SessionId, Timestamp};
 use std::collections::HashMap;
 
 #[derive(Debug, Default)]
@@ -14,8 +14,12 @@ impl Sessions {
     pub fn all(&self) -> &[Session] {
         &self.all
     }
-    /// The session with this number; one that we join midway begins with the first thing heard of it.
-    pub fn at(&mut self, id: u32, at: i64) -> &mut Session {
+    /// The session with this number; one that we join midway begins with the first thing heard of it. None for what
+    /// belongs to no session.
+    pub fn at(&mut self, id: u32, at: i64) -> Option<&mut Session> {
+        if SessionId(id) == SessionId::NONE {
+            return None;
+        }
         let next = self.all.len();
         let index = *self.by_id.entry(id).or_insert(next);
         if index == next {
@@ -25,10 +29,12 @@ impl Sessions {
                 ..Session::default()
             });
         }
-        &mut self.all[index]
+        self.all.get_mut(index)
     }
     pub fn open(&mut self, id: u32, at: i64, opened: &Opened) {
-        let session = self.at(id, at);
+        let Some(session) = self.at(id, at) else {
+            return;
+        };
         session.by.clone_from(&opened.by);
         session.transport.clone_from(&opened.transport);
         session.pid = opened.pid;
@@ -36,9 +42,10 @@ impl Sessions {
         session.ended = None;
     }
     pub fn close(&mut self, id: u32, at: i64, closed: &Closed) {
-        let session = self.at(id, at);
-        session.closed_at = Some(Timestamp(at));
-        session.ended = Some(in_words(closed));
+        if let Some(session) = self.at(id, at) {
+            session.closed_at = Some(Timestamp(at));
+            session.ended = Some(in_words(closed));
+        }
     }
 }
 

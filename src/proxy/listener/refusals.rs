@@ -10,8 +10,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What was kept out belongs to no session.
-const NOBODY: SessionId = SessionId(0);
 /// So many are told within this time; more are counted.
 const TOLD: u64 = 20;
 const WITHIN: Duration = Duration::from_secs(60);
@@ -51,7 +49,7 @@ impl Refusals {
         }
         let exchange = Exchange {
             tap: self.tap.clone(),
-            session: NOBODY,
+            session: SessionId::NONE,
             id: self.roster.exchange(),
         };
         exchange.request(Request {
@@ -122,7 +120,7 @@ impl Refusals {
     fn note(&self, text: String) {
         self.tap.push(Event {
             at: Timestamp::now(),
-            session: NOBODY,
+            session: SessionId::NONE,
             body: Body::Note { text },
         });
     }

@@ -138,8 +138,10 @@ impl Traffic {
         let version =
             self.catalogue
                 .offered(row, scope.session, method, &offer, Timestamp(source.at));
-        if let Some(version) = version {
-            self.sessions.at(source.session, source.at).protocol_version = Some(version);
+        if let Some(version) = version
+            && let Some(session) = self.sessions.at(source.session, source.at)
+        {
+            session.protocol_version = Some(version);
         }
     }
 

@@ -127,7 +127,9 @@ impl Traffic {
     }
 
     fn name_session(&mut self, source: Source, key: Option<Box<str>>, agent: Option<Box<str>>) {
-        let session = self.sessions.at(source.session, source.at);
+        let Some(session) = self.sessions.at(source.session, source.at) else {
+            return;
+        };
         if let Some(key) = key
             && session.key.as_deref() != Some(&key)
         {

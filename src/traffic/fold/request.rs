@@ -148,7 +148,9 @@ impl Traffic {
     }
 
     fn describe_session(&mut self, source: Source, detail: &RequestDetail) {
-        let session = self.sessions.at(source.session, source.at);
+        let Some(session) = self.sessions.at(source.session, source.at) else {
+            return;
+        };
         session.modern |= detail.modern;
         // The operator's calls beside a client must not rename that client.
         if source.from == Party::Operator && session.by != "operator" {

@@ -328,6 +328,28 @@ fn sessions_know_how_they_are_reached() {
 }
 
 #[test]
+fn what_was_refused_at_the_door_is_of_no_session() {
+    let traffic = fold(
+        r#"
+        http#1@0 POST /mcp
+        http#1@0 403
+        http#1@0 end
+        note@0 refused POST /mcp with 403
+        http#2 POST /mcp
+        client#2 {"id":0,"method":"initialize"}
+        "#,
+    );
+    let sessions: Vec<u32> = traffic.sessions().iter().map(|it| it.id).collect();
+    assert_eq!(sessions, [1]);
+    assert_eq!(
+        listing(&traffic),
+        "client · POST · /mcp · 403 Forbidden · error [2]\n\
+         sentinel · note · refused POST /mcp with 403 [4]\n\
+         client · initialize · pending [6]\n"
+    );
+}
+
+#[test]
 fn the_filter_finds_path_status_and_method() {
     use crate::traffic::view::{Filter, View};
     let traffic = fold(

@@ -37,7 +37,7 @@ impl Ask {
             form: None,
             trouble: None,
             over: false,
-            session: found.as_ref().map_or(SessionId(0), |row| row.session),
+            session: found.as_ref().map_or(SessionId::NONE, |row| row.session),
             id: found
                 .map(|row| row.message_id.to_owned())
                 .unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! Draws the Traffic pane: the list, and the selected message beside or below it.
 
 use super::{empty, put, rule, standing_rule};
-use crate::tap::Party;
+use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
 use crate::traffic::{Progress, Row, RowKind, Status};
 use crate::ui::app::detail::http::class;
@@ -313,7 +313,7 @@ fn fit_time(time: &str, columns: usize) -> String {
     )
 }
 
-/// Who wrote it, and in which session.
+/// Who wrote it, and in which session if in any.
 fn from(theme: Theme, columns: &Columns, row: &Row<'_>, spans: &mut Vec<Span<'static>>) {
     let (word, arrow, role) = match (row.kind, row.from) {
         (RowKind::Mark, _) | (_, Party::Sentinel) => ("sentinel", "·", Role::Dim),
@@ -324,7 +324,10 @@ fn from(theme: Theme, columns: &Columns, row: &Row<'_>, spans: &mut Vec<Span<'st
     if columns.from == 1 {
         return spans.push(Span::styled(arrow, theme.style(role)));
     }
-    let session = format!(" {}", row.session.0);
+    let session = match row.session {
+        SessionId::NONE => String::new(),
+        session => format!(" {}", session.0),
+    };
     spans.push(Span::styled(word, theme.style(role)));
     spans.push(Span::styled(
         fit(&session, columns.from - word.len()),
