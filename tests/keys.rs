@@ -6,7 +6,7 @@ mod common_ui;
 use common_ui::{Stage, State, fixture, flood};
 use mcp_sentinel::tap::Health;
 use mcp_sentinel::ui::app::{Session, Tab};
-use mcp_sentinel::ui::event::{Effect, Event};
+use mcp_sentinel::ui::event::{Effect, Event, Fed};
 use ratatui::crossterm::event::MouseEventKind;
 
 fn live() -> Stage {
@@ -275,21 +275,27 @@ fn nobody_who_joined_is_stopped_with_the_screen() {
 fn a_capture_that_somebody_writes_on_is_not_called_saved() {
     let mut stage = Stage::start(120, 40, &fixture("live"), State::Saved, Session::default());
     stage.read(20);
-    stage.arrive();
+    stage.send(Event::Fed(Fed::CaughtUp));
+    assert!(stage.status().contains("growing"), "{}", stage.status());
+    stage.send(Event::Fed(Fed::Ended));
     assert!(stage.status().contains("saved"), "{}", stage.status());
     stage.read(5);
     assert!(stage.status().contains("growing"), "{}", stage.status());
-    // All its sessions have ended.
-    let mut stage = Stage::start(
-        120,
-        40,
-        &fixture("trouble"),
-        State::Saved,
-        Session::default(),
-    );
-    stage.arrive();
+}
+
+#[test]
+fn what_has_no_end_is_cut_off_once_nobody_writes_any_more() {
+    let mut stage = Stage::start(120, 40, &fixture("http"), State::Saved, Session::default());
     stage.read(usize::MAX);
-    assert!(stage.status().contains("saved"), "{}", stage.status());
+    stage.send(Event::Fed(Fed::CaughtUp));
+    let open = stage.app.world.traffic.counters();
+    assert!(open.pending + open.streams > 0);
+    stage.send(Event::Fed(Fed::Ended));
+    let open = stage.app.world.traffic.counters();
+    assert_eq!((open.pending, open.streams), (0, 0));
+    stage.press("/lost<enter><enter>");
+    let text = stage.text();
+    assert!(text.contains("cut off: the capture ends here"), "{text}");
 }
 
 #[test]

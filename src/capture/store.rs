@@ -197,7 +197,7 @@ fn is_abandoned(path: &Path) -> bool {
 }
 
 /// Whether a recorder has this capture open.
-fn is_written(path: &Path) -> bool {
+pub fn is_written(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| {
         flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     })

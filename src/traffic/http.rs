@@ -17,6 +17,8 @@ pub struct HttpExchange<'a> {
     pub status: Option<u16>,
     /// The response is a stream of events.
     pub stream: bool,
+    /// The capture ends before it does.
+    pub cut_off: bool,
     /// Events and pieces of bodies there are, see [`Traffic::http_events`].
     pub events: u32,
     /// Bytes of both bodies, as far as they are over.
@@ -37,6 +39,7 @@ impl Traffic {
             path: self.store.symbol(data.path),
             status: Some(data.status).filter(|status| *status != 0),
             stream: data.is(STREAM),
+            cut_off: data.is(CUT_OFF) && data.goes_on(),
             events: data.count,
             bytes: data.bytes.into(),
             request: [data.record(REQUEST), data.record(REQUEST_END)],
@@ -105,6 +108,9 @@ pub const MODERN: u8 = 4;
 /// A bridge sent it, and tells itself what becomes of what it carried.
 pub const BRIDGED: u8 = 8;
 
+/// The capture ends before it does.
+pub const CUT_OFF: u8 = 16;
+
 /// Exchanges that are over and whose number is still known.
 const REMEMBERED: usize = 1024;
 
@@ -170,6 +176,10 @@ impl HttpData {
         if so {
             self.flags |= flag;
         }
+    }
+    /// The response has not ended.
+    pub fn goes_on(&self) -> bool {
+        self.lens[RESPONSE_END] == 0
     }
     pub fn is_over(&self) -> bool {
         self.lens[REQUEST_END] > 0 && self.lens[RESPONSE_END] > 0
@@ -259,6 +269,15 @@ impl HttpLog {
         {
             self.open.remove(&oldest);
         }
+    }
+    /// Those whose response has not ended, oldest first.
+    pub fn going_on(&self) -> Vec<u32> {
+        let all = self.open.values().map(|open| open.index);
+        let mut open: Vec<u32> = all
+            .filter(|&index| self.get(index).is_some_and(HttpData::goes_on))
+            .collect();
+        open.sort_unstable();
+        open
     }
     pub fn add_event(&mut self, index: u32, kind: HttpEventKind, place: Place) {
         let next = self.events.len();

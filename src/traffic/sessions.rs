@@ -41,6 +41,13 @@ impl Sessions {
         session.closed_at = None;
         session.ended = None;
     }
+    /// What is open ends here.
+    pub fn cut_off(&mut self, at: Timestamp, how: &str) {
+        for session in self.all.iter_mut().filter(|it| it.closed_at.is_none()) {
+            session.closed_at = Some(at);
+            session.ended = Some(how.to_owned());
+        }
+    }
     pub fn close(&mut self, id: u32, at: i64, closed: &Closed) {
         if let Some(session) = self.at(id, at) {
             session.closed_at = Some(Timestamp(at));

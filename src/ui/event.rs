@@ -65,9 +65,9 @@ pub enum Fed {
         /// Bytes read and bytes there are.
         progress: (u64, u64),
     },
-    /// All that is there has been read; more may come while the proxy lives.
+    /// All that is there has been read; more may come.
     CaughtUp,
-    /// The last batch of an ended conversation was sent before this.
+    /// The last batch was sent before this: nobody writes the capture any more.
     Ended,
     Failed(String),
 }

@@ -5,6 +5,7 @@
 
 use super::event::Fed;
 use crate::capture::reader::{Bodies, Reader};
+use crate::capture::store;
 use crate::traffic::digest::digest;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -20,9 +21,8 @@ const FIRST: usize = 256;
 const QUEUE: usize = 4;
 /// How often a growing file is looked at.
 const POLL: Duration = Duration::from_millis(30);
-/// How long after the end of the proxy its recorder may still be writing.
+/// How long after the end of the proxy somebody else may still be bringing what it wrote.
 const TAIL: Duration = Duration::from_millis(300);
-
 /// How often a capture is looked at whose proxy is gone, or was never there.
 const REST: Duration = Duration::from_secs(1);
 
@@ -63,13 +63,16 @@ fn follow(
         .is_ok();
     let mut limit = FIRST;
     let (mut caught_up, mut told) = (false, false);
-    let mut tail = false;
+    // Whoever we know of may be gone while a recorder that we do not know of is at work.
+    let over = || ended.is_cancelled() && !store::is_written(capture);
+    let mut tail = over();
     while listening {
         // Looked at before reading: what was written before the end is read before the end is told.
-        let last = ended.is_cancelled();
+        let last = over();
         let mut digests = Vec::new();
         if reader.read(limit, |record| digests.push(digest(&record)))? > 0 {
             limit = BATCH;
+            told = false;
             listening = sender
                 .blocking_send(Fed::Batch {
                     digests,
@@ -144,6 +147,27 @@ mod tests {
         (1009..=1010).for_each(|seq| file.write_all(line(seq).as_bytes()).unwrap());
         let batch = feed.batches.blocking_recv();
         assert!(matches!(batch, Some(Fed::Batch { digests, .. }) if !digests.is_empty()));
+    }
+
+    #[test]
+    fn a_capture_is_over_when_nobody_writes_it_any_more() {
+        use rustix::fs::{FlockOperation, flock};
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("somebody's.jsonl");
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(b"{\"capture\":1,\"name\":\"x\"}\n").unwrap();
+        // As a recorder does.
+        flock(&file, FlockOperation::LockExclusive).unwrap();
+        let ended = CancellationToken::new();
+        ended.cancel();
+        let mut feed = start(path, ended).unwrap();
+        assert!(matches!(messages(&mut feed), (0, Some(Fed::Opened(_)))));
+        assert!(matches!(messages(&mut feed), (0, Some(Fed::CaughtUp))));
+        std::thread::sleep(TAIL * 2);
+        assert!(feed.batches.try_recv().is_err());
+        file.write_all(line(1).as_bytes()).unwrap();
+        drop(file);
+        assert!(matches!(messages(&mut feed), (1, Some(Fed::Ended))));
     }
 
     #[test]

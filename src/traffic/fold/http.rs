@@ -3,11 +3,11 @@
 use crate::tap::{CLIENT_GONE, Half, Party};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
-    Asked, BRIDGED, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM, is_authorization,
-    status_words,
+    Asked, BRIDGED, CUT_OFF, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM,
+    is_authorization, status_words,
 };
 use crate::traffic::links::{Scope, Side, alike};
-use crate::traffic::storage::{NONE, Symbol, abridged};
+use crate::traffic::storage::{NONE, RowData, Symbol, abridged};
 use crate::traffic::store::{Source, Store};
 use crate::traffic::{RowId, RowKind, Status, Traffic};
 
@@ -357,6 +357,25 @@ impl Traffic {
                 self.changes.note(first);
             }
             self.http_over(row, source.at, index, broken);
+        }
+    }
+
+    /// The capture ends before these exchanges do.
+    pub(super) fn cut_off_http(&mut self, why: &str) {
+        for index in self.store.http.going_on() {
+            let Some(data) = self.store.http.get_mut(index) else {
+                continue;
+            };
+            data.mark(CUT_OFF, true);
+            let row = data.row;
+            let goes_on = |row: &RowData| {
+                let open = matches!(row.status, Status::Pending | Status::Streaming);
+                row.kind == RowKind::Http && open
+            };
+            if self.store.row(row).is_some_and(goes_on) {
+                self.http_over(row, self.latest.0, index, Some(why));
+            }
+            self.note_rows_with(index);
         }
     }
 

@@ -18,6 +18,9 @@ use super::{Progress, Role, RowId, RowKind, Status, Traffic};
 use crate::mcp::methods;
 use crate::tap::{Party, Timestamp};
 
+/// Why the end of something is not known.
+const CUT_OFF: &str = "the capture ends here";
+
 /// How a message came.
 #[derive(Debug, Clone, Copy)]
 struct Way {
@@ -292,6 +295,22 @@ impl Traffic {
         counters.pending -= u64::from(was == Status::Pending);
         counters.streams += u64::from(status == Status::Streaming);
         counters.streams -= u64::from(was == Status::Streaming);
+    }
+
+    /// Nobody writes the capture any more: what was still going on is cut off with it. Should more come all the same,
+    /// it is taken in as before.
+    pub fn cut_off(&mut self) {
+        self.cut_off_http(CUT_OFF);
+        let open: Vec<RowId> = self.open.iter().map(|&(_, row)| row).collect();
+        for row in open {
+            let why = self.store.texts.keep(CUT_OFF);
+            if let Some(extra) = self.store.extra_mut(row) {
+                extra.outcome = why;
+            }
+            self.end(row, Status::Lost, self.latest.0);
+            self.changes.note(row);
+        }
+        self.sessions.cut_off(self.latest, CUT_OFF);
     }
 
     /// The session ended: nobody will answer any more.

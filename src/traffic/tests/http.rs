@@ -1,6 +1,7 @@
 //! Over HTTP: the exchange says what belongs together, then the id.
 
-use super::{check, consistent, fold, listing};
+use super::{check, consistent, fold, listing, records};
+use crate::traffic::digest::digest;
 use crate::traffic::{RowKind, Status};
 
 #[test]
@@ -325,6 +326,48 @@ fn sessions_know_how_they_are_reached() {
     let session = &traffic.sessions()[0];
     assert_eq!(session.key.as_deref(), Some("a-session"));
     assert_eq!(session.agent.as_deref(), Some("a-client/1"));
+}
+
+#[test]
+fn what_has_no_end_is_cut_off_where_the_capture_ends() {
+    let mut traffic = fold(
+        r#"
+        http#1 GET /mcp
+        http#1 200 stream
+        http#2 GET /other
+        http#3 POST /mcp
+        client#3 {"id":1,"method":"tools/call","params":{"name":"add"}}
+        http#3 200 stream
+        client {"id":2,"method":"ping"}
+        http#4 GET /mcp
+        http#4 405
+        http#4 end
+        "#,
+    );
+    traffic.cut_off();
+    consistent(&traffic);
+    assert_eq!(
+        listing(&traffic),
+        "client · GET · /mcp · 200 OK, the capture ends here · lost [1]\n\
+         client · GET · /other · no response, the capture ends here · lost [3]\n\
+         client · tools/call · add · the capture ends here · lost [5]\n\
+         client · ping · the capture ends here · lost [7]\n\
+         client · GET · /mcp · 405 Method Not Allowed · ok [8]\n"
+    );
+    let cut_off = |row| traffic.http(row).unwrap().cut_off;
+    assert_eq!([0, 1, 2, 4].map(cut_off), [true, true, true, false]);
+    assert_eq!(
+        traffic.sessions()[0].ended.as_deref(),
+        Some("the capture ends here")
+    );
+    // Somebody wrote on all the same.
+    for record in &records("closed\nhttp#1 end\nserver#3 {\"id\":1,\"result\":{}}")[1..] {
+        traffic.apply(digest(record));
+    }
+    consistent(&traffic);
+    assert_eq!(traffic.row(0).unwrap().status, Status::Ok);
+    assert_eq!(traffic.row(2).unwrap().status, Status::Ok);
+    assert!(!traffic.http(0).unwrap().cut_off);
 }
 
 #[test]

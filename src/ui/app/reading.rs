@@ -17,7 +17,7 @@ pub enum Reading {
     Ended,
     /// It was gone when we came.
     Saved,
-    /// Nobody told us of a proxy, and yet somebody writes on.
+    /// Nobody told us of a proxy, and yet somebody may write on.
     Growing,
     Failed(String),
 }
@@ -37,12 +37,12 @@ impl App {
                     Reading::Opening | Reading::Loading(..) => {
                         self.reading = Reading::Loading(read, total);
                     }
-                    Reading::Saved | Reading::Growing => self.reading = self.kept_or_growing(),
+                    Reading::Saved => self.reading = Reading::Growing,
                     _ => {}
                 }
             }
             Fed::CaughtUp if self.world.live => self.reading = Reading::Live,
-            Fed::CaughtUp => self.reading = Reading::Saved,
+            Fed::CaughtUp => self.reading = Reading::Growing,
             Fed::Ended => {
                 self.reading = if self.session.live {
                     Reading::Ended
@@ -50,20 +50,12 @@ impl App {
                     Reading::Saved
                 };
                 self.world.live = false;
+                self.world.traffic.cut_off();
             }
             Fed::Failed(reason) => {
                 self.say(Notice::error(reason.clone()));
                 self.reading = Reading::Failed(reason);
             }
-        }
-    }
-
-    /// What grows is over when its last session is.
-    fn kept_or_growing(&self) -> Reading {
-        let sessions = self.world.traffic.sessions();
-        match sessions.iter().any(|session| session.closed_at.is_none()) {
-            true => Reading::Growing,
-            false => Reading::Saved,
         }
     }
 

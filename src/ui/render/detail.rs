@@ -155,10 +155,13 @@ fn no_answer(world: &World, row: &Row<'_>) -> String {
                 .unwrap_or_default();
             format!("no answer yet, for {age}{progress}")
         }
-        Status::Pending => "the capture ends before the answer".to_owned(),
+        Status::Pending => "no answer yet".to_owned(),
         Status::Cancelled if row.outcome.is_empty() => "cancelled before an answer came".to_owned(),
         Status::Lost if row.outcome.is_empty() => {
             "the session ended before an answer came".to_owned()
+        }
+        _ if world.traffic.http(row.id).is_none() && !row.outcome.is_empty() => {
+            row.outcome.to_owned()
         }
         _ if !row.outcome.is_empty() => {
             let more = keymap::label(Context::Detail, Action::NextView);

@@ -62,8 +62,8 @@ pub struct Http {
     /// Where all its records stand, for who wants to save them.
     pub records: Vec<Location>,
     steps: HashMap<u64, Step>,
-    /// What the lines were made of: columns, events there are, records wanted and records read.
-    made_of: (u16, u32, usize, usize),
+    /// What the lines were made of: columns, events there are, whether it was cut off, records wanted and records read.
+    made_of: (u16, u32, bool, usize, usize),
     pub summary: Line,
     pub lines: Vec<Line>,
     /// As text, for the clipboard.
@@ -109,7 +109,8 @@ impl Http {
             self.steps
                 .retain(|line, _| wanted.iter().any(|location| location.line == *line));
         }
-        let made_of = (columns, http.events, wanted.len(), self.steps.len());
+        let (wants, has) = (wanted.len(), self.steps.len());
+        let made_of = (columns, http.events, http.cut_off, wants, has);
         if self.made_of != made_of {
             self.made_of = made_of;
             let steps = |location: Location| self.steps.get(&location.line);

@@ -100,6 +100,7 @@ impl Page {
         let asked = format!("{} {}", method.unwrap_or("HTTP"), http.path);
         let (said, role) = match http.status {
             Some(status) => (status_words(status), class(status)),
+            None if http.cut_off => ("no response".to_owned(), Role::Error),
             None => ("no response yet".to_owned(), Role::Dim),
         };
         let mut facts = Vec::new();
@@ -186,6 +187,7 @@ impl Page {
                 "no response"
             };
             self.push(vec![(Role::Dim, words.to_owned())]);
+            self.cut_off(http);
             return self.end_of_body(end, "");
         };
         let after = self.after(at);
@@ -210,8 +212,9 @@ impl Page {
         for (name, value) in rewritten.iter().filter(new) {
             self.header("+ ", name, value, "added by us");
         }
+        self.cut_off(http);
         match end {
-            None if http.stream => {
+            None if http.stream && !http.cut_off => {
                 let text = format!("open, {}", format::plural(http.events.into(), "event"));
                 self.header("  ", "body", &text, "");
             }
@@ -277,6 +280,15 @@ impl Page {
         if !spare {
             let indent = " ".repeat(self.name + 2);
             self.push(vec![(Role::Dim, format!("{indent}{noted}"))]);
+        }
+    }
+
+    /// Nobody knows how it went on.
+    fn cut_off(&mut self, http: &HttpExchange<'_>) {
+        if http.cut_off {
+            let text = "cut off: the capture ends here";
+            self.push(vec![(Role::Error, format!("  {text}"))]);
+            self.plain.push_str(&format!("{text}\n"));
         }
     }
 
