@@ -496,3 +496,11 @@ fn a_refused_request_is_in_traffic_and_no_session() {
     stage.press("5");
     assert!(stage.text().contains("none yet"), "{}", stage.text());
 }
+
+#[test]
+fn what_came_over_http_shows_the_exchange_that_brought_it() {
+    let mut stage = Stage::open(120, 40, &fixture("http"), State::Saved);
+    stage.press("/list_changed<enter><enter>]");
+    let text = stage.text();
+    assert!(text.contains("GET /mcp → 200 OK"), "{text}");
+}

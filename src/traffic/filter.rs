@@ -6,8 +6,8 @@ use super::{RowId, Status, Traffic, party_word};
 use crate::tap::Party;
 use memchr::memchr2_iter;
 
-/// A text filter over method, name, id, status, sender and summary, and the HTTP method, path and status. `!text` negates; several words must all match;
-/// case is ignored. An empty filter keeps everything.
+/// A text filter over method, name, id, status, sender and summary, and the method, path and status of the
+/// HTTP exchange that was made for it. `!text` negates; several words must all match; case is ignored. An empty filter keeps everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     words: Vec<Word>,

@@ -33,7 +33,7 @@ impl Traffic {
     /// The HTTP exchange that carried what this row's client sent; for what only the server sent, the one that brought
     /// it.
     pub fn http(&self, row: RowId) -> Option<HttpExchange<'_>> {
-        let data = self.store.http.get(self.store.extra(row)?.http)?;
+        let data = self.carrier(row)?;
         Some(HttpExchange {
             method: self.store.symbol(data.method),
             path: self.store.symbol(data.path),
@@ -47,12 +47,16 @@ impl Traffic {
         })
     }
 
+    fn carrier(&self, row: RowId) -> Option<&HttpData> {
+        let log = &self.store.http;
+        let with = self.store.extra(row).and_then(|extra| log.get(extra.http));
+        with.or_else(|| log.get(log.brought.find(row)?))
+    }
+
     /// The newest `limit` events of the row's HTTP exchange, oldest first.
     pub fn http_events(&self, row: RowId, limit: usize) -> Vec<HttpEvent> {
         let log = &self.store.http;
-        let last = (self.store.extra(row))
-            .and_then(|extra| log.get(extra.http))
-            .map_or(NONE, |data| data.last_event);
+        let last = self.carrier(row).map_or(NONE, |data| data.last_event);
         let mut found: Vec<HttpEvent> = log.back_from(last).take(limit).collect();
         found.reverse();
         found
@@ -208,9 +212,37 @@ struct Open {
     asked: Option<Asked>,
 }
 
+/// Rows that one side sent within what the other had asked for, and by which exchange they came; in the order of the
+/// rows. Kept apart from what an exchange was made for, whose end means something to it.
+#[derive(Debug, Default)]
+pub struct Brought(Chunked<(RowId, u32)>);
+
+impl Brought {
+    pub fn add(&mut self, row: RowId, by: u32) {
+        let last = self.0.len().checked_sub(1).and_then(|at| self.0.get(at));
+        if last.is_none_or(|last| last.0 < row) {
+            self.0.push((row, by));
+        }
+    }
+    pub fn find(&self, row: RowId) -> Option<u32> {
+        let (mut low, mut high) = (0, self.0.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.0.get(middle)?.0 < row {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let &(found, by) = self.0.get(low)?;
+        (found == row).then_some(by)
+    }
+}
+
 /// Every HTTP exchange seen.
 #[derive(Debug, Default)]
 pub struct HttpLog {
+    pub brought: Brought,
     exchanges: Chunked<HttpData>,
     events: Chunked<EventData>,
     /// Those that are not over, or were not a while ago, by their number in the capture.

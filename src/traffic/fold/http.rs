@@ -219,8 +219,8 @@ impl Traffic {
         }
     }
 
-    /// Notes that the client's message that made `row`, or ended it, went with this HTTP exchange; of a request that the
-    /// server made, that it came with it.
+    /// Notes that the client's message that made `row`, or ended it, went with this HTTP exchange; of what the server
+    /// sent by itself, that it came with it.
     pub(super) fn sent_with(&mut self, row: RowId, scope: Scope, http: Option<u32>) {
         let Some((index, data)) = http.and_then(|it| Some((it, self.store.http.get(it)?))) else {
             return;
@@ -235,6 +235,9 @@ impl Traffic {
             }
         };
         if !belongs {
+            if with(row) == NONE {
+                self.store.http.brought.add(row, index);
+            }
             return;
         }
         if let Some(extra) = self.store.make_extra(row) {

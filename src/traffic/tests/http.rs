@@ -329,6 +329,41 @@ fn sessions_know_how_they_are_reached() {
 }
 
 #[test]
+fn every_message_that_names_an_exchange_leads_to_it() {
+    let traffic = fold(
+        r#"
+        http#1 GET /mcp
+        http#1 200 stream
+        server#1 {"method":"notifications/message"}
+        http#2 POST /other
+        client#2 {"id":1,"method":"tools/call","params":{"name":"add"}}
+        http#2 200 stream
+        server#1 {"id":7,"method":"ping"}
+        server#2 {"method":"notifications/tools/list_changed"}
+        server#2 nonsense
+        server#2 {"id":99,"result":{}}
+        server#2 {"id":1,"result":{}}
+        server {"method":"notifications/message"}
+        http#2 end
+        "#,
+    );
+    consistent(&traffic);
+    let paths: Vec<&str> = (0..traffic.len())
+        .map(|row| traffic.http(row).map_or("", |http| http.path))
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "/mcp", "/mcp", "/other", "/mcp", "/other", "/other", "/other", ""
+        ]
+    );
+    assert_eq!(traffic.http_events(1, 9).len(), 2);
+    // What is brought ends no differently for that.
+    assert_eq!(traffic.row(2).unwrap().status, Status::Ok);
+    assert_eq!(traffic.row(4).unwrap().status, Status::None);
+}
+
+#[test]
 fn what_has_no_end_is_cut_off_where_the_capture_ends() {
     let mut traffic = fold(
         r#"

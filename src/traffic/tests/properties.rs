@@ -135,7 +135,9 @@ struct Naive {
 
 impl Naive {
     fn has(traffic: &Traffic, row: &Row<'_>, word: &str) -> bool {
-        let http = traffic.http(row.id);
+        // Not for what merely came with it.
+        let brought = traffic.store.http.brought.find(row.id).is_some();
+        let http = traffic.http(row.id).filter(|_| !brought);
         let status = http.map_or(0, |http| http.status.unwrap_or(0)).to_string();
         let fields = [
             http.map_or("", |http| http.method),
