@@ -76,6 +76,71 @@ async fn what_names_the_upstream_names_the_proxy_instead() {
     note(&proxy, "auth login").await;
 }
 
+/// An event of the old transport that names the server itself, as the server packs it on its own account.
+fn packed_endpoint(url: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    write!(gzip, "event: endpoint\ndata: {url}\n\n").unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_that_may_be_of_the_old_transport_is_asked_for_as_it_is() {
+    let upstream = Upstream::start(|mut call| async move {
+        let here = format!("http://{}/messages", call.head.get("host").unwrap());
+        let packs = call.head.target() == "/stubborn"
+            || call.head.get("accept-encoding") != Some("identity");
+        if packs {
+            call.open_stream(&[("Content-Encoding", "gzip")])
+                .await
+                .unwrap();
+            call.chunk(packed_endpoint(&here)).await.unwrap();
+        } else {
+            call.open_stream(&[]).await.unwrap();
+            call.chunk(format!("event: endpoint\ndata: {here}\n\n"))
+                .await
+                .unwrap();
+        }
+        call.last_chunk().await.unwrap();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let ask = async |target: &str, more: &[(&str, &str)]| {
+        let headers = [&[ACCEPT, ("accept-encoding", "gzip, br")], more].concat();
+        let answer = Client::ask(proxy.address, "GET", target, &headers, "").await;
+        let asked = upstream.seen().pop().unwrap();
+        let encoding = asked.head.all("accept-encoding").join(";");
+        (encoding, answer)
+    };
+    let (encoding, old) = ask("/sse", &[]).await;
+    assert_eq!(encoding, "identity");
+    assert_eq!(old.head.get("content-encoding"), None);
+    let here = proxy.url("/messages");
+    assert_eq!(old.text(), format!("event: endpoint\ndata: {here}\n\n"));
+    proxy
+        .record("what was added is on record", |record| {
+            let request = &http(record)?["request"];
+            let added = &request["added"];
+            (added[0][0] == "accept-encoding" && added[0][1] == "identity").then_some(())
+        })
+        .await;
+
+    // What has a session is no stream of the old transport.
+    let packed = packed_endpoint(&upstream.url("/messages"));
+    let (encoding, young) = ask("/sse", &[("mcp-session-id", "a")]).await;
+    assert_eq!((&*encoding, young.body), ("gzip, br", packed.clone()));
+    let is_noted = |record: &serde_json::Value| {
+        let text = record["note"].as_str()?;
+        text.contains("compressed").then_some(())
+    };
+    assert!(!proxy.capture().iter().any(|it| is_noted(it).is_some()));
+
+    // Nothing can be done about a server that packs whatever it is asked.
+    let (encoding, stubborn) = ask("/stubborn", &[]).await;
+    assert_eq!((&*encoding, stubborn.body), ("identity", packed));
+    note(&proxy, "though it was asked not to be").await;
+}
+
 #[tokio::test]
 async fn a_page_of_our_own_origin_is_one_of_the_upstreams_and_every_other_is_itself() {
     let upstream = Upstream::start(|mut call| async move {

@@ -5,7 +5,7 @@ use super::body::{Broken, Download, Upload, Witness};
 use super::made_up::whole;
 use super::oauth::{Concern, Document};
 use super::rewrite::{self, Places};
-use super::sessions::{self, Role, Visit};
+use super::sessions::{self, Visit};
 use super::sieve::Sieve;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{Outgoing, drop_hop_by_hop, in_words};
@@ -202,8 +202,10 @@ impl Reverse {
         {
             added.entry(header::ORIGIN).or_insert(origin);
         }
-        if rewrite::is_protected_resource(passage.path())
-            && headers.contains_key(header::ACCEPT_ENCODING)
+        if passage.may_be_rewritten(headers)
+            && headers
+                .get(header::ACCEPT_ENCODING)
+                .is_some_and(|it| it != "identity")
         {
             // What is to be rewritten must be readable.
             let plain = HeaderValue::from_static("identity");
@@ -316,6 +318,14 @@ impl Passage {
         target.split_once('?').map_or(target, |(path, _)| path)
     }
 
+    /// Whether the body of the answer to a request with these headers may hold an address that leads past us.
+    fn may_be_rewritten(&self, headers: &HeaderMap) -> bool {
+        rewrite::is_protected_resource(self.path())
+            || (self.method == Method::GET
+                && self.visit.may_be_old()
+                && sessions::accepts_events(headers))
+    }
+
     /// Turns what leads to the upstream towards us; what was changed.
     fn rewrite(&self, status: StatusCode, headers: &mut HeaderMap) -> Vec<(HeaderName, String)> {
         let mut rewritten = Vec::new();
@@ -348,9 +358,9 @@ impl Passage {
             return None;
         }
         if headers.contains_key(header::CONTENT_ENCODING) {
-            if self.visit.role == Role::Stream {
+            if self.visit.may_be_old() {
                 self.exchange.note(
-                    "this event stream is compressed: if it is one of the old HTTP+SSE transport, an endpoint in it that names the server itself leads the client past this proxy".into(),
+                    "this event stream is compressed, though it was asked not to be: if it is one of the old HTTP+SSE transport, an endpoint in it that names the server itself leads the client past this proxy".into(),
                 );
             }
             return None;

@@ -400,7 +400,8 @@ fn is_modern(headers: &HeaderMap) -> bool {
             .is_some_and(|version| version.as_bytes() >= MODERN)
 }
 
-fn accepts_events(headers: &HeaderMap) -> bool {
+/// Whether an event stream is asked for.
+pub fn accepts_events(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().any(|value| {
         memchr::memmem::find(&value.as_bytes().to_ascii_lowercase(), b"text/event-stream").is_some()
     })
