@@ -1,6 +1,6 @@
 //! The operator beside the client, on each transport that the client may speak.
 
-use crate::common::http::{Client, Inside, Upstream, within};
+use crate::common::http::{Client, Inside, Upstream, until, within};
 use crate::{ACCEPT, INITIALIZE, INITIALIZED, before, closed, legacy_upstream, note, opened};
 use mcp_sentinel::tap::{Command, Reply, Route, SessionId};
 use serde_json::{Value, json};
@@ -229,4 +229,123 @@ async fn a_modern_message_of_the_operators_is_sent_with_the_headers_that_it_need
     proxy.order(command).await.unwrap();
     within("the end of the stream", told.recv()).await.unwrap();
     assert_eq!(upstream.seen().len(), 3);
+}
+
+/// A server whose stream for a call ends early, and which answers at the third of the operator's attempts to take it
+/// up again, or never.
+async fn ending_upstream(answers: bool) -> Upstream {
+    Upstream::start(move |mut call| async move {
+        let session = [
+            ("Content-Type", "application/json"),
+            ("Mcp-Session-Id", "a"),
+        ];
+        if call.head.method() == "POST" {
+            let request = call.json().await;
+            match request["method"].as_str().unwrap() {
+                "tools/call" => {
+                    call.open_stream(&[]).await.unwrap();
+                    let id = request["id"].as_str().unwrap();
+                    call.chunk(format!("id: {id}/0\nretry: 1\ndata:\n\n"))
+                        .await
+                        .unwrap();
+                    call.last_chunk().await.unwrap();
+                }
+                _ => call.answer("200 OK", &session, "{}").await.unwrap(),
+            }
+            return;
+        }
+        let last = call.head.get("last-event-id").unwrap().to_owned();
+        let (id, number) = last.split_once('/').unwrap();
+        let number: usize = number.parse().unwrap();
+        if !answers && number == 1 {
+            return call.answer("405 No", &[], "").await.unwrap();
+        }
+        call.open_stream(&[]).await.unwrap();
+        let said = match number {
+            2 => json!({"jsonrpc": "2.0", "id": id, "result": {"number": number}}),
+            _ => json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}),
+        };
+        let next = number + 1;
+        call.chunk(format!("id: {id}/{next}\ndata: {said}\n\n"))
+            .await
+            .unwrap();
+        call.last_chunk().await.unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_operators_own_stream_is_taken_up_again_until_the_answer_has_come() {
+    let upstream = ending_upstream(true).await;
+    let proxy = before(&upstream).await;
+    let habits = [("mcp-session-id", "a"), ("authorization", "Bearer current")];
+    Client::post(proxy.address, "/mcp", &habits, INITIALIZED).await;
+    let session = opened(&proxy).await;
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"x"}}"#;
+    let id = sent(&proxy, session, call).await;
+    let answer = answer_to(&proxy, &id).await;
+    assert_eq!(answer["message"]["result"], json!({"number": 2}));
+    assert_eq!(answer["session"], session);
+    let seen = upstream.seen();
+    let resumed: Vec<_> = seen.iter().filter(|it| it.head.method() == "GET").collect();
+    assert_eq!(resumed.len(), 3);
+    for (number, seen) in resumed.iter().enumerate() {
+        let last = format!("{id}/{number}");
+        let expected = [
+            habits[0],
+            habits[1],
+            ("last-event-id", &*last),
+            ("accept", "text/event-stream"),
+        ];
+        for (name, value) in expected {
+            assert_eq!(seen.head.all(name), [value], "{name}");
+        }
+    }
+    // What came on the way is the operator's, and so are the requests.
+    let capture = proxy.capture();
+    let told = |it: &&Value| it["to"] == "operator" && it["message"].get("method").is_some();
+    assert_eq!(capture.iter().filter(told).count(), 2);
+    let asked = |it: &&Value| it["http"]["request"]["by"] == "operator";
+    assert_eq!(capture.iter().filter(asked).count(), 4);
+}
+
+#[tokio::test]
+async fn a_stream_of_the_operators_that_cannot_be_taken_up_is_given_up() {
+    let upstream = ending_upstream(false).await;
+    let proxy = before(&upstream).await;
+    let habits = [("mcp-session-id", "a")];
+    Client::post(proxy.address, "/mcp", &habits, INITIALIZED).await;
+    let session = opened(&proxy).await;
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"x"}}"#;
+    sent(&proxy, session, call).await;
+    proxy
+        .record("the refusal", |record| {
+            (record["http"]["response"]["status"] == 405).then_some(())
+        })
+        .await;
+    // The session is as good as before.
+    replayed_as_list(&proxy, session).await;
+    let seen = upstream.seen();
+    let resumed = seen.iter().filter(|it| it.head.method() == "GET");
+    assert_eq!(resumed.count(), 2);
+}
+
+/// Sends a message that is answered at once, and waits for that.
+async fn replayed_as_list(proxy: &Inside, session: u64) {
+    let before = proxy.capture().len();
+    sent(
+        proxy,
+        session,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+    )
+    .await;
+    until("the list is answered", || {
+        let capture = proxy.capture();
+        let later = capture.iter().skip(before);
+        later
+            .filter(|it| it["http"]["response"]["status"] == 200)
+            .count()
+            == 1
+    })
+    .await;
 }

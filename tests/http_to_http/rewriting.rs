@@ -142,6 +142,62 @@ async fn a_stream_that_may_be_of_the_old_transport_is_asked_for_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_refused_for_the_proxys_address_is_explained() {
+    const REFUSED: &str = "{ \"error\" : \"invalid_target\" }";
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        let json = [("Content-Type", "application/json")];
+        match call.head.target() {
+            "/oauth/token" => call.answer("400 No", &json, REFUSED).await.unwrap(),
+            "/other/token" => {
+                let other = "{\"error\":\"invalid_grant\"}";
+                call.answer("400 No", &json, other).await.unwrap();
+            }
+            target => {
+                let there = match target {
+                    "/authorize" => "http://localhost:1/back?state=x&error=invalid_target",
+                    _ => "http://localhost:1/back?state=x&error=access_denied",
+                };
+                let headers = [("Location", there)];
+                call.answer("302 Found", &headers, "").await.unwrap();
+            }
+        }
+    })
+    .await;
+    for (method, target, explained) in [
+        ("POST", "/oauth/token", true),
+        ("GET", "/authorize", true),
+        ("POST", "/other/token", false),
+        ("GET", "/denied", false),
+    ] {
+        let proxy = before(&upstream).await;
+        let answer = Client::ask(proxy.address, method, target, &[ACCEPT], "a=b").await;
+        let expected = ["{\"error\":\"invalid_grant\"}", REFUSED][usize::from(explained)];
+        let body = if method == "POST" { expected } else { "" };
+        assert_eq!(answer.text(), body, "{target}");
+        // Notes come before the end.
+        proxy
+            .record("the end", |record| {
+                (http(record)?["end"]["of"] == "response").then_some(())
+            })
+            .await;
+        let notes: Vec<_> = proxy
+            .capture()
+            .iter()
+            .filter_map(|record| record["note"].as_str().map(str::to_owned))
+            .collect();
+        assert_eq!(notes.len(), usize::from(explained), "{target}: {notes:?}");
+        for note in notes {
+            let way_out = format!("mcp-sentinel auth login {}", upstream.url("/mcp"));
+            assert!(
+                note.contains("invalid_target") && note.ends_with(&way_out),
+                "{note}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_our_own_origin_is_one_of_the_upstreams_and_every_other_is_itself() {
     let upstream = Upstream::start(|mut call| async move {
         call.answer_json("{}").await.unwrap();
