@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ use tokio_util::task::TaskTracker;
 const CONNECTIONS: usize = 8192;
 /// How long to wait after the system has refused a connection: for a file that somebody closes.
 const BREATH: Duration = Duration::from_millis(100);
-/// Of the body of a request that is refused: so much is read, and for so long.
+/// Of the body of a request that nobody wants any more: so much is read, and for so long.
 const HEARD: usize = 16 << 20;
 const HEARING: Duration = Duration::from_secs(5);
 /// hyper reads no heads into less.
@@ -240,20 +241,19 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    async fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let patience = self.limits.patience;
+        let mut request = request.map(|body| Patient::new(body, patience));
         if let Err(refusal) = self.guard.admit(&mut request) {
-            let (asked, body) = request.into_parts();
+            let (asked, _unheard) = request.into_parts();
             self.refusals.request(&asked, peer, &refusal);
-            let _ = tokio::time::timeout(HEARING, hear_out(body)).await;
             return refuse(&refusal);
         }
-        let patience = self.limits.patience;
-        let request = request.map(|body| Patient::new(body, patience).boxed());
+        let request = request.map(Patient::boxed);
         self.handler.clone().handle(request, peer).await
     }
 }
 
-/// A client that still sends does not read, and a connection that is closed on it takes the reason along.
 async fn hear_out(mut body: Incoming) {
     let mut left = HEARD;
     while let Some(Ok(frame)) = body.frame().await {
@@ -277,7 +277,8 @@ fn refuse(refusal: &Refusal) -> Response {
 /// A body whose next part must come in time, once somebody waits for it.
 #[derive(Debug)]
 struct Patient {
-    body: Incoming,
+    /// Until it has failed.
+    body: Option<Incoming>,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
@@ -285,10 +286,15 @@ struct Patient {
 impl Patient {
     fn new(body: Incoming, patience: Duration) -> Self {
         Self {
-            body,
+            body: Some(body),
             patience,
             waiting: None,
         }
+    }
+
+    fn fail(&mut self, error: io::Error) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.body = None;
+        Poll::Ready(Some(Err(error)))
     }
 }
 
@@ -300,9 +306,15 @@ impl Body for Patient {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
+        };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
             self.waiting = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
+            return match frame.transpose() {
+                Ok(frame) => Poll::Ready(frame.map(Ok)),
+                Err(error) => self.fail(io::Error::other(error)),
+            };
         }
         let patience = self.patience;
         let waiting = self
@@ -310,15 +322,29 @@ impl Body for Patient {
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(waiting.as_mut().poll(context));
         let late = io::Error::new(io::ErrorKind::TimedOut, "the client sent no more");
-        Poll::Ready(Some(Err(late)))
+        self.fail(late)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_some_and(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body
+            .as_ref()
+            .map(Incoming::size_hint)
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Patient {
+    /// A client that still sends does not read, and a connection that is closed on it takes its answer along.
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|it| !it.is_end_stream())
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(tokio::time::timeout(HEARING, hear_out(body)));
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bodies;
 mod breaks;
 mod bytes;
 mod operator;

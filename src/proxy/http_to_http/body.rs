@@ -152,6 +152,8 @@ pub struct Download<B> {
     witness: Witness,
     /// Where some events are not for the client, or not as they are.
     sieve: Option<Box<Sieve>>,
+    /// How it ended, as soon as all that came of it has been handed on.
+    broken: Option<io::Error>,
     room: Room,
     /// The exchange is under way as long as its response is.
     _visit: Arc<Visit>,
@@ -174,8 +176,32 @@ impl<B: Body> Download<B> {
             inner,
             witness,
             sieve,
+            broken: None,
             room: Room::default(),
             _visit: visit,
+        }
+    }
+}
+
+impl<B> Download<B> {
+    /// What the sieve held of a body that has ended; after that, the error that it ended with.
+    fn last(&mut self, broken: Option<String>) -> Option<io::Result<Frame<Bytes>>> {
+        let left = self.sieve.as_mut();
+        let left = left.and_then(|it| it.finish(&self.witness));
+        self.witness.end(broken.clone());
+        self.broken = broken.map(io::Error::other);
+        match left {
+            Some(bytes) => Some(Ok(Frame::data(bytes))),
+            None => self.broken.take().map(Err),
+        }
+    }
+}
+
+impl<B> Drop for Download<B> {
+    /// What was held for a client that goes away has come nevertheless.
+    fn drop(&mut self) {
+        if let Some(sieve) = &mut self.sieve {
+            sieve.finish(&self.witness);
         }
     }
 }
@@ -217,20 +243,17 @@ where
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         loop {
             ready!(this.room.poll(&this.witness.exchange.tap, context));
             let frame = match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    let words = broken_off("the server", &error);
-                    this.witness.end(Some(words.clone()));
-                    return Poll::Ready(Some(Err(io::Error::other(words))));
+                    return Poll::Ready(this.last(Some(broken_off("the server", &error))));
                 }
-                None => {
-                    let left = this.sieve.as_mut().and_then(|it| it.finish(&this.witness));
-                    this.witness.end(None);
-                    return Poll::Ready(left.map(|bytes| Ok(Frame::data(bytes))));
-                }
+                None => return Poll::Ready(this.last(None)),
             };
             let frame = match (frame.into_data(), &mut this.sieve) {
                 (Ok(bytes), Some(sieve)) => match sieve.sift(bytes, &this.witness) {
