@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     peers::be_one_if_told();
     harness::run(tests![
         an_answer_to_the_operator_never_reaches_the_client,
+        a_batch_for_both_is_split_and_nothing_else_of_it_is_changed,
         an_operators_line_waits_for_the_end_of_the_clients,
         nothing_is_sent_before_the_handshake_or_after_the_client_has_gone,
         a_session_of_its_own_stands_beside_the_clients,
@@ -178,6 +179,56 @@ fn an_answer_to_the_operator_never_reaches_the_client() {
         4,
         "two answers, one twice, one progress"
     );
+}
+
+/// Has the helpful server say a line, `$waiting` in it being the id of the request that waits.
+fn say(client: &mut Running, text: &str) {
+    let params = serde_json::json!({"text": text});
+    let request = serde_json::json!({"jsonrpc": "2.0", "id": 7, "method": "say", "params": params});
+    client.send(format!("{request}\n"));
+}
+
+const THEIRS: &str = r#"{"z" : 1.0e3,"id":7 , "result":{"\u0061":$waiting}}"#;
+const OURS: &str = r#"{"id": $waiting,"result":{}}"#;
+const PROGRESS: &str =
+    r#"{"method":"notifications/progress","params":{"progressToken":$waiting,"progress":1}}"#;
+
+fn a_batch_for_both_is_split_and_nothing_else_of_it_is_changed() {
+    let mut client = client();
+    let capture = driver::capture(&client.home);
+    // What is said before any order is nobody's business.
+    say(&mut client, &format!("[{THEIRS},{OURS}]"));
+    let whole = format!("[{THEIRS},{OURS}]\n").replace("$waiting", "null");
+    assert_eq!(client.line(), whole);
+    let operator = Operator::attached(&client);
+    let id = operator.send(SESSION, &call("wait")).unwrap();
+    let named = |text: String| text.replace("$waiting", &id);
+    for (said, clients, operators) in [
+        (
+            format!(" [ {THEIRS}\t, {OURS} ] \r"),
+            format!(" [ {THEIRS}\t] \r"),
+            format!(" [ {OURS} ] \r"),
+        ),
+        (
+            format!("[{OURS} ,{THEIRS},5,{PROGRESS},[{OURS}]]"),
+            format!("[{THEIRS},5,[{OURS}]]"),
+            format!("[{OURS} ,{PROGRESS}]"),
+        ),
+    ] {
+        say(&mut client, &said);
+        assert_eq!(client.line(), named(format!("{clients}\n")));
+        let (session, from, to, _, text) = recorded(&capture, &[&named(operators.clone())]);
+        let (server, operator) = (Party::Server, Some(Party::Operator));
+        assert_eq!((session, from, to), (1, server, operator));
+        assert_eq!(text, named(operators));
+        let (session, from, to, ..) = recorded(&capture, &[&named(clients)]);
+        assert_eq!((session, from, to), (1, server, None));
+    }
+    // Nothing of this is the client's, not even an empty line.
+    say(&mut client, &format!("[{OURS},{PROGRESS}]"));
+    assert!(client.ask(&call("mine")).contains("mine"));
+    drop(client.stdin.take());
+    assert_eq!(client.rest(), b"");
 }
 
 fn an_operators_line_waits_for_the_end_of_the_clients() {

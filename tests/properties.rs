@@ -299,6 +299,9 @@ proptest! {
         let _ = object::unescape(&text);
         let _ = splice::set(&text, &["a", "b"], "1");
         let _ = splice::remove(&text, &["a"]);
+        let cuts = splice::cuts(&text, |place| place % 2 == 0);
+        let _ = splice::without(text.as_bytes(), &cuts);
+        let _ = sse::without(&bytes, &cuts);
     }
 
     #[test]
@@ -343,6 +346,53 @@ proptest! {
         let spliced = splice::set(&text, &as_strs(path), &new).expect("objects all the way");
         prop_assert_eq!(&spliced, &[&text[..start], new.as_str(), &text[start + old.len()..]].concat());
         prop_assert_eq!(object::at(&spliced, &as_strs(path)), Some(new.as_str()));
+    }
+
+    #[test]
+    fn an_array_in_two_parts_has_every_byte_in_one_of_them_but_a_comma(
+        elements in prop::collection::vec((json(), "[ \t\r\n]{0,2}", any::<bool>()), 1..6),
+        around in "[ \r\n]{0,2}",
+    ) {
+        let spaced = |(element, space, _): &(String, String, bool)| format!("{space}{element}{space}");
+        let array = |elements: Vec<String>| format!("{around}[{}]{around}", elements.join(","));
+        let whole = array(elements.iter().map(spaced).collect());
+        for stays in [true, false] {
+            let cuts = splice::cuts(&whole, |place| elements[place].2 == stays);
+            let part = splice::without(whole.as_bytes(), &cuts);
+            let picked = elements.iter().filter(|it| it.2 == stays);
+            prop_assert_eq!(String::from_utf8(part).unwrap(), array(picked.map(spaced).collect()));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_out_of_an_event_is_gone_from_its_data_and_nothing_else_is(
+        elements in prop::collection::vec((json(), any::<bool>()), 1..6),
+        ends in prop::collection::vec(prop::sample::select(vec!["\n", "\r", "\r\n"]), 1..4),
+        colon in prop::sample::select(vec![":", ": "]),
+    ) {
+        let mut ends = ends.into_iter().cycle();
+        let joined: Vec<_> = elements.iter().map(|(element, _)| element.as_str()).collect();
+        let array = format!("[{}]", joined.join("\n,\n")).replace('\r', " ");
+        let mut raw = ": c\nid: 1\n".to_owned();
+        for line in array.split('\n') {
+            let line = format!("data{colon}{line}{0}data-: x{0}", ends.next().unwrap());
+            raw.push_str(&line);
+        }
+        raw.push_str("retry: 7\n\n");
+        // A space at the start of a line is the field's, and not the data's.
+        let data = decoded(&[raw.clone().into_bytes()]).remove(0).data.unwrap();
+        let cuts = splice::cuts(std::str::from_utf8(&data).unwrap(), |place| elements[place].1);
+        let kept = sse::without(raw.as_bytes(), &cuts);
+        let [event] = &decoded(&[kept])[..] else {
+            panic!("one event stays one");
+        };
+        prop_assert_eq!((event.id.as_deref(), event.retry, event.comment.as_deref()), (Some("1"), Some(7), Some("c")));
+        let said = std::str::from_utf8(&data).unwrap();
+        let stays = object::elements(said).zip(&elements).filter(|(_, it)| it.1);
+        let left = event.data.clone().unwrap();
+        let left = object::elements(std::str::from_utf8(&left).unwrap());
+        prop_assert_eq!(left.collect::<Vec<_>>(), stays.map(|(it, _)| it).collect::<Vec<_>>());
+        prop_assert_eq!(sse::without(raw.as_bytes(), &[]), raw.as_bytes());
     }
 
     #[test]

@@ -5,8 +5,10 @@
 
 use crate::mcp::methods;
 use crate::wire::envelope::{Envelope, Frame, Kind, parse};
-use crate::wire::object;
+use crate::wire::{object, splice, sse};
+use bytes::Bytes;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +24,7 @@ pub enum Owner {
 }
 
 /// What becomes of one line from the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// For the client: on it goes.
     Pass,
@@ -30,6 +32,35 @@ pub enum Verdict {
     Operator,
     /// A request in the operator's own session: it waits for the operator's answer.
     Asked,
+    /// A batch that is partly the client's: each gets its own part.
+    Both(Split),
+}
+
+/// Whose is what of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// What of its bytes the client does not get.
+    operators: Vec<Range<usize>>,
+    /// What of its bytes is not for the operator.
+    clients: Vec<Range<usize>>,
+}
+
+impl Split {
+    /// What the operator should know of it.
+    pub const NOTE: &str = "a batch of the server's was split: the client did not get what of it is for the operator, and both parts are on record";
+
+    pub fn for_operator(&self, batch: &[u8]) -> Bytes {
+        splice::without(batch, &self.clients).into()
+    }
+
+    pub fn for_client(&self, batch: &[u8]) -> Bytes {
+        splice::without(batch, &self.operators).into()
+    }
+
+    /// The client's part of the event, as it was sent, whose data the batch is.
+    pub fn event_for_client(&self, event: &[u8]) -> Bytes {
+        sse::without(event, &self.operators).into()
+    }
 }
 
 /// What a message is that came on a stream of the operator's alone, beside a client's session.
@@ -114,7 +145,11 @@ impl Gate {
         self.state().asked.insert(id);
     }
 
+    /// Whose a line of the server's is, which is looked at only when the gate is closed.
     pub fn judge(&self, line: &[u8]) -> Verdict {
+        if !self.is_closed() {
+            return Verdict::Pass;
+        }
         let ours_is_possible = memchr::memmem::find(line, MARK.as_bytes()).is_some();
         if self.owner == Owner::Client && !ours_is_possible {
             return Verdict::Pass;
@@ -122,9 +157,15 @@ impl Gate {
         let mut state = self.state();
         match parse(line) {
             Frame::Message(envelope) if state.is_for_operator(&envelope) => Verdict::Operator,
-            Frame::Batch(all) if state.are_for_operator(&all) => Verdict::Operator,
             Frame::Message(envelope) if self.owner == Owner::Operator => {
                 state.note_asked(&envelope)
+            }
+            Frame::Batch(all) => {
+                let is_ours = |it| {
+                    state.is_for_operator(it)
+                        || self.owner == Owner::Operator && state.note_asked(it) == Verdict::Asked
+                };
+                split(line, &all.iter().map(is_ours).collect::<Vec<_>>())
             }
             _ => Verdict::Pass,
         }
@@ -180,15 +221,6 @@ impl State {
         token.is_some_and(|token| self.ours.contains(token))
     }
 
-    /// A batch that holds anything of the client's is the client's: it cannot be taken apart without changing it.
-    fn are_for_operator(&mut self, batch: &[Envelope<'_>]) -> bool {
-        let ours = batch
-            .iter()
-            .filter(|envelope| self.is_for_operator(envelope))
-            .count();
-        ours > 0 && ours == batch.len()
-    }
-
     fn note_asked(&mut self, envelope: &Envelope<'_>) -> Verdict {
         match (envelope.kind(), envelope.id, envelope.method.as_deref()) {
             (Kind::Request, Some(id), Some(method)) if method != methods::PING => {
@@ -196,6 +228,21 @@ impl State {
                 Verdict::Asked
             }
             _ => Verdict::Pass,
+        }
+    }
+}
+
+/// Whose a batch is, each message of which is the operator's or not.
+fn split(batch: &[u8], is_ours: &[bool]) -> Verdict {
+    match (is_ours.contains(&true), is_ours.contains(&false)) {
+        (false, _) => Verdict::Pass,
+        (true, false) => Verdict::Operator,
+        (true, true) => {
+            let batch = String::from_utf8_lossy(batch);
+            Verdict::Both(Split {
+                operators: splice::cuts(&batch, |place| !is_ours[place]),
+                clients: splice::cuts(&batch, |place| is_ours[place]),
+            })
         }
     }
 }
@@ -259,13 +306,36 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_partly_the_clients_is_the_clients() {
+    fn a_batch_for_both_is_split() {
         let gate = Gate::new(Owner::Client);
         let id = gate.fresh_id();
         let ours = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
         let theirs = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
-        assert_eq!(judge(&gate, &format!("[{ours},{theirs}]")), Verdict::Pass);
+        let batch = format!("[5, {ours},{theirs} ,{ours}]\r\n");
+        let Verdict::Both(split) = judge(&gate, &batch) else {
+            panic!("not split");
+        };
+        assert!(!gate.awaits());
+        let batch = batch.as_bytes();
+        assert_eq!(split.for_client(batch), format!("[5,{theirs} ]\r\n"));
+        assert_eq!(split.for_operator(batch), format!("[ {ours},{ours}]\r\n"));
         assert_eq!(judge(&gate, &format!("[{ours}]")), Verdict::Operator);
+        assert_eq!(judge(&gate, &format!("[{theirs},[{ours}]]")), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_request_in_a_batch_of_the_operators_own_session_waits_for_its_answer() {
+        let gate = Gate::new(Owner::Operator);
+        let ask = r#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{}}"#;
+        let ping = r#"{"jsonrpc":"2.0","id":8,"method":"ping"}"#;
+        let batch = format!("[{ping},{ask}]");
+        let Verdict::Both(split) = judge(&gate, &batch) else {
+            panic!("not split");
+        };
+        assert_eq!(split.for_client(batch.as_bytes()), format!("[{ping}]"));
+        assert!(gate.take_asked("7"));
+        assert!(!gate.take_asked("8"));
+        assert_eq!(judge(&gate, &format!("[{ping}]")), Verdict::Pass);
     }
 
     #[test]

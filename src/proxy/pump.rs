@@ -3,7 +3,7 @@
 //! Knows chunks of bytes and where lines end; must not know what a message means. What is read is pushed on the tap
 //! before it is written on, and the recorder is woken after.
 
-use super::gate::{Gate, Verdict};
+use super::gate::{Gate, Split, Verdict};
 use super::stdio::{Sink, Source};
 use crate::tap::{Body, Event, Party, SessionId, Tap, Timestamp};
 use crate::wire::framing::LineSplitter;
@@ -50,6 +50,17 @@ impl Lane {
                 bytes: bytes.clone(),
             });
         }
+    }
+
+    /// Records what the operator alone gets of the server.
+    fn for_operator(&self, bytes: Bytes) {
+        self.push(Body::Line {
+            from: Party::Server,
+            to: Party::Operator,
+            bytes,
+            replay_of: None,
+            via: None,
+        });
     }
 
     /// Tells the operator something.
@@ -364,13 +375,16 @@ fn deliver(line: Bytes, lane: &Lane, gate: &Gate, passing: &mut BytesMut) {
             passing.extend_from_slice(&line);
         }
         Verdict::Asked => lane.stream(&line),
-        Verdict::Operator => lane.push(Body::Line {
-            from: Party::Server,
-            to: Party::Operator,
-            bytes: line,
-            replay_of: None,
-            via: None,
-        }),
+        Verdict::Operator => lane.for_operator(line),
+        Verdict::Both(split) => {
+            lane.for_operator(split.for_operator(&line));
+            let rest = split.for_client(&line);
+            lane.stream(&rest);
+            lane.push(Body::Note {
+                text: Split::NOTE.into(),
+            });
+            passing.extend_from_slice(&rest);
+        }
     }
 }
 

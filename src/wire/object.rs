@@ -18,6 +18,11 @@ pub fn members(raw: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
 
 /// The elements of the JSON array `raw`, as raw values. Empty when `raw` is not an array.
 pub fn elements(raw: &str) -> impl Iterator<Item = &str> {
+    element_spans(raw).map(|element| &raw[element])
+}
+
+/// The elements of the JSON array `raw` by place.
+pub(super) fn element_spans(raw: &str) -> impl Iterator<Item = Range<usize>> {
     let text = raw.as_bytes();
     let start = scan::space(text, 0);
     let mut next = (text.get(start) == Some(&b'[')).then(|| Container::Array.first(text, start));
@@ -27,7 +32,7 @@ pub fn elements(raw: &str) -> impl Iterator<Item = &str> {
         };
         let end = scan::value(text, start).ok()?;
         next = Container::Array.next(text, end).ok();
-        Some(&raw[start..end])
+        Some(start..end)
     })
 }
 

@@ -1,8 +1,8 @@
-//! Replacing a value inside raw JSON, leaving every other byte as it was.
+//! Replacing a value inside raw JSON or taking one out, leaving every other byte as it was.
 //!
 //! Where a key stands twice, the last member is the one that readers use, and so the one that is replaced.
 
-use super::object::{Member, spans, unescape};
+use super::object::{Member, element_spans, spans, unescape};
 use super::scan;
 use std::ops::Range;
 
@@ -43,6 +43,39 @@ pub fn remove(message: &str, path: &[&str]) -> String {
         Some(replaced(message, object, &shortened))
     };
     without().unwrap_or_else(|| message.to_owned())
+}
+
+/// What to leave out of the JSON array `array`, in order, so that only the elements stay whose place `stays` picks; an
+/// element goes with the white space around it and one comma.
+pub fn cuts(array: &str, stays: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let text = array.as_bytes();
+    let mut start = scan::space(text, 0) + 1;
+    let (mut cuts, mut any_stays) = (Vec::new(), false);
+    for (place, element) in element_spans(array).enumerate() {
+        // Where the comma after it is, or the closing bracket.
+        let end = scan::space(text, element.end);
+        if stays(place) {
+            any_stays = true;
+        } else if any_stays {
+            cuts.push(start - 1..end);
+        } else {
+            cuts.push(start..end + usize::from(text.get(end) == Some(&b',')));
+        }
+        start = end + 1;
+    }
+    cuts
+}
+
+/// `text` without these ranges of it, which are in order.
+pub fn without(text: &[u8], cuts: &[Range<usize>]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(text.len());
+    let mut from = 0;
+    for cut in cuts {
+        kept.extend_from_slice(&text[from..cut.start]);
+        from = cut.end;
+    }
+    kept.extend_from_slice(&text[from..]);
+    kept
 }
 
 /// What one object on the path holds, by place in the whole message.
@@ -185,6 +218,26 @@ mod tests {
             remove(r#"{"p":{"a":1,"b":2}}"#, &["p", "a"]),
             r#"{"p":{"b":2}}"#
         );
+    }
+
+    #[test]
+    fn an_element_goes_with_its_white_space_and_one_comma() {
+        let picked = |array: &str, stays: &[usize]| {
+            let cuts = cuts(array, |place| stays.contains(&place));
+            String::from_utf8(without(array.as_bytes(), &cuts)).expect("UTF-8")
+        };
+        let array = " [ {\"a\":1} ,2\t, [3]\r\n]\r\n";
+        assert_eq!(picked(array, &[0]), " [ {\"a\":1} ]\r\n");
+        assert_eq!(picked(array, &[1]), " [2\t]\r\n");
+        assert_eq!(picked(array, &[2]), " [ [3]\r\n]\r\n");
+        assert_eq!(picked(array, &[0, 1]), " [ {\"a\":1} ,2\t]\r\n");
+        assert_eq!(picked(array, &[0, 2]), " [ {\"a\":1} , [3]\r\n]\r\n");
+        assert_eq!(picked(array, &[1, 2]), " [2\t, [3]\r\n]\r\n");
+        assert_eq!(picked(array, &[0, 1, 2]), array);
+        assert_eq!(picked(array, &[]), " []\r\n");
+        for none in ["[ ]", "{\"a\":1}", "[", ""] {
+            assert_eq!(picked(none, &[]), none);
+        }
     }
 
     #[test]

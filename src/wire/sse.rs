@@ -1,9 +1,10 @@
-//! Server-sent events: taking them out of a byte stream, whatever the cuts it arrives in, and writing them
-//! (WHATWG HTML, section 9.2).
+//! Server-sent events: taking them out of a byte stream, whatever the cuts it arrives in, writing them, and leaving out
+//! some of what one says (WHATWG HTML, section 9.2).
 //!
 //! Lines end with LF, CR or CRLF; `data` lines are joined with LF; an event without the blank line at its end is none.
 
 use bytes::{Buf, Bytes, BytesMut};
+use std::ops::Range;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Comments are handed out once there are this many bytes of them: a server may keep a stream alive with nothing else.
@@ -204,6 +205,36 @@ pub fn write(stream: &mut Vec<u8>, event: &Event) {
     stream.push(b'\n');
 }
 
+/// One event as it was sent, without these ranges of its data, which are in order. Every other byte stays, so a `data`
+/// line stays a line when nothing is left in it.
+pub fn without(event: &[u8], cuts: &[Range<usize>]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(event.len());
+    // Where the value of the next `data` line stands in the data.
+    let mut place = 0;
+    let mut cuts = cuts.iter().peekable();
+    for line in event.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
+        let end = line.len() - usize::from(line.ends_with(b"\r") || line.ends_with(b"\n"));
+        let text = match kept.is_empty() {
+            true => line[..end].strip_prefix(BYTE_ORDER_MARK),
+            false => None,
+        };
+        let Some((b"data", value)) = field(text.unwrap_or(&line[..end])) else {
+            kept.extend_from_slice(line);
+            continue;
+        };
+        kept.extend_from_slice(&line[..end - value.len()]);
+        for (at, &byte) in (place..).zip(value) {
+            while cuts.next_if(|cut| cut.end <= at).is_some() {}
+            if cuts.peek().is_none_or(|cut| at < cut.start) {
+                kept.push(byte);
+            }
+        }
+        kept.extend_from_slice(&line[end..]);
+        place += value.len() + 1;
+    }
+    kept
+}
+
 /// The lines of a text, one at least, whatever they end with.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
@@ -221,6 +252,18 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_cut_out_of_data_leaves_every_other_byte() {
+        let event = b"\xef\xbb\xbfdata: ab\r\nid: data: cd\r: c\ndata\ndata:de\ndatab\n\n";
+        let left = |cuts: &[Range<usize>]| without(event, cuts);
+        assert_eq!(left(&[]), event);
+        // The data is "ab\n\nde".
+        let expected = b"\xef\xbb\xbfdata: a\r\nid: data: cd\r: c\ndata\ndata:\ndatab\n\n";
+        assert_eq!(left(&[1..5, 5..6]), expected);
+        let expected = b"\xef\xbb\xbfdata: b\r\nid: data: cd\r: c\ndata\ndata:d\ndatab\n\n";
+        assert_eq!(left(&[0..1, 5..9]), expected);
+    }
 
     fn decode(chunks: &[&[u8]]) -> Vec<Event> {
         let (mut decoder, mut events) = (Decoder::default(), Vec::new());

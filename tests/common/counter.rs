@@ -105,6 +105,12 @@ impl Counter {
                     answer(id, json!({}));
                 }
             }
+            // A line that the client makes up, with `$waiting` in place of the id of what waits.
+            "say" => {
+                let waiting = self.waiting.front().unwrap_or(&Value::Null).to_string();
+                let text = params["text"].as_str().unwrap();
+                println!("{}", text.replace("$waiting", &waiting));
+            }
             "notify" => {
                 notify("notifications/tools/list_changed", json!({}));
                 answer(id, json!({}));

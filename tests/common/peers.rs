@@ -173,7 +173,7 @@ fn helpful() {
             json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {}})
         );
     };
-    // The request that waits for an answer to one of ours.
+    // The request that waits, for an answer to one of ours or to be answered.
     let mut waiting = Value::Null;
     for line in stdin().lock().lines() {
         let message: Value = serde_json::from_str(&line.unwrap()).unwrap();
@@ -213,6 +213,12 @@ fn helpful() {
                     json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
                 );
                 result(id, json!({"method": method}));
+            }
+            // Answered when a line says so that `say` is told, with `$waiting` in place of the id.
+            "wait" => waiting = id.clone(),
+            "say" => {
+                let text = message["params"]["text"].as_str().unwrap();
+                println!("{}", text.replace("$waiting", &waiting.to_string()));
             }
             "twice" => {
                 result(id, json!({"method": method}));

@@ -86,6 +86,92 @@ async fn the_old_transport_comes_back_through_the_proxy_and_so_does_the_operator
     }
 }
 
+/// Takes every post, and says on the stream that listens what `tell` is told.
+async fn streaming_upstream() -> (Upstream, mpsc::UnboundedSender<String>) {
+    let (tell, told) = mpsc::unbounded_channel::<String>();
+    let told = Arc::new(tokio::sync::Mutex::new(told));
+    let upstream = Upstream::start(move |mut call| {
+        let told = told.clone();
+        async move {
+            if call.head.method() == "POST" {
+                return match call.json().await["method"].as_str() {
+                    Some("initialize") => {
+                        let headers = [
+                            ("Content-Type", "application/json"),
+                            ("Mcp-Session-Id", "s-1"),
+                        ];
+                        let answer = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+                        call.answer("200 OK", &headers, answer).await.unwrap();
+                    }
+                    _ => call.answer("202 Accepted", &[], "").await.unwrap(),
+                };
+            }
+            call.open_stream(&[]).await.unwrap();
+            let mut told = told.lock().await;
+            while let Some(text) = told.recv().await {
+                call.chunk(text).await.unwrap();
+            }
+        }
+    })
+    .await;
+    (upstream, tell)
+}
+
+/// Reads exactly as much as is expected, whatever comes.
+async fn read(stream: &mut Client, length: usize) -> String {
+    let mut read = Vec::new();
+    while read.len() < length {
+        read.extend(within("a piece", stream.piece()).await.unwrap().unwrap());
+    }
+    String::from_utf8(read).unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_for_both_is_split_and_nothing_else_of_its_event_is_changed() {
+    let (upstream, tell) = streaming_upstream().await;
+    let proxy = before(&upstream).await;
+    Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
+    let headers = [ACCEPT, ("mcp-session-id", "s-1")];
+    Client::post(proxy.address, "/mcp", &headers, INITIALIZED).await;
+    let session = opened(&proxy).await;
+    let mut stream = Client::connect(proxy.address).await;
+    stream.request("GET", "/mcp", &headers, "").await.unwrap();
+    stream.head().await;
+    let theirs = r#"{"z" : 1.0e3,"id":7 , "result":{}}"#;
+    // What is said before any order is nobody's business.
+    let early = format!("data: [{theirs},{{\"id\":\"mcpx-1\",\"result\":{{}}}}]\r\n\r\n");
+    tell.send(early.clone()).unwrap();
+    assert_eq!(read(&mut stream, early.len()).await, early);
+    let message = r#"{"jsonrpc":"2.0","id":9,"method":"tools/list"}"#;
+    let id = sent(&proxy, session, message).await;
+    let ours = format!(r#"{{"id":"{id}","result":{{}}}}"#);
+    let (between, last) = (": hi\r\nid: e-1\r\n", "event: message\r\n\r\n");
+    let said = format!(
+        "{between}data:  [ {ours} \r\ndata: , {theirs},\r\nretry: 5\r\ndata:{ours}]\r\n{last}"
+    );
+    let clients = format!("{between}data:  [\r\ndata:  {theirs}\r\nretry: 5\r\ndata:]\r\n{last}");
+    // Of the second nothing is left for the client.
+    tell.send(format!("{said}data: [{ours}]\n\n{early}"))
+        .unwrap();
+    let heard = read(&mut stream, clients.len() + early.len()).await;
+    assert_eq!(heard, format!("{clients}{early}"));
+    let part = async |to: Value, messages: &[&str]| {
+        let found = |record: &Value| {
+            let messages: Value = serde_json::from_str(record["text"].as_str()?).ok()?;
+            let is_it = record["event"] == "e-1" && record["to"] == to;
+            is_it.then(|| (messages, record.clone()))
+        };
+        let (said, record) = proxy.record("a part of the batch", found).await;
+        let messages = format!("[{}]", messages.join(","));
+        assert_eq!(said, serde_json::from_str::<Value>(&messages).unwrap());
+        assert_eq!(record["from"], "server");
+        record["exchange"].clone()
+    };
+    let exchange = part(json!("operator"), &[&ours, &ours]).await;
+    assert_eq!(exchange, part(Value::Null, &[theirs]).await);
+    note(&proxy, "split").await;
+}
+
 /// Sends a call as the operator, and waits for its answer on record.
 async fn replayed(proxy: &Inside, session: u64) -> Value {
     let message = r#"{"jsonrpc":"2.0","id":9,"method":"tools/list"}"#;

@@ -196,6 +196,60 @@ pub fn the_operator_speaks_in_a_clients_session_unseen() {
     });
 }
 
+pub fn a_batch_for_both_is_split_and_nothing_else_of_it_is_changed() {
+    on(async {
+        let door = counter("legacy").await;
+        let session = door.session("2025-03-26").await;
+        let theirs = r#"{"z" : 1.0e3,"id":7, "result":{}}"#;
+        let ours = r#"{"id": $waiting,"result":{}}"#;
+        let say = |text: String| {
+            let params = json!({"text": text});
+            session.post(
+                json!({"jsonrpc": "2.0", "id": 7, "method": "say", "params": params}).to_string(),
+            )
+        };
+        // What is said before any order is nobody's business.
+        let early = say(format!("[{ours} ,{theirs}]")).await;
+        assert_eq!(
+            early.text(),
+            format!("[{ours} ,{theirs}]").replace("$waiting", "null")
+        );
+        let (outcome, told) = oneshot::channel();
+        let command = Command::Send {
+            route: Route::Session(SessionId(1)),
+            message: request(1, "wait"),
+            replay_of: None,
+        };
+        let orders = door.proxy.orders().await;
+        orders.send(Order { command, outcome }).await.unwrap();
+        let Ok(Reply::Sent { id: Some(id), .. }) = told.await.unwrap() else {
+            panic!("not sent");
+        };
+        // The operator's comes first: the rest must find its way without it.
+        let answer = say(format!("[ {ours} ,{theirs}]\r")).await;
+        assert_eq!(
+            (answer.status(), answer.text()),
+            (200, &*format!("[{theirs}]"))
+        );
+        let all = door.close().await;
+        let part = |to: Value, id: &Value| {
+            let is_it = |it: &&Value| {
+                let ids = it["message"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|it| &it["id"]);
+                it["from"] == "server" && it["to"] == to && ids.eq([id])
+            };
+            let found = all.iter().find(is_it);
+            found.unwrap_or_else(|| panic!("nothing to {to}: {all:#?}"))
+        };
+        let id = serde_json::from_str(&id).unwrap();
+        assert!(part(json!("operator"), &id)["exchange"].is_null());
+        assert!(part(Value::Null, &json!(7))["exchange"].is_u64());
+    });
+}
+
 pub fn a_deaf_child_blocks_no_other_session() {
     on(async {
         let door = counter("legacy").await;

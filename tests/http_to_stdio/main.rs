@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         what_the_server_logs_is_on_record_and_on_no_stream,
         every_message_is_on_record_once_with_its_exchange,
         the_operator_speaks_in_a_clients_session_unseen,
+        a_batch_for_both_is_split_and_nothing_else_of_it_is_changed,
         a_deaf_child_blocks_no_other_session,
         a_modern_answer_has_the_status_of_its_error,
         a_server_of_the_legacy_era_is_not_taken_for_a_modern_one,

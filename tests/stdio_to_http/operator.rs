@@ -4,34 +4,16 @@ use crate::client::{Client, INITIALIZE, legacy, request, result};
 use crate::common::http::sdk::{Server, Serving};
 use crate::common::http::{Seen, until, within};
 use http::HeaderValue;
+use mcp_sentinel::mcp;
 use mcp_sentinel::proxy::http_client::{Authorization, Credentials, Origin};
 use mcp_sentinel::proxy::{self, Config, Upstream};
 use mcp_sentinel::tap::{Command, Order, Orders, Reply, Route, SessionId, Tap};
-use mcp_sentinel::{link, mcp};
 use serde_json::json;
 use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-
-/// Orders for a proxy in a process of its own.
-async fn attached(client: &Client) -> Orders {
-    let registry = client.proxy.home.path().join("mcp-sentinel");
-    let mut socket = None;
-    until("the proxy is listed", || {
-        let entry = link::registry::list(&registry)
-            .ok()
-            .and_then(|mut all| all.pop());
-        socket = entry.map(|entry| entry.socket);
-        socket.is_some()
-    })
-    .await;
-    link::client::connect(&socket.unwrap())
-        .await
-        .unwrap()
-        .orders
-}
 
 async fn send(orders: &Orders, route: Route, message: String) -> Reply {
     let (outcome, answer) = oneshot::channel();
@@ -57,7 +39,7 @@ async fn the_operator_speaks_in_a_clients_session_and_the_client_hears_nothing_o
     .await;
     let mut client = Client::ready(&upstream).await;
     client.ask(request(1, "clients")).await;
-    let orders = attached(&client).await;
+    let orders = client.proxy.orders().await;
     let sent = send(
         &orders,
         Route::Session(SessionId(1)),
@@ -80,11 +62,60 @@ async fn the_operator_speaks_in_a_clients_session_and_the_client_hears_nothing_o
 }
 
 #[tokio::test]
+async fn a_batch_for_both_is_split_and_nothing_else_of_it_is_changed() {
+    let (tell, told) = watch::channel(None);
+    let upstream = legacy(move |mut call, message| {
+        let (tell, mut told) = (tell.clone(), told.clone());
+        async move {
+            if message["method"] == "hello" {
+                let answer = result(&message, json!({}));
+                return call.answer_json(answer).await.unwrap();
+            }
+            call.open_stream(&[]).await.unwrap();
+            if message["method"] == "operators" {
+                tell.send(Some(message["id"].clone())).unwrap();
+                return call.gone().await;
+            }
+            let ours = told.wait_for(Option::is_some).await.unwrap().clone();
+            let ours = json!({"id": ours, "result": {"to": "operator"}});
+            let theirs = format!(r#"{{"z" : 1.0e3,"id":{}, "result":{{}}}}"#, message["id"]);
+            let event = format!("id: e-1\ndata: [ {ours}\ndata: ,{theirs} ]\n\n");
+            call.chunk(event).await.unwrap();
+            // What is left when the operator has its part is nothing.
+            call.chunk(format!("data: [{ours}]\n\n")).await.unwrap();
+            call.last_chunk().await.unwrap();
+        }
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.ask(request(0, "hello")).await;
+    let orders = client.proxy.orders().await;
+    let route = Route::Session(SessionId(1));
+    send(&orders, route, request(0, "operators")).await;
+    client.send(request(1, "clients")).await;
+    let theirs = r#"[{"z" : 1.0e3,"id":1, "result":{}} ]"#;
+    assert_eq!(client.line().await, format!("{theirs}\n"));
+    let operators = client
+        .recorded(&["\"to\":\"operator\"", "\"result\""])
+        .await;
+    assert_eq!(
+        (&operators["from"], &operators["to"]),
+        (&json!("server"), &json!("operator"))
+    );
+    assert_eq!(operators["message"].as_array().unwrap().len(), 1);
+    let clients = client.recorded(&["1000.0", "\"from\":\"server\""]).await;
+    for member in ["exchange", "event"] {
+        assert_eq!(clients[member], operators[member], "{member}");
+    }
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
 async fn a_session_of_the_operators_own_stands_beside_the_clients() {
     let server = Server::start(Serving::Sessions).await;
     let mut client = Client::with(&[&server.url()]);
     client.ask(INITIALIZE).await;
-    let orders = attached(&client).await;
+    let orders = client.proxy.orders().await;
     send(&orders, Route::Operator, request(0, "tools/list")).await;
     let answer = client
         .recorded(&["\"to\":\"operator\"", "mcpx-", "echo"])

@@ -7,7 +7,7 @@
 use super::body::Witness;
 use super::rewrite::{self, Places};
 use super::sessions::Visit;
-use crate::proxy::gate::Verdict;
+use crate::proxy::gate::{Split, Verdict};
 use crate::tap::Party;
 use crate::wire::sse::Decoder;
 use bytes::{Bytes, BytesMut};
@@ -130,14 +130,23 @@ impl Sieve {
                 witness.saw(&raw);
                 passing.extend_from_slice(&raw);
             }
-            Verdict::Operator => {
-                witness
-                    .exchange
-                    .message(Party::Server, Party::Operator, data, event.id.as_deref());
-                witness.bell.ring();
+            Verdict::Operator => for_operator(data, event.id.as_deref(), witness),
+            Verdict::Both(split) => {
+                for_operator(split.for_operator(&data), event.id.as_deref(), witness);
+                witness.exchange.note(Split::NOTE.into());
+                let rest = split.event_for_client(&raw);
+                witness.saw(&rest);
+                passing.extend_from_slice(&rest);
             }
         }
     }
+}
+
+/// Records what the operator alone gets of a stream of the client's.
+fn for_operator(message: Bytes, event: Option<&str>, witness: &Witness) {
+    let (from, to) = (Party::Server, Party::Operator);
+    witness.exchange.message(from, to, message, event);
+    witness.bell.ring();
 }
 
 /// Finds where events end: at a blank line, whichever way lines end.

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::routed::Routed;
 use crate::proxy::child::{self, Child, Pipes};
 use crate::proxy::ending::Ending;
-use crate::proxy::gate::{Owner, Verdict};
+use crate::proxy::gate::{Owner, Split, Verdict};
 use crate::proxy::handshake::Watch;
 use crate::proxy::live::Live;
 use crate::proxy::pump::{self, Injection, Lane};
@@ -458,10 +458,18 @@ impl<E: Ears> Reader<E> {
 
     /// The response that has to be read before more is said, if any.
     fn hear(&self, line: Bytes) -> Option<Outlet> {
-        let line = without_line_feed(line);
-        if self.live.gate.is_closed() && self.live.gate.judge(&line) == Verdict::Operator {
-            self.record(line, Party::Operator, None);
-            return None;
+        let mut line = without_line_feed(line);
+        match self.live.gate.judge(&line) {
+            Verdict::Pass | Verdict::Asked => {}
+            Verdict::Operator => {
+                self.record(line, Party::Operator, None);
+                return None;
+            }
+            Verdict::Both(split) => {
+                self.record(split.for_operator(&line), Party::Operator, None);
+                self.lane.note(Split::NOTE.into());
+                line = split.for_client(&line);
+            }
         }
         let routed = self.ears.hear(line.clone());
         self.record(line, Party::Client, routed.via);

@@ -7,7 +7,7 @@ use super::outgoing::{self, Ask, Incoming, Unanswered};
 use super::outlet::Outlet;
 use crate::mcp::methods;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::gate::Verdict;
+use crate::proxy::gate::{Split, Verdict};
 use crate::proxy::http_client::Client;
 use crate::proxy::live::{Live, Roster};
 use crate::proxy::pump::Lane;
@@ -218,28 +218,30 @@ impl Bridge {
         message: Bytes,
         event: Option<&str>,
     ) {
-        let message = on_one_line(message);
+        let mut message = on_one_line(message);
         if from == Party::Server {
             self.look(&message);
         }
-        let verdict = match self.live.gate.is_closed() {
-            true => self.live.gate.judge(&message),
-            false => Verdict::Pass,
-        };
-        let to = match verdict {
-            Verdict::Operator => Party::Operator,
-            Verdict::Pass | Verdict::Asked => self.lane.from,
-        };
-        let record = || exchange.message(from, to, message.clone(), event);
-        if verdict != Verdict::Pass {
-            record();
-            self.lane.tap.wake();
-        } else if self
-            .outlet
-            .write(&message, &self.lane, record)
-            .await
-            .is_err()
-        {
+        let record = |to, message: &Bytes| exchange.message(from, to, message.clone(), event);
+        match self.live.gate.judge(&message) {
+            Verdict::Pass => {}
+            Verdict::Asked => {
+                record(self.lane.from, &message);
+                return self.lane.tap.wake();
+            }
+            Verdict::Operator => {
+                record(Party::Operator, &message);
+                return self.lane.tap.wake();
+            }
+            Verdict::Both(split) => {
+                record(Party::Operator, &split.for_operator(&message));
+                exchange.note(Split::NOTE.into());
+                message = split.for_client(&message);
+            }
+        }
+        let record = || record(self.lane.from, &message);
+        let written = self.outlet.write(&message, &self.lane, record).await;
+        if written.is_err() {
             self.note("the client reads no more, what was last sent to it may not have arrived");
         }
     }

@@ -325,6 +325,24 @@ fn a_batch_is_as_many_rows_as_it_has_messages() {
 }
 
 #[test]
+fn both_parts_of_a_batch_that_was_split_answer_whom_they_are_for() {
+    check(
+        r#"
+        client {"id":1,"method":"tools/call","params":{"name":"theirs"}}
+        operator {"id":"mcpx-1","method":"tools/call","params":{"name":"ours","_meta":{"progressToken":"mcpx-1"}}}
+        server>operator#3!7 [{"method":"notifications/progress","params":{"progressToken":"mcpx-1","progress":1}}, {"id":"mcpx-1","result":{"content":[]}}]
+        note it was split
+        server#3!7 [{"id":1,"result":{"content":[]}} ]
+        "#,
+        r#"
+        client · tools/call · theirs · empty · ok [1 5]
+        operator · tools/call · ours · empty · ok [2 3 3]
+        sentinel · note · it was split [4]
+        "#,
+    );
+}
+
+#[test]
 fn a_request_of_the_servers_nests_under_the_only_call_in_flight() {
     check(
         r#"

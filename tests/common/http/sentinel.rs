@@ -2,6 +2,8 @@
 
 use super::super::driver::at_home;
 use super::until;
+use mcp_sentinel::link;
+use mcp_sentinel::tap::Orders;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -140,6 +142,24 @@ impl Sentinel {
         })
         .await;
         capture
+    }
+
+    /// For who attaches.
+    pub async fn orders(&self) -> Orders {
+        let registry = self.home.path().join("mcp-sentinel");
+        let mut socket = None;
+        until("the proxy is listed", || {
+            let entry = link::registry::list(&registry)
+                .ok()
+                .and_then(|mut all| all.pop());
+            socket = entry.map(|entry| entry.socket);
+            socket.is_some()
+        })
+        .await;
+        link::client::connect(&socket.unwrap())
+            .await
+            .unwrap()
+            .orders
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
