@@ -17,7 +17,7 @@ use mcp_sentinel::capture::record::Payload;
 use mcp_sentinel::tap::Party;
 use rustix::process::Signal;
 use std::io::{BufReader, Read, Write as _};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         a_command_that_is_not_there_is_named_with_127,
         a_command_that_cannot_run_is_named_with_126,
         a_signal_reaches_the_server_as_itself,
+        a_signal_that_is_to_be_ignored_reaches_nobody,
         a_server_that_ignores_signals_is_killed_after_the_grace,
         a_server_that_outstays_its_client_is_ended,
         nothing_survives_when_we_are_killed,
@@ -304,6 +305,30 @@ fn a_signal_reaches_the_server_as_itself() {
         assert_eq!(proxy.line(), format!("{name}\n"));
         assert_eq!(proxy.code(), Some(7), "its own way to end");
     }
+}
+
+/// What `nohup` makes of us.
+fn a_signal_that_is_to_be_ignored_reaches_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    let program = driver::at_home(&home);
+    command.envs(
+        program
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command.arg(program.get_program()).arg("--no-capture");
+    command.arg("--").arg(std::env::current_exe().unwrap());
+    command.args(["peer", "name-signal"]);
+    let mut proxy = driver::start(command, home);
+    assert_eq!(proxy.line(), "ready\n");
+    proxy.signal(Signal::HUP);
+    // Long enough for it to arrive, if it did.
+    std::thread::sleep(Duration::from_millis(300));
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.line(), "TERM\n");
+    assert_eq!(proxy.code(), Some(7));
 }
 
 fn a_server_that_ignores_signals_is_killed_after_the_grace() {

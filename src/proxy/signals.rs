@@ -1,5 +1,6 @@
 //! The signals that end us: what arrives is handed on to the server's process group, so nothing here exits.
 
+pub use super::sys::is_ignored;
 use rustix::process::Signal;
 use std::io;
 use tokio::signal::unix::{self, SignalKind};
@@ -36,7 +37,7 @@ impl Signals {
 }
 
 fn listen(signal: Signal) -> io::Result<Option<unix::Signal>> {
-    if super::sys::is_ignored(signal) {
+    if is_ignored(signal) {
         return Ok(None);
     }
     unix::signal(SignalKind::from_raw(signal.as_raw())).map(Some)

@@ -1,5 +1,6 @@
 //! The built proxy as a child process, and the processes around it.
 
+use super::signals;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -52,6 +53,7 @@ pub fn in_front_of(options: &[&str], server: impl FnOnce(&mut Command)) -> Runni
 
 /// The built program with a home of its own.
 pub fn at_home(home: &TempDir) -> Command {
+    signals::by_default();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-sentinel"));
     for name in [
         "HOME",
@@ -73,7 +75,8 @@ pub fn direct(words: &[&str]) -> Running {
     start(peer(words), tempfile::tempdir().unwrap())
 }
 
-fn start(mut command: Command, home: TempDir) -> Running {
+/// Any command, its stdio in our hands.
+pub fn start(mut command: Command, home: TempDir) -> Running {
     let mut process = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

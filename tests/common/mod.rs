@@ -7,4 +7,5 @@ pub mod driver;
 pub mod harness;
 pub mod http;
 pub mod peers;
+pub mod signals;
 pub mod upstream;

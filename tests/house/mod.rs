@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses what it needs")]
 
+#[allow(clippy::duplicate_mod, reason = "some tests have `common` too")]
+#[path = "../common/signals.rs"]
+mod signals;
+
 use mcp_sentinel::link::registry::{self, Entry};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -62,6 +66,7 @@ impl House {
     }
 
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Command {
+        signals::by_default();
         let mut command = Command::new(PROGRAM);
         command
             .args(arguments)
