@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use reqwest::Url;
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -43,13 +44,27 @@ pub struct Answer {
     pub issuer: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Outcome {
     Code(String),
     Refused {
         error: String,
         description: Option<String>,
     },
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Whoever has it can get the tokens.
+            Self::Code(_) => f.write_str("Code(…)"),
+            Self::Refused { error, description } => f
+                .debug_struct("Refused")
+                .field("error", error)
+                .field("description", description)
+                .finish(),
+        }
+    }
 }
 
 impl Callback {
@@ -227,6 +242,14 @@ fn page((status, text): Page) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_for_debugging_holds_no_code() {
+        let outcome = Outcome::Code("s3cret".to_owned());
+        let issuer = Some("https://h".to_owned());
+        let shown = format!("{:?}", Answer { outcome, issuer });
+        assert!(shown.contains("https://h") && !shown.contains("s3cret"));
+    }
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]

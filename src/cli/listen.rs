@@ -4,7 +4,7 @@ use super::seconds;
 use super::settings::size;
 use super::upstream::{Environment, Upstream};
 use crate::proxy::listener::address::Address;
-use crate::proxy::listener::{Limits, Listen};
+use crate::proxy::listener::{Limits, Listen, Token};
 use clap::Args;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) struct ListenArguments {
     allow_origin: Vec<String>,
     /// Serve only who shows this token, as a bearer's or as X-Mcp-Sentinel-Token
     #[arg(long, value_name = "TOKEN", requires = "listen")]
-    token: Option<String>,
+    token: Option<Token>,
     /// The same with the value of an environment variable
     #[arg(
         long,
@@ -113,7 +113,7 @@ impl ListenArguments {
         .find_map(|(name, given)| given.then_some(name))
     }
 
-    fn token(&self, environment: &Environment) -> Result<Option<String>, String> {
+    fn token(&self, environment: &Environment) -> Result<Option<Token>, String> {
         let (option, token) = match (&self.token, &self.token_env) {
             (Some(token), _) => ("--token", token.as_str()),
             (None, Some(variable)) => (
@@ -129,7 +129,7 @@ impl ListenArguments {
                 "{option}: a token is made of visible ASCII characters without spaces"
             ));
         }
-        Ok(Some(token.to_owned()))
+        Ok(Some(token.into()))
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
             assert!(complaint.contains("--token-env MCP_TOKEN"), "{complaint}");
             listen(&["--listen", address, "--insecure-no-token"]);
             let listen = listen(&["--listen", address, "--token", "t"]);
-            assert_eq!(listen.token.as_deref(), Some("t"));
+            assert_eq!(listen.token, Some("t".into()));
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
         let environment = Environment::from_iter([("MY_TOKEN", "s3cret"), ("ODD", "a b")]);
         let line = |variable| ["--listen", "1", "--token-env", variable, "--", "x"];
         let listen = with(&line("MY_TOKEN"), &environment).unwrap().listen;
-        assert_eq!(listen.unwrap().token.as_deref(), Some("s3cret"));
+        assert_eq!(listen.unwrap().token, Some("s3cret".into()));
         let complaint = |variable| with(&line(variable), &environment).unwrap_err();
         assert!(complaint("OTHER").contains("OTHER is not set"));
         assert!(complaint("ODD").contains("visible ASCII"));

@@ -4,6 +4,7 @@ use clap::Args;
 use http::{HeaderName, HeaderValue, header};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The server behind the proxy.
@@ -15,12 +16,23 @@ pub enum Upstream {
 }
 
 /// An HTTP server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Remote {
     pub url: String,
     /// Put on every request.
     pub headers: Vec<Header>,
     pub trust: Trust,
+}
+
+/// Of the headers the names: their values, and much of what may stand in an address, are often secrets.
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Remote")
+            .field("headers", &names)
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A header with its value.
@@ -39,8 +51,15 @@ pub struct Trust {
 }
 
 /// Environment variables. An empty one counts as unset.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
+
+/// The names: values are often secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Environment {
     pub fn of_process() -> Self {
@@ -290,6 +309,20 @@ mod tests {
         Some(Upstream::Command(
             words.iter().map(OsString::from).collect(),
         ))
+    }
+
+    #[test]
+    fn what_is_shown_for_debugging_holds_no_secret() {
+        let variable = (OsString::from("KEY"), OsString::from("s3cret"));
+        let environment: Environment = [variable].into_iter().collect();
+        let remote = Remote {
+            url: "https://user:s3cret@h/mcp".to_owned(),
+            headers: vec![header("X-Key", "s3cret").unwrap()],
+            trust: Trust::default(),
+        };
+        let shown = format!("{environment:?} {remote:?}");
+        assert!(shown.contains("KEY") && shown.contains("x-key"), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(4);
 
 /// The upstream server, and how to reach it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Origin {
     /// The MCP endpoint.
     pub url: Url,
@@ -35,6 +35,19 @@ pub struct Origin {
     pub insecure: bool,
     /// Where the Authorization of requests without one comes from.
     pub credentials: Option<Arc<dyn Credentials>>,
+}
+
+/// Of the headers the names, and of the address no more than the server: the rest may be secret.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Origin")
+            .field("server", &self.url.origin().ascii_serialization())
+            .field("headers", &names)
+            .field("insecure", &self.insecure)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Origin {
@@ -277,5 +290,14 @@ mod tests {
         ] {
             assert_eq!(without_address(text), left);
         }
+    }
+    #[test]
+    fn what_is_shown_for_debugging_holds_no_secret() {
+        let mut origin = Origin::at(Url::parse("https://h/mcp?key=s3cret").unwrap());
+        let value = HeaderValue::from_static("Bearer s3cret");
+        origin.headers.push((header::AUTHORIZATION, value));
+        let shown = format!("{origin:?}");
+        assert!(shown.contains("https://h") && shown.contains("authorization"));
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 }

@@ -24,6 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use refusals::Refusals;
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -47,13 +48,35 @@ const HEARING: Duration = Duration::from_secs(5);
 /// hyper reads no heads into less.
 const LEAST_HEAD: usize = 8192;
 
+/// What a client must show; nobody's to print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Token {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
 /// Where to listen, and for whom.
 #[derive(Debug, Clone)]
 pub struct Listen {
     /// As [`Address`] reads it; port 0 takes a free one.
     pub address: String,
     /// What clients must show when it is set.
-    pub token: Option<String>,
+    pub token: Option<Token>,
     /// Hosts and origins that are welcome besides the loopback ones.
     pub allow_hosts: Vec<String>,
     pub allow_origins: Vec<String>,

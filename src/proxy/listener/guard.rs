@@ -3,8 +3,8 @@
 //! A page in the operator's browser can send requests to this machine, and by a name server of its own make itself
 //! believe that they go home. `Host` and `Origin` give that away; the token keeps everybody else out.
 
-use super::Listen;
 use super::address::{Address, is_loopback};
+use super::{Listen, Token};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ pub(super) struct Guard {
     origins: Vec<String>,
     /// Bound to every address: each can be what the client dialled, and no name server has a say in an address.
     every_address: bool,
-    token: Option<String>,
+    token: Option<Token>,
 }
 
 /// Why a request does not come in.
@@ -133,7 +133,7 @@ impl Guard {
         let Some(token) = &self.token else {
             return true;
         };
-        let is_token = |shown: &[u8]| bool::from(shown.ct_eq(token.as_bytes()));
+        let is_token = |shown: &[u8]| bool::from(shown.ct_eq(token.as_str().as_bytes()));
         if let Some(ours) = ours {
             return is_token(ours.as_bytes());
         }
@@ -341,6 +341,17 @@ mod tests {
             ("origin", "http://evil.example"),
         ];
         assert!(admitted(&guard, &two).is_err());
+    }
+
+    #[test]
+    fn what_is_shown_for_debugging_holds_no_token() {
+        let mut listen = Listen::at("127.0.0.1:0");
+        listen.token = Some("s3cret".into());
+        let guard = Guard::new(&listen, ([127, 0, 0, 1], 80).into());
+        for shown in [format!("{listen:?}"), format!("{guard:?}")] {
+            assert!(shown.contains("127.0.0.1"), "{shown}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
     }
 
     #[test]
