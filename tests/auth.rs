@@ -172,6 +172,9 @@ async fn scopes_that_are_named_are_asked_for() {
     let options = ["--scope", "write", "--scope", "admin"];
     login(&house, &oauth, &options).await;
     assert_eq!(oauth.asked("/authorize")[0]["scope"], "write admin");
+    // The new login takes the old one's place, and allows no less.
+    login(&house, &oauth, &["--scope", "read", "--scope", "write"]).await;
+    assert_eq!(oauth.asked("/authorize")[1]["scope"], "write admin read");
 }
 
 #[tokio::test]
@@ -500,6 +503,21 @@ async fn a_new_token_that_is_refused_as_well_is_not_renewed_again_at_once() {
         assert!(complaint.contains("has just got anew"), "{complaint}");
     }
     assert_eq!(oauth.renewals(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_allows_too_little_is_not_renewed_but_replaced_by_that_of_a_later_login() {
+    let (house, oauth, bearer) = bearer(Manners::default()).await;
+    let narrow = token(&bearer, None).await;
+    for _ in 0..2 {
+        assert_eq!(bearer.of_later_login(&narrow).await, Ok(None));
+    }
+    assert_eq!(oauth.renewals(), 0);
+    login(&house, &oauth, &["--scope", "write"]).await;
+    let wide = bearer.of_later_login(&narrow).await.unwrap().unwrap();
+    assert_ne!(wide, narrow);
+    assert_eq!(token(&bearer, None).await, wide);
+    assert_eq!(bearer.of_later_login(&wide).await, Ok(None));
 }
 
 #[tokio::test]

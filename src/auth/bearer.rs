@@ -87,6 +87,20 @@ impl Credentials for Bearer {
             replaced.map(Some)
         })
     }
+
+    fn of_later_login<'a>(&'a self, refused: &'a HeaderValue) -> Authorization<'a> {
+        Box::pin(async move {
+            if let Some(value) = self.0.usable(Some(refused)) {
+                return Ok(Some(value));
+            }
+            let login = self.0.store.load(&self.0.server);
+            // It may have been removed; its token holds as long as it does.
+            if let Some(login) = login.map_err(|error| error.to_string())? {
+                self.0.hold(&login.tokens);
+            }
+            Ok(self.0.usable(Some(refused)))
+        })
+    }
 }
 
 impl Inner {

@@ -39,7 +39,7 @@ pub(super) enum AuthArguments {
     Login {
         /// The server's address, as the proxy is given it
         url: String,
-        /// Ask for this scope [default: what the server asks for]
+        /// Ask for this scope, besides those of the stored login [default: what the server asks for]
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
         /// A client that was registered by hand [default: one is registered]

@@ -61,6 +61,12 @@ impl Origin {
             credentials: None,
         }
     }
+
+    /// Whether it brings a fixed Authorization.
+    pub fn has_authorization(&self) -> bool {
+        let fixed = |(name, _): &(HeaderName, HeaderValue)| name == header::AUTHORIZATION;
+        self.headers.iter().any(fixed)
+    }
 }
 
 /// A future that gives an `Authorization` value; the error says in a sentence what the operator should do.
@@ -72,6 +78,12 @@ pub trait Credentials: fmt::Debug + Send + Sync {
     /// The value now; after a 401, another one than the `refused`, which whoever asked at the same time may have got
     /// already.
     fn authorization<'a>(&'a self, refused: Option<&'a HeaderValue>) -> Authorization<'a>;
+
+    /// After a 403 that asks for more than the `refused` one may do, which no renewal changes: another one, if somebody
+    /// has logged in again since.
+    fn of_later_login<'a>(&'a self, _refused: &'a HeaderValue) -> Authorization<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// A request for the upstream.

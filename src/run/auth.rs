@@ -9,7 +9,6 @@ use crate::cli::auth::{self as cli, Auth};
 use crate::headless;
 use crate::proxy::http_client::{Credentials, Origin};
 use anyhow::bail;
-use http::header;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -28,7 +27,10 @@ pub fn run(what: Auth) -> Result<u8, Failure> {
 
 async fn login(asked: cli::Login, store: &Store) -> Result<u8, Failure> {
     let (browser, timeout) = (asked.browser, asked.timeout);
-    let wanted = wanted(asked)?;
+    let mut wanted = wanted(asked)?;
+    if !wanted.scopes.is_empty() {
+        widen(&mut wanted, store)?;
+    }
     let logging_in = async {
         let pending = auth::begin(wanted).await?;
         announce(pending.url(), browser);
@@ -75,6 +77,19 @@ fn wanted(asked: cli::Login) -> Result<Wanted, Failure> {
         redirect_port: asked.redirect_port,
         trust: trust(asked.trust)?,
     })
+}
+
+/// More scopes are asked for besides those of the login that is there: the new one takes its place.
+fn widen(wanted: &mut Wanted, store: &Store) -> anyhow::Result<()> {
+    let before = store.find(&wanted.server)?;
+    let mut scopes = before.map_or(Vec::new(), |login| login.tokens.scopes);
+    for scope in std::mem::take(&mut wanted.scopes) {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    wanted.scopes = scopes;
+    Ok(())
 }
 
 fn trust(asked: Trust) -> Result<auth::Trust, Failure> {
@@ -200,11 +215,7 @@ fn span(seconds: u64) -> String {
 
 /// The stored login for a server that is given no credentials otherwise. What cannot be read is said and done without.
 pub fn stored(origin: &Origin) -> Option<Arc<dyn Credentials>> {
-    if origin
-        .headers
-        .iter()
-        .any(|(name, _)| name == header::AUTHORIZATION)
-    {
+    if origin.has_authorization() {
         return None;
     }
     let found = Store::of_user().and_then(|store| Bearer::of(&store, &origin.url, origin.into()));

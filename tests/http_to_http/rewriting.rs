@@ -4,7 +4,7 @@ use crate::common::http::{Client, Inside, Upstream};
 use crate::{ACCEPT, before, http, note};
 use mcp_sentinel::proxy::http_client::{Authorization, Credentials};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn what_names_the_upstream_names_the_proxy_instead() {
@@ -278,4 +278,108 @@ async fn a_token_of_ours_that_is_refused_is_replaced_once() {
     let refused = Client::post(proxy.address, "/mcp", &own, "{}").await;
     assert_eq!(refused.status(), 401);
     assert_eq!(upstream.seen().len(), 3);
+}
+
+const WANTED: &str = "Bearer error=\"insufficient_scope\", scope=\"files:read it's\"";
+
+/// Has a token that allows too little, until somebody logs in for another.
+#[derive(Debug, Default)]
+struct Narrow {
+    logged_in_again: AtomicBool,
+}
+
+impl Credentials for Narrow {
+    fn authorization<'a>(&'a self, _: Option<&'a http::HeaderValue>) -> Authorization<'a> {
+        let token = http::HeaderValue::from_static("Bearer token-0");
+        Box::pin(std::future::ready(Ok(Some(token))))
+    }
+
+    fn of_later_login<'a>(&'a self, refused: &'a http::HeaderValue) -> Authorization<'a> {
+        assert_eq!(refused, "Bearer token-0");
+        let later = self.logged_in_again.load(Ordering::Relaxed);
+        let token = later.then_some(http::HeaderValue::from_static("Bearer token-1"));
+        Box::pin(std::future::ready(Ok(token)))
+    }
+}
+
+/// Lets in only the bearer of the other one.
+async fn narrow_upstream(challenge: &'static str) -> Upstream {
+    Upstream::start(move |mut call| async move {
+        let body = call.body().await;
+        match call.head.get("authorization") {
+            Some("Bearer token-1") => call.answer_json(body).await.unwrap(),
+            _ => {
+                let headers = [("WWW-Authenticate", challenge)];
+                call.answer("403 No", &headers, "not for you")
+                    .await
+                    .unwrap();
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_scope_that_our_token_lacks_is_named_and_so_is_the_way_to_get_it() {
+    let upstream = narrow_upstream(WANTED).await;
+    let url = upstream.url("/mcp");
+    let narrow = Arc::new(Narrow::default());
+    let lent = narrow.clone();
+    let proxy = Inside::with(&url, |origin| origin.credentials = Some(lent)).await;
+    let answer = Client::post(proxy.address, "/mcp", &[], "{}").await;
+    assert_eq!((answer.status(), answer.text()), (403, "not for you"));
+    assert_eq!(answer.head.get("www-authenticate"), Some(WANTED));
+    let told = note(&proxy, "scope").await;
+    assert_eq!(
+        told,
+        format!(
+            "the token of the stored login does not allow this: the server wants the scopes files:read it's; \
+             to log in again with more: mcp-sentinel auth login {url} --scope files:read --scope 'it'\\''s'"
+        )
+    );
+    assert_eq!(upstream.seen().len(), 1);
+    // Whoever does that needs not start the proxy again.
+    narrow.logged_in_again.store(true, Ordering::Relaxed);
+    let answer = Client::post(proxy.address, "/mcp", &[], "{}").await;
+    assert_eq!((answer.status(), answer.text()), (200, "{}"));
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_about_a_scope_of_ours_is_left_alone() {
+    let notes = |proxy: &Inside| {
+        let capture = proxy.capture();
+        let notes = capture.iter().filter_map(|it| it["note"].as_str());
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (challenge, own) in [
+        (WANTED, &[("authorization", "Bearer own")][..]),
+        (
+            "Bearer error=\"invalid_request\", scope=\"insufficient_scope\"",
+            &[],
+        ),
+    ] {
+        let upstream = narrow_upstream(challenge).await;
+        let proxy = Inside::with(&upstream.url("/mcp"), |origin| {
+            origin.credentials = Some(Arc::new(Narrow::default()));
+        })
+        .await;
+        let answer = Client::post(proxy.address, "/mcp", own, "{}").await;
+        assert_eq!(answer.status(), 403);
+        proxy
+            .record("the end", |record| {
+                (http(record)?["end"]["of"] == "response").then_some(())
+            })
+            .await;
+        assert_eq!(notes(&proxy), [""; 0]);
+    }
+    // A token that the operator has put on by hand is not of a login.
+    let upstream = narrow_upstream("Bearer error=insufficient_scope").await;
+    let proxy = Inside::with(&upstream.url("/mcp"), |origin| {
+        let fixed = http::HeaderValue::from_static("Bearer fixed");
+        origin.headers = vec![(http::header::AUTHORIZATION, fixed)];
+    })
+    .await;
+    Client::post(proxy.address, "/mcp", &[], "{}").await;
+    let told = note(&proxy, "insufficient_scope").await;
+    assert!(told.starts_with("the token that --header brings"), "{told}");
 }

@@ -3,7 +3,7 @@
 use super::Reverse;
 use super::body::{Broken, Download, Upload, Witness};
 use super::made_up::whole;
-use super::oauth::{Concern, Document};
+use super::oauth::{Concern, Document, Refusal};
 use super::rewrite::{self, Places};
 use super::sessions::{self, Visit};
 use super::sieve::Sieve;
@@ -27,6 +27,8 @@ pub(super) struct Passage {
     pub method: Method,
     /// The client sent a token of its own.
     pub has_token: bool,
+    /// We brought one.
+    pub brings_token: bool,
 }
 
 pub(super) type Answer = http::Response<reqwest::Body>;
@@ -94,6 +96,7 @@ impl Reverse {
             places: Places::of(&self.upstream, &head.headers),
             method: head.method.clone(),
             has_token: head.headers.contains_key(header::AUTHORIZATION),
+            brings_token: false,
             visit,
         };
         if let Some(error) = broken {
@@ -103,13 +106,14 @@ impl Reverse {
     }
 
     /// Sends the request on, and the response back.
-    async fn ask(&self, passage: Passage, head: Parts, payload: Payload) -> Response {
+    async fn ask(&self, mut passage: Passage, head: Parts, payload: Payload) -> Response {
         let mut headers = head.headers.clone();
         drop_hop_by_hop(&mut headers);
         headers.insert(header::HOST, self.host.clone());
         let added = self.additions(&passage, &headers).await;
         put_on(&mut headers, &added);
         let token = added.get(header::AUTHORIZATION).cloned();
+        passage.brings_token = token.is_some();
         passage.exchange.request(tap::Request {
             by: Party::Client,
             method: head.method,
@@ -131,9 +135,9 @@ impl Reverse {
             Ok(response) => response,
             Err(error) => return self.unreachable(waiting, asked.as_deref(), &error),
         };
-        if response.status() == StatusCode::UNAUTHORIZED
+        if let Some(refusal) = Refusal::of(response.status(), response.headers())
             && let Some((refused, body, headers)) = again
-            && let Some(token) = self.another_token(&passage, &refused).await
+            && let Some(token) = self.another_token(&passage, &refused, &refusal).await
         {
             passage.exchange.response(tap::Response {
                 by: Party::Server,
@@ -215,17 +219,21 @@ impl Reverse {
     }
 
     /// Another token in place of one of ours that was refused.
-    async fn another_token(&self, passage: &Passage, token: &HeaderValue) -> Option<HeaderValue> {
+    async fn another_token(
+        &self,
+        passage: &Passage,
+        token: &HeaderValue,
+        refusal: &Refusal,
+    ) -> Option<HeaderValue> {
         let origin = self.client.origin();
-        let fixed = |(name, _): &(HeaderName, HeaderValue)| name == header::AUTHORIZATION;
-        if origin.headers.iter().any(fixed) {
+        if origin.has_authorization() {
             return None;
         }
-        let asked = origin
-            .credentials
-            .as_ref()?
-            .authorization(Some(token))
-            .await;
+        let credentials = origin.credentials.as_ref()?;
+        let asked = match refusal {
+            Refusal::Token => credentials.authorization(Some(token)).await,
+            Refusal::Scope(_) => credentials.of_later_login(token).await,
+        };
         asked.unwrap_or_else(|reason| {
             passage.exchange.note(reason);
             None
