@@ -63,15 +63,14 @@ impl Split {
     }
 }
 
-/// What a message is that came on a stream of the operator's alone, beside a client's session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Aside {
+/// What is in a message, or a batch, that came on a stream of the operator's alone, beside a client's session. The rest
+/// is something to read, or a request that waits for the operator's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aside {
     /// The answer to a request of the operator's.
-    Answer,
-    /// Its raw id. Nobody but us can answer it.
-    Ping(String),
-    /// Something to read, or a request that waits for the operator's answer.
-    Other,
+    pub answers: bool,
+    /// Raw ids of pings, which nobody but us can answer.
+    pub pings: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -180,14 +179,14 @@ impl Gate {
             Frame::Batch(all) => all,
             _ => &[],
         };
-        let mut aside = Aside::Other;
+        let mut aside = Aside::default();
         for envelope in all {
             match (envelope.kind(), envelope.id) {
                 (Kind::Request, Some(id)) if envelope.method.as_deref() == Some(methods::PING) => {
-                    aside = Aside::Ping(id.to_owned());
+                    aside.pings.push(id.to_owned());
                 }
                 (Kind::Result | Kind::Error, _) if state.is_for_operator(envelope) => {
-                    aside = Aside::Answer;
+                    aside.answers = true;
                 }
                 _ => {
                     state.note_asked(envelope);
@@ -356,17 +355,19 @@ mod tests {
     fn beside_a_clients_session_the_operator_is_asked_and_answered() {
         let gate = Gate::new(Owner::Client);
         let id = gate.fresh_id();
+        let aside = |message: &str| gate.judge_aside(message.as_bytes());
         let ask = r#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{}}"#;
-        assert_eq!(gate.judge_aside(ask.as_bytes()), Aside::Other);
+        assert_eq!(aside(ask), Aside::default());
         assert!(gate.take_asked("7"));
         let ping = r#"{"jsonrpc":"2.0","id":8,"method":"ping"}"#;
-        assert_eq!(gate.judge_aside(ping.as_bytes()), Aside::Ping("8".into()));
+        assert_eq!(aside(ping).pings, ["8"]);
         assert!(!gate.take_asked("8"));
-        let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
-        assert_eq!(gate.judge_aside(answer.as_bytes()), Aside::Answer);
-        assert!(!gate.awaits());
         let other = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
-        assert_eq!(gate.judge_aside(other.as_bytes()), Aside::Other);
+        assert_eq!(aside(other), Aside::default());
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        let all = aside(&format!("[{answer},{ping},{other},{ask},{ping}]"));
+        assert!(all.answers && !gate.awaits() && gate.take_asked("7"));
+        assert_eq!(all.pings, ["8", "8"]);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use super::forward::put_on;
 use super::sessions::{Session, is_event_stream};
 use crate::mcp::{headers, methods};
 use crate::proxy::exchange::Exchange;
-use crate::proxy::gate::Aside;
 use crate::proxy::http_client::{Client, Outgoing, in_words};
 use crate::proxy::live::Roster;
 use crate::proxy::pump::Injection;
@@ -375,11 +374,9 @@ impl Heard {
         data: &Bytes,
         event: Option<&str>,
     ) {
-        match session.live.gate.judge_aside(data) {
-            Aside::Answer => self.answered = true,
-            Aside::Ping(id) => self.pings.push(id),
-            Aside::Other => {}
-        }
+        let aside = session.live.gate.judge_aside(data);
+        self.answered |= aside.answers;
+        self.pings.extend(aside.pings);
         exchange.message(Party::Server, Party::Operator, data.clone(), event);
     }
 }
