@@ -86,7 +86,7 @@ async fn the_old_transport_comes_back_through_the_proxy_and_so_does_the_operator
     }
 }
 
-/// Takes every post, and says on the stream that listens what `tell` is told.
+/// Takes every post, says on the stream that listens what `tell` is told, and on that of a `speak` what this asks for.
 async fn streaming_upstream() -> (Upstream, mpsc::UnboundedSender<String>) {
     let (tell, told) = mpsc::unbounded_channel::<String>();
     let told = Arc::new(tokio::sync::Mutex::new(told));
@@ -94,7 +94,14 @@ async fn streaming_upstream() -> (Upstream, mpsc::UnboundedSender<String>) {
         let told = told.clone();
         async move {
             if call.head.method() == "POST" {
-                return match call.json().await["method"].as_str() {
+                let message = call.json().await;
+                return match message["method"].as_str() {
+                    Some("speak") => {
+                        call.open_stream(&[]).await.unwrap();
+                        let text = message["params"]["text"].as_str().unwrap();
+                        call.chunk(text).await.unwrap();
+                        call.last_chunk().await.unwrap();
+                    }
                     Some("initialize") => {
                         let headers = [
                             ("Content-Type", "application/json"),
@@ -170,6 +177,35 @@ async fn a_batch_for_both_is_split_and_nothing_else_of_its_event_is_changed() {
     let exchange = part(json!("operator"), &[&ours, &ours]).await;
     assert_eq!(exchange, part(Value::Null, &[theirs]).await);
     note(&proxy, "split").await;
+}
+
+#[tokio::test]
+async fn what_is_the_operators_on_the_stream_of_a_clients_post_is_not_the_clients() {
+    let (upstream, _tell) = streaming_upstream().await;
+    let proxy = before(&upstream).await;
+    Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
+    let headers = [ACCEPT, ("mcp-session-id", "s-1")];
+    Client::post(proxy.address, "/mcp", &headers, INITIALIZED).await;
+    let session = opened(&proxy).await;
+    let speak = async |text: &str| {
+        let message =
+            json!({"jsonrpc": "2.0", "id": 7, "method": "speak", "params": {"text": text}});
+        let answer = Client::ask(proxy.address, "POST", "/mcp", &headers, message.to_string());
+        answer.await.text().to_owned()
+    };
+    let progress = |token: &str| {
+        let params = json!({"progressToken": token, "progress": 1});
+        json!({"method": "notifications/progress", "params": params}).to_string()
+    };
+    // What is said before any order is nobody's business.
+    let early = format!("data: [{}]\n\ndata: torn", progress("mcpx-1"));
+    assert_eq!(speak(&early).await, early);
+    let message = r#"{"jsonrpc":"2.0","id":9,"method":"tools/list"}"#;
+    let ours = progress(&sent(&proxy, session, message).await);
+    let said =
+        format!("data: {ours}\n\nid: 1\ndata: [{ours}, {{\"id\":7,\"result\":1.0}}]\n\n{early}");
+    let clients = format!("id: 1\ndata: [ {{\"id\":7,\"result\":1.0}}]\n\n{early}");
+    assert_eq!(speak(&said).await, clients);
 }
 
 /// Sends a call as the operator, and waits for its answer on record.

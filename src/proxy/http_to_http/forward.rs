@@ -356,9 +356,13 @@ impl Passage {
         rewritten
     }
 
-    /// For an event stream that may hold more than this client's messages.
+    /// For an event stream that may hold more than this client's messages: one that the client listens to, and one that
+    /// answers what it posted, on which a server only should say nothing else. A body of JSON answers its own post and
+    /// nothing besides (specification 2025-03-26, basic/transports), so it is the client's.
     fn sieve(&self, status: StatusCode, headers: &HeaderMap) -> Option<Box<Sieve>> {
-        let sifted = self.method == Method::GET
+        let listens = self.method == Method::GET;
+        let may_be_old = listens && self.visit.may_be_old();
+        let sifted = (listens || self.visit.session.live.gate.is_closed())
             && status.is_success()
             && sessions::is_event_stream(headers)
             && !headers.contains_key(header::CONTENT_LENGTH);
@@ -366,14 +370,14 @@ impl Passage {
             return None;
         }
         if headers.contains_key(header::CONTENT_ENCODING) {
-            if self.visit.may_be_old() {
+            if may_be_old {
                 self.exchange.note(
                     "this event stream is compressed, though it was asked not to be: if it is one of the old HTTP+SSE transport, an endpoint in it that names the server itself leads the client past this proxy".into(),
                 );
             }
             return None;
         }
-        let endpoint = self.visit.may_be_old().then(|| self.places.clone());
+        let endpoint = may_be_old.then(|| self.places.clone());
         Some(Box::new(Sieve::new(self.visit.clone(), endpoint)))
     }
 }
