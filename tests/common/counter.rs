@@ -49,6 +49,14 @@ fn notify(method: &str, params: Value) {
     say(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
 }
 
+fn params_of(message: &Value, name: &str) -> usize {
+    message["params"][name]
+        .as_u64()
+        .unwrap()
+        .try_into()
+        .unwrap()
+}
+
 impl Counter {
     /// Answers everything in one array; a request `one by one` in it has them answered apart.
     fn batch(&mut self, messages: &[Value]) {
@@ -149,13 +157,21 @@ impl Counter {
             }
             "flood" => {
                 let text = "x".repeat(1000);
-                for number in 0..params["count"].as_u64().unwrap() {
+                for number in 0..params_of(message, "count") {
                     let token = &params["_meta"]["progressToken"];
                     let params =
                         json!({"progressToken": token, "progress": number, "message": text});
                     notify("notifications/progress", params);
                 }
                 answer(id, json!({"flooded": true}));
+            }
+            "grow" => {
+                let token = &params["_meta"]["progressToken"];
+                let params = |progress| json!({"progressToken": token, "progress": progress});
+                notify("notifications/progress", params(1));
+                notify("notifications/progress", params(2));
+                let text = "x".repeat(params_of(message, "bytes"));
+                answer(id, json!({"text": text}));
             }
             "die" => exit(3),
             "complain" => {

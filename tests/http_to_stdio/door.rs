@@ -52,21 +52,18 @@ impl Door {
 
     /// The same, without waiting for more than the head.
     pub async fn modern_stream(&self, body: &Value) -> Client {
+        let client = Client::connect(self.address).await;
+        self.modern_stream_on(client, body).await
+    }
+
+    pub async fn modern_stream_on(&self, client: Client, body: &Value) -> Client {
         let headers = modern_headers(body);
-        self.stream(&borrowed(&headers), body.to_string()).await
+        posted(client, &borrowed(&headers), body.to_string()).await
     }
 
     /// A POST that may be answered in events, one by one; the head is still to be read.
     pub async fn stream(&self, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Client {
-        let mut client = Client::connect(self.address).await;
-        let own = [
-            ("content-type", "application/json"),
-            ("accept", "application/json, text/event-stream"),
-        ];
-        let headers = [&own[..], headers].concat();
-        let posted = client.request("POST", "/mcp", &headers, body).await;
-        posted.unwrap();
-        client
+        posted(Client::connect(self.address).await, headers, body).await
     }
 
     /// Waits until the capture has a record with all of these texts in it.
@@ -83,6 +80,17 @@ impl Door {
         assert!(self.proxy.end().await.success(), "{}", self.proxy.errors());
         self.proxy.capture()
     }
+}
+
+async fn posted(mut client: Client, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Client {
+    let own = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+    ];
+    let headers = [&own[..], headers].concat();
+    let posted = client.request("POST", "/mcp", &headers, body).await;
+    posted.unwrap();
+    client
 }
 
 pub struct Session<'d> {

@@ -73,6 +73,8 @@ fn main() -> ExitCode {
         a_server_that_asks_in_the_modern_era_is_told_that_nobody_answers,
         a_modern_child_that_died_is_started_again,
         a_client_that_does_not_read_is_broken_off_and_stops_nobody,
+        nobody_waits_for_a_client_that_reads_slowly,
+        an_answer_of_a_hundred_megabytes_passes_while_others_are_served,
         the_old_transport_is_served_when_it_is_wanted,
         an_old_client_that_leaves_ends_its_child_and_hears_of_its_death,
     ])

@@ -1,8 +1,9 @@
 //! Clients of the modern era on the one shared child.
 
-use crate::common::http::Client;
+use crate::common::http::{Client, within};
 use crate::door::*;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 pub fn a_modern_answer_has_the_status_of_its_error() {
     on(async {
@@ -355,5 +356,60 @@ pub fn a_client_that_does_not_read_is_broken_off_and_stops_nobody() {
             "it sees that its stream was not whole"
         );
         door.recorded(&["notifications/cancelled"]).await;
+    });
+}
+
+pub fn nobody_waits_for_a_client_that_reads_slowly() {
+    const COUNT: usize = 30_000;
+    on(async {
+        let door = counter("modern").await;
+        let _listening = door.modern_stream(&plain("listen", "wait")).await;
+        let (count, token) = (json!({"count": COUNT}), json!({"progressToken": 1}));
+        let flood = modern(1, "flood", count, token);
+        let slow = Client::connect_taking(door.address, 1 << 15).await;
+        let mut slow = door.modern_stream_on(slow, &flood).await;
+        slow.head().await;
+        // Slower than the server by far, and never still for as long as one that reads nothing.
+        let reading = tokio::spawn(async move {
+            loop {
+                match slow.piece().await {
+                    Ok(Some(_)) => tokio::time::sleep(Duration::from_millis(60)).await,
+                    end => return end,
+                }
+            }
+        });
+        assert_eq!(door.modern(&plain(2, "hear")).await.status(), 200);
+        let end = within("the end of what the slow one gets", reading).await;
+        assert!(
+            end.unwrap().is_err(),
+            "it sees that its stream was not whole"
+        );
+        door.recorded(&["\"note\"", "was broken off", "did not read"])
+            .await;
+        let said = |it: &&Value| it["message"]["method"] == "notifications/progress";
+        let all = door.close().await;
+        assert_eq!(all.iter().filter(said).count(), COUNT, "all is on record");
+    });
+}
+
+pub fn an_answer_of_a_hundred_megabytes_passes_while_others_are_served() {
+    const BYTES: usize = 100_000_000;
+    on(async {
+        let door = counter("modern").await;
+        let _listening = door.modern_stream(&plain("listen", "wait")).await;
+        let (bytes, token) = (json!({"bytes": BYTES}), json!({"progressToken": 1}));
+        let mut big = door.modern_stream(&modern(1, "grow", bytes, token)).await;
+        let head = big.head().await;
+        assert_eq!(head.get("content-type"), Some("text/event-stream"));
+        let (served, body) = tokio::join!(
+            async {
+                for id in 2..50 {
+                    assert_eq!(door.modern(&plain(id, "hear")).await.status(), 200);
+                }
+            },
+            big.rest()
+        );
+        let ((), body) = (served, body.unwrap());
+        assert!(body.len() > BYTES && body.ends_with(b"}}\n\n"));
     });
 }

@@ -41,11 +41,11 @@ impl Old {
         let id = random_id()?;
         let (process, started) = Process::spawn(ground)?;
         let (end, in_use) = (process.ending(), process.activity.enter());
-        let (outlet, intake) = outlet(move || {
+        let answering = visit.at(process.live.id);
+        let (outlet, intake) = outlet(answering.exchange.clone(), move || {
             end.cancel();
             drop(in_use);
         });
-        let answering = visit.at(process.live.id);
         let old = Arc::new(Self {
             id: id.clone(),
             process,
@@ -131,7 +131,7 @@ impl Ears for Old {
         self.send(line.slice(..line.trim_ascii_end().len()));
         Routed {
             via: Some(Via::body(self.stream.id)),
-            full: Some(self.outlet.clone()).filter(Outlet::is_full),
+            full: self.outlet.full(),
             ..Routed::default()
         }
     }

@@ -1,9 +1,14 @@
 //! One response on its way to a client: what is to be sent, until the client takes it.
 //!
-//! Bounded: whoever fills it waits for the client, and one who reads nothing is broken off. Must not know why something
-//! goes out here.
+//! Bounded: whoever fills it waits for a client that has the child for itself, unless it reads nothing at all. Among
+//! others nobody waits for it: one that is too far behind is broken off. Must not know why something goes out here.
+
+mod crowd;
+
+pub use crowd::Crowd;
 
 use super::answering::Answering;
+use crate::proxy::exchange::Exchange;
 use crate::tap::ServerSent;
 use crate::wire::sse;
 use bytes::Bytes;
@@ -19,9 +24,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
 
-/// What may wait for a client. One message may overdraw it.
+/// What may wait for a client that is waited for. One message may overdraw it.
 const BOUND: usize = 1024 * 1024;
+/// How much a client that is not waited for may be behind. The longest message may overdraw it.
+const BEHIND: usize = 8 * 1024 * 1024;
 /// How long a client with that much before it may read nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A response may be silent for so long before it becomes a stream of events.
@@ -60,7 +68,10 @@ pub struct Intake {
 }
 
 struct Shared {
+    exchange: Exchange,
     state: Mutex<State>,
+    /// Those that share the child.
+    crowd: Option<Arc<Crowd>>,
     /// The client has taken something, or is gone.
     taken: Notify,
     /// What is done when the client leaves before the end.
@@ -73,6 +84,8 @@ type Gone = Box<dyn FnOnce() + Send>;
 struct State {
     items: VecDeque<Item>,
     weight: usize,
+    /// The weight of the longest item since nothing waited.
+    longest: usize,
     ended: Option<Ended>,
     gone: bool,
     reader: Option<Waker>,
@@ -84,33 +97,75 @@ enum Ended {
     Broken,
 }
 
+/// A response in which more waits than should, and how far its client is waited for.
+#[derive(Debug)]
+pub struct Full {
+    outlet: Outlet,
+    waits: Waits,
+}
+
+#[derive(Debug)]
+enum Waits {
+    /// Nobody else uses the child.
+    ForClient,
+    /// Nobody else does until this is cancelled.
+    UntilJoined(CancellationToken),
+    ForNobody,
+}
+
+impl Full {
+    /// Its client is the only one, until `joined` is cancelled.
+    pub fn until(self, joined: CancellationToken) -> Self {
+        Self {
+            waits: Waits::UntilJoined(joined),
+            ..self
+        }
+    }
+
+    /// Returns when the child may say more.
+    pub async fn room(self) {
+        match self.waits {
+            Waits::ForClient => self.outlet.room().await,
+            Waits::UntilJoined(joined) => {
+                tokio::select! {
+                    biased;
+                    () = joined.cancelled() => {}
+                    () = self.outlet.room() => {}
+                }
+                self.outlet.trim();
+            }
+            Waits::ForNobody => self.outlet.trim(),
+        }
+    }
+}
+
 /// A client has not read what waited for it.
 #[derive(Debug, thiserror::Error)]
 #[error("the client did not read what waited for it")]
 pub struct BrokenOff;
 
-/// A new one; `gone` is called when the client leaves before the end, or is broken off.
-pub fn outlet(gone: impl FnOnce() + Send + 'static) -> (Outlet, Intake) {
-    let shared = Arc::new(Shared {
-        state: Mutex::default(),
-        taken: Notify::new(),
-        gone: Mutex::new(Some(Box::new(gone))),
-    });
-    let intake = Intake {
-        shared: shared.clone(),
-    };
-    (Outlet(shared), intake)
+/// A new one, for a client that has the child for itself; `gone` is called when the client leaves before the end, or is
+/// broken off.
+pub fn outlet(exchange: Exchange, gone: impl FnOnce() + Send + 'static) -> (Outlet, Intake) {
+    Outlet::open(Arc::new(Shared::new(exchange, Box::new(gone), None)))
 }
 
 impl Outlet {
+    fn open(shared: Arc<Shared>) -> (Self, Intake) {
+        let intake = Intake {
+            shared: shared.clone(),
+        };
+        (Self(shared), intake)
+    }
+
     /// Takes one more item, which goes nowhere when the client has gone.
     pub fn push(&self, item: Item) {
-        let mut state = self.0.state();
-        if !state.gone && state.ended.is_none() {
-            state.weight += item.weight();
-            state.items.push_back(item);
-            state.wake();
-        }
+        self.0.change(|state| {
+            if !state.gone && state.ended.is_none() {
+                state.add(item);
+                state.wake();
+            }
+        });
     }
 
     /// Nothing more comes.
@@ -129,36 +184,94 @@ impl Outlet {
     }
 
     /// Whether it should not grow before the client has read some of it.
-    pub fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         let state = self.0.state();
         !state.gone && state.weight > BOUND
     }
 
-    /// Returns when there is room. A client that takes nothing for a while is not waited for: it is broken off, and this
-    /// says so.
-    pub async fn room(&self) -> Result<(), BrokenOff> {
+    /// What there is to be done about it before the child says more, if anything.
+    pub fn full(&self) -> Option<Full> {
+        let crowd = self.0.crowd.as_ref();
+        if !self.is_full() && !crowd.is_some_and(|it| it.may_be_over()) {
+            return None;
+        }
+        Some(Full {
+            outlet: self.clone(),
+            waits: match crowd {
+                None => Waits::ForClient,
+                Some(_) => Waits::ForNobody,
+            },
+        })
+    }
+
+    /// Returns when there is room. A client that takes nothing for a while is not waited for: it is broken off.
+    async fn room(&self) {
         while self.is_full() {
             let taken = self.0.taken.notified();
             tokio::pin!(taken);
             taken.as_mut().enable();
             if self.is_full() && tokio::time::timeout(PATIENCE, taken).await.is_err() {
-                let mut state = self.0.state();
-                state.items.clear();
-                state.weight = 0;
-                state.ended = Some(Ended::Broken);
-                state.wake();
-                drop(state);
-                self.0.tell_gone();
-                return Err(BrokenOff);
+                self.0.break_off();
             }
         }
-        Ok(())
+    }
+
+    /// Breaks it off when its client is too far behind, and of all that share the child whoever is furthest behind.
+    fn trim(&self) {
+        if self.0.state().behind() > BEHIND {
+            self.0.break_off();
+        }
+        let crowd = self.0.crowd.as_ref();
+        while let Some(hindmost) = crowd.and_then(|it| it.hindmost()) {
+            hindmost.break_off();
+        }
     }
 }
 
 impl Shared {
+    fn new(exchange: Exchange, gone: Gone, crowd: Option<Arc<Crowd>>) -> Self {
+        Self {
+            exchange,
+            state: Mutex::default(),
+            crowd,
+            taken: Notify::new(),
+            gone: Mutex::new(Some(gone)),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what waits.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let before = state.weight;
+        let changed = change(&mut state);
+        if let Some(crowd) = &self.crowd {
+            crowd.weigh(before, state.weight);
+        }
+        changed
+    }
+
+    /// Gives up what waits: the client did not read it.
+    fn break_off(&self) {
+        let was_ended = self.change(|state| {
+            state.clear();
+            state.wake();
+            state.ended.replace(Ended::Broken)
+        });
+        let exchange = &self.exchange;
+        exchange.note(format!(
+            "HTTP exchange {} was broken off: {BrokenOff}",
+            exchange.id.0
+        ));
+        exchange.tap.wake();
+        // Who has sent everything has no part in it any more.
+        match was_ended {
+            None => self.tell_gone(),
+            Some(_) => drop(self.forget_gone()),
+        }
     }
 
     fn tell_gone(&self) {
@@ -186,10 +299,29 @@ impl State {
         }
     }
 
+    fn add(&mut self, item: Item) {
+        self.longest = match self.items.is_empty() {
+            true => item.weight(),
+            false => self.longest.max(item.weight()),
+        };
+        self.weight += item.weight();
+        self.items.push_back(item);
+    }
+
     fn take(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
         self.weight -= item.weight();
         Some(item)
+    }
+
+    fn clear(&mut self) {
+        self.items = VecDeque::new();
+        self.weight = 0;
+    }
+
+    /// How much the client is behind. What is long takes its time, so that the longest item does not count.
+    fn behind(&self) -> usize {
+        self.weight.saturating_sub(self.longest)
     }
 }
 
@@ -212,15 +344,14 @@ impl Intake {
             return First::Events;
         }
         self.ready().await;
-        let mut state = self.shared.state();
-        match state.items.front() {
+        self.shared.change(|state| match state.items.front() {
             Some(Item::Event(_)) => First::Events,
             Some(Item::Whole(..)) => match state.take() {
                 Some(Item::Whole(status, body)) => First::Whole(status, body),
                 _ => First::Nothing,
             },
             None => First::Nothing,
-        }
+        })
     }
 
     /// Returns when there is something to send, or nothing will come.
@@ -238,44 +369,48 @@ impl Intake {
 
     /// What waits, as it is written on the wire. `None` at the end.
     fn poll_events(&mut self, context: &Context<'_>) -> Poll<Option<io::Result<Vec<u8>>>> {
-        let mut state = self.shared.state();
-        let mut part = Vec::new();
-        while part.len() < PART
-            && let Some(item) = state.take()
-        {
-            let event = match item {
-                Item::Event(event) => event,
-                Item::Whole(_, body) => sse::Event {
-                    data: Some(body),
-                    ..sse::Event::default()
-                },
-            };
-            sse::write(&mut part, &event);
-        }
-        if !part.is_empty() {
-            drop(state);
-            self.shared.taken.notify_waiters();
-            return Poll::Ready(Some(Ok(part)));
-        }
-        match state.ended {
-            Some(Ended::Whole) => Poll::Ready(None),
-            Some(Ended::Broken) => Poll::Ready(Some(Err(io::Error::other(BrokenOff)))),
-            None => {
-                state.reader = Some(context.waker().clone());
-                Poll::Pending
+        let said = self.shared.change(|state| {
+            let mut part = Vec::new();
+            while part.len() < PART
+                && let Some(item) = state.take()
+            {
+                let event = match item {
+                    Item::Event(event) => event,
+                    Item::Whole(_, body) => sse::Event {
+                        data: Some(body),
+                        ..sse::Event::default()
+                    },
+                };
+                sse::write(&mut part, &event);
             }
+            match state.ended {
+                _ if !part.is_empty() => Poll::Ready(Some(Ok(part))),
+                Some(Ended::Whole) => Poll::Ready(None),
+                Some(Ended::Broken) => Poll::Ready(Some(Err(io::Error::other(BrokenOff)))),
+                None => {
+                    state.reader = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        });
+        if said.is_ready() {
+            self.shared.taken.notify_waiters();
         }
+        said
+    }
+
+    fn is_broken_off(&self) -> bool {
+        self.shared.state().ended == Some(Ended::Broken)
     }
 }
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.gone = true;
-        state.items = VecDeque::new();
-        state.weight = 0;
-        let left = state.ended != Some(Ended::Whole);
-        drop(state);
+        let left = self.shared.change(|state| {
+            state.gone = true;
+            state.clear();
+            state.ended != Some(Ended::Whole)
+        });
         self.shared.taken.notify_waiters();
         if left {
             self.shared.tell_gone();
@@ -321,6 +456,15 @@ impl EventStream {
     }
 }
 
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        // A client that does not read hears of it only when it goes.
+        if self.intake.is_broken_off() {
+            self.answering.broken(&BrokenOff.to_string());
+        }
+    }
+}
+
 impl Body for EventStream {
     type Data = Bytes;
     type Error = io::Error;
@@ -354,5 +498,89 @@ impl Body for EventStream {
         }
         this.answering.sent(part.len());
         Poll::Ready(Some(Ok(Frame::data(part.into()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::{ExchangeId, SessionId, Tap};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    pub(super) fn exchange() -> Exchange {
+        Exchange {
+            tap: Tap::disabled(),
+            session: SessionId(1),
+            id: ExchangeId(1),
+        }
+    }
+
+    pub(super) fn event(bytes: usize) -> Item {
+        Item::Event(sse::Event {
+            data: Some(vec![b'x'; bytes].into()),
+            ..sse::Event::default()
+        })
+    }
+
+    /// Bytes that are to be sent at once.
+    pub(super) fn sent(intake: &mut Intake) -> usize {
+        let context = Context::from_waker(Waker::noop());
+        let mut sent = 0;
+        while let Poll::Ready(Some(Ok(part))) = intake.poll_events(&context) {
+            sent += part.len();
+        }
+        sent
+    }
+
+    #[test]
+    fn a_client_too_far_behind_is_broken_off_and_the_longest_message_does_not_count() {
+        let gone = Arc::new(AtomicUsize::new(0));
+        let count = gone.clone();
+        let crowd = Arc::new(Crowd::default());
+        let (outlet, mut intake) = crowd.outlet(exchange(), move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        for _ in 0..3 {
+            for bytes in [10, 3 * BEHIND, BEHIND / 2] {
+                outlet.push(event(bytes));
+                outlet.trim();
+            }
+            assert!(outlet.is_open() && sent(&mut intake) > 3 * BEHIND);
+        }
+        for _ in 0..2 {
+            outlet.push(event(BEHIND / 2));
+            outlet.trim();
+            assert!(outlet.is_open());
+        }
+        outlet.push(event(BEHIND));
+        outlet.push(event(1));
+        outlet.trim();
+        assert!(!outlet.is_open() && intake.is_broken_off());
+        assert_eq!((sent(&mut intake), gone.load(Ordering::SeqCst)), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn the_only_client_is_waited_for_until_another_comes() {
+        let crowd = Arc::new(Crowd::default());
+        let (outlet, mut intake) = crowd.outlet(exchange(), || ());
+        outlet.push(event(2 * BOUND));
+        let joined = CancellationToken::new();
+        let room = outlet.full().unwrap().until(joined.clone()).room();
+        tokio::pin!(room);
+        assert!(poll_once(room.as_mut()).await.is_pending());
+        joined.cancel();
+        room.await;
+        assert!(outlet.is_open(), "it is not too far behind");
+        let room = outlet.full().unwrap().until(CancellationToken::new());
+        let room = room.room();
+        tokio::pin!(room);
+        assert!(poll_once(room.as_mut()).await.is_pending());
+        assert!(sent(&mut intake) > BOUND);
+        room.await;
+        assert!(outlet.is_open() && outlet.full().is_none());
+    }
+
+    async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+        poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
     }
 }

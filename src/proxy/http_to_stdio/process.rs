@@ -3,7 +3,7 @@
 //! Knows lines and processes; must not know which client a line is for: that is its ears' affair.
 
 use super::Ground;
-use super::outlet::Outlet;
+use super::outlet::Full;
 use super::refusal::Refusal;
 use super::routed::Routed;
 use crate::proxy::child::{self, Child, Pipes};
@@ -432,8 +432,12 @@ impl<E: Ears> Reader<E> {
             drop(buf);
             match read {
                 Ok(chunk) if !chunk.is_empty() => {
-                    // Copied, because a message that waits somewhere must not hold a whole buffer.
-                    lines.push(Bytes::copy_from_slice(&chunk), |line| whole.push(line));
+                    let read = chunk.len();
+                    // A message that waits somewhere must not hold what came with it. A longer one was put together.
+                    lines.push(chunk, |line| match line.len() > read {
+                        true => whole.push(line),
+                        false => whole.push(Bytes::copy_from_slice(&line)),
+                    });
                 }
                 Ok(_) => break,
                 Err(error) => {
@@ -443,10 +447,8 @@ impl<E: Ears> Reader<E> {
                 }
             }
             for line in whole.drain(..) {
-                if let Some(outlet) = self.hear(line)
-                    && let Err(why) = outlet.room().await
-                {
-                    self.lane.note(format!("a response was broken off: {why}"));
+                if let Some(full) = self.hear(line) {
+                    full.room().await;
                 }
             }
             self.lane.tap.wake();
@@ -456,8 +458,8 @@ impl<E: Ears> Reader<E> {
         }
     }
 
-    /// The response that has to be read before more is said, if any.
-    fn hear(&self, line: Bytes) -> Option<Outlet> {
+    /// The response in which more waits now than should, if any.
+    fn hear(&self, line: Bytes) -> Option<Full> {
         let mut line = without_line_feed(line);
         match self.live.gate.judge(&line) {
             Verdict::Pass | Verdict::Asked => {}

@@ -1,6 +1,6 @@
 //! What became of a message of a child's.
 
-use super::outlet::Outlet;
+use super::outlet::Full;
 use crate::tap::Via;
 
 #[derive(Debug, Default)]
@@ -9,8 +9,8 @@ pub struct Routed {
     pub via: Option<Via>,
     /// Why it goes nowhere, or late.
     pub note: Option<String>,
-    /// The response that it went to, when that should not grow before its client has read some of it.
-    pub full: Option<Outlet>,
+    /// The response that it went to, when more waits in that than should.
+    pub full: Option<Full>,
     /// What the child is told in return.
     pub reply: Option<String>,
 }

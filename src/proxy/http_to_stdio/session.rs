@@ -67,7 +67,7 @@ impl Session {
         let (number, mut intake) = {
             let mut routes = self.routes();
             let number = routes.next();
-            let (outlet, intake) = self.outlet(number, 1);
+            let (outlet, intake) = self.outlet(&answering, number, 1);
             let exchange = answering.exchange.clone();
             routes.attach(outlet, exchange, accept, posted.requests.clone());
             (number, intake)
@@ -95,12 +95,13 @@ impl Session {
     fn listening(self: &Arc<Self>, answering: &Answering, seen: Option<Place>) -> Intake {
         let mut routes = self.routes();
         if let Some(seen) = seen.filter(|it| it.stream < routes.next()) {
-            let (outlet, intake) = self.outlet(seen.stream, routes.attached(seen.stream) + 1);
+            let attached = routes.attached(seen.stream) + 1;
+            let (outlet, intake) = self.outlet(answering, seen.stream, attached);
             let (missed, lost) = routes.resume(seen, &outlet, &answering.exchange);
             self.tell_resumed(answering, seen, missed, lost);
             return intake;
         }
-        let (outlet, intake) = self.outlet(routes.next(), 1);
+        let (outlet, intake) = self.outlet(answering, routes.next(), 1);
         let accept = Accept {
             json: false,
             events: true,
@@ -135,9 +136,14 @@ impl Session {
     }
 
     /// Both ends of a stream. A client that leaves may come back: that cancels nothing.
-    fn outlet(self: &Arc<Self>, number: u64, attached: u64) -> (Outlet, Intake) {
+    fn outlet(
+        self: &Arc<Self>,
+        answering: &Answering,
+        number: u64,
+        attached: u64,
+    ) -> (Outlet, Intake) {
         let (session, in_use) = (self.clone(), self.process.activity.enter());
-        outlet(move || {
+        outlet(answering.exchange.clone(), move || {
             session.routes().left(number, attached);
             drop(in_use);
         })

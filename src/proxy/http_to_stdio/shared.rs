@@ -8,7 +8,7 @@ mod calls;
 use super::answering::Answering;
 use super::asked::{self, Accept};
 use super::names::Name;
-use super::outlet::outlet;
+use super::outlet::Crowd;
 use super::posted::{Posted, Request};
 use super::process::{Ears, Process};
 use super::refusal::{Refusal, synthetic};
@@ -32,6 +32,7 @@ pub struct Shared {
     process: Process,
     ground: Arc<Ground>,
     calls: Mutex<Calls>,
+    crowd: Arc<Crowd>,
 }
 
 impl Shared {
@@ -42,6 +43,7 @@ impl Shared {
             process,
             ground: ground.clone(),
             calls: Mutex::default(),
+            crowd: Arc::default(),
         });
         started.start(shared.clone());
         Ok(shared)
@@ -86,7 +88,8 @@ impl Shared {
         let name = call.name();
         let (shared, in_use) = (self.clone(), self.process.activity.enter());
         let left = name.clone();
-        let (outlet, mut intake) = outlet(move || {
+        let exchange = answering.exchange.clone();
+        let (outlet, mut intake) = self.crowd.outlet(exchange, move || {
             shared.left(&left);
             drop(in_use);
         });
@@ -176,6 +179,7 @@ impl Shared {
         match via {
             Some(via) => Routed {
                 via: Some(via),
+                full: call.full(),
                 ..Routed::default()
             },
             None => Routed::nowhere("the client has not waited for this answer"),

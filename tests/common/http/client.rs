@@ -5,7 +5,7 @@ use super::wire::{self, Head, Reader, Writer};
 use super::within;
 use std::io::Result;
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// One connection. Reader and writer can be taken apart where both are needed at once.
 #[derive(Debug)]
@@ -47,7 +47,19 @@ impl Answer {
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let connection = within("a connection", TcpStream::connect(address)).await;
-        let (reader, writer) = wire::split(connection.unwrap());
+        Self::on(address, connection.unwrap())
+    }
+
+    /// A connection on which the system takes only about so many bytes before they are read.
+    pub async fn connect_taking(address: SocketAddr, bytes: u32) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(bytes).unwrap();
+        let connection = within("a connection", socket.connect(address)).await;
+        Self::on(address, connection.unwrap())
+    }
+
+    fn on(address: SocketAddr, connection: TcpStream) -> Self {
+        let (reader, writer) = wire::split(connection);
         Self {
             reader,
             writer,

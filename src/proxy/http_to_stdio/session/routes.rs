@@ -350,8 +350,8 @@ impl Routes {
             };
             routed.note = Some(why.into());
         }
-        let outlet = stream.open().cloned();
-        routed.full = outlet.clone().filter(Outlet::is_full);
+        let outlet = stream.open();
+        routed.full = outlet.and_then(Outlet::full);
         if is_last {
             if let Some(outlet) = outlet {
                 outlet.end();

@@ -2,7 +2,7 @@
 
 use super::super::asked::Accept;
 use super::super::names::{Name, fresh, rename};
-use super::super::outlet::{Item, Outlet};
+use super::super::outlet::{Full, Item, Outlet};
 use super::super::posted::Request;
 use super::super::routed::Routed;
 use crate::mcp::methods;
@@ -13,6 +13,7 @@ use crate::wire::{Envelope, object};
 use bytes::Bytes;
 use http::StatusCode;
 use std::collections::{HashMap, VecDeque};
+use tokio_util::sync::CancellationToken;
 
 const ID: &[&str] = &["id"];
 const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
@@ -101,6 +102,11 @@ impl Call {
         Some(Via::body(self.exchange.id))
     }
 
+    /// What there is to be done about its response before the child says more, if anything.
+    pub fn full(&self) -> Option<Full> {
+        self.outlet.as_ref()?.full()
+    }
+
     /// Sends what comes before the answer.
     fn tell(&mut self, message: Bytes) -> Routed {
         let outlet = self.outlet.as_ref();
@@ -111,7 +117,7 @@ impl Call {
         outlet.push(event(message));
         Routed {
             via: Some(Via::body(self.exchange.id)),
-            full: Some(outlet.clone()).filter(Outlet::is_full),
+            full: outlet.full(),
             ..Routed::default()
         }
     }
@@ -145,6 +151,8 @@ pub struct Calls {
     tokens: HashMap<Name, Name>,
     late: VecDeque<Name>,
     next: u64,
+    /// Cancelled when another request comes, for whoever waits for the client of the only one.
+    joined: Option<CancellationToken>,
 }
 
 impl Calls {
@@ -177,6 +185,9 @@ impl Calls {
     }
 
     pub fn add(&mut self, mut call: Call, outlet: Outlet) {
+        if let Some(joined) = self.joined.take() {
+            joined.cancel();
+        }
         self.next += 1;
         call.number = self.next;
         call.outlet = Some(outlet);
@@ -242,6 +253,16 @@ impl Calls {
 
     /// Takes a notification of the child's to the one stream that it belongs to.
     pub fn notify(&mut self, line: Bytes, message: &Envelope<'_>) -> Routed {
+        let is_only = self.calls.len() == 1;
+        let mut routed = self.tell(line, message);
+        if let Some(full) = routed.full.take_if(|_| is_only) {
+            let joined = self.joined.get_or_insert_default();
+            routed.full = Some(full.until(joined.clone()));
+        }
+        routed
+    }
+
+    fn tell(&mut self, line: Bytes, message: &Envelope<'_>) -> Routed {
         let params = message.params.unwrap_or_default();
         match message.method.as_deref().unwrap_or_default() {
             methods::PROGRESS => self.progress(line, params),
