@@ -3,6 +3,7 @@
 use super::{consistent, listing, record, shown};
 use crate::capture::record::{Payload, Record};
 use crate::traffic::digest::digest;
+use crate::traffic::storage::NONE;
 use crate::traffic::view::{Filter, Hidden, View};
 use crate::traffic::{Row, RowId, RowKind, Traffic, party_word};
 use proptest::prelude::*;
@@ -135,9 +136,11 @@ struct Naive {
 
 impl Naive {
     fn has(traffic: &Traffic, row: &Row<'_>, word: &str) -> bool {
-        // Not for what merely came with it.
-        let brought = traffic.store.http.brought.find(row.id).is_some();
-        let http = traffic.http(row.id).filter(|_| !brought);
+        // Not for what merely came with it. A request of the server's came with one exchange, and with another its
+        // answer went.
+        let extra = traffic.store.extra(row.id);
+        let is_own = extra.is_some_and(|extra| extra.http != NONE);
+        let http = traffic.http(row.id).filter(|_| is_own);
         let status = http.map_or(0, |http| http.status.unwrap_or(0)).to_string();
         let fields = [
             http.map_or("", |http| http.method),
