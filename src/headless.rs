@@ -27,7 +27,7 @@ const PATIENCE: Timespec = Timespec {
 pub enum Print {
     /// One readable line a message.
     Text,
-    /// The capture's own lines.
+    /// The capture's own lines, and in those of answers what they are to.
     Json,
 }
 

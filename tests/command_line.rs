@@ -178,7 +178,7 @@ fn only_the_newest_captures_are_kept() {
 }
 
 #[test]
-fn printing_writes_lines_for_people_or_the_capture_itself_to_stderr() {
+fn printing_writes_lines_for_people_or_those_of_the_capture_to_stderr() {
     let house = House::new();
     let session = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":2}}}"#;
     let text = house.run_with_input(&["--print", "--", "cat"], session);

@@ -1,17 +1,18 @@
 //! `--print`: the traffic on stderr, read from the capture like any viewer does.
 
+mod answers;
 mod exchanges;
 
 use super::Print;
 use crate::capture::reader::{ReadError, Reader};
 use crate::capture::record::{Location, Record};
-use crate::tap::{Party, SessionId, Timestamp};
+use crate::tap::{SessionId, Timestamp};
 use crate::traffic::digest::{Content, Message, MessageKind, Messages, digest};
 use crate::traffic::gist::neutral;
 use crate::traffic::party_word;
+use answers::{Answered, Answers, Way};
 use chrono::{Local, TimeZone as _};
 use exchanges::Exchanges;
-use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long the end waits for a stderr that nobody reads.
 const STUCK: Duration = Duration::from_secs(2);
-/// Requests whose answer is awaited; a peer that leaves more unanswered gets its answers printed without their name.
-const UNANSWERED: usize = 10_000;
+/// What stands before a message in its record.
+const MESSAGE: &[u8] = b"\"message\":";
 const BATCH: usize = 500;
 
 /// A thread that prints what a capture holds, and what it comes to hold.
@@ -81,7 +82,7 @@ fn follow(
 ) -> Result<(), ReadError> {
     let mut reader = Reader::open(capture)?;
     let bodies = reader.bodies()?;
-    let mut text = Text::default();
+    let (mut text, mut json) = (Text::default(), Json::default());
     let mut lines = Vec::new();
     if print == Print::Json {
         lines.push(bodies.line(Location::default())?);
@@ -91,7 +92,11 @@ fn follow(
         let read = reader.read(BATCH, |record| match print {
             Print::Text => lines.extend(text.lines(&record)),
             // A line that can be read once can be read twice.
-            Print::Json => lines.extend(bodies.line(record.location)),
+            Print::Json => lines.extend(
+                bodies
+                    .line(record.location)
+                    .map(|line| json.line(line, &record)),
+            ),
         })?;
         for mut line in lines.drain(..) {
             if tame {
@@ -135,18 +140,58 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// A request that an answer may yet come to.
-#[derive(Debug)]
-struct Asked {
-    what: String,
-    at: Timestamp,
+/// The capture's own lines; one that brings answers says, before its message, what they answer.
+#[derive(Debug, Default)]
+struct Json {
+    answers: Answers,
+}
+
+impl Json {
+    fn line(&mut self, mut line: Vec<u8>, record: &Record<'_>) -> Vec<u8> {
+        let said = match digest(record).content {
+            Content::Line {
+                from,
+                to,
+                via,
+                messages,
+                ..
+            } => {
+                let way = Way::of(record, from, to, via);
+                let mut answered = |message| self.answers.take_in(way, message);
+                match messages {
+                    Messages::One(message) => {
+                        let answered: Option<Answered> = answered(&message);
+                        answered.and_then(|it| serde_json::to_string(&it).ok())
+                    }
+                    // In the order of its messages.
+                    Messages::Batch(batch) => {
+                        let all: Vec<_> = batch.iter().map(|(_, it)| answered(it)).collect();
+                        let any = all.iter().any(Option::is_some);
+                        serde_json::to_string(&all).ok().filter(|_| any)
+                    }
+                }
+            }
+            Content::Closed(_) => {
+                self.answers.close(record.session);
+                None
+            }
+            _ => None,
+        };
+        let before = (record.location.start as usize).checked_sub(MESSAGE.len());
+        if let (Some(said), Some(before)) = (said, before)
+            && line.get(before..).is_some_and(|it| it.starts_with(MESSAGE))
+        {
+            let said = format!("\"answers\":{said},").into_bytes();
+            line.splice(before..before, said);
+        }
+        line
+    }
 }
 
 /// One readable line a message: `12:04:01.120 client → tools/call get-sum a=2 b=3`.
 #[derive(Debug, Default)]
 struct Text {
-    /// By session, whether the server asked, and raw id token.
-    unanswered: HashMap<(SessionId, bool, Box<str>), Asked>,
+    answers: Answers,
     exchanges: Exchanges,
 }
 
@@ -162,6 +207,7 @@ impl Text {
                 via,
                 ..
             } => {
+                let way = Way::of(record, from, to, via);
                 if let Some(via) = via {
                     self.exchanges.carried(via.exchange);
                 }
@@ -175,7 +221,7 @@ impl Text {
                     .map(|to| format!("{}: ", party_word(to)))
                     .unwrap_or_default();
                 let said = messages.into_iter().map(|message| {
-                    let words = self.words(session, from, at, message);
+                    let words = self.words(way, &message);
                     line(at, session, &format!("{} → {to}{words}", party_word(from)))
                 });
                 return said.collect();
@@ -187,7 +233,10 @@ impl Text {
                     opened.by, opened.transport
                 )
             }
-            Content::Closed(closed) => format!("session closed: {}", closed.reason),
+            Content::Closed(closed) => {
+                self.answers.close(session);
+                format!("session closed: {}", closed.reason)
+            }
             Content::Gap(gap) => {
                 format!(
                     "{} NOT captured: {}",
@@ -211,29 +260,11 @@ impl Text {
         vec![line(at, session, &said)]
     }
 
-    fn words(
-        &mut self,
-        session: SessionId,
-        from: Party,
-        at: Timestamp,
-        message: Message,
-    ) -> String {
+    fn words(&mut self, way: Way, message: &Message) -> String {
         let asks = joined(&[&message.method, &message.name]);
+        let answered = self.answers.take_in(way, message);
         let outcome = match message.kind {
-            MessageKind::Request => {
-                if let Some(id) = message.id
-                    && self.unanswered.len() < UNANSWERED
-                {
-                    let asked = Asked {
-                        what: asks.clone(),
-                        at,
-                    };
-                    self.unanswered
-                        .insert((session, from == Party::Server, id), asked);
-                }
-                return joined(&[&asks, &message.gist]);
-            }
-            MessageKind::Notification | MessageKind::Garbage => {
+            MessageKind::Request | MessageKind::Notification | MessageKind::Garbage => {
                 return joined(&[&asks, &message.gist]);
             }
             MessageKind::Result => "ok",
@@ -241,15 +272,9 @@ impl Text {
             MessageKind::InputRequired => "input required",
             MessageKind::Error => "error",
         };
-        let asked = message.id.and_then(|id| {
-            let asker_is_server = from != Party::Server;
-            self.unanswered.remove(&(session, asker_is_server, id))
-        });
-        match asked {
-            Some(asked) => {
-                let took = u64::try_from(at.0 - asked.at.0).unwrap_or(0);
-                let took = super::span(Duration::from_micros(took));
-                joined(&[outcome, &asked.what, &took, &message.gist])
+        match answered {
+            Some(Answered { method, name, took }) => {
+                joined(&[outcome, &method, &name, &super::span(took), &message.gist])
             }
             None => joined(&[outcome, &message.gist]),
         }
@@ -307,16 +332,59 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_capture_itself() {
-        assert_eq!(printed(Print::Json), CAPTURE);
+    fn json_is_the_capture_with_what_each_answer_is_to() {
+        let printed = printed(Print::Json);
+        let sum = r#","answers":{"method":"tools/call","name":"get-sum","took_us":3000}"#;
+        let roots = r#","answers":{"method":"roots/list","took_us":2000}"#;
+        let lines: Vec<&str> = printed.lines().collect();
+        assert!(lines[4].contains(&format!(r#""from":"server"{sum},"message":{{"#)));
+        assert!(lines[5].contains(&format!(r#""from":"client"{roots},"message":{{"#)));
+        assert_eq!(printed.replace(sum, "").replace(roots, ""), CAPTURE);
+    }
+
+    #[test]
+    fn json_with_what_each_answer_is_to_can_be_read_as_a_capture() {
+        let read = |text: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let mut payloads = Vec::new();
+            let mut reader = Reader::open(file.path()).unwrap();
+            let each = |record: Record<'_>| payloads.push(format!("{:?}", record.payload));
+            reader.read(usize::MAX, each).unwrap();
+            payloads
+        };
+        assert_eq!(read(&printed(Print::Json)), read(CAPTURE));
+    }
+
+    #[test]
+    fn a_batch_of_answers_says_what_each_of_them_is_to() {
+        let line = |seq: u32, from: &str, message: &str| {
+            format!(
+                "{{\"seq\":{seq},\"at\":\"2026-11-21T02:45:01.00000{seq}Z\",\"session\":1,\"from\":\"{from}\",\"message\":{message}}}\n"
+            )
+        };
+        let capture = [
+            "{\"capture\":1,\"name\":\"n\"}\n",
+            &line(1, "client", r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#),
+            &line(
+                3,
+                "server",
+                r#"[{"jsonrpc":"2.0","id":9,"result":{}},{"jsonrpc":"2.0","id":1,"result":{}}]"#,
+            ),
+        ]
+        .concat();
+        let printed = print_of(&capture, Print::Json, false);
+        let answers = r#""answers":[null,{"method":"ping","took_us":2}],"message":["#;
+        assert!(printed.contains(answers), "{printed}");
     }
 
     #[test]
     fn json_on_a_terminal_holds_nothing_that_the_terminal_obeys() {
         let hostile = CAPTURE.replace("\"no\"", "\"\u{9b}2J\u{202e}no\"");
-        let tame = CAPTURE.replace("\"no\"", "\"\u{fffd}2J\u{fffd}no\"");
-        assert_eq!(print_of(&hostile, Print::Json, true), tame);
-        assert_eq!(print_of(&hostile, Print::Json, false), hostile);
+        let hostile_error = "\"\u{9b}2J\u{202e}no\"";
+        let tame_error = "\"\u{fffd}2J\u{fffd}no\"";
+        assert!(print_of(&hostile, Print::Json, true).contains(tame_error));
+        assert!(print_of(&hostile, Print::Json, false).contains(hostile_error));
     }
 
     #[test]

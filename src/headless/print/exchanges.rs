@@ -1,12 +1,14 @@
 //! HTTP exchanges in words: those that carried no message, those that failed, and those that broke off. What the
 //! others did is what their messages say.
 
-use super::UNANSWERED;
 use crate::tap::{Half, Party};
 use crate::traffic::digest::HttpStep;
 use crate::traffic::http::status_words;
 use crate::traffic::party_word;
 use std::collections::HashMap;
+
+/// Exchanges that are followed at once.
+const FOLLOWED: usize = 10_000;
 
 /// The exchanges that are going on; those beyond a bound are not told of.
 #[derive(Debug, Default)]
@@ -58,7 +60,7 @@ impl Exchanges {
                 status: None,
                 told: false,
             };
-            if self.going.len() < UNANSWERED {
+            if self.going.len() < FOLLOWED {
                 self.going.insert(exchange, going);
             }
             return None;
