@@ -1,0 +1,175 @@
+//! `call` and `list`: one request, and out.
+
+use super::*;
+
+#[test]
+fn a_call_prints_the_answers_text_and_nothing_else() {
+    let house = House::new();
+    let ran = house.run(&before_demo(&[
+        "call",
+        "echo",
+        "--args",
+        r#"{"message":"two\nlines"}"#,
+    ]));
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "Echo: two\nlines\n"));
+    assert_eq!(house.captures(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_call_in_either_era_gives_its_raw_result_as_json() {
+    let house = House::new();
+    for era in ["legacy", "modern"] {
+        let arguments = [
+            "call",
+            "echo",
+            "--json",
+            "--era",
+            era,
+            "--args",
+            r#"{"message":"x"}"#,
+        ];
+        let ran = house.run(&before_demo(&arguments));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let result: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(result["content"][0]["text"], "Echo: x");
+        assert_eq!(result.get("resultType").is_some(), era == "modern");
+    }
+}
+
+#[test]
+fn arguments_come_from_a_file_or_from_stdin_as_well() {
+    let house = House::new();
+    let file = house.write("args.json", r#"{"message": "from a file"}"#);
+    let from_file = format!("@{}", file.display());
+    let ran = house.run(&before_demo(&["call", "echo", "--args", &from_file]));
+    assert_eq!(ran.stdout, "Echo: from a file\n");
+    let arguments = before_demo(&["call", "echo", "--args", "-"]);
+    let ran = house.run_with_input(&arguments, r#"{"message": "from stdin"}"#);
+    assert_eq!(ran.stdout, "Echo: from stdin\n");
+}
+
+#[test]
+fn the_exit_code_tells_whose_fault_it_was() {
+    let house = House::new();
+    let call = |tool, args| house.run(&before_demo(&["call", tool, "--args", args]));
+    let tool_error = call("get-sum", r#"{"a":"two","b":3}"#);
+    assert_eq!(tool_error.code, Some(1));
+    assert!(tool_error.stdout.contains("invalid type"), "{tool_error:?}");
+    call("get-sum", "[2, 3]").fails(2, "--args has to be a JSON object");
+    call("get-sum", "{").fails(2, "--args is not JSON");
+    call("get-sum", "@/nowhere").fails(2, "cannot read /nowhere");
+    call("no-such-tool", "{}").fails(3, "no-such-tool: the server answered with error -32602");
+    house
+        .run(&["call", "x", "--", "/nowhere/server"])
+        .fails(3, "cannot start /nowhere/server");
+    house
+        .run(&["call", "x", "--", "true"])
+        .fails(3, "the server exited with status 0");
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up_after_the_timeout() {
+    let house = House::new();
+    let arguments = [
+        "call",
+        "slow",
+        "--args",
+        r#"{"seconds":600}"#,
+        "--timeout",
+        "1.5",
+    ];
+    house
+        .run(&before_demo(&arguments))
+        .fails(3, "no answer within 1.5 s");
+    house
+        .run(&["list", "--timeout", "0.2", "--", "sleep", "600"])
+        .fails(3, "no answer within 0.2 s");
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_is_an_error_with_its_end() {
+    let house = House::new();
+    let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}}"#;
+    let script = format!("read a; echo '{answer}'; read b; read c; exit 9");
+    let ran = house.run(&["call", "x", "--era", "legacy", "--", "sh", "-c", &script]);
+    ran.fails(3, "the server exited with status 9");
+}
+
+#[test]
+fn what_the_server_asks_back_is_declined() {
+    let house = House::new();
+    for era in ["legacy", "modern"] {
+        let arguments = [
+            "call",
+            "book-berth",
+            "--era",
+            era,
+            "--args",
+            r#"{"boat":"Ida","length":7.5}"#,
+        ];
+        let ran = house.run(&before_demo(&arguments));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.starts_with("Not booked"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_call_is_recorded_where_it_is_told_to() {
+    let house = House::new();
+    let file = house.path("call.jsonl");
+    let arguments = [
+        "call",
+        "echo",
+        "--args",
+        r#"{"message":"kept"}"#,
+        "--capture",
+        file.to_str().unwrap(),
+    ];
+    assert_eq!(house.run(&before_demo(&arguments)).code, Some(0));
+    assert!(
+        std::fs::read_to_string(file)
+            .unwrap()
+            .contains("Echo: kept")
+    );
+}
+
+#[test]
+fn a_list_shows_what_there_is_and_how_it_is_used() {
+    let house = House::new();
+    let ran = house.run(&before_demo(&["list"]));
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.stdout
+            .contains("\n  get-sum(a: number, b: number)\n      Returns the sum"),
+        "{}",
+        ran.stdout
+    );
+    for title in [
+        "Tools (17)",
+        "Resources (7)",
+        "Resource templates (2)",
+        "Prompts (3)",
+    ] {
+        assert!(ran.stdout.contains(title), "{title}: {}", ran.stdout);
+    }
+    let json = house
+        .run(&before_demo(&["list", "--json", "--era", "legacy"]))
+        .stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    // Resources come in two pages.
+    assert_eq!(json["resources"].as_array().unwrap().len(), 7);
+    assert_eq!(json["tools"].as_array().unwrap().len(), 17);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    let house = House::new();
+    let mut command = house.command(&before_demo(&["list"]));
+    let mut process = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(process.stdout.take());
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,229 @@
+//! A proxy, and what it leaves behind.
+
+use super::*;
+
+#[test]
+fn a_proxy_says_one_line_at_the_start_and_one_at_the_end() {
+    let house = House::new();
+    let ran = house.run_with_input(
+        &["--", "cat"],
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n",
+    );
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(
+        ran.stdout,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n"
+    );
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    let capture = house.captures().remove(0);
+    assert_eq!(
+        lines[0],
+        format!(
+            "mcp-sentinel: stdio → cat · capturing to {}",
+            capture.display()
+        )
+    );
+    let counted = "mcp-sentinel: 1 message from the client, 1 from the server, 0 errors, ";
+    assert!(lines[1].starts_with(counted), "{}", lines[1]);
+    assert!(
+        lines[1].ends_with("the server exited with status 0"),
+        "{}",
+        lines[1]
+    );
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn a_proxy_exits_as_its_server_did() {
+    let house = House::new();
+    assert_eq!(house.run(&["--", "sh", "-c", "exit 7"]).code, Some(7));
+    assert_eq!(house.run(&["--", "sh", "-c", "kill -9 $$"]).code, Some(137));
+}
+
+#[test]
+fn a_command_that_cannot_start_leaves_one_line_and_nothing_else() {
+    let house = House::new();
+    let ran = house.run(&["--", "call", "x"]);
+    ran.fails(127, "mcp-sentinel: cannot start call: ");
+    assert_eq!(ran.stderr.lines().count(), 1);
+    assert_eq!(ran.stdout, "");
+    assert_eq!(house.captures(), Vec::<std::path::PathBuf>::new());
+    let left = house.registry().read_dir().map_or(0, Iterator::count);
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn what_is_recorded_is_for_the_owner_alone_and_listed_only_while_live() {
+    let house = House::new();
+    let mut proxy = house.start(&["--name", "mine"], &DEMO);
+    proxy.shake_hands();
+    until("the client's name is known", || {
+        house.live().first().is_some_and(|it| it.client.is_some())
+    });
+    let entry = house.live().remove(0);
+    assert_eq!(entry.pid, proxy.process.id());
+    assert_eq!(entry.name, "mine");
+    assert_eq!(entry.upstream, DEMO);
+    assert_eq!(entry.client.as_deref(), Some("tester 1.2"));
+    assert_eq!(entry.capture.as_ref(), house.captures().first());
+
+    assert_eq!(mode(&house.registry()), 0o700);
+    assert_eq!(mode(&entry.socket), 0o600);
+    assert_eq!(mode(&entry.socket.with_extension("json")), 0o600);
+    assert_eq!(mode(&house.path("state/mcp-sentinel/captures")), 0o700);
+    assert_eq!(mode(&house.captures()[0]), 0o600);
+
+    assert_eq!(proxy.leave().0, Some(0));
+    assert_eq!(house.registry().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn secrets_of_the_command_are_masked_wherever_it_is_shown() {
+    let house = House::new();
+    house.write("config/mcp-sentinel/config.toml", "redact = ['acme-\\d+']");
+    let server = ["sh", "-c", "cat", "--api-key=sesame", "acme-123"];
+    let mut proxy = house.start(&[], &server);
+    proxy.ask("{}");
+    until("it is listed", || !house.live().is_empty());
+    let ps = house.run(&["ps", "--json"]).stdout;
+    let (_, stderr) = proxy.leave();
+    let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
+    for shown in [&ps, &stderr, &capture] {
+        assert!(shown.contains("cat"), "{shown}");
+        assert!(!shown.contains("sesame"), "{shown}");
+        assert!(!shown.contains("acme-123"), "{shown}");
+    }
+}
+
+#[test]
+fn without_a_capture_nothing_is_left_on_the_disk() {
+    let house = House::new();
+    for options in [&["--no-capture"][..], &["--no-capture", "--print"]] {
+        let arguments = [options, &["--", "cat"]].concat();
+        let ran = house.run_with_input(&arguments, "{\"jsonrpc\":\"2.0\",\"method\":\"a\"}\n");
+        assert_eq!(ran.code, Some(0));
+        assert!(ran.stderr.contains("not capturing"), "{ran:?}");
+        assert_eq!(
+            ran.stderr.contains("client → a"),
+            options.len() == 2,
+            "{ran:?}"
+        );
+        assert_eq!(house.captures(), Vec::<std::path::PathBuf>::new());
+        assert_eq!(house.path("tmp").read_dir().unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_capture_that_was_asked_for_and_cannot_be_had_keeps_the_server_from_starting() {
+    let house = House::new();
+    let mark = house.path("started");
+    let server = ["touch", mark.to_str().unwrap()];
+    let ran = house.run(&[&["--capture", "/nowhere/x.jsonl", "--"], &server[..]].concat());
+    ran.fails(1, "cannot create capture /nowhere/x.jsonl");
+    assert!(!mark.exists());
+}
+
+#[test]
+fn a_captures_directory_that_cannot_be_used_keeps_nobody_from_the_server() {
+    let house = House::new();
+    let file = house.write("occupied", "");
+    let mut command = house.command(&["--", "echo", "hello"]);
+    let ran = Ran::of(command.env("XDG_STATE_HOME", &file));
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(ran.stdout, "hello\n");
+    assert!(
+        ran.stderr
+            .contains("not capturing: cannot use the captures directory"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_runtime_directory_that_cannot_be_used_keeps_nobody_from_the_server() {
+    let house = House::new();
+    house.write("run/mcp-sentinel", "a file in its place");
+    let ran = house.run(&["--", "sh", "-c", "sleep 0.3; echo hello"]);
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(ran.stdout, "hello\n");
+    assert!(ran.stderr.contains("nobody can attach"), "{ran:?}");
+    let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
+    assert!(capture.contains("nobody can attach"), "{capture}");
+}
+
+#[test]
+fn only_the_newest_captures_are_kept() {
+    let house = House::new();
+    for day in 1..=4 {
+        let name = format!("state/mcp-sentinel/captures/2026110{day}-120000-old.jsonl");
+        house.write(&name, "{\"capture\":1}\n");
+    }
+    let ran = house.run(&["--keep-captures", "2", "--", "sh", "-c", "sleep 0.3"]);
+    assert_eq!(ran.code, Some(0));
+    let kept = house.captures();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(kept[0].ends_with("20261104-120000-old.jsonl"), "{kept:?}");
+}
+
+#[test]
+fn printing_writes_lines_for_people_or_those_of_the_capture_to_stderr() {
+    let house = House::new();
+    let session = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":2}}}"#;
+    let text = house.run_with_input(&["--print", "--", "cat"], session);
+    assert_eq!(text.stdout, session);
+    assert!(
+        text.stderr.contains(" client → tools/call get-sum a=2\n"),
+        "{text:?}"
+    );
+
+    let ran = house.run_with_input(
+        &[
+            "--capture",
+            house.path("c.jsonl").to_str().unwrap(),
+            "--print=json",
+            "--",
+            "cat",
+        ],
+        session,
+    );
+    let printed: Vec<&str> = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .collect();
+    let captured = std::fs::read_to_string(house.path("c.jsonl")).unwrap();
+    assert_eq!(printed, captured.lines().collect::<Vec<_>>());
+    assert_eq!(printed.len(), 5);
+}
+
+#[test]
+fn a_compressed_capture_prints_and_opens_like_any_other() {
+    let house = House::new();
+    let file = house.path("c.jsonl.zst");
+    let ran = house.run_with_input(
+        &[
+            "--capture",
+            file.to_str().unwrap(),
+            "--print=json",
+            "--",
+            "cat",
+        ],
+        "{\"a\":1}\n",
+    );
+    assert!(ran.stderr.contains("\"message\":{\"a\":1}}\n"), "{ran:?}");
+    assert_eq!(std::fs::read(&file).unwrap()[..4], [0x28, 0xb5, 0x2f, 0xfd]);
+    // It is read before the terminal is missed.
+    house
+        .run(&["open", file.to_str().unwrap()])
+        .fails(2, "needs a terminal");
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_keeps_no_message_back() {
+    let house = House::new();
+    let mut proxy = house.start(&["--print"], &["cat"]);
+    // More than a pipe holds, and nobody reads stderr.
+    for id in 0..5000 {
+        let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list"}}"#);
+        assert_eq!(proxy.ask(&message), format!("{message}\n"));
+    }
+}
