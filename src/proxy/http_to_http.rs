@@ -7,6 +7,7 @@ mod bell;
 mod body;
 mod forward;
 mod made_up;
+mod mended;
 mod oauth;
 mod operator;
 mod rewrite;
@@ -16,6 +17,7 @@ mod sieve;
 use super::http_client::Client;
 use super::listener::{Handler, RequestBody, Response};
 use super::live::Roster;
+use super::mirror::Tools;
 use crate::tap::Tap;
 use bell::Bell;
 use http::HeaderValue;
@@ -50,6 +52,7 @@ impl Reverse {
             roster: roster.clone(),
             tap: tap.clone(),
             bell: bell.clone(),
+            tools: Tools::default(),
         });
         Arc::new(Self {
             upstream: Arc::new(client.origin().url.clone()),

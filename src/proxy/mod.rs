@@ -13,6 +13,7 @@ pub mod http_to_http;
 pub mod http_to_stdio;
 pub mod listener;
 pub mod live;
+mod mirror;
 pub mod operator;
 pub mod pump;
 pub mod signals;

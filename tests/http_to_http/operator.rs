@@ -215,7 +215,7 @@ async fn replayed(proxy: &Inside, session: u64) -> Value {
     answer_to(proxy, &id).await
 }
 
-async fn sent(proxy: &Inside, session: u64, message: &str) -> String {
+pub async fn sent(proxy: &Inside, session: u64, message: &str) -> String {
     let command = Command::Send {
         route: Route::Session(SessionId(session.try_into().unwrap())),
         message: message.into(),
@@ -227,7 +227,7 @@ async fn sent(proxy: &Inside, session: u64, message: &str) -> String {
     }
 }
 
-async fn answer_to(proxy: &Inside, id: &str) -> Value {
+pub async fn answer_to(proxy: &Inside, id: &str) -> Value {
     proxy
         .record("the operator's answer", |record| {
             let is_it = record["to"] == "operator" && record["message"]["id"] == id;

@@ -3,11 +3,13 @@
 
 use super::bell::Bell;
 use super::forward::put_on;
+use super::mended::Call;
 use super::sessions::{Session, is_event_stream};
 use crate::mcp::{headers, methods};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{Client, Outgoing, in_words};
 use crate::proxy::live::Roster;
+use crate::proxy::mirror::{self, Tools};
 use crate::proxy::pump::Injection;
 use crate::tap::{self, CLIENT_GONE, Half, Party, Tap};
 use crate::wire::{Envelope, Frame, Kind, parse};
@@ -89,6 +91,7 @@ pub struct Desk {
     pub roster: Arc<Roster>,
     pub tap: Tap,
     pub bell: Bell,
+    pub tools: Tools,
 }
 
 /// Posts the operator's lines until the session is over.
@@ -109,10 +112,16 @@ pub async fn serve(
 }
 
 /// A stream of answers that has ended.
-#[derive(Debug, Default)]
-struct Heard {
-    /// The answer itself has come.
-    answered: bool,
+#[derive(Debug)]
+pub(super) struct Heard {
+    /// Whose answers they are.
+    to: Party,
+    /// A server may refuse it for headers that we can look up.
+    is_call: bool,
+    /// The answer itself, when it has come.
+    pub answer: Option<Bytes>,
+    /// What refuses a call for the headers that it was sent with; not yet on record.
+    pub refusal: Option<Bytes>,
     /// It was taken, and is answered on another stream, if at all.
     accepted: bool,
     /// Where the stream can be taken up again.
@@ -120,6 +129,22 @@ struct Heard {
     pause: Option<Duration>,
     /// Raw ids of the server's pings.
     pings: Vec<String>,
+}
+
+impl Heard {
+    /// Before anything has been heard.
+    pub fn nothing(to: Party) -> Self {
+        Self {
+            to,
+            is_call: false,
+            answer: None,
+            refusal: None,
+            accepted: false,
+            last_event: None,
+            pause: None,
+            pings: Vec::new(),
+        }
+    }
 }
 
 impl Desk {
@@ -137,27 +162,42 @@ impl Desk {
         }
         let asked = envelope.filter(|it| it.kind() == Kind::Request);
         let id = asked.and_then(|it| it.id.map(str::to_owned));
+        let lists = asked.is_some_and(|it| it.method.as_deref() == Some(methods::TOOLS_LIST));
         let over = session.live.over().child_token();
         if let (Some(id), Some(_)) = (&id, envelope.and_then(headers::modern_version)) {
             session.calls().0.insert(id.clone(), over.clone());
         }
-        let mut headers = said_of(&session, envelope);
+        let mut headers = self.said_of(&session, envelope);
         let exchange = self.exchange(&session);
         let added = self.put_on(&exchange, &mut headers).await;
+        let call = Call {
+            message: message.clone(),
+            headers: headers.clone(),
+            added: added.clone(),
+        };
         exchange.request(self.head(Party::Operator, &session, Method::POST, &headers, added));
         exchange.call(message.clone(), injection.replay_of);
         exchange.end(Half::Request, Some(message.len() as u64), None);
         let body = reqwest::Body::wrap(Told::new(message, injection.written));
-        let hearing = self.hear(&session, &exchange, Method::POST, headers, body);
-        let heard = match over.run_until_cancelled(hearing).await {
+        let (post, to) = (Method::POST, Party::Operator);
+        let hearing = self.hear(&session, &exchange, post, headers, body, to);
+        let mut heard = match over.run_until_cancelled(hearing).await {
             Some(heard) => heard,
             None => {
                 exchange.end(Half::Response, None, Some(CLIENT_GONE.into()));
                 self.bell.ring();
-                Heard::default()
+                Heard::nothing(Party::Operator)
             }
         };
+        if let Some(refusal) = heard.refusal.take() {
+            let mended = self.mend(&session, &exchange, call, refusal, &over);
+            heard = mended.await;
+        }
         let Some(id) = id else { return };
+        if lists && let Some(result) = heard.answer.as_ref().and_then(|it| mirror::result(it, &id))
+        {
+            self.tools.learn(&result);
+        }
         session.calls().0.remove(&id);
         if !heard.accepted && !self.hear_out(&session, heard, &over).await {
             session.live.gate.forget(&id);
@@ -172,7 +212,7 @@ impl Desk {
         over: &CancellationToken,
     ) -> bool {
         for _ in 0..STREAMS {
-            let Some(last) = heard.last_event.take().filter(|_| !heard.answered) else {
+            let Some(last) = heard.last_event.take().filter(|_| heard.answer.is_none()) else {
                 break;
             };
             let resumed = over.run_until_cancelled(async {
@@ -184,7 +224,7 @@ impl Desk {
                 None => return false,
             }
         }
-        heard.answered
+        heard.answer.is_some()
     }
 
     /// Takes up a stream that the server ended before it had answered.
@@ -207,23 +247,27 @@ impl Desk {
         exchange.request(self.head(Party::Operator, session, Method::GET, &headers, added));
         exchange.end(Half::Request, Some(0), None);
         let body = reqwest::Body::default();
-        let mut heard = self
-            .hear(session, &exchange, Method::GET, headers, body)
-            .await;
+        let (get, to) = (Method::GET, Party::Operator);
+        let resumed = self.hear(session, &exchange, get, headers, body, to);
+        let mut heard = resumed.await;
         heard.pause = heard.pause.or(pause);
         heard
     }
 
-    /// Sends a request of the operator's, and records what is answered.
-    async fn hear(
+    /// Sends a request of the operator's, or one of ours beside it, and records what is answered, and to whom.
+    pub(super) async fn hear(
         self: &Arc<Self>,
         session: &Arc<Session>,
         exchange: &Exchange,
         method: Method,
         headers: HeaderMap,
         body: reqwest::Body,
+        to: Party,
     ) -> Heard {
         self.bell.ring();
+        let mut heard = Heard::nothing(to);
+        let asked = headers.get(headers::METHOD);
+        heard.is_call = asked.is_some_and(|it| it == methods::TOOLS_CALL);
         let target = session.habits().target.clone();
         let outgoing = Outgoing {
             method,
@@ -236,7 +280,7 @@ impl Desk {
             Err(error) => {
                 exchange.end(Half::Response, Some(0), Some(in_words(&error)));
                 self.bell.ring();
-                return Heard::default();
+                return heard;
             }
         };
         exchange.response(tap::Response {
@@ -245,10 +289,7 @@ impl Desk {
             headers: response.headers().clone(),
             rewritten: Vec::new(),
         });
-        let mut heard = Heard {
-            accepted: response.status() == StatusCode::ACCEPTED,
-            ..Heard::default()
-        };
+        heard.accepted = response.status() == StatusCode::ACCEPTED;
         let is_stream = is_event_stream(response.headers());
         let read = if is_stream {
             self.events(session, exchange, response, &mut heard).await
@@ -302,6 +343,9 @@ impl Desk {
     ) -> Result<u64, reqwest::Error> {
         let bytes = response.bytes().await?;
         match parse(&bytes) {
+            _ if heard.is_call && mirror::is_header_mismatch(&bytes) => {
+                heard.refusal = Some(bytes.clone());
+            }
             Frame::Message(_) | Frame::Batch(_) => heard.message(session, exchange, &bytes, None),
             Frame::Blank => {}
             _ => exchange.body(Half::Response, bytes.clone()),
@@ -318,18 +362,31 @@ impl Desk {
 
     async fn pong(self: Arc<Self>, session: Arc<Session>, id: String) {
         let message = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
-        let mut headers = said_of(&session, None);
-        let exchange = self.exchange(&session);
+        self.post(&session, message, Party::Operator).await;
+    }
+
+    /// Sends a message of ours, and records what is answered, and to whom.
+    pub(super) async fn post(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        message: Bytes,
+        to: Party,
+    ) -> Heard {
+        let mut headers = match parse(&message) {
+            Frame::Message(envelope) => self.said_of(session, Some(&envelope)),
+            _ => self.said_of(session, None),
+        };
+        let exchange = self.exchange(session);
         let added = self.put_on(&exchange, &mut headers).await;
-        exchange.request(self.head(Party::Sentinel, &session, Method::POST, &headers, added));
+        exchange.request(self.head(Party::Sentinel, session, Method::POST, &headers, added));
         exchange.message(Party::Sentinel, Party::Server, message.clone(), None);
         exchange.end(Half::Request, Some(message.len() as u64), None);
         let body = message.into();
-        self.hear(&session, &exchange, Method::POST, headers, body)
-            .await;
+        self.hear(session, &exchange, Method::POST, headers, body, to)
+            .await
     }
 
-    fn exchange(&self, session: &Session) -> Exchange {
+    pub(super) fn exchange(&self, session: &Session) -> Exchange {
         Exchange {
             tap: self.tap.clone(),
             session: session.live.id,
@@ -337,7 +394,7 @@ impl Desk {
         }
     }
 
-    fn head(
+    pub(super) fn head(
         &self,
         by: Party,
         session: &Session,
@@ -354,6 +411,21 @@ impl Desk {
         }
     }
 
+    /// The headers of a post of ours in a client's session.
+    fn said_of(&self, session: &Session, message: Option<&Envelope<'_>>) -> HeaderMap {
+        let mut all = session.habits().headers();
+        all.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        all.insert(header::ACCEPT, both);
+        if let Some(message) = message {
+            mirror::put_on(&mut all, &self.tools.headers(message));
+        }
+        all
+    }
+
     /// Puts on what every request to the upstream gets from us.
     async fn put_on(&self, exchange: &Exchange, headers: &mut HeaderMap) -> HeaderMap {
         let added = self.client.additions(headers).await;
@@ -367,7 +439,7 @@ impl Desk {
 }
 
 impl Heard {
-    fn message(
+    pub(super) fn message(
         &mut self,
         session: &Session,
         exchange: &Exchange,
@@ -375,28 +447,12 @@ impl Heard {
         event: Option<&str>,
     ) {
         let aside = session.live.gate.judge_aside(data);
-        self.answered |= aside.answers;
-        self.pings.extend(aside.pings);
-        exchange.message(Party::Server, Party::Operator, data.clone(), event);
-    }
-}
-
-/// The headers of a post of ours in a client's session.
-fn said_of(session: &Session, message: Option<&Envelope<'_>>) -> HeaderMap {
-    let mut all = session.habits().headers();
-    all.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    let both = HeaderValue::from_static("application/json, text/event-stream");
-    all.insert(header::ACCEPT, both);
-    let said = message.map(|message| headers::of(message, None));
-    for (name, value) in said.into_iter().flatten() {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            all.insert(name, value);
+        if aside.answers {
+            self.answer = Some(data.clone());
         }
+        self.pings.extend(aside.pings);
+        exchange.message(Party::Server, self.to, data.clone(), event);
     }
-    all
 }
 
 fn without_line_end(line: &Bytes) -> Bytes {

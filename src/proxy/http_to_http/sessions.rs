@@ -439,6 +439,7 @@ mod tests {
             roster: Arc::default(),
             bell: Bell::hang(tap.clone()),
             tap,
+            tools: crate::proxy::mirror::Tools::default(),
         })
     }
 

@@ -2,11 +2,11 @@
 
 use super::bridge::{Bridge, Failure};
 use super::events::{Cursor, Events};
-use super::modern;
 use super::outgoing::{Ask, Cut, Incoming, Unanswered};
 use super::streams::Followed;
 use crate::mcp::headers::SESSION_ID;
 use crate::mcp::methods;
+use crate::proxy::mirror;
 use crate::tap::{ExchangeId, Party};
 use crate::wire::{Frame, Kind, object, parse};
 use bytes::Bytes;
@@ -277,11 +277,11 @@ impl Bridge {
         if letter.again {
             return false;
         }
-        if letter.modern && letter.method == methods::TOOLS_CALL && modern::is_header_mismatch(body)
+        if letter.modern && letter.method == methods::TOOLS_CALL && mirror::is_header_mismatch(body)
         {
             let anew = self.headers_anew(&letter.line, &letter.abort).await;
             return anew.is_some_and(|anew| {
-                modern::put_on(&mut letter.headers, &anew);
+                mirror::put_on(&mut letter.headers, &anew);
                 true
             });
         }

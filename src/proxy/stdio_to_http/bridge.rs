@@ -2,7 +2,6 @@
 
 use super::ledger::Ledger;
 use super::legacy::Legacy;
-use super::modern::Tools;
 use super::outgoing::{self, Ask, Incoming, Unanswered};
 use super::outlet::Outlet;
 use crate::mcp::methods;
@@ -10,6 +9,7 @@ use crate::proxy::exchange::Exchange;
 use crate::proxy::gate::{Split, Verdict};
 use crate::proxy::http_client::Client;
 use crate::proxy::live::{Live, Roster};
+use crate::proxy::mirror::Tools;
 use crate::proxy::pump::Lane;
 use crate::proxy::stderr::Forwarder;
 use crate::tap::{Body, ExchangeId, Party, Via};

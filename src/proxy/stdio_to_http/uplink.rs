@@ -8,9 +8,10 @@ use super::answer::Letter;
 use super::bridge::{Bridge, Failure};
 use super::inlet::Inlet;
 use super::ledger::Entry;
-use super::{modern, outgoing};
+use super::outgoing;
 use crate::mcp::{headers, methods};
 use crate::proxy::handshake::Watch;
+use crate::proxy::mirror;
 use crate::proxy::pump::Injection;
 use crate::tap::Party;
 use crate::wire::{Envelope, Frame, Kind, object, parse};
@@ -280,7 +281,7 @@ impl Uplink {
         let bridge = self.bridge.clone();
         let mut headers = outgoing::posting();
         if sort.modern {
-            modern::put_on(&mut headers, &sort.headers);
+            mirror::put_on(&mut headers, &sort.headers);
         } else if sort.pace != Pace::Answered {
             bridge.legacy().put_on(&mut headers);
         }

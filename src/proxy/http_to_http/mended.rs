@@ -1,0 +1,74 @@
+//! Calls of the operator's that a server refuses for the headers that they were sent with: they are sent again with
+//! those that the server's list of tools asks for.
+
+use super::operator::{Desk, Heard};
+use super::sessions::Session;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::mirror;
+use crate::tap::{CLIENT_GONE, Half, Party};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A call as it was sent.
+#[derive(Debug)]
+pub struct Call {
+    pub message: Bytes,
+    pub headers: HeaderMap,
+    /// Those of them that every request gets from us.
+    pub added: HeaderMap,
+}
+
+impl Desk {
+    /// Sends the call again if the list of tools says what it lacked; otherwise the refusal is its answer.
+    pub async fn mend(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        first: &Exchange,
+        mut call: Call,
+        refusal: Bytes,
+        over: &CancellationToken,
+    ) -> Heard {
+        let ask = |request, id| self.own_request(session, request, id);
+        let gate = &session.live.gate;
+        let asking = self.tools.headers_anew(&call.message, gate, ask);
+        let Some(anew) = over.run_until_cancelled(asking).await.flatten() else {
+            let mut heard = Heard::nothing(Party::Operator);
+            heard.message(session, first, &refusal, None);
+            self.bell.ring();
+            return heard;
+        };
+        first.message(Party::Server, Party::Sentinel, refusal, None);
+        mirror::put_on(&mut call.headers, &anew);
+        let (exchange, headers) = (self.exchange(session), call.headers);
+        let head = self.head(Party::Sentinel, session, Method::POST, &headers, call.added);
+        exchange.request(head);
+        // What it says is on record with the exchange that it repeats.
+        let length = call.message.len() as u64;
+        exchange.end(Half::Request, Some(length), None);
+        let (body, to) = (call.message.into(), Party::Operator);
+        let post = self.hear(session, &exchange, Method::POST, headers, body, to);
+        let Some(mut heard) = over.run_until_cancelled(post).await else {
+            exchange.end(Half::Response, None, Some(CLIENT_GONE.into()));
+            self.bell.ring();
+            return Heard::nothing(to);
+        };
+        if let Some(refusal) = heard.refusal.take() {
+            heard.message(session, &exchange, &refusal, None);
+            self.bell.ring();
+        }
+        heard
+    }
+
+    /// Sends a request of ours; the raw result, if it gets one.
+    async fn own_request(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        request: Bytes,
+        id: String,
+    ) -> Option<String> {
+        let heard = self.post(session, request, Party::Sentinel).await;
+        mirror::result(&heard.answer?, &id)
+    }
+}
