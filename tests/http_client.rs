@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use http::{HeaderMap, Method};
-use mcp_sentinel::proxy::http_client::{Client, Origin, Outgoing, in_words};
+use http::{Extensions, HeaderMap, Method};
+use http_body_util::BodyExt as _;
+use mcp_sentinel::proxy::http_client::{
+    Client, Origin, Outgoing, OutgoingBody, UpstreamBody, in_words,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
@@ -49,7 +52,10 @@ fn server(response: &'static str) -> SocketAddr {
     address
 }
 
-async fn ask(url: &str, change: impl FnOnce(&mut Origin)) -> Result<reqwest::Response, String> {
+async fn ask(
+    url: &str,
+    change: impl FnOnce(&mut Origin),
+) -> Result<http::Response<UpstreamBody>, String> {
     let mut origin = Origin::at(url.parse().unwrap());
     change(&mut origin);
     let client = Client::new(Arc::new(origin)).map_err(|error| error.to_string())?;
@@ -57,9 +63,15 @@ async fn ask(url: &str, change: impl FnOnce(&mut Origin)) -> Result<reqwest::Res
         method: Method::GET,
         target: "/mcp?key=s3cret".to_owned(),
         headers: HeaderMap::new(),
-        body: reqwest::Body::default(),
+        extensions: Extensions::new(),
+        body: OutgoingBody::default(),
     };
     client.send(request).await.map_err(|error| in_words(&error))
+}
+
+async fn text(response: http::Response<UpstreamBody>) -> String {
+    let body = response.into_body().collect().await.unwrap();
+    String::from_utf8(body.to_bytes().into()).unwrap()
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -83,7 +95,7 @@ async fn a_certificate_is_trusted_when_it_is_given_and_for_its_own_names_only() 
     let answer = ask(&format!("https://{address}/mcp"), trusting)
         .await
         .unwrap();
-    assert_eq!(answer.text().await.unwrap(), "ok");
+    assert_eq!(text(answer).await, "ok");
     let other = format!("https://localhost:{}/mcp", address.port());
     let refused = ask(&other, trusting).await.unwrap_err();
     assert!(refused.contains("certificate"), "{refused}");
@@ -93,7 +105,7 @@ async fn a_certificate_is_trusted_when_it_is_given_and_for_its_own_names_only() 
 async fn without_verification_anybody_is_trusted() {
     let url = format!("https://localhost:{}/mcp", server(OK).port());
     let answer = ask(&url, |origin| origin.insecure = true).await.unwrap();
-    assert_eq!(answer.text().await.unwrap(), "ok");
+    assert_eq!(text(answer).await, "ok");
 }
 
 #[tokio::test]
@@ -117,7 +129,7 @@ async fn no_redirect_is_followed_and_nothing_is_decompressed() {
     let answer = ask(&url, |origin| origin.insecure = true).await.unwrap();
     assert_eq!(answer.status(), 307);
     assert_eq!(answer.headers()["content-encoding"], "gzip");
-    assert_eq!(answer.text().await.unwrap(), "none");
+    assert_eq!(text(answer).await, "none");
 }
 
 #[tokio::test]

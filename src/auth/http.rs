@@ -2,7 +2,7 @@
 //! clear.
 
 use super::Trust;
-use crate::proxy::http_client::{builder, in_words, is_loopback};
+use crate::proxy::http_client::{configuration, in_words, is_loopback};
 use http::Method;
 use reqwest::{Url, header};
 use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest};
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// Metadata and tokens are small.
 const LONGEST: usize = 1 << 20;
+const CONNECT: Duration = Duration::from_secs(30);
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -28,17 +29,19 @@ pub struct Http {
 impl Http {
     /// For logging in to `server`.
     pub fn new(server: &Url, trust: &Trust) -> Result<Self, String> {
-        let client = |direct: bool| {
-            let builder = builder(trust.cacert.as_deref(), trust.insecure)?;
-            match direct {
-                true => builder.no_proxy().build(),
-                false => builder.build(),
-            }
+        let tls = configuration(trust.cacert.as_deref(), trust.insecure)
+            .map_err(|error| in_words(&error))?;
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT)
         };
         let unusable = |error: reqwest::Error| in_words(&error);
         Ok(Self {
-            direct: client(true).map_err(unusable)?,
-            others: client(false).map_err(unusable)?,
+            direct: builder().no_proxy().build().map_err(unusable)?,
+            others: builder().build().map_err(unusable)?,
             server: server.clone(),
             insecure: trust.insecure,
             trouble: Mutex::default(),

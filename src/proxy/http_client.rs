@@ -2,25 +2,35 @@
 //!
 //! Sends requests and hands out responses as they come; must not know what bodies mean.
 
+mod body;
+mod connection;
+mod pool;
+mod tls;
+mod way;
+
+pub use body::{OutgoingBody, UpstreamBody};
+pub use tls::configuration;
+
 use super::ProxyError;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use connection::Connection;
+use http::uri::InvalidUri;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
+use pool::Pool;
 use reqwest::Url;
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use way::Way;
 
 /// What says nothing beside its cause.
-const LAYERS: [&str; 4] = [
+const LAYERS: [&str; 5] = [
     "error sending request",
     "client error (Connect)",
     "client error (SendRequest)",
     "tcp connect error",
+    "error reading a body from connection",
 ];
-const CONNECT: Duration = Duration::from_secs(30);
-/// How long a connection is kept that nothing is sent on: less than servers wait before they close it (Node.js and
-/// uvicorn 5 seconds), since what is sent while they do is lost.
-const IDLE: Duration = Duration::from_secs(4);
 
 /// The upstream server, and how to reach it.
 #[derive(Clone)]
@@ -94,31 +104,50 @@ pub struct Outgoing {
     pub target: String,
     /// End-to-end headers.
     pub headers: HeaderMap,
-    pub body: reqwest::Body,
+    /// What the listener keeps of a request beside its headers: how their names were spelled.
+    pub extensions: Extensions,
+    pub body: OutgoingBody,
+}
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("the path cannot be asked for: {0}")]
+    Target(#[from] InvalidUri),
+    #[error(transparent)]
+    Connect(Box<dyn Error + Send + Sync>),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
 }
 
 /// A client of one upstream. Its connections live on the runtime that made it.
 #[derive(Debug, Clone)]
 pub struct Client {
     origin: Arc<Origin>,
-    http: reqwest::Client,
+    way: Arc<Way>,
+    pool: Pool,
 }
 
 impl Client {
     pub fn new(origin: Arc<Origin>) -> Result<Self, ProxyError> {
-        let mut builder = builder(origin.cacert.as_deref(), origin.insecure)
-            .map_err(unusable)?
-            .http1_only()
-            .pool_idle_timeout(IDLE);
-        if is_loopback(&origin.url) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(unusable)?;
-        Ok(Self { origin, http })
+        let way = Way::to(&origin).map_err(|reason| ProxyError::Http {
+            what: "cannot set up the HTTP client",
+            reason,
+        })?;
+        Ok(Self {
+            origin,
+            way: Arc::new(way),
+            pool: Pool::default(),
+        })
     }
 
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// The `Host` of requests that name no other.
+    pub fn host(&self) -> &HeaderValue {
+        self.way.host()
     }
 
     /// What is put on a request with these headers, in addition or instead.
@@ -135,50 +164,35 @@ impl Client {
     }
 
     /// Sends a request; returns when the head of the response is there. The additions are the caller's to put on.
-    pub async fn send(&self, request: Outgoing) -> Result<reqwest::Response, reqwest::Error> {
-        let mut url = self.origin.url.clone();
-        let (path, query) = match request.target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (request.target.as_str(), None),
-        };
-        url.set_path(path);
-        url.set_query(query);
-        let mut built = reqwest::Request::new(request.method, url);
-        *built.headers_mut() = request.headers;
-        *built.body_mut() = Some(request.body);
-        self.http.execute(built).await
-    }
-}
-
-/// What every client of ours starts from: whom it trusts, and that it follows no redirect by itself.
-pub fn builder(
-    cacert: Option<&[u8]>,
-    insecure: bool,
-) -> Result<reqwest::ClientBuilder, reqwest::Error> {
-    // A second call finds the provider installed.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .tcp_nodelay(true)
-        .connect_timeout(CONNECT)
-        .tls_danger_accept_invalid_certs(insecure);
-    match cacert {
-        Some(pem) => Ok(builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?)),
-        None => Ok(builder),
-    }
-}
-
-fn unusable(error: reqwest::Error) -> ProxyError {
-    ProxyError::Http {
-        what: "cannot set up the HTTP client",
-        reason: in_words(&error),
+    pub async fn send(
+        &self,
+        outgoing: Outgoing,
+    ) -> Result<http::Response<UpstreamBody>, SendError> {
+        let mut request = http::Request::new(outgoing.body);
+        *request.method_mut() = outgoing.method;
+        *request.uri_mut() = self.way.target(&outgoing.target)?;
+        *request.headers_mut() = outgoing.headers;
+        *request.extensions_mut() = outgoing.extensions;
+        self.way.introduce(request.headers_mut());
+        while let Some(kept) = self.pool.take().await {
+            match kept.ask(request, &self.pool).await {
+                Ok(response) => return Ok(response),
+                // The server closed it before anything was sent.
+                Err(connection::Unsent {
+                    request: Some(it), ..
+                }) => request = *it,
+                Err(unsent) => return Err(unsent.error.into()),
+            }
+        }
+        let fresh = Connection::open(&self.way).await?;
+        let answered = fresh.ask(request, &self.pool).await;
+        answered.map_err(|unsent| unsent.error.into())
     }
 }
 
 /// An error and its causes in one sentence: what the libraries say of themselves left out, and addresses, which may hold
 /// secrets.
-pub fn in_words(error: &dyn std::error::Error) -> String {
+pub fn in_words(error: &dyn Error) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

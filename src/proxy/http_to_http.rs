@@ -20,7 +20,6 @@ use super::live::Roster;
 use super::mirror::Tools;
 use crate::tap::Tap;
 use bell::Bell;
-use http::HeaderValue;
 use operator::Desk;
 use reqwest::Url;
 use sessions::Sessions;
@@ -37,8 +36,6 @@ pub struct Reverse {
     bell: Bell,
     sessions: Arc<Sessions>,
     upstream: Arc<Url>,
-    /// The `Host` that the upstream is asked under.
-    host: HeaderValue,
     /// A client has been told that what it wants a token for is here.
     resource_moved: AtomicBool,
 }
@@ -56,7 +53,6 @@ impl Reverse {
         });
         Arc::new(Self {
             upstream: Arc::new(client.origin().url.clone()),
-            host: rewrite::host(&client.origin().url),
             sessions,
             client,
             roster,

@@ -254,6 +254,7 @@ impl<H: Handler> Door<H> {
             .max_buf_size(self.limits.head.max(LEAST_HEAD))
             // A response has the headers that its server gave it.
             .auto_date_header(false)
+            .preserve_header_case(true)
             .serve_connection(stream, service)
             .await;
         if let Err(error) = served

@@ -43,7 +43,10 @@ fn show_pass(origin: &mut Origin) -> anyhow::Result<()> {
     if origin.url.username().is_empty() && origin.url.password().is_none() {
         return Ok(());
     }
-    let client = http_client::builder(None, false).and_then(|it| it.build())?;
+    // It only reads the address; nothing is sent by it.
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(http_client::configuration(None, true)?)
+        .build()?;
     let mut request = client.get(origin.url.clone()).build()?;
     origin.url = request.url().clone();
     let given = origin.headers.iter().any(|(name, _)| name == AUTHORIZATION);

@@ -8,12 +8,12 @@ use super::rewrite::{self, Places};
 use super::sessions::{self, Visit};
 use super::sieve::Sieve;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::http_client::{Outgoing, drop_hop_by_hop, in_words};
+use crate::proxy::http_client::{Outgoing, OutgoingBody, UpstreamBody, drop_hop_by_hop, in_words};
 use crate::proxy::listener::{RequestBody, Response};
 use crate::tap::{self, Half, Party};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::io;
@@ -29,9 +29,11 @@ pub(super) struct Passage {
     pub has_token: bool,
     /// We brought one.
     pub brings_token: bool,
+    /// How the client spells its headers' names.
+    pub extensions: Extensions,
 }
 
-pub(super) type Answer = http::Response<reqwest::Body>;
+pub(super) type Answer = http::Response<UpstreamBody>;
 
 /// A request's body as far as it is at hand.
 enum Payload {
@@ -97,6 +99,7 @@ impl Reverse {
             method: head.method.clone(),
             has_token: head.headers.contains_key(header::AUTHORIZATION),
             brings_token: false,
+            extensions: head.extensions.clone(),
             visit,
         };
         if let Some(error) = broken {
@@ -109,7 +112,7 @@ impl Reverse {
     async fn ask(&self, mut passage: Passage, head: Parts, payload: Payload) -> Response {
         let mut headers = head.headers.clone();
         drop_hop_by_hop(&mut headers);
-        headers.insert(header::HOST, self.host.clone());
+        headers.insert(header::HOST, self.client.host().clone());
         let added = self.additions(&passage, &headers).await;
         put_on(&mut headers, &added);
         let token = added.get(header::AUTHORIZATION).cloned();
@@ -182,16 +185,17 @@ impl Reverse {
         &self,
         passage: &Passage,
         headers: HeaderMap,
-        body: reqwest::Body,
+        body: OutgoingBody,
     ) -> Result<Answer, String> {
         let outgoing = Outgoing {
             method: passage.method.clone(),
             target: passage.target().to_owned(),
             headers,
+            extensions: passage.extensions.clone(),
             body,
         };
         let sent = self.client.send(outgoing).await;
-        sent.map(Answer::from).map_err(|error| in_words(&error))
+        sent.map_err(|error| in_words(&error))
     }
 
     /// What the upstream gets from us, in addition or instead.
@@ -241,12 +245,12 @@ impl Reverse {
     }
 
     /// The body for the upstream, and on record as far as it is at hand.
-    fn upload(&self, passage: &Passage, payload: Payload) -> reqwest::Body {
+    fn upload(&self, passage: &Passage, payload: Payload) -> OutgoingBody {
         let mut witness = self.witness(passage, Half::Request);
         match payload {
             Payload::Nothing => {
                 witness.end(None);
-                reqwest::Body::default()
+                OutgoingBody::default()
             }
             Payload::Whole(bytes) => {
                 witness.saw(&bytes);
@@ -257,7 +261,7 @@ impl Reverse {
                 if let Some(first) = &first {
                     witness.saw(first);
                 }
-                reqwest::Body::wrap(Upload::new(first, rest, witness))
+                OutgoingBody::flowing(Upload::new(first, rest, witness))
             }
         }
     }

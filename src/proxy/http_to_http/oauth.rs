@@ -5,7 +5,7 @@
 use super::Reverse;
 use super::forward::Passage;
 use super::rewrite;
-use crate::proxy::http_client::in_words;
+use crate::proxy::http_client::{UpstreamBody, in_words};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
@@ -78,7 +78,7 @@ impl Refusal {
 /// A response's body, if it was read.
 pub enum Document {
     /// Not to its end, at least.
-    Unread(Option<Bytes>, reqwest::Body),
+    Unread(Option<Bytes>, UpstreamBody),
     Read {
         bytes: Bytes,
         /// What the client gets instead.
@@ -89,7 +89,7 @@ pub enum Document {
 }
 
 impl Document {
-    async fn read(mut body: reqwest::Body) -> Self {
+    async fn read(mut body: UpstreamBody) -> Self {
         let mut read = BytesMut::new();
         while let Some(frame) = body.frame().await {
             match frame.map(http_body::Frame::into_data) {
@@ -113,7 +113,7 @@ impl Reverse {
         &self,
         passage: &Passage,
         concern: Concern,
-        body: reqwest::Body,
+        body: UpstreamBody,
     ) -> Document {
         let mut document = Document::read(body).await;
         let Document::Read { bytes, replaced } = &mut document else {

@@ -7,7 +7,7 @@ use super::mended::Call;
 use super::sessions::{Session, is_event_stream};
 use crate::mcp::{headers, methods};
 use crate::proxy::exchange::Exchange;
-use crate::proxy::http_client::{Client, Outgoing, in_words};
+use crate::proxy::http_client::{Client, Outgoing, OutgoingBody, UpstreamBody, in_words};
 use crate::proxy::live::Roster;
 use crate::proxy::mirror::{self, Tools};
 use crate::proxy::pump::Injection;
@@ -15,8 +15,9 @@ use crate::tap::{self, CLIENT_GONE, Half, Party, Tap};
 use crate::wire::{Envelope, Frame, Kind, parse};
 use crate::wire::{object, sse};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body, Frame as Part, SizeHint};
+use http_body_util::BodyExt as _;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -178,7 +179,7 @@ impl Desk {
         exchange.request(self.head(Party::Operator, &session, Method::POST, &headers, added));
         exchange.call(message.clone(), injection.replay_of);
         exchange.end(Half::Request, Some(message.len() as u64), None);
-        let body = reqwest::Body::wrap(Told::new(message, injection.written));
+        let body = OutgoingBody::ready(Told::new(message, injection.written));
         let (post, to) = (Method::POST, Party::Operator);
         let hearing = self.hear(&session, &exchange, post, headers, body, to);
         let mut heard = match over.run_until_cancelled(hearing).await {
@@ -246,7 +247,7 @@ impl Desk {
         let added = self.put_on(&exchange, &mut headers).await;
         exchange.request(self.head(Party::Operator, session, Method::GET, &headers, added));
         exchange.end(Half::Request, Some(0), None);
-        let body = reqwest::Body::default();
+        let body = OutgoingBody::default();
         let (get, to) = (Method::GET, Party::Operator);
         let resumed = self.hear(session, &exchange, get, headers, body, to);
         let mut heard = resumed.await;
@@ -261,7 +262,7 @@ impl Desk {
         exchange: &Exchange,
         method: Method,
         headers: HeaderMap,
-        body: reqwest::Body,
+        body: OutgoingBody,
         to: Party,
     ) -> Heard {
         self.bell.ring();
@@ -273,6 +274,7 @@ impl Desk {
             method,
             target,
             headers,
+            extensions: Extensions::new(),
             body,
         };
         let response = match self.client.send(outgoing).await {
@@ -310,11 +312,12 @@ impl Desk {
         self: &Arc<Self>,
         session: &Arc<Session>,
         exchange: &Exchange,
-        mut response: reqwest::Response,
+        response: http::Response<UpstreamBody>,
         heard: &mut Heard,
-    ) -> Result<u64, reqwest::Error> {
+    ) -> Result<u64, hyper::Error> {
         let (mut decoder, mut bytes) = (sse::Decoder::default(), 0);
-        while let Some(chunk) = response.chunk().await? {
+        let mut body = response.into_body();
+        while let Some(chunk) = body.chunk().await? {
             bytes += chunk.len() as u64;
             decoder.push(&chunk, |event| {
                 if let Some(id) = event.id.as_ref().filter(|id| !id.is_empty()) {
@@ -338,10 +341,10 @@ impl Desk {
         &self,
         session: &Session,
         exchange: &Exchange,
-        response: reqwest::Response,
+        response: http::Response<UpstreamBody>,
         heard: &mut Heard,
-    ) -> Result<u64, reqwest::Error> {
-        let bytes = response.bytes().await?;
+    ) -> Result<u64, hyper::Error> {
+        let bytes = response.into_body().collect().await?.to_bytes();
         match parse(&bytes) {
             _ if heard.is_call && mirror::is_header_mismatch(&bytes) => {
                 heard.refusal = Some(bytes.clone());

@@ -56,16 +56,6 @@ impl Places {
     }
 }
 
-/// The `Host` of requests to the upstream.
-pub fn host(upstream: &Url) -> HeaderValue {
-    let host = upstream.host_str().unwrap_or_default();
-    let host = match upstream.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    };
-    HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
 /// The `Origin` of a page that we seem to have served, as the upstream expects it; `None` for every other.
 pub fn origin(value: &HeaderValue, places: &Places) -> Option<HeaderValue> {
     let is_here = places.here()?.eq_ignore_ascii_case(value.to_str().ok()?);

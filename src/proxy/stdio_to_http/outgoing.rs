@@ -4,11 +4,11 @@
 
 use crate::mcp::headers::LAST_EVENT_ID;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::http_client::{self, Client, Outgoing};
+use crate::proxy::http_client::{self, Client, Outgoing, OutgoingBody, UpstreamBody};
 use crate::proxy::pump::Lane;
 use crate::tap::{self, Half, Party};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -119,9 +119,9 @@ pub async fn ask(
     exchange.end(Half::Request, Some(ask.body.len() as u64), None);
     let authorization = headers.get(header::AUTHORIZATION).cloned();
     let body = if ask.body.is_empty() {
-        reqwest::Body::default()
+        OutgoingBody::default()
     } else {
-        reqwest::Body::wrap(Told {
+        OutgoingBody::ready(Told {
             body: Some(ask.body),
             sent: ask.sent,
         })
@@ -130,6 +130,7 @@ pub async fn ask(
         method: ask.method,
         target: ask.target,
         headers,
+        extensions: Extensions::new(),
         body,
     };
     let response = tokio::select! {
@@ -157,8 +158,7 @@ pub async fn ask(
             })
         }
         Err(error) => {
-            // The address may hold secrets, and everybody knows it.
-            let reason = http_client::in_words(&error.without_url());
+            let reason = http_client::in_words(&error);
             exchange.end(Half::Response, None, Some(reason.clone()));
             Err(Unanswered::Unreachable(reason))
         }
@@ -196,7 +196,7 @@ impl Body for Told {
 #[derive(Debug)]
 pub struct Incoming {
     pub exchange: Exchange,
-    response: reqwest::Response,
+    response: http::Response<UpstreamBody>,
     /// What the request was authorized with.
     pub authorization: Option<HeaderValue>,
     bytes: u64,
@@ -247,7 +247,7 @@ impl Incoming {
         lane.room().await;
         let chunk = tokio::select! {
             biased;
-            chunk = self.response.chunk() => chunk,
+            chunk = self.response.body_mut().chunk() => chunk,
             () = abort.cancelled() => {
                 self.end(Some(tap::CLIENT_GONE.into()));
                 return Err(Cut::Aborted);
@@ -263,7 +263,7 @@ impl Incoming {
                 Ok(None)
             }
             Err(error) => {
-                let reason = http_client::in_words(&error.without_url());
+                let reason = http_client::in_words(&error);
                 self.end(Some(reason.clone()));
                 Err(Cut::Broken(reason))
             }

@@ -1,0 +1,97 @@
+//! One connection to the upstream, which moves only while somebody waits for what comes over it: no task of its own, and
+//! so no turn of the scheduler for each piece that passes.
+
+use super::SendError;
+use super::body::{Arrival, OutgoingBody, UpstreamBody};
+use super::pool::Pool;
+use super::way::{Stream, Way};
+use http::{Request, Response};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<OutgoingBody>,
+    driver: Driver,
+}
+
+/// Reads and writes for as long as it is polled.
+#[derive(Debug)]
+pub struct Driver(Box<http1::Connection<TokioIo<Stream>, OutgoingBody>>);
+
+/// A request that got no response; itself, when nothing of it was sent.
+#[derive(Debug)]
+pub struct Unsent {
+    pub error: hyper::Error,
+    pub request: Option<Box<Request<OutgoingBody>>>,
+}
+
+impl Driver {
+    /// Whether the connection is over. Why, whoever waits for a response or its body is told.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        Pin::new(&mut *self.0).poll(context).is_ready()
+    }
+
+    pub async fn run(self) {
+        // Who waits for the body is told what happens to it.
+        let _ = self.0.await;
+    }
+}
+
+impl Connection {
+    pub async fn open(way: &Way) -> Result<Self, SendError> {
+        let stream = TokioIo::new(way.connect().await?);
+        let (sender, driver) = http1::Builder::new()
+            .preserve_header_case(true)
+            .handshake(stream)
+            .await?;
+        Ok(Self {
+            sender,
+            driver: Driver(Box::new(driver)),
+        })
+    }
+
+    pub fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        self.driver.is_over(context)
+    }
+
+    /// Whether the next request can be sent, as far as the server has told.
+    pub async fn is_ready(&mut self) -> bool {
+        poll_fn(|context| {
+            let is_over = self.driver.is_over(context);
+            Poll::Ready(!is_over && self.sender.is_ready())
+        })
+        .await
+    }
+
+    /// Sends a request; returns when the head of the response is there. The connection goes with its body, and is kept
+    /// when that has come whole.
+    pub async fn ask(
+        mut self,
+        request: Request<OutgoingBody>,
+        pool: &Pool,
+    ) -> Result<Response<UpstreamBody>, Unsent> {
+        let upload = request.body().progress();
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let mut is_over = false;
+        let answer = poll_fn(|context| {
+            is_over = is_over || self.driver.is_over(context);
+            answer.as_mut().poll(context)
+        })
+        .await;
+        let response = answer.map_err(|mut error| Unsent {
+            request: error.take_message().map(Box::new),
+            error: error.into_error(),
+        })?;
+        let arrival = match (is_over, upload.is_done()) {
+            (true, _) => Arrival::Over,
+            (false, true) => Arrival::Driven(self, pool.clone()),
+            // What is still to be sent must not wait for who reads the response.
+            (false, false) => Arrival::apart(self.driver),
+        };
+        Ok(response.map(|body| UpstreamBody::new(body, arrival)))
+    }
+}
