@@ -130,7 +130,7 @@ impl<W: Write> Page<W> {
     fn http(&mut self, at: Timestamp, session: SessionId, record: &HttpRecord) {
         if !self.forgetting {
             let out = self.output.lines();
-            return self.writer.event(out, at, session, "http", record);
+            return self.writer.http(out, at, session, record);
         }
         let bytes = match &record.part {
             HttpPart::Body { text, base64, .. } => {

@@ -99,8 +99,8 @@ pub enum Payload<'a> {
     Unknown,
 }
 
-/// One thing that happened in an HTTP exchange, as it is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing that happened in an HTTP exchange; in the file one object, `{"exchange":…,"request":{…}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HttpRecord {
     pub exchange: ExchangeId,
     #[serde(flatten)]

@@ -4,6 +4,7 @@
 //! rely on it, and so does the reader's fast path.
 
 use super::output::Buffer;
+use super::record::HttpRecord;
 use crate::tap::{Party, SessionId, Timestamp, Via};
 use base64::Engine;
 use bytes::Bytes;
@@ -106,6 +107,24 @@ impl Writer {
         text.extend_from_slice(kind.as_bytes());
         text.extend_from_slice(b"\":");
         json(text, value);
+        end(text);
+    }
+
+    /// Something of an HTTP exchange.
+    pub fn http(
+        &mut self,
+        out: &mut Buffer,
+        at: Timestamp,
+        session: SessionId,
+        record: &HttpRecord,
+    ) {
+        let text = self.begin(out, at, session);
+        text.extend_from_slice(b",\"http\":{\"exchange\":");
+        decimal(text, record.exchange.0);
+        // The part is an object of one member, which becomes another one of this object.
+        let brace = text.len();
+        json(text, &record.part);
+        text[brace] = b',';
         end(text);
     }
 

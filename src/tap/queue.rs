@@ -89,11 +89,18 @@ impl Tap {
         }
     }
 
+    /// Whether the recorder has gone to sleep for want of events; while it has not, it looks by itself.
+    pub fn is_asleep(&self) -> bool {
+        self.queue
+            .as_ref()
+            .is_some_and(|queue| queue.parked.load(Ordering::Acquire))
+    }
+
     /// Lets the recorder look; called after the bytes have been written on, and before waiting for a peer that does
     /// not take them. Costs a system call only when the recorder has gone to sleep for want of events.
     pub fn wake(&self) {
-        if let Some(queue) = &self.queue
-            && queue.parked.load(Ordering::Acquire)
+        if self.is_asleep()
+            && let Some(queue) = &self.queue
             && queue.parked.swap(false, Ordering::AcqRel)
         {
             queue.hurry();

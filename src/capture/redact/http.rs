@@ -72,6 +72,7 @@ fn is_common(name: &HeaderName) -> bool {
             | &header::HOST
             | &header::SERVER
             | &header::TRANSFER_ENCODING
+            | &header::USER_AGENT
             | &header::VARY
     );
     standard || matches!(name.as_str(), "mcp-method" | "mcp-protocol-version")

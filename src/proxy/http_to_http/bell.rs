@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// has its turn after that one.
 #[derive(Debug, Clone)]
 pub struct Bell {
+    tap: Tap,
     rope: Arc<Notify>,
     _ringer: Option<Arc<AbortOnDropHandle<()>>>,
 }
@@ -17,7 +18,7 @@ impl Bell {
     pub fn hang(tap: Tap) -> Self {
         let rope = Arc::new(Notify::new());
         let ringer = tap.is_enabled().then(|| {
-            let rope = rope.clone();
+            let (tap, rope) = (tap.clone(), rope.clone());
             let ringing = tokio::spawn(async move {
                 loop {
                     rope.notified().await;
@@ -27,12 +28,15 @@ impl Bell {
             Arc::new(AbortOnDropHandle::new(ringing))
         });
         Self {
+            tap,
             rope,
             _ringer: ringer,
         }
     }
 
     pub fn ring(&self) {
-        self.rope.notify_one();
+        if self.tap.is_asleep() {
+            self.rope.notify_one();
+        }
     }
 }

@@ -82,7 +82,8 @@ impl Reverse {
         if self.tap.is_full() {
             self.tap.ready().await;
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let extensions = std::mem::take(&mut head.extensions);
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
         let (payload, broken) = match Payload::of(body).await {
             Ok(payload) => (payload, None),
@@ -99,7 +100,7 @@ impl Reverse {
             method: head.method.clone(),
             has_token: head.headers.contains_key(header::AUTHORIZATION),
             brings_token: false,
-            extensions: head.extensions.clone(),
+            extensions,
             visit,
         };
         if let Some(error) = broken {
@@ -129,17 +130,17 @@ impl Reverse {
         let again = token
             .filter(|_| self.client.origin().credentials.is_some())
             .zip(asked.clone())
-            .map(|(token, body)| (token, body, headers.clone()));
+            .map(|(token, body)| (token, body, headers.clone(), passage.extensions.clone()));
         let body = self.upload(&passage, payload);
         self.bell.ring();
         // Says on record that the client went away, should this future be dropped.
         let mut waiting = self.witness(&passage, Half::Response);
-        let response = match self.send(&passage, headers, body).await {
+        let response = match self.send(&mut passage, headers, body).await {
             Ok(response) => response,
             Err(error) => return self.unreachable(waiting, asked.as_deref(), &error),
         };
         if let Some(refusal) = Refusal::of(response.status(), response.headers())
-            && let Some((refused, body, headers)) = again
+            && let Some((refused, body, headers, extensions)) = again
             && let Some(token) = self.another_token(&passage, &refused, &refusal).await
         {
             passage.exchange.response(tap::Response {
@@ -149,6 +150,7 @@ impl Reverse {
                 rewritten: Vec::new(),
             });
             waiting.end(Some("asked again with another token".into()));
+            passage.extensions = extensions;
             return self.ask_again(passage, headers, token, body).await;
         }
         self.answer(passage, waiting, response).await
@@ -175,7 +177,7 @@ impl Reverse {
         let length = body.len() as u64;
         passage.exchange.end(Half::Request, Some(length), None);
         let waiting = self.witness(&passage, Half::Response);
-        match self.send(&passage, headers, body.clone().into()).await {
+        match self.send(&mut passage, headers, body.clone().into()).await {
             Ok(response) => self.answer(passage, waiting, response).await,
             Err(error) => self.unreachable(waiting, Some(&body), &error),
         }
@@ -183,7 +185,7 @@ impl Reverse {
 
     async fn send(
         &self,
-        passage: &Passage,
+        passage: &mut Passage,
         headers: HeaderMap,
         body: OutgoingBody,
     ) -> Result<Answer, String> {
@@ -191,7 +193,7 @@ impl Reverse {
             method: passage.method.clone(),
             target: passage.target().to_owned(),
             headers,
-            extensions: passage.extensions.clone(),
+            extensions: std::mem::take(&mut passage.extensions),
             body,
         };
         let sent = self.client.send(outgoing).await;
