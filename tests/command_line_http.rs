@@ -240,3 +240,46 @@ fn options_for_a_server_at_a_url_are_refused_for_a_command_and_the_other_way_rou
     let mut command = house.command(&["--header-env", "Authorization=KEY"]);
     Ran::of(command.env("UPSTREAM_URL", "http://host/mcp")).fails(2, "KEY is not set");
 }
+
+#[test]
+fn the_proxy_server_of_the_environment_is_asked_for_what_is_not_here() {
+    let house = House::new();
+    for (url, variable, asked, secret) in [
+        (
+            "http://mcp.example/mcp",
+            "http_proxy",
+            "POST http://mcp.example/mcp HTTP/1.1\r\n",
+            "proxy-authorization: Basic bmFtZTpwYXNz\r\n",
+        ),
+        (
+            "https://mcp.example/mcp",
+            "https_proxy",
+            "CONNECT mcp.example:443 HTTP/1.1\r\n",
+            "Proxy-Authorization: Basic bmFtZTpwYXNz\r\n",
+        ),
+    ] {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let heard = std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+                head.extend(byte);
+            }
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+            String::from_utf8(head).unwrap()
+        });
+        let mut command = house.command(&["list", url]);
+        command.env_remove("no_proxy").env_remove("NO_PROXY");
+        command.env(variable, format!("http://name:pass@{address}"));
+        let ran = command.output().unwrap();
+        assert_eq!(ran.status.code(), Some(3), "{ran:?}");
+        let head = heard.join().unwrap();
+        assert!(head.starts_with(asked), "{head}");
+        assert!(head.contains(secret), "{head}");
+        assert!(head.contains("ost: mcp.example"), "{head}");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(!said.contains("pass"), "{said}");
+    }
+}

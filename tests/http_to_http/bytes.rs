@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 
-/// The headers of a head, names in lower case, except the one that a proxy must change.
+/// The headers of a head as they are spelled, except the one that a proxy must change.
 fn headers(head: &Head) -> Vec<(String, String)> {
-    let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
-    let mut headers: Vec<_> = head.headers.iter().map(lower).collect();
-    headers.retain(|(name, _)| name != "host");
+    let mut headers = head.headers.clone();
+    headers.retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
     headers
 }
 
@@ -52,18 +51,18 @@ async fn a_request_and_its_response_pass_as_they_are() {
     assert_eq!(answer.head.line, "HTTP/1.1 200 Fine");
     assert_eq!(answer.body, b" {\n\"a\":1.0 }\n");
     let expected = [
-        ("content-type", "application/json"),
-        ("x-twice", "1"),
+        ("Content-Type", "application/json"),
+        ("X-Twice", "1"),
         ("x-twice", "2"),
-        ("mcp-session-id", "abc"),
-        ("set-cookie", "a=b; Path=/"),
-        ("content-length", "13"),
+        ("Mcp-Session-Id", "abc"),
+        ("Set-Cookie", "a=b; Path=/"),
+        ("Content-Length", "13"),
     ];
     assert_eq!(headers(&answer.head), pairs(&expected));
     let seen = upstream.request(0).await;
     assert_eq!(seen.head.line, format!("POST {target} HTTP/1.1"));
     assert_eq!(seen.body, b"{ }");
-    let expected = [&sent[..sent.len() - 1], &[("content-length", "3")]].concat();
+    let expected = [&sent[..sent.len() - 1], &[("Content-Length", "3")]].concat();
     assert_eq!(headers(&seen.head), pairs(&expected));
     assert_eq!(seen.head.get("host"), Some(&*upstream.address.to_string()));
 }
@@ -105,13 +104,13 @@ async fn every_method_path_and_status_passes() {
         let target = format!("/x/{status}");
         let answer = Client::ask(proxy.address, "GET", &target, &[ACCEPT], "").await;
         assert_eq!(answer.head.line, format!("HTTP/1.1 {status} Void"));
-        assert_eq!(headers(&answer.head), pairs(&[("etag", "\"a\"")]));
+        assert_eq!(headers(&answer.head), pairs(&[("ETag", "\"a\"")]));
     }
     let mut client = Client::connect(proxy.address).await;
     client.request("HEAD", "/x", &[ACCEPT], "").await.unwrap();
     let head = client.head().await;
     client.reader.expect_no_body();
-    assert_eq!(headers(&head), pairs(&[("content-length", "1234")]));
+    assert_eq!(headers(&head), pairs(&[("Content-Length", "1234")]));
     client
         .request("GET", "/x/200", &[ACCEPT], "")
         .await
@@ -158,8 +157,8 @@ async fn a_stream_passes_chunk_by_chunk_whatever_is_in_it() {
             .unwrap();
         let head = client.head().await;
         let expected = [
-            ("content-type", "text/event-stream"),
-            ("transfer-encoding", "chunked"),
+            ("Content-Type", "text/event-stream"),
+            ("Transfer-Encoding", "chunked"),
         ];
         assert_eq!(headers(&head), pairs(&expected));
         let mut all: Vec<u8> = Vec::new();
@@ -176,6 +175,24 @@ async fn a_stream_passes_chunk_by_chunk_whatever_is_in_it() {
         } else {
             assert_eq!(client.piece().await.unwrap(), None);
         }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_added_to_a_request_and_no_path_is_tidied_up() {
+    let upstream = Upstream::start(|mut call| async move {
+        call.body().await;
+        call.answer("200 OK", &[], "").await.unwrap();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let sent = [("X-ODD-Spelling", "1"), ("x-oDD-other", "2")];
+    let targets = ["//a/../b/./%7e%ZZ;v=1?x=[y]&&", "/mcp?", "/", "/a|b{c}"];
+    for (number, target) in targets.into_iter().enumerate() {
+        Client::ask(proxy.address, "GET", target, &sent, "").await;
+        let seen = upstream.request(number).await;
+        assert_eq!(seen.head.line, format!("GET {target} HTTP/1.1"));
+        assert_eq!(headers(&seen.head), pairs(&sent));
     }
 }
 
