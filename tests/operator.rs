@@ -17,6 +17,8 @@ use mcp_sentinel::proxy::{self, Client, Config, Ended, ProxyError};
 use mcp_sentinel::tap::{
     self, Command, Order, Orders, Overflow, Party, Refused, Reply, Route, SessionId,
 };
+use mcp_sentinel::traffic::digest::digest;
+use mcp_sentinel::traffic::{Status, Traffic};
 use mcp_sentinel::{link, mcp};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -224,6 +226,16 @@ fn a_batch_for_both_is_split_and_nothing_else_of_it_is_changed() {
         let (session, from, to, ..) = recorded(&capture, &[&named(clients)]);
         assert_eq!((session, from, to), (1, server, None));
     }
+    // Whoever asked has the answer.
+    let mut traffic = Traffic::default();
+    let mut reader = Reader::open(&capture).unwrap();
+    let read = reader.read(usize::MAX, |record| traffic.apply(digest(&record)));
+    read.unwrap();
+    let rows = (0..traffic.len()).map(|row| traffic.row(row).unwrap());
+    let asked = rows.filter(|row| ["say", "wait"].contains(&row.method));
+    let asked: Vec<_> = asked.map(|row| (row.method, row.status)).collect();
+    let answered = |method| (method, Status::Ok);
+    assert_eq!(asked, ["say", "wait", "say", "say"].map(answered));
     // Nothing of this is the client's, not even an empty line.
     say(&mut client, &format!("[{OURS},{PROGRESS}]"));
     assert!(client.ask(&call("mine")).contains("mine"));
