@@ -124,6 +124,17 @@ async fn streaming_upstream() -> (Upstream, mpsc::UnboundedSender<String>) {
     (upstream, tell)
 }
 
+const IN_SESSION: [(&str, &str); 2] = [ACCEPT, ("mcp-session-id", "s-1")];
+
+/// A client has shaken hands with that upstream.
+async fn in_session(upstream: &Upstream) -> (Inside, u64) {
+    let proxy = before(upstream).await;
+    Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
+    Client::post(proxy.address, "/mcp", &IN_SESSION, INITIALIZED).await;
+    let session = opened(&proxy).await;
+    (proxy, session)
+}
+
 /// Reads exactly as much as is expected, whatever comes.
 async fn read(stream: &mut Client, length: usize) -> String {
     let mut read = Vec::new();
@@ -136,13 +147,10 @@ async fn read(stream: &mut Client, length: usize) -> String {
 #[tokio::test]
 async fn a_batch_for_both_is_split_and_nothing_else_of_its_event_is_changed() {
     let (upstream, tell) = streaming_upstream().await;
-    let proxy = before(&upstream).await;
-    Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
-    let headers = [ACCEPT, ("mcp-session-id", "s-1")];
-    Client::post(proxy.address, "/mcp", &headers, INITIALIZED).await;
-    let session = opened(&proxy).await;
+    let (proxy, session) = in_session(&upstream).await;
     let mut stream = Client::connect(proxy.address).await;
-    stream.request("GET", "/mcp", &headers, "").await.unwrap();
+    let asked = stream.request("GET", "/mcp", &IN_SESSION, "").await;
+    asked.unwrap();
     stream.head().await;
     let theirs = r#"{"z" : 1.0e3,"id":7 , "result":{}}"#;
     // What is said before any order is nobody's business.
@@ -182,15 +190,17 @@ async fn a_batch_for_both_is_split_and_nothing_else_of_its_event_is_changed() {
 #[tokio::test]
 async fn what_is_the_operators_on_the_stream_of_a_clients_post_is_not_the_clients() {
     let (upstream, _tell) = streaming_upstream().await;
-    let proxy = before(&upstream).await;
-    Client::post(proxy.address, "/mcp", &[], INITIALIZE).await;
-    let headers = [ACCEPT, ("mcp-session-id", "s-1")];
-    Client::post(proxy.address, "/mcp", &headers, INITIALIZED).await;
-    let session = opened(&proxy).await;
+    let (proxy, session) = in_session(&upstream).await;
     let speak = async |text: &str| {
         let message =
             json!({"jsonrpc": "2.0", "id": 7, "method": "speak", "params": {"text": text}});
-        let answer = Client::ask(proxy.address, "POST", "/mcp", &headers, message.to_string());
+        let answer = Client::ask(
+            proxy.address,
+            "POST",
+            "/mcp",
+            &IN_SESSION,
+            message.to_string(),
+        );
         answer.await.text().to_owned()
     };
     let progress = |token: &str| {
