@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         a_modern_client_that_leaves_cancels_and_a_posted_cancel_does_not,
         a_subscription_gets_its_own_changes_and_nothing_else_does,
         log_messages_go_to_the_newest_request_that_wants_them,
+        log_messages_go_past_a_request_whose_client_takes_no_stream,
         a_server_that_asks_in_the_modern_era_is_told_that_nobody_answers,
         a_modern_child_that_died_is_started_again,
         a_client_that_does_not_read_is_broken_off_and_stops_nobody,

@@ -303,6 +303,26 @@ pub fn log_messages_go_to_the_newest_request_that_wants_them() {
     });
 }
 
+pub fn log_messages_go_past_a_request_whose_client_takes_no_stream() {
+    on(async {
+        let door = counter("modern").await;
+        let wants = json!({"io.modelcontextprotocol/logLevel": "info"});
+        let mut older = door
+            .modern_stream(&modern(1, "wait", json!({}), wants.clone()))
+            .await;
+        older.head().await;
+        let body = modern(2, "log", json!({"data": "said"}), wants);
+        let mut headers = modern_headers(&body);
+        headers.push(("content-type", "application/json".into()));
+        headers.push(("accept", "application/json".into()));
+        let (headers, body) = (borrowed(&headers), body.to_string());
+        let newest = Client::ask(door.address, "POST", "/mcp", &headers, body).await;
+        assert_eq!(newest.json()["id"], 2);
+        let said = older.event().await.unwrap().unwrap().json();
+        assert_eq!(said["params"]["data"], "said");
+    });
+}
+
 pub fn a_server_that_asks_in_the_modern_era_is_told_that_nobody_answers() {
     on(async {
         let door = counter("modern").await;

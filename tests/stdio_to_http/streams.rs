@@ -120,6 +120,28 @@ async fn the_stream_beside_the_requests_is_taken_up_again_where_it_broke_off() {
 }
 
 #[tokio::test]
+async fn a_stream_beside_the_requests_that_cannot_go_on_begins_anew() {
+    let upstream = streaming(|mut call, _| async move {
+        let seen = call.head.get("last-event-id").map(str::to_owned);
+        if seen.is_some() {
+            return call
+                .answer("400 Bad Request", &[], "what event?")
+                .await
+                .unwrap();
+        }
+        call.open_stream(&[]).await.unwrap();
+        let event = format!("retry: 10\nid: e-1\ndata: {}\n\n", note(call.request));
+        call.chunk(event).await.unwrap();
+        call.last_chunk().await.unwrap();
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    let first = client.json().await["params"]["data"].as_u64();
+    let second = client.json().await["params"]["data"].as_u64();
+    assert!(first < second, "{first:?} {second:?}");
+}
+
+#[tokio::test]
 async fn an_answer_is_fetched_from_where_its_stream_ended() {
     let upstream = streaming(|mut call, message| async move {
         match (call.head.method(), call.head.get("last-event-id")) {

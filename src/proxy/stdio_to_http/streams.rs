@@ -75,6 +75,10 @@ impl Bridge {
                 Err(Followed::Unreachable(_)) if awaited.is_none() || failures < TRIES => {
                     failures += 1;
                 }
+                // What went before is lost; what is to come need not be.
+                Err(Followed::Refused(_)) if awaited.is_none() && cursor.id.is_some() => {
+                    cursor.id = None;
+                }
                 Err(end) => return end,
             }
             if awaited.is_some_and(|line| !self.ledger.owes(line)) {

@@ -107,10 +107,15 @@ impl Call {
         self.outlet.as_ref()?.full()
     }
 
+    /// Where its client reads events, if it does.
+    fn events(&self) -> Option<&Outlet> {
+        let outlet = self.outlet.as_ref();
+        outlet.filter(|it| self.accept.events && it.is_open())
+    }
+
     /// Sends what comes before the answer.
     fn tell(&mut self, message: Bytes) -> Routed {
-        let outlet = self.outlet.as_ref();
-        let Some(outlet) = outlet.filter(|it| self.accept.events && it.is_open()) else {
+        let Some(outlet) = self.events().cloned() else {
             return Routed::nowhere("the client takes no stream of events, or has left it");
         };
         self.has_events = true;
@@ -321,9 +326,12 @@ impl Calls {
 
     /// Nothing says which request a log message belongs to: it can only be one that has asked for them.
     fn log(&mut self, line: Bytes) -> Routed {
-        let mut asking = self.calls.values_mut().filter(|it| it.request.logs);
+        let asks = |it: &&mut Call| it.request.logs && it.events().is_some();
+        let mut asking = self.calls.values_mut().filter(asks);
         let Some(mut newest) = asking.next() else {
-            return Routed::nowhere("no request under way has asked for log messages");
+            return Routed::nowhere(
+                "no request under way has asked for log messages and takes a stream of events",
+            );
         };
         let mut others = 0;
         for call in asking {
