@@ -256,3 +256,37 @@ async fn a_logout_revokes_and_forgets() {
     let status = run(&house, &["auth", "status", url.as_str()]).await;
     status.fails(1, "no login is stored");
 }
+
+#[tokio::test]
+async fn over_tls_a_login_and_its_renewal_go_to_whom_cacert_vouches_for_only() {
+    let house = House::new();
+    let oauth = Oauth::over_tls(Manners {
+        lifetime: 1,
+        ..Manners::default()
+    })
+    .await;
+    let url = oauth.url();
+    let stranger = run(&house, &["auth", "login", url.as_str(), "--no-browser"]).await;
+    stranger.fails(1, "--cacert FILE trusts another issuer");
+
+    let certificate = house.write("ca.pem", CERTIFICATE);
+    let trusting = ["--cacert", certificate.to_str().unwrap()];
+    let mut login = Running::login(&house, &oauth, &trusting);
+    let address = login.address().await;
+    assert!(address.starts_with("https://"), "{address}");
+    let page = browse(&oauth.plain(&address)).await;
+    assert!(page.contains("is logged in"), "{page}");
+    assert_eq!(login.ended().await.code, Some(0));
+
+    oauth.behave(|it| it.lifetime = 3600);
+    let list = |trust: &[&str]| {
+        let arguments = [&["list", url.as_str()], trust].concat();
+        Running::start(&house, &arguments).ended()
+    };
+    let stranger = list(&[]).await;
+    assert_ne!(stranger.code, Some(0));
+    assert_eq!(oauth.renewals(), 0);
+    let ran = list(&trusting).await;
+    assert!(ran.stdout.contains("open_sesame"), "{ran:?}");
+    assert_eq!(oauth.renewals(), 1);
+}

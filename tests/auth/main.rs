@@ -24,7 +24,7 @@ use http::HeaderValue;
 use mcp_sentinel::auth::store::Store;
 use mcp_sentinel::auth::{Bearer, Trust};
 use mcp_sentinel::proxy::http_client::Credentials as _;
-use oauth::{Manners, Oauth, browse, redirect};
+use oauth::{CERTIFICATE, Manners, Oauth, browse, redirect};
 use reqwest::Url;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};

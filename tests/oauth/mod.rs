@@ -1,14 +1,17 @@
 //! An MCP server that asks for OAuth, and the authorization server that it names, on two origins of this machine; and
 //! the user's browser.
 
+mod tls;
+
 use crate::common::http::{Answer, Call, Client, Upstream};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+pub use tls::CERTIFICATE;
+use tls::Tls;
 
 /// How the authorization server behaves.
 #[derive(Debug, Clone)]
@@ -83,8 +86,9 @@ impl Books {
 #[derive(Default)]
 struct Shared {
     books: Mutex<Books>,
-    resource: OnceLock<SocketAddr>,
-    authority: OnceLock<SocketAddr>,
+    /// Where clients reach the two: scheme, host and port.
+    resource: OnceLock<String>,
+    authority: OnceLock<String>,
 }
 
 impl Shared {
@@ -93,36 +97,64 @@ impl Shared {
     }
 
     fn resource(&self) -> String {
-        format!("http://{}/mcp", self.resource.get().unwrap())
+        format!("{}/mcp", self.resource.get().unwrap())
     }
 
     fn issuer(&self) -> String {
-        format!("http://{}", self.authority.get().unwrap())
+        self.authority.get().unwrap().clone()
     }
 }
 
 /// Both servers.
 pub struct Oauth {
-    _resource: Upstream,
+    resource: Upstream,
     pub authority: Upstream,
     shared: Arc<Shared>,
+    tls: Vec<Tls>,
 }
 
 impl Oauth {
     pub async fn start(manners: Manners) -> Self {
+        let oauth = Self::unreachable(manners).await;
+        oauth.reached_at(oauth.resource.url(""), oauth.authority.url(""));
+        oauth
+    }
+
+    /// Over TLS only, with [`CERTIFICATE`].
+    pub async fn over_tls(manners: Manners) -> Self {
+        let mut oauth = Self::unreachable(manners).await;
+        let resource = Tls::before(oauth.resource.address).await;
+        let authority = Tls::before(oauth.authority.address).await;
+        let origin = |tls: &Tls| format!("https://{}", tls.address);
+        oauth.reached_at(origin(&resource), origin(&authority));
+        oauth.tls = vec![resource, authority];
+        oauth
+    }
+
+    fn reached_at(&self, resource: String, authority: String) {
+        self.shared.resource.set(resource).unwrap();
+        self.shared.authority.set(authority).unwrap();
+    }
+
+    /// Nobody knows yet where they are.
+    async fn unreachable(manners: Manners) -> Self {
         let shared = Arc::new(Shared::default());
         shared.books().manners = manners;
         let (at_resource, at_authority) = (shared.clone(), shared.clone());
         let resource = Upstream::start(move |call| serve_resource(call, at_resource.clone())).await;
         let authority =
             Upstream::start(move |call| serve_authority(call, at_authority.clone())).await;
-        shared.resource.set(resource.address).unwrap();
-        shared.authority.set(authority.address).unwrap();
         Self {
-            _resource: resource,
+            resource,
             authority,
             shared,
+            tls: Vec::new(),
         }
+    }
+
+    /// The same page of the authorization server, for a browser that speaks no TLS.
+    pub fn plain(&self, page: &str) -> String {
+        page.replace(&self.issuer(), &self.authority.url(""))
     }
 
     pub fn url(&self) -> Url {
@@ -197,8 +229,12 @@ async fn serve_resource(mut call: Call, shared: Arc<Shared>) {
         let _ = call.answer("404 Not Found", &[], "").await;
     } else if !allowed {
         let at = call.head.get("host").unwrap_or_default();
+        let resource = shared.resource();
+        let scheme = resource.split(':').next().unwrap();
         let challenge = match publishes {
-            true => format!("Bearer resource_metadata=\"http://{at}{metadata}\", scope=\"read\""),
+            true => {
+                format!("Bearer resource_metadata=\"{scheme}://{at}{metadata}\", scope=\"read\"")
+            }
             false => "Bearer".to_owned(),
         };
         let headers = [("WWW-Authenticate", challenge.as_str())];
