@@ -83,24 +83,23 @@ async fn on_record(proxy: &Inside, body: &str) {
     }
 }
 
-#[tokio::test]
-async fn a_batch_passes_as_it_is_and_is_one_on_record() {
+async fn pass_and_are_recorded(bodies: [&str; 2]) {
     let upstream = mirror().await;
     let proxy = before(&upstream).await;
-    for body in BATCHES {
+    for body in bodies {
         there_and_back(&proxy, &upstream, body.as_bytes()).await;
         on_record(&proxy, body).await;
     }
 }
 
 #[tokio::test]
+async fn a_batch_passes_as_it_is_and_is_one_on_record() {
+    pass_and_are_recorded(BATCHES).await;
+}
+
+#[tokio::test]
 async fn pretty_printed_json_passes_with_all_its_white_space() {
-    let upstream = mirror().await;
-    let proxy = before(&upstream).await;
-    for body in PRETTY {
-        there_and_back(&proxy, &upstream, body.as_bytes()).await;
-        on_record(&proxy, body).await;
-    }
+    pass_and_are_recorded(PRETTY).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Either side goes away, or was never there.
 
-use crate::common::http::{Client, Inside, Upstream, within};
+use crate::common::http::{Answer, Client, Inside, Upstream, within};
 use crate::{ACCEPT, before, http};
 use serde_json::Value;
 use std::sync::Arc;
@@ -233,9 +233,23 @@ async fn what_is_held_of_a_stream_is_on_record_when_its_client_goes() {
         .await;
 }
 
+/// What a client hears that sends all of a large body before it listens.
+async fn uploaded(proxy: &Inside) -> Answer {
+    const LARGE: usize = 4 << 20;
+    let mut client = Client::connect(proxy.address).await;
+    let length = LARGE.to_string();
+    let headers = [ACCEPT, ("content-length", &*length)];
+    client.request("POST", "/mcp", &headers, "").await.unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..LARGE >> 20 {
+        let sent = within("a piece is taken", client.send(&piece)).await;
+        sent.unwrap();
+    }
+    client.answer().await
+}
+
 #[tokio::test]
 async fn an_answer_that_comes_before_the_upload_is_over_reaches_a_client_that_only_sends() {
-    const LARGE: usize = 4 << 20;
     let upstream = Upstream::start(|mut call| async move {
         call.piece().await.unwrap();
         let headers = [("Content-Type", "text/plain"), ("Connection", "close")];
@@ -246,41 +260,20 @@ async fn an_answer_that_comes_before_the_upload_is_over_reaches_a_client_that_on
     })
     .await;
     let proxy = before(&upstream).await;
-    let mut client = Client::connect(proxy.address).await;
-    let length = LARGE.to_string();
-    let headers = [ACCEPT, ("content-length", &*length)];
-    client.request("POST", "/mcp", &headers, "").await.unwrap();
-    let piece = vec![b'x'; 1 << 20];
-    for _ in 0..LARGE >> 20 {
-        within("a piece is taken", client.send(&piece))
-            .await
-            .unwrap();
-    }
-    let answer = client.answer().await;
+    let answer = uploaded(&proxy).await;
     assert_eq!((answer.status(), answer.text()), (413, "too much"));
     assert_eq!(answer.head.get("content-type"), Some("text/plain"));
 }
 
 #[tokio::test]
 async fn an_upstream_that_dies_during_an_upload_is_a_502_for_a_client_that_only_sends() {
-    const LARGE: usize = 4 << 20;
     let upstream = Upstream::start(|mut call| async move {
         call.piece().await.unwrap();
         call.reset();
     })
     .await;
     let proxy = before(&upstream).await;
-    let mut client = Client::connect(proxy.address).await;
-    let length = LARGE.to_string();
-    let headers = [ACCEPT, ("content-length", &*length)];
-    client.request("POST", "/mcp", &headers, "").await.unwrap();
-    let piece = vec![b'x'; 1 << 20];
-    for _ in 0..LARGE >> 20 {
-        within("a piece is taken", client.send(&piece))
-            .await
-            .unwrap();
-    }
-    let answer = client.answer().await;
+    let answer = uploaded(&proxy).await;
     assert_eq!(answer.status(), 502);
     assert!(
         answer.text().starts_with("mcp-sentinel: "),
