@@ -8,7 +8,9 @@ mod http;
 mod queue;
 
 pub use health::{Health, Pulse};
-pub use http::{CLIENT_GONE, ExchangeId, Half, Http, Request, Response, ServerSent, Via};
+pub use http::{
+    CLIENT_GONE, ExchangeId, Half, Header, Headers, Http, Request, Response, ServerSent, Via,
+};
 pub use queue::{Drain, Tap, queue};
 pub(crate) use queue::{Lost, Queued, Source};
 

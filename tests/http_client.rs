@@ -13,6 +13,10 @@ use rustls::{ServerConfig, ServerConnection, Stream};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{Barrier, Notify};
+use tokio::task::JoinSet;
 
 /// Signed by itself, for 127.0.0.1 and sentinel.test, valid until 2099.
 const CERTIFICATE: &[u8] = include_bytes!("fixtures/tls/cert.pem");
@@ -161,4 +165,73 @@ async fn a_server_that_is_not_there_is_told_in_one_sentence() {
         .await
         .unwrap_err();
     assert!(!plain.contains("s3cret"), "{plain}");
+}
+
+/// Answers every request, `together` at first not before they are all there; on `close` hangs up on all who are connected.
+async fn hang_up_on_many(
+    listener: tokio::net::TcpListener,
+    together: usize,
+    close: Arc<Notify>,
+    closed: Arc<Barrier>,
+) {
+    let all_here = Arc::new(Barrier::new(together));
+    for number in 0.. {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (all_here, close, closed) = (all_here.clone(), close.clone(), closed.clone());
+        tokio::spawn(async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                assert!(stream.read_buf(&mut head).await.unwrap() > 0);
+            }
+            if number < together {
+                all_here.wait().await;
+            }
+            let closing = close.notified();
+            stream.write_all(OK.as_bytes()).await.unwrap();
+            closing.await;
+            drop(stream);
+            closed.wait().await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn many_kept_connections_that_the_server_closed_hold_no_request_up() {
+    const MANY: usize = 300;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (close, closed) = (Arc::new(Notify::new()), Arc::new(Barrier::new(MANY + 1)));
+    tokio::spawn(hang_up_on_many(
+        listener,
+        MANY,
+        close.clone(),
+        closed.clone(),
+    ));
+    let client = Client::new(Arc::new(Origin::at(url.parse().unwrap()))).unwrap();
+    let ask = || {
+        let client = client.clone();
+        async move {
+            let request = Outgoing {
+                method: Method::GET,
+                target: "/mcp".to_owned(),
+                headers: HeaderMap::new(),
+                extensions: Extensions::new(),
+                body: OutgoingBody::default(),
+            };
+            text(client.send(request).await.unwrap()).await
+        }
+    };
+    let mut asking = JoinSet::new();
+    for _ in 0..MANY {
+        asking.spawn(ask());
+    }
+    while let Some(answer) = asking.join_next().await {
+        assert_eq!(answer.unwrap(), "ok");
+    }
+    close.notify_waiters();
+    closed.wait().await;
+    // The runtime looks at its sockets while nobody has anything to do.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let again = tokio::time::timeout(Duration::from_secs(60), ask());
+    assert_eq!(again.await.expect("an answer"), "ok");
 }

@@ -379,8 +379,8 @@ impl Visit {
             by: Party::Client,
             method: self.method.clone(),
             target: self.target.clone(),
-            headers: self.headers.clone(),
-            added: HeaderMap::new(),
+            headers: (&self.headers).into(),
+            added: tap::Headers::default(),
         });
         if !self.body.is_empty() {
             let body = self.body.clone();

@@ -72,9 +72,9 @@ pub struct Request {
     /// Path and query.
     pub target: String,
     /// As the asking side sent them. Secrets are masked by the recorder.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Headers that the other side got from us, in addition or instead.
-    pub added: HeaderMap,
+    pub added: Headers,
 }
 
 /// The head of a response.
@@ -84,9 +84,86 @@ pub struct Response {
     pub by: Party,
     pub status: StatusCode,
     /// As the answering side sent them.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// What the asking side got instead, where that is not the same.
     pub rewritten: Vec<(HeaderName, String)>,
+}
+
+/// Names and values of headers, in the order of first appearance. Copied into two pieces of memory: what the recorder
+/// lets go of is little, and no buffer of a connection is kept for its sake.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    names: Vec<Name>,
+    values: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+struct Name {
+    name: HeaderName,
+    /// Where its value ends, which begins at the end of the one before.
+    end: usize,
+    is_sensitive: bool,
+}
+
+/// One header.
+#[derive(Debug, Clone, Copy)]
+pub struct Header<'a> {
+    pub name: &'a HeaderName,
+    pub value: &'a [u8],
+    /// Whoever set it knows that it is secret.
+    pub is_sensitive: bool,
+}
+
+impl Headers {
+    pub fn iter(&self) -> impl Iterator<Item = Header<'_>> {
+        let mut start = 0;
+        self.names.iter().map(move |it| {
+            let value = &self.values[start..it.end];
+            start = it.end;
+            Header {
+                name: &it.name,
+                value,
+                is_sensitive: it.is_sensitive,
+            }
+        })
+    }
+
+    /// The values of this name, as far as they are text; `None` stands for what is none.
+    pub fn texts(&self, name: HeaderName) -> impl Iterator<Item = Option<&str>> {
+        let named = self.iter().filter(move |it| *it.name == name);
+        named.map(|it| std::str::from_utf8(it.value).ok())
+    }
+
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Bytes of all values.
+    pub fn value_bytes(&self) -> usize {
+        self.values.len()
+    }
+}
+
+impl From<&HeaderMap> for Headers {
+    fn from(map: &HeaderMap) -> Self {
+        let mut values = Vec::with_capacity(map.values().map(|it| it.len()).sum());
+        let names = map.iter().map(|(name, value)| {
+            values.extend_from_slice(value.as_bytes());
+            Name {
+                name: name.clone(),
+                end: values.len(),
+                is_sensitive: value.is_sensitive(),
+            }
+        });
+        Self {
+            names: names.collect(),
+            values,
+        }
+    }
 }
 
 /// A server-sent event that is no message.

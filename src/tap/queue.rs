@@ -4,9 +4,8 @@
 //! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
 //! queue out at once. It looks again about a millisecond after each batch and parks only after finding nothing.
 
-use super::{Body, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Timestamp};
+use super::{Body, Event, ExchangeId, Half, Headers, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
-use http::HeaderMap;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,7 +17,7 @@ use tokio::sync::Notify;
 /// in the file a millisecond after it was forwarded.
 const NAP: Duration = Duration::from_millis(1);
 
-/// What a header weighs beside its text.
+/// What a header weighs beside its value.
 const HEADER: usize = 64;
 
 /// A queue with a budget in bytes, payloads and our own bookkeeping together.
@@ -439,12 +438,7 @@ impl Body {
 
     /// What it keeps in memory beside itself.
     fn heft(&self) -> usize {
-        let headers = |map: &HeaderMap| -> usize {
-            let entries = map.iter();
-            entries
-                .map(|(name, value)| name.as_str().len() + value.len() + HEADER)
-                .sum()
-        };
+        let headers = |all: &Headers| all.value_bytes() + all.len() * HEADER;
         let Self::Http { what, .. } = self else {
             return self.payload().map_or(0, Bytes::len);
         };

@@ -3,7 +3,7 @@
 use super::*;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_sentinel::capture::record::{Encoding, HttpPart, HttpRecord};
-use mcp_sentinel::tap::{ExchangeId, Half, Http, Request, Response, ServerSent, Via};
+use mcp_sentinel::tap::{ExchangeId, Half, Headers, Http, Request, Response, ServerSent, Via};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
@@ -27,8 +27,8 @@ fn request(exchange: u64, pairs: &[(&str, &str)]) -> Event {
         by: Party::Client,
         method: Method::POST,
         target: "/mcp".into(),
-        headers: headers(pairs),
-        added: HeaderMap::new(),
+        headers: (&headers(pairs)).into(),
+        added: Headers::default(),
     };
     http(exchange, Http::Request(head))
 }
@@ -37,7 +37,7 @@ fn response(exchange: u64, pairs: &[(&str, &str)]) -> Event {
     let head = Response {
         by: Party::Server,
         status: StatusCode::OK,
-        headers: headers(pairs),
+        headers: (&headers(pairs)).into(),
         rewritten: Vec::new(),
     };
     http(exchange, Http::Response(head))
@@ -425,13 +425,14 @@ fn no_secret_of_a_head_or_of_a_token_endpoint_reaches_the_file() {
         by: Party::Client,
         method: Method::POST,
         target: format!("/token?access_token={secret}"),
-        headers: headers(&[
+        headers: (&headers(&[
             ("authorization", &format!("Bearer {secret}")),
             ("cookie", &format!("sid={secret}")),
             ("x-api-key", secret),
             ("content-type", "application/x-www-form-urlencoded"),
-        ]),
-        added: headers(&[("authorization", &format!("Bearer {secret}"))]),
+        ]))
+            .into(),
+        added: (&headers(&[("authorization", &format!("Bearer {secret}"))])).into(),
     };
     let answer = format!(r#"{{"access_token":"{secret}","refresh_token":"{secret}"}}"#);
     let json = ("content-type", "application/json");

@@ -14,6 +14,13 @@ fn headers(head: &Head) -> Vec<(String, String)> {
     headers
 }
 
+/// How long the body is said to be.
+fn headers_of_length(head: &Head) -> Vec<(String, String)> {
+    let mut found = headers(head);
+    found.retain(|(name, _)| ["transfer-encoding", "content-length"].contains(&&**name));
+    found
+}
+
 fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
     headers.iter().map(owned).collect()
@@ -209,17 +216,32 @@ async fn a_body_passes_while_it_is_being_sent() {
     })
     .await;
     let proxy = before(&upstream).await;
-    let mut client = Client::connect(proxy.address).await;
-    let chunked = [ACCEPT, ("transfer-encoding", "chunked")];
-    client.request("POST", "/mcp", &chunked, "").await.unwrap();
-    client.send("5\r\nfirst\r\n").await.unwrap();
-    let answer = client.answer().await;
-    assert_eq!(answer.text(), "early");
-    client.send("6\r\nsecond\r\n0\r\n\r\n").await.unwrap();
-    let seen = upstream.request(0).await;
-    assert_eq!(seen.text(), "firstsecond");
-    assert_eq!(seen.head.get("transfer-encoding"), Some("chunked"));
-    assert_eq!(seen.head.get("content-length"), None);
+    for (number, (name, value, first, second)) in [
+        (
+            "transfer-encoding",
+            "chunked",
+            "5\r\nfirst\r\n",
+            "6\r\nsecond\r\n0\r\n\r\n",
+        ),
+        ("content-length", "11", "first", "second"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = Client::connect(proxy.address).await;
+        let headers = [ACCEPT, (name, value)];
+        client.request("POST", "/mcp", &headers, "").await.unwrap();
+        client.send(first).await.unwrap();
+        let answer = client.answer().await;
+        assert_eq!(answer.text(), "early");
+        client.send(second).await.unwrap();
+        let seen = upstream.request(number).await;
+        assert_eq!(seen.text(), "firstsecond");
+        assert_eq!(
+            headers_of_length(&seen.head),
+            [(name.to_owned(), value.to_owned())]
+        );
+    }
 }
 
 #[tokio::test]

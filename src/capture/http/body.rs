@@ -4,13 +4,13 @@ use super::coding::Unpacker;
 use super::pieces::Pieces;
 use crate::capture::record::HttpPart;
 use crate::capture::redact;
-use crate::tap::{Half, ServerSent};
+use crate::tap::{Half, Headers, ServerSent};
 use crate::wire::sse::{self, Decoder};
 use crate::wire::{self, Envelope, Frame, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, header};
 use regex::Regex;
 
 /// What is no message is recorded in parts of at most this size.
@@ -68,8 +68,8 @@ enum Form {
 
 impl Body {
     /// What the head of this half says of it.
-    pub fn announced(of: Half, headers: &HeaderMap) -> Self {
-        let text = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
+    pub fn announced(of: Half, headers: &Headers) -> Self {
+        let text = |name: HeaderName| headers.texts(name).next().flatten();
         let media_type = text(header::CONTENT_TYPE).map(|it| {
             let essence = it.split(';').next().unwrap_or_default();
             essence.trim().to_ascii_lowercase()
@@ -83,9 +83,9 @@ impl Body {
             (Half::Request, _) | (_, None) => Form::Unknown,
             (Half::Response, Some(_)) => Form::Other(Vec::new()),
         };
-        let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+        let encodings = headers.texts(header::CONTENT_ENCODING);
         // What is no text names no coding that anybody knows.
-        let encodings = encodings.map(|it| it.to_str().unwrap_or("?"));
+        let encodings = encodings.map(|it| it.unwrap_or("?"));
         let (unpacker, form, trouble) = match Unpacker::of(encodings) {
             Ok(unpacker) => (unpacker, form, None),
             Err(reason) => (None, Form::Other(Vec::new()), Some(reason)),

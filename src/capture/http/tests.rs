@@ -1,7 +1,7 @@
 //! Bodies as they come, and what is recorded of them.
 
 use super::*;
-use crate::tap::{ServerSent, Source, Timestamp};
+use crate::tap::{Headers, ServerSent, Source, Timestamp};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::io::Write as _;
 
@@ -21,8 +21,8 @@ fn request(by: Party, pairs: &[(&'static str, &'static str)]) -> Http {
         by,
         method: Method::POST,
         target: "/mcp?code=secret".into(),
-        headers: headers(pairs),
-        added: HeaderMap::new(),
+        headers: (&headers(pairs)).into(),
+        added: Headers::default(),
     })
 }
 
@@ -30,7 +30,7 @@ fn response(by: Party, pairs: &[(&'static str, &'static str)]) -> Http {
     Http::Response(Response {
         by,
         status: StatusCode::OK,
-        headers: headers(pairs),
+        headers: (&headers(pairs)).into(),
         rewritten: vec![(::http::header::LOCATION, "/x?code=1".into())],
     })
 }

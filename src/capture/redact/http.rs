@@ -1,7 +1,8 @@
 //! Masking what HTTP carries beside messages: headers, targets, and bodies such as those of token endpoints.
 
 use super::{MASK, argument_text, is_plain, is_secret_name, mask_first_group, replaced};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use crate::tap::{Header, Headers};
+use http::{HeaderName, header};
 use regex::{Captures, Regex};
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -20,15 +21,15 @@ const SESSIONS: &[&str] = &["sessionid", "session_id", "mcp-session-id"];
 const SESSION_START: usize = 8;
 
 /// Names and values, in the order of first appearance.
-pub fn headers(headers: &HeaderMap, extra: &[Regex]) -> Vec<(String, String)> {
-    let masked = |(name, value): (&HeaderName, &HeaderValue)| {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        let text = match name {
+pub fn headers(headers: &Headers, extra: &[Regex]) -> Vec<(String, String)> {
+    let masked = |it: Header<'_>| {
+        let text = String::from_utf8_lossy(it.value);
+        let text = match it.name {
             &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(&text),
-            _ if value.is_sensitive() => MASK.into(),
-            _ => header(name, &text, extra),
+            _ if it.is_sensitive => MASK.into(),
+            _ => header(it.name, &text, extra),
         };
-        (name.as_str().to_owned(), text)
+        (it.name.as_str().to_owned(), text)
     };
     headers.iter().map(masked).collect()
 }
@@ -173,6 +174,7 @@ fn parameter(pair: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, HeaderValue};
 
     fn one(name: &str, value: &str) -> String {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -239,7 +241,7 @@ mod tests {
         map.insert("authorization", value);
         let expected = [("x-door", "***"), ("authorization", "open ***")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(headers(&map, &[]), expected);
+        assert_eq!(headers(&(&map).into(), &[]), expected);
     }
 
     #[test]
@@ -298,6 +300,6 @@ mod tests {
             "www-authenticate",
             HeaderValue::from_static("Corp realm=corp-1"),
         );
-        assert_eq!(headers(&map, &extra)[0].1, "Corp realm=***");
+        assert_eq!(headers(&(&map).into(), &extra)[0].1, "Corp realm=***");
     }
 }

@@ -46,7 +46,13 @@ impl Progress {
         }
     }
 
-    /// There is nothing more of it than what small buffers hold.
+    fn done(&self) {
+        if let Self::Taken(is_done) = self {
+            is_done.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// There is nothing more of it than what buffers hold.
     pub fn is_done(&self) -> bool {
         match self {
             Self::Small => true,
@@ -108,15 +114,14 @@ impl Body for OutgoingBody {
         let this = self.get_mut();
         let body = match &mut this.form {
             Form::Whole(bytes) => {
+                this.progress.done();
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
             Form::Flowing(body) => body,
         };
         let frame = ready!(Pin::new(&mut *body).poll_frame(context));
-        if let Progress::Taken(is_done) = &this.progress
-            && (frame.is_none() || body.is_end_stream())
-        {
-            is_done.store(true, Ordering::Relaxed);
+        if frame.is_none() || body.is_end_stream() {
+            this.progress.done();
         }
         Poll::Ready(frame)
     }
@@ -179,7 +184,7 @@ impl UpstreamBody {
 
     fn finish(&mut self, is_whole: bool) {
         match std::mem::replace(&mut self.arrival, Arrival::Over) {
-            Arrival::Driven(connection, pool) if is_whole => pool.keep(connection),
+            Arrival::Driven(connection, pool) if is_whole => connection.finish(&pool),
             // A server may answer before it has heard all.
             Arrival::Apart(task) if is_whole => drop(task.detach()),
             _ => {}

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use tokio::runtime::Handle;
 
 #[derive(Debug)]
 pub struct Connection {
@@ -58,6 +59,15 @@ impl Connection {
         self.driver.is_over(context)
     }
 
+    /// The response has come whole: keeps the connection for the next request, once this one has been sent whole too.
+    pub fn finish(self, pool: &Pool) {
+        if self.sender.is_ready() {
+            pool.keep(self);
+        } else if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.driver.run());
+        }
+    }
+
     /// Whether the next request can be sent, as far as the server has told.
     pub async fn is_ready(&mut self) -> bool {
         poll_fn(|context| {
@@ -76,9 +86,10 @@ impl Connection {
     ) -> Result<Response<UpstreamBody>, Unsent> {
         let upload = request.body().progress();
         let mut answer = pin!(self.sender.try_send_request(request));
-        let mut is_over = false;
+        let mut driver = Some(self.driver);
         let answer = poll_fn(|context| {
-            is_over = is_over || self.driver.is_over(context);
+            // With it goes a request that it has not begun to send, which is an answer too.
+            driver.take_if(|it| it.is_over(context));
             answer.as_mut().poll(context)
         })
         .await;
@@ -86,11 +97,14 @@ impl Connection {
             request: error.take_message().map(Box::new),
             error: error.into_error(),
         })?;
-        let arrival = match (is_over, upload.is_done()) {
-            (true, _) => Arrival::Over,
-            (false, true) => Arrival::Driven(self, pool.clone()),
+        let arrival = match driver {
+            None => Arrival::Over,
+            Some(driver) if upload.is_done() => {
+                let sender = self.sender;
+                Arrival::Driven(Self { sender, driver }, pool.clone())
+            }
             // What is still to be sent must not wait for who reads the response.
-            (false, false) => Arrival::apart(self.driver),
+            Some(driver) => Arrival::apart(driver),
         };
         Ok(response.map(|body| UpstreamBody::new(body, arrival)))
     }

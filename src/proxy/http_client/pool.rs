@@ -24,6 +24,8 @@ impl Pool {
     /// One that can be sent on, as far as can be known.
     pub async fn take(&self) -> Option<Connection> {
         loop {
+            // Without a budget left, a dead connection looks alive.
+            tokio::task::coop::consume_budget().await;
             let (since, mut connection) = self.kept().idle.pop()?;
             if since.elapsed() < IDLE && connection.is_ready().await {
                 return Some(connection);

@@ -18,6 +18,10 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tower_service::Service;
 
+/// A server that vanished without a word is noticed on a silent stream too: after this long without a sign of life it is
+/// asked for one, so many times.
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
 /// For a connection over which a request can be sent.
 const CONNECT: Duration = Duration::from_secs(30);
 
@@ -64,6 +68,11 @@ impl Way {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_keepalive(Some(PROBE));
+        tcp.set_keepalive_interval(Some(PROBE));
+        tcp.set_keepalive_retries(Some(PROBES));
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(PROBE * PROBES));
         Ok(Self {
             upstream,
             host: host(url),

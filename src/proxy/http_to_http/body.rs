@@ -15,6 +15,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+/// Bytes of a body that are sooner copied than shared.
+const LITTLE: usize = 4 << 10;
+
 /// What is pushed on the tap of one half of an exchange.
 #[derive(Debug)]
 pub struct Witness {
@@ -37,6 +40,18 @@ impl Witness {
     pub fn saw(&self, bytes: &Bytes) {
         self.exchange.body(self.of, bytes.clone());
         self.bell.ring();
+    }
+
+    /// All that there is. A little is copied: the buffer that it was read into is free for what comes next then.
+    pub fn saw_all(&mut self, bytes: &Bytes) {
+        self.exchange.body(
+            self.of,
+            match bytes.len() {
+                ..=LITTLE => Bytes::copy_from_slice(bytes),
+                _ => bytes.clone(),
+            },
+        );
+        self.end(None);
     }
 
     /// Only the first end counts.
@@ -261,7 +276,10 @@ where
                     None => continue,
                 },
                 (Ok(bytes), None) => {
-                    this.witness.saw(&bytes);
+                    match this.inner.is_end_stream() {
+                        true => this.witness.saw_all(&bytes),
+                        false => this.witness.saw(&bytes),
+                    }
                     Frame::data(bytes)
                 }
                 (Err(frame), _) => frame,

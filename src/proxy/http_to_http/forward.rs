@@ -111,7 +111,8 @@ impl Reverse {
 
     /// Sends the request on, and the response back.
     async fn ask(&self, mut passage: Passage, head: Parts, payload: Payload) -> Response {
-        let mut headers = head.headers.clone();
+        let original = tap::Headers::from(&head.headers);
+        let mut headers = head.headers;
         drop_hop_by_hop(&mut headers);
         headers.insert(header::HOST, self.client.host().clone());
         let added = self.additions(&passage, &headers).await;
@@ -122,8 +123,8 @@ impl Reverse {
             by: Party::Client,
             method: head.method,
             target: passage.target().to_owned(),
-            headers: head.headers,
-            added,
+            headers: original,
+            added: (&added).into(),
         });
         let asked = payload.at_hand();
         // What it takes to ask again, where that may be of use.
@@ -146,7 +147,7 @@ impl Reverse {
             passage.exchange.response(tap::Response {
                 by: Party::Server,
                 status: response.status(),
-                headers: response.into_parts().0.headers,
+                headers: response.headers().into(),
                 rewritten: Vec::new(),
             });
             waiting.end(Some("asked again with another token".into()));
@@ -170,8 +171,8 @@ impl Reverse {
             by: Party::Sentinel,
             method: passage.method.clone(),
             target: passage.target().to_owned(),
-            headers: headers.clone(),
-            added: HeaderMap::from_iter([(header::AUTHORIZATION, token)]),
+            headers: (&headers).into(),
+            added: (&HeaderMap::from_iter([(header::AUTHORIZATION, token)])).into(),
         });
         // What it says is on record with the exchange that it repeats.
         let length = body.len() as u64;
@@ -255,8 +256,7 @@ impl Reverse {
                 OutgoingBody::default()
             }
             Payload::Whole(bytes) => {
-                witness.saw(&bytes);
-                witness.end(None);
+                witness.saw_all(&bytes);
                 bytes.into()
             }
             Payload::Begun(first, rest) => {
@@ -276,7 +276,7 @@ impl Reverse {
     async fn answer(&self, passage: Passage, mut witness: Witness, response: Answer) -> Response {
         let (mut head, body) = response.into_parts();
         passage.visit.answered(head.status, &head.headers);
-        let original = head.headers.clone();
+        let original = tap::Headers::from(&head.headers);
         drop_hop_by_hop(&mut head.headers);
         head.version = http::Version::HTTP_11;
         let mut rewritten = passage.rewrite(head.status, &mut head.headers);

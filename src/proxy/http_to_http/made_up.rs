@@ -20,8 +20,8 @@ impl Reverse {
             by: Party::Client,
             method: head.method,
             target: target.to_owned(),
-            headers: head.headers,
-            added: HeaderMap::new(),
+            headers: (&head.headers).into(),
+            added: tap::Headers::default(),
         });
         let words = error.to_string();
         exchange.end(Half::Request, None, Some(words.clone()));
@@ -69,7 +69,7 @@ fn made_up(status: StatusCode, body: Body, mut witness: Witness) -> Response {
     witness.exchange.response(tap::Response {
         by: Party::Sentinel,
         status,
-        headers: headers.clone(),
+        headers: (&headers).into(),
         rewritten: Vec::new(),
     });
     let bytes = Bytes::from(text.clone());

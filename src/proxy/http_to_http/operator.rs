@@ -288,7 +288,7 @@ impl Desk {
         exchange.response(tap::Response {
             by: Party::Server,
             status: response.status(),
-            headers: response.headers().clone(),
+            headers: response.headers().into(),
             rewritten: Vec::new(),
         });
         heard.accepted = response.status() == StatusCode::ACCEPTED;
@@ -409,8 +409,8 @@ impl Desk {
             by,
             method,
             target: session.habits().target.clone(),
-            headers: headers.clone(),
-            added,
+            headers: headers.into(),
+            added: (&added).into(),
         }
     }
 

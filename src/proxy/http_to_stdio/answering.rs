@@ -95,7 +95,7 @@ impl Answering {
         self.exchange.response(tap::Response {
             by,
             status,
-            headers: headers.clone(),
+            headers: (&headers).into(),
             rewritten: Vec::new(),
         });
         headers

@@ -3,8 +3,7 @@
 use super::guard::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::live::Roster;
-use crate::tap::{Body, Event, Half, Party, Request, Response, SessionId, Tap, Timestamp};
-use http::HeaderMap;
+use crate::tap::{Body, Event, Half, Headers, Party, Request, Response, SessionId, Tap, Timestamp};
 use http::request::Parts;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,13 +55,13 @@ impl Refusals {
             by: Party::Client,
             method: asked.method.clone(),
             target: asked.uri.to_string(),
-            headers: asked.headers.clone(),
-            added: HeaderMap::new(),
+            headers: (&asked.headers).into(),
+            added: Headers::default(),
         });
         exchange.response(Response {
             by: Party::Sentinel,
             status: refusal.status,
-            headers: refusal.headers(),
+            headers: (&refusal.headers()).into(),
             rewritten: Vec::new(),
         });
         exchange.end(Half::Response, None, None);

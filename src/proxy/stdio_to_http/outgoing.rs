@@ -104,8 +104,8 @@ pub async fn ask(
         by: ask.by,
         method: ask.method.clone(),
         target: ask.target.clone(),
-        headers: HeaderMap::new(),
-        added: headers.clone(),
+        headers: tap::Headers::default(),
+        added: (&headers).into(),
     });
     record(&exchange);
     if let Err(reason) = added {
@@ -147,7 +147,7 @@ pub async fn ask(
             exchange.response(tap::Response {
                 by: Party::Server,
                 status: response.status(),
-                headers: response.headers().clone(),
+                headers: response.headers().into(),
                 rewritten: Vec::new(),
             });
             Ok(Incoming {
