@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub fn a_session_begins_with_initialize_and_ends_with_delete() {
     on(async {
         let door = counter("legacy").await;
-        let session = door.session("2025-06-18").await;
+        let session = door.session("2025-11-25").await;
         assert!(session.id.len() >= 32 && session.id.bytes().all(|it| (0x21..0x7f).contains(&it)));
         let answer = session.post(request(1, "hear")).await;
         assert_eq!(answer.status(), 200);
@@ -113,84 +113,18 @@ pub fn a_stream_of_the_last_legacy_version_begins_with_how_to_resume() {
     });
 }
 
-/// From the last legacy version on; before, a client could not take an event that only says how to resume.
-pub fn an_answer_can_be_asked_for_again_whenever_the_connection_broke() {
-    on(async {
-        let door = counter("legacy").await;
-        let session = door.session("2025-11-25").await;
-        let mut broken = session.stream(request(1, "hear")).await;
-        let head = broken.head().await;
-        assert_eq!(head.get("content-type"), Some("text/event-stream"));
-        let primed = broken.event().await.unwrap().unwrap();
-        assert_eq!(primed.data.as_deref(), Some(""));
-        drop(broken);
-        let mut resumed = session.listen(primed.id.as_deref()).await;
-        let answer = resumed.event().await.unwrap().unwrap().json();
-        assert_eq!(answer["result"]["line"], request(1, "hear"));
-        assert_eq!(resumed.event().await.unwrap(), None);
-        let mut headers = vec![
-            ("content-type", "application/json"),
-            ("accept", "application/json"),
-        ];
-        headers.extend(session.headers());
-        let body = request(2, "hear");
-        let json = Client::ask(door.address, "POST", "/mcp", &headers, body).await;
-        assert_eq!(json.head.get("content-type"), Some("application/json"));
-    });
-}
-
-pub fn how_to_resume_is_said_before_the_server_has_read_the_request() {
-    on(async {
-        let door = counter("legacy").await;
-        let session = door.session("2025-11-25").await;
-        let mut waiting = vec![session.stream(request(0, "go deaf")).await];
-        for id in 1..40 {
-            let long = json!({"jsonrpc": "2.0", "id": id, "method": "x".repeat(100_000)});
-            waiting.push(session.stream(long.to_string()).await);
-        }
-        for stream in &mut waiting {
-            assert_eq!(stream.head().await.status(), 200);
-            assert!(stream.event().await.unwrap().unwrap().id.is_some());
-        }
-        // Whoever leaves before the server reads may come back for the answer, so it is asked all the same.
-        let all = waiting.len();
-        drop(waiting);
-        let deleted = Client::ask(door.address, "DELETE", "/mcp", &session.headers(), "").await;
-        assert_eq!(deleted.status(), 204);
-        let answers = |it: &[Value]| {
-            it.iter()
-                .filter(|it| it["message"]["error"].is_object())
-                .count()
-        };
-        let answered = |it: &[Value]| answers(it) >= all;
-        door.proxy.captured("an end for each", answered).await;
-        let notes = door.close().await;
-        let notes = notes.iter().filter_map(|it| it["note"].as_str());
-        assert_eq!(notes.filter(|it| it.contains("it was not sent")).count(), 0);
-    });
-}
-
-pub fn an_answer_that_nobody_can_ask_for_is_not_said_to_be_kept() {
-    on(async {
-        let door = counter("legacy").await;
-        let session = door.session("2025-06-18").await;
-        let mut waiting = session.stream(request(1, "wait")).await;
-        waiting.head().await;
-        drop(waiting);
-        door.recorded(&["\"end\"", "the client went away"]).await;
-        session.post(request(2, "go on")).await;
-        door.recorded(&["\"note\"", "knows no event of it"]).await;
-    });
-}
-
 pub fn a_silent_request_becomes_a_stream_after_a_moment() {
     on(async {
         let door = counter("legacy").await;
-        let session = door.session("2025-06-18").await;
+        let session = door.session("2025-11-25").await;
         let mut waiting = session.stream(request(1, "wait")).await;
         let head = waiting.head().await;
         assert_eq!(head.get("content-type"), Some("text/event-stream"));
         assert_eq!(session.post(request(2, "go on")).await.status(), 200);
+        assert_eq!(
+            waiting.event().await.unwrap().unwrap().data.as_deref(),
+            Some("")
+        );
         let answer = waiting.event().await.unwrap().unwrap().json();
         assert_eq!(answer["result"]["waited"], true);
         assert_eq!(

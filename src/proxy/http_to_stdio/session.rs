@@ -17,16 +17,10 @@ use crate::tap::{Body, Closed, Party};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use routes::Routes;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
-use tokio::sync::Semaphore;
 
 /// The revisions of the era, one of which a client has to name once one is agreed.
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-
-/// KiB of requests that may wait for a child when their clients have left.
-const UNREAD: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub struct Session {
@@ -35,8 +29,6 @@ pub struct Session {
     process: Process,
     ground: Arc<Ground>,
     routes: Mutex<Routes>,
-    /// One permit for each KiB of requests that may wait for the child to read them when their clients have left.
-    unread: Arc<Semaphore>,
 }
 
 impl Session {
@@ -49,7 +41,6 @@ impl Session {
             process,
             ground: ground.clone(),
             routes: Mutex::new(Routes::new(ground.kept())),
-            unread: Arc::new(Semaphore::new(UNREAD)),
         });
         ground.sessions().insert(id, session.clone());
         started.start(session.clone());
@@ -81,36 +72,13 @@ impl Session {
             routes.attach(outlet, exchange, accept, posted.requests.clone());
             (number, intake)
         };
-        self.ask(number, posted.line.clone()).await;
+        if !self.process.write(&posted.line).await {
+            self.fail(Some(number), "the server reads no more");
+        }
         let commit = || self.routes().commit(number);
         let first = intake.first(accept.events, commit).await;
         let headers = self.headers(&posted);
         answering.respond(headers, first, intake)
-    }
-
-    /// Sends the requests of a stream. A client that may come back for the answers has them sent also when it leaves.
-    async fn ask(self: &Arc<Self>, number: u64, line: Bytes) {
-        let weight = u32::try_from(line.len() / 1024 + 1).unwrap_or(u32::MAX);
-        let session = self.clone();
-        let mut asking = Box::pin(async move {
-            if !session.process.write(&line).await {
-                session.fail(Some(number), "the server reads no more");
-            }
-        });
-        let unread = self.unread.clone();
-        match unread.try_acquire_many_owned(weight) {
-            Ok(unread) if self.routes().is_resumable(number) => {
-                // Its place behind others is taken here and now.
-                let at_once = poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await;
-                if at_once.is_pending() {
-                    tokio::spawn(async move {
-                        asking.await;
-                        drop(unread);
-                    });
-                }
-            }
-            _ => asking.await,
-        }
     }
 
     /// Opens a stream that listens, or one that goes on where the client has lost another.

@@ -35,11 +35,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The message, or the last one of a stream of events.
     pub fn json(&self) -> serde_json::Value {
-        if self.head.get("content-type") == Some("text/event-stream") {
-            return self.events().last().expect("an event").json();
-        }
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{:?}", self.text()))
     }
 

@@ -38,8 +38,6 @@ struct Stream {
     has_events: bool,
     /// Events so far.
     events: u64,
-    /// Its client may know an event of it, after which it can go on.
-    is_resumable: bool,
     /// Requests that have no answer yet. A stream without any is one that the client opened to listen.
     waiting: Vec<Request>,
     is_listening: bool,
@@ -113,15 +111,13 @@ impl Routes {
             accept,
             has_events: false,
             events: 0,
-            is_resumable: false,
             waiting,
             is_listening,
             is_cancelled: false,
             collected: Vec::new(),
         };
         self.streams.insert(number, stream);
-        // What tells a client how to come back for its answer must not come later than the connection may break.
-        if is_listening || accept.events && self.primes() {
+        if is_listening {
             self.commit(number);
         }
         if accept.events {
@@ -129,19 +125,9 @@ impl Routes {
         }
     }
 
-    /// Whether streams begin with an event that says only how to resume.
-    fn primes(&self) -> bool {
-        self.version.as_deref().is_some_and(|it| it >= PRIMES)
-    }
-
-    /// Whether the client of this stream may come back for what it misses.
-    pub fn is_resumable(&self, number: u64) -> bool {
-        self.streams.get(&number).is_some_and(|it| it.is_resumable)
-    }
-
     /// Makes the response a stream of events, if it is still to be decided; whether it was.
     pub fn commit(&mut self, number: u64) -> bool {
-        let primes = self.primes();
+        let primes = self.version.as_deref().is_some_and(|it| it >= PRIMES);
         let Some(stream) = self.streams.get_mut(&number) else {
             return false;
         };
@@ -165,7 +151,6 @@ impl Routes {
                 data: Some(Bytes::new()),
                 ..Event::default()
             }));
-            stream.is_resumable = true;
         }
         true
     }
@@ -358,10 +343,8 @@ impl Routes {
             return routed;
         };
         if routed.via.is_none() {
-            let why = if stream.is_resumable {
+            let why = if stream.has_events {
                 "the client has left this stream: the message is kept for its return"
-            } else if stream.has_events {
-                "the client has left this stream, and knows no event of it to come back with: it never gets this"
             } else {
                 "the client has not waited for this"
             };
@@ -401,10 +384,7 @@ impl Routes {
             stream: number,
             event: stream.events,
         };
-        stream.is_resumable |= stream.open().is_some();
-        if stream.is_resumable {
-            self.ring.push(place, message.clone());
-        }
+        self.ring.push(place, message.clone());
         let outlet = stream.open()?;
         outlet.push(event(place, message));
         Some(Via {
