@@ -1,6 +1,9 @@
 //! The HTTP end towards the server: where it is, how it is trusted, and what is sent along.
 //!
 //! Sends requests and hands out responses as they come; must not know what bodies mean.
+//!
+//! It stands on hyper's connections and not on reqwest, which logging in uses: a general client adds headers of its own,
+//! tidies paths up and spells headers its own way, and its connections run apart from whoever waits for them.
 
 mod body;
 mod connection;
