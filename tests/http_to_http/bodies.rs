@@ -3,6 +3,7 @@
 use crate::common::http::{Client, Inside, Upstream, chunk, head, until, within};
 use crate::{ACCEPT, before, http};
 use serde_json::Value;
+use std::net::SocketAddr;
 use tokio::task::JoinSet;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -282,6 +283,20 @@ async fn a_head_request_is_answered_without_a_body_whatever_its_head_says() {
     }
 }
 
+/// A client that has announced a body of this length, and has been told to go on.
+async fn expecting(proxy: SocketAddr, length: &str) -> Client {
+    let mut client = Client::connect(proxy).await;
+    let expect = [
+        ACCEPT,
+        JSON,
+        ("content-length", length),
+        ("expect", "100-continue"),
+    ];
+    client.request("POST", "/mcp", &expect, "").await.unwrap();
+    assert_eq!(client.head().await.status(), 100);
+    client
+}
+
 #[tokio::test]
 async fn what_a_server_says_before_its_answer_does_not_take_its_place() {
     let upstream = Upstream::start(|mut call| async move {
@@ -294,15 +309,7 @@ async fn what_a_server_says_before_its_answer_does_not_take_its_place() {
     })
     .await;
     let proxy = before(&upstream).await;
-    let mut client = Client::connect(proxy.address).await;
-    let expect = [
-        ACCEPT,
-        JSON,
-        ("content-length", "2"),
-        ("expect", "100-continue"),
-    ];
-    client.request("POST", "/mcp", &expect, "").await.unwrap();
-    assert_eq!(client.head().await.status(), 100);
+    let mut client = expecting(proxy.address, "2").await;
     client.send("{}").await.unwrap();
     let answer = client.answer().await;
     assert_eq!((answer.status(), answer.text()), (200, "{}"));
@@ -321,15 +328,7 @@ async fn a_body_that_the_server_does_not_want_to_see_is_refused_to_its_client() 
     })
     .await;
     let proxy = before(&upstream).await;
-    let mut client = Client::connect(proxy.address).await;
-    let expect = [
-        ACCEPT,
-        JSON,
-        ("content-length", "9"),
-        ("expect", "100-continue"),
-    ];
-    client.request("POST", "/mcp", &expect, "").await.unwrap();
-    assert_eq!(client.head().await.status(), 100);
+    let mut client = expecting(proxy.address, "9").await;
     client.send("{\"a\"").await.unwrap();
     let answer = client.answer().await;
     assert_eq!((answer.status(), answer.text()), (401, "first a token"));

@@ -42,15 +42,13 @@ impl Witness {
         self.bell.ring();
     }
 
-    /// All that there is. A little is copied: the buffer that it was read into is free for what comes next then.
-    pub fn saw_all(&mut self, bytes: &Bytes) {
-        self.exchange.body(
-            self.of,
-            match bytes.len() {
-                ..=LITTLE => Bytes::copy_from_slice(bytes),
-                _ => bytes.clone(),
-            },
-        );
+    /// The last bytes. A little is copied: the buffer that it was read into is free for what comes next then.
+    pub fn saw_last(&mut self, bytes: &Bytes) {
+        if self.exchange.tap.is_enabled() && bytes.len() <= LITTLE {
+            self.saw(&Bytes::copy_from_slice(bytes));
+        } else {
+            self.saw(bytes);
+        }
         self.end(None);
     }
 
@@ -277,7 +275,7 @@ where
                 },
                 (Ok(bytes), None) => {
                     match this.inner.is_end_stream() {
-                        true => this.witness.saw_all(&bytes),
+                        true => this.witness.saw_last(&bytes),
                         false => this.witness.saw(&bytes),
                     }
                     Frame::data(bytes)

@@ -111,7 +111,7 @@ impl Reverse {
 
     /// Sends the request on, and the response back.
     async fn ask(&self, mut passage: Passage, head: Parts, payload: Payload) -> Response {
-        let original = tap::Headers::from(&head.headers);
+        let original = passage.exchange.headers(&head.headers);
         let mut headers = head.headers;
         drop_hop_by_hop(&mut headers);
         headers.insert(header::HOST, self.client.host().clone());
@@ -124,7 +124,7 @@ impl Reverse {
             method: head.method,
             target: passage.target().to_owned(),
             headers: original,
-            added: (&added).into(),
+            added: passage.exchange.headers(&added),
         });
         let asked = payload.at_hand();
         // What it takes to ask again, where that may be of use.
@@ -256,7 +256,7 @@ impl Reverse {
                 OutgoingBody::default()
             }
             Payload::Whole(bytes) => {
-                witness.saw_all(&bytes);
+                witness.saw_last(&bytes);
                 bytes.into()
             }
             Payload::Begun(first, rest) => {
@@ -276,7 +276,7 @@ impl Reverse {
     async fn answer(&self, passage: Passage, mut witness: Witness, response: Answer) -> Response {
         let (mut head, body) = response.into_parts();
         passage.visit.answered(head.status, &head.headers);
-        let original = tap::Headers::from(&head.headers);
+        let original = passage.exchange.headers(&head.headers);
         drop_hop_by_hop(&mut head.headers);
         head.version = http::Version::HTTP_11;
         let mut rewritten = passage.rewrite(head.status, &mut head.headers);

@@ -179,7 +179,8 @@ impl Reverse {
             false => {
                 let named = scopes.iter().map(|it| shell_words::quote(it));
                 let named: String = named.map(|it| format!(" --scope {it}")).collect();
-                let command = format!("mcp-sentinel auth login {}{named}", origin.url);
+                let url = shell_words::quote(origin.url.as_str());
+                let command = format!("mcp-sentinel auth login {url}{named}");
                 (
                     "of the stored login",
                     format!("; to log in again with more: {command}"),
