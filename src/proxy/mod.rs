@@ -2,6 +2,7 @@
 //!
 //! Knows the wire, the tap and as much of MCP as operator calls need. Never sees the model or a screen.
 
+mod challenge;
 pub mod child;
 pub mod ending;
 pub mod exchange;

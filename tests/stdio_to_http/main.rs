@@ -18,5 +18,6 @@ mod modern;
 mod old;
 mod operator;
 mod order;
+mod scopes;
 mod sdk;
 mod streams;

@@ -3,10 +3,11 @@
 use super::Reverse;
 use super::body::{Broken, Download, Upload, Witness};
 use super::made_up::whole;
-use super::oauth::{Concern, Document, Refusal};
+use super::oauth::{Concern, Document};
 use super::rewrite::{self, Places};
 use super::sessions::{self, Visit};
 use super::sieve::Sieve;
+use crate::proxy::challenge::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{Outgoing, OutgoingBody, UpstreamBody, drop_hop_by_hop, in_words};
 use crate::proxy::listener::{RequestBody, Response};

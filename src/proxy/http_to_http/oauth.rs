@@ -5,6 +5,7 @@
 use super::Reverse;
 use super::forward::Passage;
 use super::rewrite;
+use crate::proxy::challenge::Refusal;
 use crate::proxy::http_client::{UpstreamBody, in_words};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
@@ -35,43 +36,6 @@ impl Concern {
             }
             _ => None,
         }
-    }
-}
-
-/// Why a token was refused.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    Token,
-    /// It does not allow what was asked: the scopes that would, if anybody says.
-    Scope(Vec<String>),
-}
-
-impl Refusal {
-    pub fn of(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
-        match status {
-            StatusCode::UNAUTHORIZED => Some(Self::Token),
-            StatusCode::FORBIDDEN => {
-                let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
-                challenges
-                    .filter_map(|it| it.to_str().ok())
-                    .find_map(Self::scope)
-            }
-            _ => None,
-        }
-    }
-
-    /// For a challenge of RFC 6750, 3.1.
-    fn scope(challenge: &str) -> Option<Self> {
-        let parameters = rewrite::parameters(challenge);
-        let value = |wanted: &str| {
-            let is_it = |(name, _): &&(&str, &str)| name.eq_ignore_ascii_case(wanted);
-            parameters.iter().find(is_it).map(|(_, value)| *value)
-        };
-        (value("error") == Some("insufficient_scope")).then(|| {
-            let scopes = value("scope").unwrap_or_default().split(' ');
-            let scopes = scopes.filter(|it| !it.is_empty());
-            Self::Scope(scopes.map(str::to_owned).collect())
-        })
     }
 }
 
@@ -151,7 +115,8 @@ impl Reverse {
                 ));
             }
             Some(Refusal::Scope(scopes)) if passage.brings_token => {
-                passage.exchange.note(self.more_scope(&scopes));
+                let origin = self.client.origin();
+                passage.exchange.note(origin.more_scope(&scopes));
             }
             _ => {}
         }
@@ -169,38 +134,6 @@ impl Reverse {
             "the authorization server gives no token for this proxy's address (invalid_target); {}",
             self.way_out()
         ));
-    }
-
-    /// What a token of ours lacks, and how to get one that does not.
-    fn more_scope(&self, scopes: &[String]) -> String {
-        let origin = self.client.origin();
-        let (whose, way_out) = match origin.has_authorization() {
-            true => ("that --header brings", String::new()),
-            false => {
-                let named = scopes.iter().map(|it| shell_words::quote(it));
-                let named: String = named.map(|it| format!(" --scope {it}")).collect();
-                let url = shell_words::quote(origin.url.as_str());
-                let command = format!("mcp-sentinel auth login {url}{named}");
-                (
-                    "of the stored login",
-                    format!("; to log in again with more: {command}"),
-                )
-            }
-        };
-        match scopes {
-            [] => format!(
-                "the token {whose} does not allow this (insufficient_scope), and the server does not say what would"
-            ),
-            [scope] => format!(
-                "the token {whose} does not allow this: the server wants the scope {scope}{way_out}"
-            ),
-            _ => {
-                let scopes = scopes.join(" ");
-                format!(
-                    "the token {whose} does not allow this: the server wants the scopes {scopes}{way_out}"
-                )
-            }
-        }
     }
 
     fn way_out(&self) -> String {

@@ -82,43 +82,6 @@ pub fn challenge(value: &HeaderValue, places: &Places) -> Option<HeaderValue> {
     HeaderValue::try_from([&text[..start], &moved, &text[end..]].concat()).ok()
 }
 
-/// The parameters of the challenges in a `WWW-Authenticate` (RFC 9110, 11.2), as they are written between the quotes.
-pub fn parameters(challenges: &str) -> Vec<(&str, &str)> {
-    let (mut found, mut rest) = (Vec::new(), challenges);
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ',', '"']);
-        let end = rest.find(['=', ' ', '\t', ',', '"']).unwrap_or(rest.len());
-        let (name, after) = rest.split_at(end);
-        let Some(value) = after.trim_start().strip_prefix('=') else {
-            if after.is_empty() {
-                return found;
-            }
-            // The name of a scheme.
-            rest = after;
-            continue;
-        };
-        let value = value.trim_start();
-        let (value, end) = match value.strip_prefix('"') {
-            Some(quoted) => (quoted, end_of_quoted(quoted)),
-            None => (value, value.find([' ', '\t', ',']).unwrap_or(value.len())),
-        };
-        found.push((name, &value[..end]));
-        rest = &value[end..];
-    }
-}
-
-fn end_of_quoted(text: &str) -> usize {
-    let mut is_escaped = false;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'"' if !is_escaped => return at,
-            b'\\' => is_escaped = !is_escaped,
-            _ => is_escaped = false,
-        }
-    }
-    text.len()
-}
-
 /// The old transport's `endpoint` event, when it names the upstream: the event and the address that is in it now.
 pub fn endpoint(event: &Bytes, places: &Places) -> Option<(Bytes, String)> {
     let text = std::str::from_utf8(event).ok()?;
@@ -205,29 +168,6 @@ mod tests {
             None
         );
         assert_eq!(challenged("Basic realm=x"), None);
-    }
-
-    #[test]
-    fn parameters_are_found_whatever_stands_in_the_others() {
-        for (challenges, expected) in [
-            (
-                r#"Bearer error="insufficient_scope", scope="a b""#,
-                &[("error", "insufficient_scope"), ("scope", "a b")][..],
-            ),
-            (
-                r#"Basic dXNlcg==, Bearer x="scope=\"no\", \\",scope = yes ,y="open"#,
-                &[
-                    ("dXNlcg", "="),
-                    ("x", r#"scope=\"no\", \\"#),
-                    ("scope", "yes"),
-                    ("y", "open"),
-                ],
-            ),
-            ("Negotiate", &[]),
-            ("=, ==,\"\"", &[("", ""), ("", "=")]),
-        ] {
-            assert_eq!(parameters(challenges), expected, "{challenges}");
-        }
     }
 
     #[test]

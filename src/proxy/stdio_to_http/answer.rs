@@ -311,7 +311,10 @@ impl Bridge {
                     location.unwrap_or("another address")
                 )
             }
-            _ => format!("the server says {status}"),
+            _ => match self.more_scope(incoming) {
+                Some(advice) => format!("the server says {status}: {advice}"),
+                None => format!("the server says {status}"),
+            },
         }
     }
 }

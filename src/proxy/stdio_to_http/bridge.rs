@@ -5,6 +5,7 @@ use super::legacy::Legacy;
 use super::outgoing::{self, Ask, Incoming, Unanswered};
 use super::outlet::Outlet;
 use crate::mcp::methods;
+use crate::proxy::challenge::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::gate::{Split, Verdict};
 use crate::proxy::http_client::Client;
@@ -150,7 +151,10 @@ impl Bridge {
         let mut incoming = outgoing::ask(&self.client, exchange, ask, abort, record).await?;
         for _ in 0..REDIRECTS {
             let had_another = next.headers.contains_key(header::AUTHORIZATION);
-            if !had_another && let Some(token) = self.another_token(&incoming).await? {
+            let refusal = incoming.refusal().filter(|_| !had_another);
+            if let Some(refusal) = refusal
+                && let Some(token) = self.another_token(&incoming, &refusal).await?
+            {
                 next.headers.insert(header::AUTHORIZATION, token);
             } else if let Some(target) = self.moved(&incoming) {
                 let mut known = lock(&self.target);
@@ -167,17 +171,29 @@ impl Bridge {
             let again = next.again();
             incoming = outgoing::ask(&self.client, self.exchange(), again, abort, |_| ()).await?;
         }
+        if let Some(advice) = self.more_scope(&incoming) {
+            incoming.exchange.note(advice);
+        }
         Ok(incoming)
     }
 
     /// What to try instead of a token that was refused.
-    async fn another_token(&self, refused: &Incoming) -> Result<Option<HeaderValue>, Unanswered> {
-        match &self.client.origin().credentials {
-            Some(credentials) if refused.status() == StatusCode::UNAUTHORIZED => credentials
-                .authorization(refused.authorization.as_ref())
-                .await
-                .map_err(Unanswered::NotAuthorized),
-            _ => Ok(None),
+    async fn another_token(
+        &self,
+        refused: &Incoming,
+        refusal: &Refusal,
+    ) -> Result<Option<HeaderValue>, Unanswered> {
+        let (origin, token) = (self.client.origin(), refused.authorization.as_ref());
+        let another = origin.another_token(token, refusal).await;
+        another.map_err(Unanswered::NotAuthorized)
+    }
+
+    /// What to do about a refusal of a token that allows too little.
+    pub fn more_scope(&self, refused: &Incoming) -> Option<String> {
+        refused.authorization.as_ref()?;
+        match refused.refusal()? {
+            Refusal::Scope(scopes) => Some(self.client.origin().more_scope(&scopes)),
+            Refusal::Token => None,
         }
     }
 

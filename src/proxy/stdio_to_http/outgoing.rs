@@ -3,6 +3,7 @@
 //! Knows HTTP; must not know what bodies mean.
 
 use crate::mcp::headers::LAST_EVENT_ID;
+use crate::proxy::challenge::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{self, Client, Outgoing, OutgoingBody, UpstreamBody};
 use crate::proxy::pump::Lane;
@@ -218,6 +219,11 @@ impl Incoming {
 
     pub fn header(&self, name: impl header::AsHeaderName) -> Option<&HeaderValue> {
         self.response.headers().get(name)
+    }
+
+    /// Why its request was refused, where that is about who asked.
+    pub fn refusal(&self) -> Option<Refusal> {
+        Refusal::of(self.status(), self.response.headers())
     }
 
     /// Its media type, in lower case and without parameters; empty when it has none.
