@@ -141,6 +141,11 @@ pub fn changes_own_session_only(method: &str) -> bool {
     )
 }
 
+/// Whether there is a session in which it may be sent again.
+pub fn can_be_replayed(method: &str) -> bool {
+    changes_own_session_only(method) || !matches!(replay(method), Replay::Refused(_))
+}
+
 /// Whether a request or notification with this method may be sent again in a live session. Tools that call themselves
 /// destructive are the caller's to ask about: that stands in the inventory, not in the method.
 pub fn replay(method: &str) -> Replay {

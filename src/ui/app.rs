@@ -8,7 +8,7 @@
 //! [`World::body`] once they are there.
 //!
 //! What `App` does itself stands here as far as it is about all parts; keys, paste and mouse are in `input`, what comes from
-//! the capture in `reading`, the Traffic pane in `traffic`, and going away in `leave`.
+//! the capture in `reading`, the Traffic pane in `traffic`, what the hints say in `offer`, and going away in `leave`.
 
 pub mod ask;
 pub mod bodies;
@@ -22,6 +22,7 @@ pub mod inventory;
 mod leave;
 pub mod list;
 pub mod log;
+mod offer;
 mod part;
 pub mod prompt;
 mod reading;

@@ -319,7 +319,7 @@ const INVENTORY: &[Binding] = &[
     bind(C::Inventory, &[ch('/')], A::Filter, "find", "narrow the list"),
     bind(C::Inventory, &[key(K::Esc)], A::Back, "", "clear the filter"),
     bind(C::Inventory, &[ch('s')], A::Schema, "schema", "schema as JSON"),
-    bind(C::Inventory, &[ch('t')], A::ShowCalls, "calls", "its last call in Traffic"),
+    bind(C::Inventory, &[ch('t')], A::ShowCalls, "in Traffic", "its last call in Traffic"),
     bind(C::Inventory, &[ch('y')], A::Copy, "copy", "copy the definition"),
     bind(C::Inventory, &[ch('r')], A::Refresh, "refresh", "list again"),
 ];

@@ -356,6 +356,13 @@ impl Detail {
         self.look = looks[(at + looks.len()).wrapping_add_signed(by) % looks.len()];
     }
 
+    /// What is looked for is marked in the messages and in their HTTP exchange only.
+    pub fn look_where_it_can_search(&mut self, world: &World) {
+        if !matches!(self.look(world), Look::Messages | Look::Http) {
+            self.look = Look::Messages;
+        }
+    }
+
     pub fn set_look(&mut self, look: Look) {
         self.look = look;
     }

@@ -8,7 +8,7 @@ use crate::traffic::inventory::{self, Listing, Resource, Tool};
 use crate::ui::event::{Call, Effect, Notice, Owner, Step, Token};
 use crate::ui::json::Document;
 use crate::ui::json::view::View;
-use crate::ui::keymap::{Action, Context};
+use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
 use ratatui::layout::Rect;
 use std::sync::Arc;
@@ -93,6 +93,24 @@ impl<'a> Item<'a> {
             Self::Tool(tool) => tool.unlisted,
             Self::Resource(resource) => resource.unlisted,
             Self::Prompt(prompt) => prompt.unlisted,
+        }
+    }
+
+    /// What one does with it, in a word.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Tool(_) => "call",
+            Self::Resource(_) => "read",
+            Self::Prompt(_) => "get",
+        }
+    }
+
+    /// Whether it is called with something that can differ from one time to the next.
+    fn takes_arguments(self) -> bool {
+        match self {
+            Self::Tool(_) => true,
+            Self::Resource(_) => false,
+            Self::Prompt(prompt) => prompt.unlisted || !prompt.arguments.is_empty(),
         }
     }
 
@@ -420,6 +438,26 @@ impl Part for Inventory {
         match self.typing {
             true => vec![Context::Prompt],
             false => vec![Context::Inventory, Context::Move, Context::Global],
+        }
+    }
+
+    fn offers(&self, world: &World, binding: &Binding) -> &'static str {
+        let selected = self.selected(world).map(|(item, _)| item);
+        match (binding.action, selected) {
+            (Action::Refresh, _) if !world.live => "",
+            (Action::Filter | Action::Refresh, _) => binding.hint,
+            (_, None) => "",
+            (Action::Call | Action::Edit, _) if !world.live => "",
+            (Action::Call, Some(item)) => item.verb(),
+            (Action::Edit, Some(item)) if !item.takes_arguments() => "",
+            (Action::Schema | Action::Copy, Some(item)) if item.raw().is_empty() => "",
+            (Action::Schema, Some(item)) if !matches!(item, Item::Tool(_)) => "as JSON",
+            (Action::ShowCalls, Some(item))
+                if world.traffic.stats(item.method(), item.key()).calls == 0 =>
+            {
+                ""
+            }
+            _ => binding.hint,
         }
     }
 

@@ -75,6 +75,14 @@ impl Log {
             .min(self.entries.len().saturating_sub(height))
     }
 
+    /// The selected entry's row in Traffic; a sentence of this screen's has none.
+    pub fn selected_row(&self) -> Option<RowId> {
+        match self.entries.get(self.selected)? {
+            Entry::Row(row) => Some(*row),
+            Entry::Note { .. } => None,
+        }
+    }
+
     /// The selected entry's text in full, when it is there.
     pub fn whole(&self, world: &World) -> Option<String> {
         match self.entries.get(self.selected)? {
@@ -112,11 +120,7 @@ impl Log {
                     .into_iter()
                     .collect();
             }
-            Action::Open => {
-                if let Some(Entry::Row(row)) = self.entries.get(self.selected) {
-                    return vec![Step::Show(*row)];
-                }
-            }
+            Action::Open => return self.selected_row().map(Step::Show).into_iter().collect(),
             _ => {
                 let to = moved(self.selected, action, height, last);
                 self.follow &= to >= self.selected;

@@ -5,7 +5,7 @@ use crate::capture::record::{Header, Location};
 use crate::tap::{Refused, Reply, Timestamp};
 use crate::traffic::Traffic;
 use crate::ui::event::{Body, Step, Token};
-use crate::ui::keymap::{Action, Context};
+use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::theme::Theme;
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
@@ -67,6 +67,11 @@ pub trait Part {
     /// Where the part is now, innermost first; decides which keys mean what. A context that [`Context::is_text`] is
     /// the only one: everything not bound there comes as [`Input::Key`].
     fn contexts(&self) -> Vec<Context>;
+
+    /// The word for a key in the hints; empty where it is not worth pressing.
+    fn offers(&self, _world: &World, binding: &Binding) -> &'static str {
+        binding.hint
+    }
 
     /// Reacts. `area` is what [`super::layout`] gives the part: the same that its `render` gets.
     fn update(&mut self, world: &World, area: Rect, input: Input<'_>) -> Vec<Step>;

@@ -3,7 +3,7 @@
 use super::{Input, Part, World};
 use crate::tap::Command;
 use crate::ui::event::{Effect, Notice, Owner, Step, Token};
-use crate::ui::keymap::{Action, Context};
+use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
 use ratatui::layout::Rect;
 
@@ -24,6 +24,14 @@ impl Server {
 impl Part for Server {
     fn contexts(&self) -> Vec<Context> {
         vec![Context::Server, Context::Move, Context::Global]
+    }
+
+    fn offers(&self, world: &World, binding: &Binding) -> &'static str {
+        match binding.action {
+            Action::Refresh if !world.live => "",
+            Action::Copy if world.temporary => "",
+            _ => binding.hint,
+        }
     }
 
     fn update(&mut self, world: &World, area: Rect, input: Input<'_>) -> Vec<Step> {

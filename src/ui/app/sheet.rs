@@ -24,7 +24,7 @@ use crate::tap::{Command, Party, Route, SessionId};
 use crate::traffic::{Row, Status};
 use crate::ui::event::{Call, Effect, Owner, Step, Token};
 use crate::ui::json::Document;
-use crate::ui::keymap::{Action, Context};
+use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
@@ -489,6 +489,25 @@ impl Part for Sheet {
                 Focus::Arguments => vec![Context::Sheet],
                 Focus::Answer => vec![Context::Sent, Context::Move, Context::Global],
             }
+        }
+    }
+
+    fn offers(&self, world: &World, binding: &Binding) -> &'static str {
+        let answered = |sent: &Sent| sent.answer.is_some();
+        let offered = match binding.action {
+            Action::Send | Action::Replay => world.live,
+            Action::SendInvalid => world.live && !self.check.problems.is_empty(),
+            Action::Earlier => self.original.is_some() || self.earlier_count(world) > 0,
+            Action::Route => Self::routes(world).len() > 1,
+            Action::Open => self.sent.as_ref().is_some_and(|sent| sent.row.is_some()),
+            Action::Diff => self.original.is_some(),
+            Action::Copy | Action::Search => self.sent.as_ref().is_some_and(answered),
+            _ => true,
+        };
+        match (offered, binding.action, &self.original) {
+            (false, ..) => "",
+            (true, Action::Earlier, Some(_)) => "original",
+            (true, ..) => binding.hint,
         }
     }
 

@@ -26,7 +26,10 @@ impl App {
                     self.carry_out(steps, effects);
                 }
             }
-            Action::Search => self.detail.typing = true,
+            Action::Search => {
+                self.detail.look_where_it_can_search(&self.world);
+                self.detail.typing = true;
+            }
             _ if self.detail.focused => {
                 let steps = self.detail.update(&self.world, action);
                 self.carry_out(steps, effects);

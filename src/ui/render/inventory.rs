@@ -5,8 +5,8 @@ use crate::mcp::schema::{self, Argument};
 use crate::mcp::uri_template;
 use crate::traffic::inventory::{Resource, Tool};
 use crate::traffic::{Row, party_word};
-use crate::ui::app::World;
 use crate::ui::app::inventory::{Inventory, Item, places};
+use crate::ui::app::{Part, World};
 use crate::ui::format;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::text::{clean, cut, fit, width, wrap};
@@ -92,6 +92,7 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
         .min(places.foot.width);
     let room = places.foot.width - columns;
     keys(
+        state,
         world,
         frame,
         Rect {
@@ -112,15 +113,18 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
 }
 
 /// What can be done with the selected item, as far as there is room to say it.
-fn keys(world: &World, frame: &mut Frame<'_>, area: Rect) {
+fn keys(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
     let mut spans = Vec::new();
     let mut room = usize::from(area.width);
-    for binding in keymap::of(Context::Inventory).filter(|binding| !binding.hint.is_empty()) {
-        let Some(key) = binding.keys.first() else {
+    for binding in keymap::of(Context::Inventory) {
+        let (Some(key), said) = (binding.keys.first(), state.offers(world, binding)) else {
             continue;
         };
-        let (key, hint) = (key.label(), format!(" {}  ", binding.hint));
+        if said.is_empty() {
+            continue;
+        }
+        let (key, hint) = (key.label(), format!(" {said}  "));
         let Some(rest) = room.checked_sub(width(&key) + width(&hint)) else {
             break;
         };

@@ -1,5 +1,7 @@
 //! Draws the Traffic pane: the list, and the selected message beside or below it.
 
+mod columns;
+
 use super::{empty, put, rule, standing_rule};
 use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
@@ -11,86 +13,12 @@ use crate::ui::format;
 use crate::ui::layout::Panes;
 use crate::ui::text::{cut, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
+use columns::Columns;
+pub use columns::cut_name;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 use std::borrow::Cow;
-
-/// Columns, in characters. Those without a width are not shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Columns {
-    time: usize,
-    /// Who, and in which session; one character wide it is an arrow.
-    from: usize,
-    id: usize,
-    kind: usize,
-    message: usize,
-    /// The part of the message that method and name have to themselves; 0 lets everything flow.
-    label: usize,
-    status: usize,
-    took: usize,
-    size: usize,
-    gap: usize,
-}
-
-impl Columns {
-    /// What fits: columns go from the right, the message keeps the rest.
-    fn of(columns: usize) -> Self {
-        let wide = Self {
-            time: 12,
-            from: 10,
-            status: 10,
-            took: 8,
-            size: 5,
-            gap: 2,
-            ..Self::default()
-        };
-        let mut fit = match columns {
-            112.. => Self {
-                id: 5,
-                kind: 4,
-                ..wide
-            },
-            104.. => Self { kind: 4, ..wide },
-            100.. => wide,
-            66.. => Self {
-                time: 12,
-                from: 1,
-                status: 10,
-                took: 8,
-                gap: 1,
-                ..Self::default()
-            },
-            52.. => Self {
-                time: 8,
-                from: 1,
-                status: 10,
-                gap: 1,
-                ..Self::default()
-            },
-            _ => Self {
-                time: 8,
-                from: 1,
-                status: 6,
-                gap: 1,
-                ..Self::default()
-            },
-        };
-        let fixed = [
-            fit.time, fit.from, fit.id, fit.kind, fit.status, fit.took, fit.size,
-        ];
-        let used: usize = fixed
-            .iter()
-            .filter(|width| **width > 0)
-            .map(|width| width + fit.gap)
-            .sum();
-        fit.message = columns.saturating_sub(used + 3);
-        if fit.message >= 48 {
-            fit.label = (fit.message / 2).clamp(26, 46);
-        }
-        fit
-    }
-}
 
 pub fn render(app: &App, frame: &mut Frame<'_>, panes: &Panes) {
     let world = &app.world;
@@ -328,11 +256,12 @@ fn from(theme: Theme, columns: &Columns, row: &Row<'_>, spans: &mut Vec<Span<'st
         SessionId::NONE => String::new(),
         session => format!(" {}", session.0),
     };
+    // The number tells sessions from each other, the word is told by its beginning.
+    let room = columns.from.saturating_sub(session.len());
+    let word = cut(word, room);
+    let rest = columns.from.saturating_sub(width(&word));
     spans.push(Span::styled(word, theme.style(role)));
-    spans.push(Span::styled(
-        fit(&session, columns.from - word.len()),
-        theme.style(Role::Dim),
-    ));
+    spans.push(Span::styled(fit(&session, rest), theme.style(Role::Dim)));
 }
 
 /// Method, name, and what a person would say of it.
@@ -364,42 +293,47 @@ fn message(
         _ if quiet => Role::Dim,
         _ => Role::Text,
     };
-    label(columns, row, role, &mut room, &mut push);
-    if row.children > 0 {
-        let mark = if list.is_unfolded(row.id) {
-            "▾"
-        } else {
-            "▸"
-        };
-        push(
-            cut(&format!("{mark}{} ", row.children), room).into_owned(),
-            Role::Accent,
-            &mut room,
-        );
-    }
-    if let Some(original) = row
-        .replay_of
-        .and_then(|original| world.traffic.row(original))
-    {
-        let of = format!(
-            "↺ {}  ",
-            format::clock(original.at, world.utc_offset_seconds)
-        );
-        push(cut(&of, room).into_owned(), Role::Operator, &mut room);
-    }
-    if let Some(progress) = row.progress.filter(|_| row.status == Status::Pending) {
-        push(
-            cut(&format!("{}  ", bar(progress)), room).into_owned(),
-            Role::Accent,
-            &mut room,
-        );
+    let marks = marks(list, world, row);
+    let marked: usize = marks.iter().map(|(mark, _)| width(mark)).sum();
+    let words = gist(
+        world,
+        row,
+        columns.left_of(room, row.method, row.name, marked),
+    );
+    let said = marked + width(&words);
+    let (method, name, start) = columns.share(room, row.method, row.name, said);
+    let used = width(&method) + width(&name);
+    push(method, role, &mut room);
+    push(name, Role::Strong, &mut room);
+    push(" ".repeat(start.saturating_sub(used)), role, &mut room);
+    for (mark, role) in marks {
+        push(cut(&mark, room).into_owned(), role, &mut room);
     }
     let said = match row.status {
         Status::Error | Status::ToolError | Status::Lost => Role::Text,
         _ if is_gap(row) => Role::Error,
         _ => Role::Dim,
     };
-    push(fit(&gist(world, row, room), room), said, &mut room);
+    push(fit(&words, room), said, &mut room);
+}
+
+/// What stands before the words: how much is folded away, what it is a replay of, how far it has got.
+fn marks(list: &List, world: &World, row: &Row<'_>) -> Vec<(String, Role)> {
+    let mut marks = Vec::new();
+    if row.children > 0 {
+        let unfolded = list.is_unfolded(row.id);
+        let mark = if unfolded { "▾" } else { "▸" };
+        marks.push((format!("{mark}{} ", row.children), Role::Accent));
+    }
+    let original = row.replay_of.and_then(|row| world.traffic.row(row));
+    if let Some(original) = original {
+        let at = format::clock(original.at, world.utc_offset_seconds);
+        marks.push((format!("↺ {at}  "), Role::Operator));
+    }
+    if let Some(progress) = row.progress.filter(|_| row.status == Status::Pending) {
+        marks.push((format!("{}  ", bar(progress)), Role::Accent));
+    }
+    marks
 }
 
 /// What a person would say of the row. What went wrong matters more than what was asked, when there is no room for both.
@@ -427,57 +361,6 @@ fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
     } else {
         both
     }
-}
-
-/// Method and name. In wide lists what is said of them starts in a column of its own, unless the name needs more and
-/// there is less to say.
-fn label(
-    columns: &Columns,
-    row: &Row<'_>,
-    role: Role,
-    room: &mut usize,
-    push: &mut impl FnMut(String, Role, &mut usize),
-) {
-    const METHOD: usize = 10;
-    let said = width(row.summary) + 2;
-    let aligned = columns.label.saturating_sub(columns.message - *room);
-    // What has to be left for the summary; in narrow lists a third, so that a long name says what it was called with.
-    let most = match columns.label {
-        0 if row.summary.is_empty() => *room,
-        0 => *room - said.min(*room / 3),
-        _ => aligned.max(room.saturating_sub(said)),
-    };
-    let method = if aligned > 0 && !row.name.is_empty() {
-        fit(row.method, METHOD.max(width(row.method)).min(most))
-    } else {
-        cut(row.method, most).into_owned()
-    };
-    let mut used = width(&method);
-    push(method, role, room);
-    let gap = if columns.label > 0 { "  " } else { " " };
-    if !row.name.is_empty() && used + 4 < most {
-        let name = cut_name(row.name, most - used - gap.len());
-        used += width(&name) + gap.len();
-        push(gap.to_owned(), role, room);
-        push(name, Role::Strong, room);
-    }
-    push(
-        format!("{:1$}{gap}", "", aligned.saturating_sub(used)),
-        role,
-        room,
-    );
-}
-
-/// The end of a URI tells it from others, the beginning of any other name does.
-fn cut_name(name: &str, columns: usize) -> String {
-    let too_long = width(name) > columns;
-    if !(too_long && name.contains("://") && name.is_ascii()) {
-        return cut(name, columns).into_owned();
-    }
-    format!(
-        "…{}",
-        &name[name.len() - columns.saturating_sub(1).min(name.len())..]
-    )
 }
 
 fn is_gap(row: &Row<'_>) -> bool {
@@ -558,30 +441,6 @@ pub fn took(world: &World, row: &Row<'_>) -> (String, Role) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_never_exceed_the_width_and_leave_room_for_the_message() {
-        for width in 40..300 {
-            let columns = Columns::of(width);
-            let all = [
-                columns.time,
-                columns.from,
-                columns.id,
-                columns.kind,
-                columns.message,
-                columns.status,
-                columns.took,
-                columns.size,
-            ];
-            let used: usize = all
-                .iter()
-                .filter(|width| **width > 0)
-                .map(|width| width + columns.gap)
-                .sum();
-            assert!(used <= width + columns.gap, "{width}: {columns:?}");
-            assert!(columns.message >= 18, "{width}: {columns:?}");
-        }
-    }
 
     #[test]
     fn progress_is_drawn_whatever_the_server_says() {

@@ -24,7 +24,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
             frame,
             area,
             vec![(0, Role::Warn, question)],
-            &[Context::Question],
+            &hints(app, &[Context::Question]),
         );
     }
     if let (Some(sheet), None, None) = (&app.sheet, &app.ask, &app.help)
@@ -38,7 +38,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
             frame,
             area,
             notice(app).or_else(|| emergency(app)).unwrap_or_default(),
-            &app.contexts(),
+            &hints(app, &app.contexts()),
         );
     }
     if app.tab == Tab::Traffic && app.list.typing {
@@ -60,7 +60,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let pieces = notice(app)
         .or_else(|| emergency(app))
         .unwrap_or_else(|| pieces(app));
-    line(theme, frame, area, pieces, &app.contexts());
+    line(theme, frame, area, pieces, &hints(app, &app.contexts()));
 }
 
 fn notice(app: &App) -> Option<Vec<Piece>> {
@@ -202,16 +202,12 @@ fn pieces(app: &App) -> Vec<Piece> {
     pieces
 }
 
+/// A key and what it does here.
+type Hint = (String, &'static str);
+
 /// Pieces at the left, hints at the right: the last hint is always how to get help.
-fn line(
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    mut pieces: Vec<Piece>,
-    contexts: &[Context],
-) {
+fn line(theme: Theme, frame: &mut Frame<'_>, area: Rect, mut pieces: Vec<Piece>, hints: &[Hint]) {
     let room = usize::from(area.width);
-    let hints = hints(contexts);
     // Facts before hints: only the way to help is kept free.
     let least = hints.last().map_or(0, |(key, hint)| hint_width(key, hint)) + 1;
     let taken = |pieces: &[Piece]| {
@@ -243,7 +239,7 @@ fn line(
     let mut right = Vec::new();
     let mut free = room.saturating_sub(used + 1);
     if let Some((help, others)) = hints.split_last() {
-        let mut take = |hint: &(String, &'static str)| {
+        let mut take = |hint: &Hint| {
             let needed = hint_width(&hint.0, hint.1);
             let fits = needed <= free;
             if fits {
@@ -279,14 +275,23 @@ fn hint_width(key: &str, hint: &str) -> usize {
     width(key) + width(hint) + 3
 }
 
-fn hints(contexts: &[Context]) -> Vec<(String, &'static str)> {
+fn hints(app: &App, contexts: &[Context]) -> Vec<Hint> {
+    hints_where(contexts, |binding| app.offers(binding))
+}
+
+fn hints_where(
+    contexts: &[Context],
+    offers: impl Fn(&keymap::Binding) -> &'static str,
+) -> Vec<Hint> {
     let mut hints: Vec<_> = contexts
         .iter()
         .flat_map(|context| keymap::of(*context))
-        .filter(|binding| {
-            !binding.hint.is_empty() && !matches!(binding.action, Action::Help | Action::Quit)
+        .filter(|binding| !matches!(binding.action, Action::Help | Action::Quit))
+        .map(|binding| {
+            let key = keymap::label(binding.context, binding.action);
+            (key, offers(binding))
         })
-        .map(|binding| (keymap::label(binding.context, binding.action), binding.hint))
+        .filter(|(_, said)| !said.is_empty())
         .collect();
     if contexts.contains(&Context::Global) {
         hints.push((keymap::label(Context::Global, Action::Help), "help"));
@@ -313,7 +318,7 @@ pub fn prompt(
             (0, Role::Text, format!("{}   ", typed.trim_start())),
             (1, Role::Dim, said.to_owned()),
         ],
-        &[Context::Prompt],
+        &hints_where(&[Context::Prompt], |binding| binding.hint),
     );
     let x = area.x
         + u16::try_from(column)
@@ -336,6 +341,6 @@ pub fn simple(
         frame,
         area,
         vec![(0, role, said.to_owned())],
-        contexts,
+        &hints_where(contexts, |binding| binding.hint),
     );
 }

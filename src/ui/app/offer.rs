@@ -1,0 +1,82 @@
+//! What the hints say of a key here and now: its word, or nothing where it would do nothing or only say why not.
+
+use super::detail::Look;
+use super::{App, Part, Reading, Tab};
+use crate::mcp::methods;
+use crate::tap::Party;
+use crate::traffic::RowKind;
+use crate::ui::keymap::{Action, Binding, Context};
+
+impl App {
+    /// The word for a key in the hints; empty where it is not worth pressing.
+    pub fn offers(&self, binding: &Binding) -> &'static str {
+        let offered = match binding.context {
+            Context::Traffic => self.offers_in_list(binding.action),
+            Context::Detail => self.offers_in_detail(binding.action),
+            Context::Log => self.offers_in_log(binding.action),
+            Context::Sheet | Context::Sent => {
+                let sheet = self.sheet.as_ref();
+                return sheet.map_or("", |sheet| sheet.offers(&self.world, binding));
+            }
+            Context::Inventory | Context::Server => {
+                return match self.tab {
+                    Tab::Resources => self.resources.offers(&self.world, binding),
+                    Tab::Prompts => self.prompts.offers(&self.world, binding),
+                    Tab::Server => self.server.offers(&self.world, binding),
+                    Tab::Tools | Tab::Traffic | Tab::Log => self.tools.offers(&self.world, binding),
+                };
+            }
+            _ => true,
+        };
+        if offered { binding.hint } else { "" }
+    }
+
+    fn offers_in_list(&self, action: Action) -> bool {
+        match action {
+            Action::Filter => !self.world.traffic.is_empty(),
+            Action::Follow | Action::Pause => self.grows(),
+            Action::Open | Action::Copy => !self.list.is_empty(),
+            Action::Replay | Action::Edit => self.can_send_again(),
+            _ => true,
+        }
+    }
+
+    fn offers_in_detail(&self, action: Action) -> bool {
+        let look = self.detail.look(&self.world);
+        match action {
+            Action::Replay | Action::Edit => self.can_send_again(),
+            Action::Fold => matches!(look, Look::Messages | Look::Http),
+            Action::NextView => self.detail.looks(&self.world).len() > 1,
+            _ => true,
+        }
+    }
+
+    fn offers_in_log(&self, action: Action) -> bool {
+        match action {
+            Action::Open => self.log.selected_row().is_some(),
+            Action::Follow => self.grows(),
+            Action::Copy => !self.log.entries.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// More may come.
+    fn grows(&self) -> bool {
+        !matches!(
+            self.reading,
+            Reading::Saved | Reading::Ended | Reading::Failed(_)
+        )
+    }
+
+    /// Whether the selected row is a request or a notification that there is somewhere to send to.
+    fn can_send_again(&self) -> bool {
+        let selected = self.list.selected(&self.world.traffic);
+        let row = selected.and_then(|(row, _)| self.world.traffic.row(row));
+        self.world.live
+            && row.is_some_and(|row| {
+                matches!(row.kind, RowKind::Exchange | RowKind::Notification)
+                    && matches!(row.from, Party::Client | Party::Operator)
+                    && methods::can_be_replayed(row.method)
+            })
+    }
+}

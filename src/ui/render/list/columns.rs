@@ -1,0 +1,227 @@
+//! How wide the columns of the traffic list are, and how a message shares its column between what it is and what a
+//! person would say of it. Knows nothing of colours.
+
+use crate::ui::text::{cut, fit, width};
+
+/// Columns of a method that stands in a column of its own.
+const METHOD: usize = 10;
+
+/// Columns, in characters. Those without a width are not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Columns {
+    pub time: usize,
+    /// Who, and in which session; one character wide it is an arrow.
+    pub from: usize,
+    pub id: usize,
+    pub kind: usize,
+    pub message: usize,
+    /// The part of the message that method and name have to themselves; 0 lets everything flow.
+    pub label: usize,
+    pub status: usize,
+    pub took: usize,
+    pub size: usize,
+    pub gap: usize,
+}
+
+impl Columns {
+    /// What fits: columns go from the right, the message keeps the rest.
+    pub fn of(columns: usize) -> Self {
+        let all = Self {
+            time: 12,
+            from: 10,
+            id: 5,
+            kind: 4,
+            status: 10,
+            took: 8,
+            size: 5,
+            gap: 1,
+            ..Self::default()
+        };
+        let mut fit = match columns {
+            140.. => Self { gap: 2, ..all },
+            100.. => all,
+            66.. => Self {
+                from: 1,
+                id: 0,
+                kind: 0,
+                size: 0,
+                ..all
+            },
+            52.. => Self {
+                time: 8,
+                from: 1,
+                status: 10,
+                gap: 1,
+                ..Self::default()
+            },
+            _ => Self {
+                time: 8,
+                from: 1,
+                status: 6,
+                gap: 1,
+                ..Self::default()
+            },
+        };
+        let fixed = [
+            fit.time, fit.from, fit.id, fit.kind, fit.status, fit.took, fit.size,
+        ];
+        let used: usize = fixed
+            .iter()
+            .filter(|width| **width > 0)
+            .map(|width| width + fit.gap)
+            .sum();
+        fit.message = columns.saturating_sub(used + 3);
+        if fit.message >= 48 {
+            fit.label = (fit.message / 2).clamp(26, 46);
+        }
+        fit
+    }
+
+    fn gap_in_message(&self) -> usize {
+        if self.label > 0 { 2 } else { 1 }
+    }
+
+    /// What of `room` is left for words beside a method, a name and marks; at least a third.
+    pub fn left_of(&self, room: usize, method: &str, name: &str, marked: usize) -> usize {
+        let gap = self.gap_in_message();
+        let named = if name.is_empty() {
+            0
+        } else {
+            width(name) + gap
+        };
+        let label = width(method).max(if named > 0 && gap > 1 { METHOD } else { 0 }) + named + gap;
+        let most = room.saturating_sub(label).max(room / 3);
+        most.saturating_sub(marked)
+    }
+
+    /// Method and name as they are written, the name with its gap in front, and how far in begins what is said of them,
+    /// which wants `said` columns. `room` is what is left of the message. In wide lists what is said begins in a column
+    /// of its own, and leaves it where it would be cut.
+    pub fn share(
+        &self,
+        room: usize,
+        method: &str,
+        name: &str,
+        said: usize,
+    ) -> (String, String, usize) {
+        let gap = self.gap_in_message();
+        let aligned = self.label.saturating_sub(self.message - room);
+        // Where both are long, a third is kept for what is said.
+        let kept = if said == 0 {
+            0
+        } else {
+            (said + gap).min(room / 3)
+        };
+        let most = room - kept;
+        let method = if aligned > 0 && !name.is_empty() {
+            fit(method, METHOD.max(width(method)).min(most))
+        } else {
+            cut(method, most).into_owned()
+        };
+        let mut used = width(&method);
+        let mut named = String::new();
+        if !name.is_empty() && used + 4 < most {
+            let name = cut_name(name, most - used - gap);
+            named = format!("{:gap$}{name}", "");
+            used += width(&named);
+        }
+        // Either in its column or right after the name: anything between would look like a mistake.
+        let start = if aligned + said <= room { aligned } else { 0 };
+        (method, named, start.max(used + gap).min(room))
+    }
+}
+
+/// The end of a URI tells it from others, the beginning of any other name does.
+pub fn cut_name(name: &str, columns: usize) -> String {
+    let too_long = width(name) > columns;
+    if !(too_long && name.contains("://") && name.is_ascii()) {
+        return cut(name, columns).into_owned();
+    }
+    format!(
+        "…{}",
+        &name[name.len() - columns.saturating_sub(1).min(name.len())..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_never_exceed_the_width_and_leave_room_for_the_message() {
+        for width in 40..300 {
+            let columns = Columns::of(width);
+            let all = [
+                columns.time,
+                columns.from,
+                columns.id,
+                columns.kind,
+                columns.message,
+                columns.status,
+                columns.took,
+                columns.size,
+            ];
+            let used: usize = all
+                .iter()
+                .filter(|width| **width > 0)
+                .map(|width| width + columns.gap)
+                .sum();
+            assert!(used <= width + columns.gap, "{width}: {columns:?}");
+            assert!(columns.message >= 18, "{width}: {columns:?}");
+        }
+    }
+
+    #[test]
+    fn all_columns_are_there_where_the_list_has_a_hundred_characters() {
+        for width in 100..300 {
+            let columns = Columns::of(width);
+            for column in [columns.from, columns.id, columns.kind, columns.size] {
+                assert!(column > 1, "{width}: {columns:?}");
+            }
+        }
+    }
+
+    fn written(columns: &Columns, method: &str, name: &str, said: &str) -> String {
+        let (method, name, start) = columns.share(columns.message, method, name, width(said));
+        let label = format!("{method}{name}");
+        format!("{label:start$}{}", cut(said, columns.message - start))
+    }
+
+    #[test]
+    fn nothing_is_cut_while_there_is_room_for_it() {
+        let columns = Columns::of(120);
+        let words = [
+            ("tools/call", "echo", r#"message="Good morning! ☀""#),
+            ("initialize", "", "demo-client 0.1.0 → harbour 0.1.0"),
+            ("resources/read", "harbour://guide", "# Harbour office"),
+            ("session opened", "", "client stdio, process 21721"),
+        ];
+        for (method, name, said) in words {
+            let line = written(&columns, method, name, said);
+            assert!(
+                !line.contains('…') && width(&line) <= columns.message,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_said_stands_in_a_column_while_it_fits() {
+        let columns = Columns::of(120);
+        let at = |said| written(&columns, "tools/call", "echo", said).find(said);
+        assert_eq!(at("a=2 b=3"), at("no arguments"));
+        assert_eq!(at("a=2"), Some(columns.label));
+    }
+
+    #[test]
+    fn where_both_are_long_a_third_is_kept_for_what_is_said() {
+        let long = "word ".repeat(40);
+        for width in [80, 100, 120, 200] {
+            let columns = Columns::of(width);
+            let name = format!("file:///{}end.txt", "folder/".repeat(20));
+            let line = written(&columns, "resources/read", &name, &long);
+            assert!(line.contains("end.txt"), "{line}");
+            assert_eq!(super::width(&line), columns.message, "{line}");
+        }
+    }
+}

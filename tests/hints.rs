@@ -1,0 +1,117 @@
+//! What the bottom line offers: only keys that do something where one is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common_ui;
+
+use common_ui::{Stage, State, fixture};
+
+/// Wide enough for all hints.
+fn stage(name: &str, state: State) -> Stage {
+    Stage::open(240, 40, &fixture(name), state)
+}
+
+fn hints(stage: &mut Stage, keys: &str) -> String {
+    stage.press(keys);
+    stage.status()
+}
+
+#[track_caller]
+fn offers(line: &str, offered: &[&str], not: &[&str]) {
+    for hint in offered {
+        assert!(line.contains(hint), "{hint} is missing: {line}");
+    }
+    for hint in not {
+        assert!(!line.contains(hint), "{hint} is offered: {line}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_from_a_saved_capture_and_nothing_new_comes() {
+    let mut stage = stage("live", State::Saved);
+    let list = hints(&mut stage, "/tools/call get-sum<enter>g");
+    offers(
+        &list,
+        &["Enter open", "y copy", "/ filter"],
+        &["replay", "edit", "f follow", "p pause"],
+    );
+    let message = hints(&mut stage, "<enter>");
+    offers(&message, &["Enter fold", "/ search"], &["replay", "edit"]);
+    offers(
+        &hints(&mut stage, "2"),
+        &["s schema"],
+        &["call", "last", "refresh"],
+    );
+    offers(&hints(&mut stage, "5"), &["y copy"], &["refresh"]);
+    offers(&hints(&mut stage, "6"), &["Enter open"], &["follow"]);
+}
+
+#[test]
+fn only_what_a_client_sends_is_offered_for_sending_again() {
+    let mut stage = stage("live", State::Live);
+    offers(
+        &hints(&mut stage, "/tools/call get-sum<enter>g"),
+        &["r replay", "e edit"],
+        &[],
+    );
+    offers(&hints(&mut stage, "<enter>"), &["r replay", "e edit"], &[]);
+    for row in ["initialize", "stderr", "notifications/message", "not json"] {
+        let keys = format!("<esc><esc>/{row}<enter>g");
+        offers(&hints(&mut stage, &keys), &[], &["replay", "edit"]);
+    }
+}
+
+#[test]
+fn each_inventory_names_what_one_does_with_its_items() {
+    let mut stage = stage("live", State::Live);
+    let called = hints(&mut stage, "2/get-sum<enter>");
+    offers(
+        &called,
+        &["Enter call", "e last arguments", "s schema", "t in Traffic"],
+        &[],
+    );
+    let read = hints(&mut stage, "3");
+    offers(
+        &read,
+        &["Enter read", "s as JSON"],
+        &["call", "arguments", "schema"],
+    );
+    let got = hints(&mut stage, "4");
+    offers(&got, &["Enter get", "s as JSON"], &["call ", "schema"]);
+    // The line below the detail says the same.
+    assert!(!stage.text().contains("Enter call"), "{}", stage.text());
+}
+
+#[test]
+fn an_empty_list_offers_nothing_to_do_with_an_item() {
+    let mut stage = stage("empty", State::Live);
+    let bar = hints(&mut stage, "1");
+    offers(&bar, &["? help"], &["open", "replay", "edit", "copy"]);
+    let bar = hints(&mut stage, "2");
+    offers(
+        &bar,
+        &["r refresh"],
+        &["call", "arguments", "schema", "copy"],
+    );
+    let bar = hints(&mut stage, "6");
+    offers(&bar, &[], &["open", "copy"]);
+}
+
+#[test]
+fn a_sheet_offers_what_its_text_and_its_answer_allow() {
+    let mut stage = stage("live", State::Live);
+    let writing = hints(&mut stage, "2/get-sum<enter><enter>");
+    offers(&writing, &["F5 send", "Ctrl-R earlier"], &[]);
+    let invalid = writing.contains("although invalid");
+    assert_eq!(invalid, stage.text().contains('✗'), "{}", stage.text());
+    let replay = hints(&mut stage, "<esc>1/tools/call get-sum<enter>ge");
+    offers(&replay, &["F5 send", "Ctrl-R original"], &["although"]);
+}
+
+#[test]
+fn what_cannot_be_searched_gives_way_to_what_can() {
+    let mut stage = stage("live", State::Live);
+    stage.press("/tools/call get-sum<enter>g<enter>[");
+    assert!(stage.text().contains("[Raw]"));
+    stage.press("/get-sum<enter>");
+    assert!(stage.text().contains("[Messages]"));
+}
