@@ -9,6 +9,7 @@ mod answer;
 mod bridge;
 mod events;
 mod fallback;
+mod held;
 mod inlet;
 mod ledger;
 mod legacy;
@@ -27,10 +28,10 @@ use super::stdio_to_stdio::{ClientEnd, Stop};
 use super::{Config, ProxyError};
 use crate::tap::{Body, CLIENT_LEFT, Closed, Opened, Tap};
 use bridge::{Bridge, Failure};
+use held::Held;
 use inlet::Inlet;
 use outlet::Outlet;
 use rustix::process::Signal;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -93,7 +94,7 @@ impl Session {
             client: Inlet::new(source, lane),
             injections: self.injections,
             handshake: Watch::new(self.live.readiness()),
-            held: VecDeque::new(),
+            held: Held::default(),
             grace: self.config.grace,
             bridge: bridge.clone(),
         };

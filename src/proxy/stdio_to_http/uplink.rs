@@ -6,6 +6,7 @@
 
 use super::answer::Letter;
 use super::bridge::{Bridge, Failure};
+use super::held::Held;
 use super::inlet::Inlet;
 use super::ledger::Entry;
 use super::outgoing;
@@ -16,7 +17,6 @@ use crate::proxy::pump::Injection;
 use crate::tap::Party;
 use crate::wire::{Envelope, Frame, Kind, object, parse};
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -32,7 +32,7 @@ pub struct Uplink {
     pub injections: mpsc::Receiver<Injection>,
     pub handshake: Watch,
     /// The client's next lines, as far as they wait until less is in flight.
-    pub held: VecDeque<Held>,
+    pub held: Held,
     /// How long what holds up the last lines of a client may take.
     pub grace: Duration,
 }
@@ -42,14 +42,6 @@ pub struct Uplink {
 struct Author {
     by: Party,
     replay_of: Option<u64>,
-}
-
-/// A line that waits until less is in flight.
-#[derive(Debug)]
-pub struct Held {
-    /// Raw ids of the requests in it.
-    ids: Vec<String>,
-    is_handshake: bool,
 }
 
 /// What a line must wait for before the next one goes.
@@ -115,7 +107,7 @@ impl Uplink {
     /// The client's next line that may be sent.
     fn next(&mut self) -> Option<Bytes> {
         if self.bridge.ledger.has_room() {
-            self.held.pop_front();
+            self.held.pop();
             return self.client.take(0);
         }
         while let Some(line) = self.client.line(self.held.len()) {
@@ -124,22 +116,14 @@ impl Uplink {
             if self.may_pass(&sort, &line) {
                 return self.client.take(self.held.len());
             }
-            self.held.push_back(Held {
-                is_handshake: sort.pace == Pace::Answered,
-                ids: sort.ids,
-            });
+            self.held.push(&sort.ids, sort.pace == Pace::Answered);
         }
         None
     }
 
     /// Whether a line may go before those that are held: it needs no answer, and is about none of them.
     fn may_pass(&self, sort: &Sort, line: &[u8]) -> bool {
-        let cancelled = sort.cancelled(line);
-        let concerns = |held: &Held| {
-            let is_it = |id: &String| cancelled.as_deref() == Some(id);
-            held.is_handshake || held.ids.iter().any(is_it)
-        };
-        sort.ids.is_empty() && !self.held.iter().any(concerns)
+        sort.ids.is_empty() && self.held.lets_pass(sort.cancelled(line).as_deref())
     }
 
     /// Lines that were read and will not be sent any more: they are recorded, and requests among them answered.
