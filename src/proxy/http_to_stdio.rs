@@ -21,9 +21,10 @@ use super::Config;
 use super::exchange::Exchange;
 use super::listener::{Handler, Limits, Listen, RequestBody, Response};
 use super::live::Roster;
+use super::mirror::Tools;
 use super::stderr::Forwarder;
 use super::stdio_to_stdio::Stop;
-use crate::mcp::headers::{self, Mirrored, SESSION_ID};
+use crate::mcp::headers::SESSION_ID;
 use crate::mcp::methods;
 use crate::tap::{self, ExchangeId, Half, Party, SessionId, Tap};
 use crate::wire::framing::on_one_line;
@@ -81,8 +82,7 @@ struct Ground {
     old_sessions: Mutex<HashMap<String, Arc<Old>>>,
     /// The server has shown that it knows the modern era.
     modern: AtomicBool,
-    /// What tools want mirrored in headers, as far as it was seen.
-    tools: Mutex<HashMap<String, Mirrored>>,
+    tools: Tools,
 }
 
 impl Host {
@@ -110,7 +110,7 @@ impl Host {
             sessions: Mutex::default(),
             old_sessions: Mutex::default(),
             modern: AtomicBool::default(),
-            tools: Mutex::default(),
+            tools: Tools::default(),
         };
         Arc::new(Self {
             ground: Arc::new(ground),
@@ -301,24 +301,8 @@ impl Ground {
             self.modern.store(true, Ordering::Release);
         }
         if method == methods::TOOLS_LIST {
-            let tools = object::at(result, &["tools"]).unwrap_or_default();
-            for tool in object::elements(tools) {
-                let schema = object::at(tool, &["inputSchema"]).unwrap_or_default();
-                if let Some(name) = object::string_at(tool, &["name"]) {
-                    let mirrored = headers::mirrored(schema);
-                    locked(&self.tools).insert(name.into_owned(), mirrored);
-                }
-            }
+            self.tools.learn(result);
         }
-    }
-
-    /// What the tool that a message calls wants mirrored.
-    fn tool(&self, message: &Envelope<'_>) -> Option<Mirrored> {
-        if message.method.as_deref() != Some(methods::TOOLS_CALL) {
-            return None;
-        }
-        let name = object::string_at(message.params?, &["name"])?;
-        locked(&self.tools).get(&*name).cloned()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Which arguments of tool calls are mirrored in headers: what a client of the modern era must know of the server's
-//! tools.
+//! Which arguments of tool calls are mirrored in headers: what both sides of HTTP must know of the server's tools in the
+//! modern era, to put the headers on or to check them.
 //!
 //! Learns from the lists that it is shown, and says how to ask for a list where a call was refused for headers that it
 //! lacked; must not know how requests are sent.
@@ -30,13 +30,26 @@ pub struct Tools(Mutex<HashMap<String, Mirrored>>);
 impl Tools {
     /// The headers that go out with a message.
     pub fn headers(&self, message: &Envelope<'_>) -> Vec<Header> {
-        let params = message.params.unwrap_or_default();
+        headers::of(message, self.called(message).as_ref())
+    }
+
+    /// What is wrong with the headers that came with a message, in a sentence.
+    pub fn mismatch<'h>(
+        &self,
+        message: &Envelope<'_>,
+        header: &dyn Fn(&str) -> Option<&'h str>,
+    ) -> Option<String> {
+        headers::mismatch(message, header, self.called(message).as_ref())
+    }
+
+    /// What the tool that a message calls wants.
+    fn called(&self, message: &Envelope<'_>) -> Option<Mirrored> {
         let tools = self.all();
-        let tool = match message.method.as_deref() {
-            Some(methods::TOOLS_CALL) if !tools.is_empty() => object::string_at(params, &["name"]),
-            _ => None,
-        };
-        headers::of(message, tool.and_then(|name| tools.get(&*name)))
+        if tools.is_empty() || message.method.as_deref() != Some(methods::TOOLS_CALL) {
+            return None;
+        }
+        let name = object::string_at(message.params?, &["name"])?;
+        tools.get(&*name).cloned()
     }
 
     /// Reads the raw result of a `tools/list`.

@@ -14,7 +14,7 @@ use super::process::{Ears, Process};
 use super::refusal::{Refusal, synthetic};
 use super::routed::Routed;
 use super::{Ground, Visit};
-use crate::mcp::{headers, methods};
+use crate::mcp::methods;
 use crate::proxy::listener::Response;
 use crate::tap::{Body, Closed, Party, Via};
 use crate::wire::{Envelope, Frame, Kind, object, parse};
@@ -129,8 +129,8 @@ impl Shared {
         let Frame::Message(message) = parse(line) else {
             return None;
         };
-        let tool = self.ground.tool(&message);
-        headers::mismatch(&message, &|name| asked::text(sent, name), tool.as_ref())
+        let header = |name: &str| asked::text(sent, name);
+        self.ground.tools.mismatch(&message, &header)
     }
 
     /// A client has closed its stream before the answer: that cancels the request.
