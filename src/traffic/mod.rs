@@ -176,6 +176,8 @@ pub struct Session {
     pub protocol_version: Option<String>,
     /// How it ended, in words.
     pub ended: Option<String>,
+    /// It did not end because somebody wanted it to.
+    pub failed: bool,
     pub modern: bool,
 }
 

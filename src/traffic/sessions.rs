@@ -40,6 +40,7 @@ impl Sessions {
         session.pid = opened.pid;
         session.closed_at = None;
         session.ended = None;
+        session.failed = false;
     }
     /// What is open ends here.
     pub fn cut_off(&mut self, at: Timestamp, how: &str) {
@@ -52,8 +53,20 @@ impl Sessions {
         if let Some(session) = self.at(id, at) {
             session.closed_at = Some(Timestamp(at));
             session.ended = Some(in_words(closed));
+            session.failed = failed(closed, session);
         }
     }
+}
+
+/// Servers are ended with these signals once their clients have left; nobody ends the operator's session while it is
+/// looked at.
+fn failed(closed: &Closed, session: &Session) -> bool {
+    let (kill, terminate) = (9, 15);
+    session.by == "operator"
+        || closed.exit.is_some_and(|status| status != 0)
+        || closed
+            .signal
+            .is_some_and(|signal| signal != kill && signal != terminate)
 }
 
 /// The reason when there is one (it is a sentence of ours), otherwise `exit status 0` or `signal 9`.
@@ -86,5 +99,28 @@ mod tests {
             "the server was killed"
         );
         assert_eq!(closed(None, None, ""), "closed");
+    }
+
+    #[test]
+    fn a_session_fails_unless_its_client_leaves_or_its_server_goes_in_peace() {
+        let ended = |by: &str, exit, signal| {
+            let mut sessions = Sessions::default();
+            let by = by.to_owned();
+            let opened = Opened {
+                by,
+                ..Opened::default()
+            };
+            sessions.open(1, 0, &opened);
+            let closed = Closed {
+                exit,
+                signal,
+                ..Closed::default()
+            };
+            sessions.close(1, 1, &closed);
+            sessions.all[0].failed
+        };
+        assert!(ended("client", Some(3), None) && ended("client", None, Some(6)));
+        assert!(!ended("client", Some(0), None) && !ended("client", None, Some(15)));
+        assert!(ended("operator", Some(0), None));
     }
 }

@@ -57,6 +57,17 @@ impl Diff {
         self.changes == 0
     }
 
+    /// Whether all that differs is the id, which differs with every replay.
+    pub fn is_same_but_for_ids(&self) -> bool {
+        let is_id = |line: &str| line.starts_with("  \"id\":");
+        let changed = |row: &Row| match row {
+            Row::Same(_) => true,
+            Row::Changed(old, new) => is_id(old) && is_id(new),
+            Row::Removed(_) | Row::Added(_) => false,
+        };
+        self.changes == 1 && self.rows.iter().all(changed)
+    }
+
     /// The first row that is not the same, at or after `row`.
     pub fn next_change(&self, row: usize) -> Option<usize> {
         (row..self.rows.len()).find(|row| !matches!(self.rows[*row], Row::Same(_)))
@@ -186,5 +197,17 @@ mod tests {
         };
         let diff = diff(&lines(0), &lines(7));
         assert_eq!(diff.changes, 2 * LINES);
+    }
+
+    #[test]
+    fn an_answer_that_differs_in_its_id_only_is_the_same() {
+        let same = |old: &str, new: &str| diff(old, new).is_same_but_for_ids();
+        let old = r#"{"jsonrpc":"2.0","id":1,"result":{"id":1,"text":"a"}}"#;
+        assert!(same(old, &old.replacen(r#""id":1"#, r#""id":"x""#, 1)));
+        assert!(!same(
+            old,
+            &old.replace(r#""id":1,"text"#, r#""id":2,"text"#)
+        ));
+        assert!(!same(old, old));
     }
 }

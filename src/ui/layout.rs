@@ -21,6 +21,8 @@ pub struct Panes {
     pub rules: [Rect; 2],
     /// The open pane.
     pub body: Rect,
+    /// What of it a sheet leaves to the pane; all of it where the pane makes room by itself.
+    pub left: Rect,
     pub status: Rect,
     /// The sheet: beside the list where it is wide, else over all of the body.
     pub sheet: Rect,
@@ -41,12 +43,17 @@ pub fn panes(area: Rect, app: &App) -> Panes {
         ..area
     };
     let body = below(2, area.height.saturating_sub(4));
+    let sheet = sheet(body, app.tab);
     let mut panes = Panes {
         title: below(0, 1),
         rules: [below(1, 1), below(area.height.saturating_sub(2), 1)],
         body,
         status: below(area.height.saturating_sub(1), 1),
-        sheet: sheet(body, app.tab),
+        sheet,
+        left: match app.overlay_is_open() {
+            true => left_by(sheet, body, app.tab),
+            false => body,
+        },
         ..Panes::default()
     };
     traffic(&mut panes, app.detail.focused);
@@ -61,8 +68,26 @@ fn sheet(body: Rect, tab: Tab) -> Rect {
             height: body.height,
             ..inventory::places(body).detail
         },
+        // Where a message stands right of the list the sheet covers it, and the list stays as it is.
+        _ if body.width >= WIDE => right_of(body, list_width(body) + 2),
         _ => right_of(body, body.width / 2),
     }
+}
+
+fn left_by(sheet: Rect, body: Rect, tab: Tab) -> Rect {
+    let covers = sheet.x <= body.x + 2;
+    let width = match tab {
+        Tab::Tools | Tab::Resources | Tab::Prompts => body.width,
+        Tab::Traffic if body.width >= WIDE => body.width,
+        _ if covers => body.width,
+        _ => sheet.x - 2 - body.x,
+    };
+    Rect { width, ..body }
+}
+
+/// Columns of the list where a message stands right of it.
+fn list_width(body: Rect) -> u16 {
+    body.width * 52 / 100
 }
 
 fn right_of(area: Rect, columns: u16) -> Rect {
@@ -83,9 +108,9 @@ fn lines_of(area: Rect, from: u16, height: u16) -> Rect {
 
 /// List and message. The message gets more room while it is being read.
 fn traffic(panes: &mut Panes, reading: bool) {
-    let body = panes.body;
+    let body = panes.left;
     let list = if body.width >= WIDE {
-        let width = body.width * 52 / 100;
+        let width = list_width(body);
         panes.divider = Rect {
             x: body.x + width,
             width: 1,

@@ -43,8 +43,8 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         Tab::Tools => inventory::render(&app.tools, world, frame, panes.body),
         Tab::Resources => inventory::render(&app.resources, world, frame, panes.body),
         Tab::Prompts => inventory::render(&app.prompts, world, frame, panes.body),
-        Tab::Server => server::render(&app.server, world, frame, panes.body),
-        Tab::Log => log::render(&app.log, world, frame, panes.body),
+        Tab::Server => server::render(&app.server, world, frame, panes.left),
+        Tab::Log => log::render(&app.log, world, frame, panes.left),
     }
     if let Some(sheet) = &app.sheet {
         over(frame, &panes, panes.sheet, world.theme);
@@ -118,7 +118,10 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
         spans.push(Span::styled("MCP Sentinel", theme.style(Role::Accent)));
         spans.push(Span::raw("   "));
     }
-    spans.push(Span::styled(server_name(app), theme.style(Role::Strong)));
+    let taken: usize = spans.iter().map(Span::width).sum();
+    let name = server_name(app);
+    let name = text::cut(&name, usize::from(room).saturating_sub(taken));
+    spans.push(Span::styled(name, theme.style(Role::Strong)));
     let mut facts: Vec<String> = world
         .header
         .iter()

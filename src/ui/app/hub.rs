@@ -7,7 +7,7 @@ use crate::capture::store::Saved;
 use crate::link::registry::Entry;
 use crate::tap::Timestamp;
 use crate::ui::event::{Effect, Event, Notice};
-use crate::ui::keymap::{self, Action, Context};
+use crate::ui::keymap::{self, Action, Binding, Context};
 use crate::ui::theme::Theme;
 use ratatui::crossterm::event::{MouseButton, MouseEventKind};
 use ratatui::layout::Rect;
@@ -129,6 +129,17 @@ impl Hub {
         }
     }
 
+    /// The word for a key in the hints; empty where it is not worth pressing.
+    pub fn offers(&self, binding: &Binding) -> &'static str {
+        let items = !self.items().is_empty() || !self.filter.is_empty();
+        match (binding.context, binding.action) {
+            (Context::Hub, Action::HowToWrap) if self.how_to_wrap => "back",
+            (Context::Hub, _) if self.how_to_wrap => "",
+            (Context::Hub, Action::Open | Action::Filter) if !items => "",
+            _ => binding.hint,
+        }
+    }
+
     /// The lines between title and status.
     pub fn body(area: Rect) -> Rect {
         Rect {
@@ -243,8 +254,9 @@ impl Hub {
             Action::Back => self.filter.clear(),
             Action::Earlier => drop(self.filter.recall()),
             Action::Open if self.typing => self.typing = false,
+            Action::Open if self.how_to_wrap => self.how_to_wrap = false,
             Action::Open => return self.open(),
-            Action::Filter => self.typing = true,
+            Action::Filter => (self.typing, self.how_to_wrap) = (true, false),
             Action::Refresh => return vec![Effect::List],
             Action::HowToWrap => self.how_to_wrap = !self.how_to_wrap,
             _ => {

@@ -61,7 +61,7 @@ impl App {
     }
 
     /// More may come.
-    fn grows(&self) -> bool {
+    pub fn grows(&self) -> bool {
         !matches!(
             self.reading,
             Reading::Saved | Reading::Ended | Reading::Failed(_)

@@ -6,6 +6,7 @@ use crate::link::registry::Entry;
 use crate::tap::Timestamp;
 use crate::ui::app::hub::{Hub, Item, Line};
 use crate::ui::format;
+use crate::ui::keymap::Binding;
 use crate::ui::text::{cut, fit, fit_right};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
@@ -17,12 +18,12 @@ const NOTHING: &str = "Nothing is live, and nothing was recorded yet.";
 const HOW_TO_WRAP: [&str; 9] = [
     "Put  mcp-sentinel --  in front of the server's command in your client's configuration.",
     " ",
-    r#"before   "command": "npx", "args": ["-y", "some-server"]"#,
-    r#"after    "command": "mcp-sentinel", "args": ["--", "npx", "-y", "some-server"]"#,
+    r#"before   "command": "npx", "args": ["-y", "server"]"#,
+    r#"after    "command": "mcp-sentinel", "args": ["--", "npx", "-y", "server"]"#,
     " ",
     "Restart the client. The conversation appears here as soon as it starts the server.",
     " ",
-    "No client at hand?   mcp-sentinel -- npx -y some-server   opens the server here.",
+    "No client at hand?   mcp-sentinel -- npx -y server   opens the server here.",
     "Nothing at hand?   mcp-sentinel demo   shows a conversation at once.",
 ];
 
@@ -83,7 +84,8 @@ pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
         None if hub.filter.is_empty() => (Role::Text, format!("{live} live, {saved} saved")),
         None => (Role::Accent, format!("/{}", cut(hub.filter.text(), 24))),
     };
-    status::simple(theme, frame, bar, role, &said, &hub.contexts());
+    let offers = |binding: &Binding| hub.offers(binding);
+    status::simple(theme, frame, bar, role, &said, &hub.contexts(), offers);
 }
 
 fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
@@ -142,6 +144,21 @@ fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
     }
 }
 
+/// A command as one says it: without the folder of its program.
+fn command(argv: &[String]) -> String {
+    let Some((program, arguments)) = argv.split_first() else {
+        return String::new();
+    };
+    let name = match program.contains("://") {
+        true => program.as_str(),
+        false => program.rsplit('/').next().unwrap_or(program),
+    };
+    let words: Vec<&str> = std::iter::once(name)
+        .chain(arguments.iter().map(String::as_str))
+        .collect();
+    words.join(" ")
+}
+
 /// Columns of a live proxy: name, client, uptime; the upstream has the rest.
 fn columns(width: usize) -> (usize, usize) {
     if width >= 100 { (24, 24) } else { (18, 16) }
@@ -171,7 +188,7 @@ fn live(
         .map(|at| format::uptime(hub.now.0 - at.0))
         .unwrap_or_default();
     let rest = width.saturating_sub(name + client + 30);
-    let upstream = entry.upstream.join(" ");
+    let upstream = command(&entry.upstream);
     // Beside a command that is cut to nothing it would say less than the command.
     let listening = entry.listening.as_ref().filter(|_| rest >= 40);
     let listening = listening.map_or_else(String::new, |url| format!("{url} → "));

@@ -1,5 +1,7 @@
 //! Draws [`crate::ui::app::inventory`].
 
+mod line;
+
 use super::{empty, json, list, put, rule, standing_rule};
 use crate::mcp::schema::{self, Argument};
 use crate::mcp::uri_template;
@@ -54,7 +56,7 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
             height: 1,
             ..places.list
         };
-        line(*item, index == position, world, frame, place);
+        line::render(*item, index == position, world, frame, place);
     }
     let Some((item, _)) = selected else { return };
     if let Some(schema) = &state.schema {
@@ -171,6 +173,7 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
             };
             (format!("stale since {since}{refresh}"), Role::Warn)
         }
+        (None, None) if count == 0 => ("not listed yet".to_owned(), Role::Dim),
         (Some(_), None) | (None, None) => {
             (format::plural(count as u64, state.what.noun()), Role::Dim)
         }
@@ -209,47 +212,6 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
             format!("Nobody listed the server's {noun}s in this conversation."),
             "The conversation is over, so it cannot be asked any more.".to_owned(),
         ),
-    }
-}
-
-fn line(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
-    let theme = world.theme;
-    let stats = world.traffic.stats(item.method(), item.key());
-    let template = matches!(item, Item::Resource(Resource { template: true, .. }));
-    let took = stats.p50.map(format::duration).unwrap_or_default();
-    // A name that would be cut is worth more than words.
-    let words = area.width >= 34 && width(&clean(item.label())) + 18 <= area.width.into();
-    let right = match (stats.calls, words) {
-        (0, _) if template => "template".to_owned(),
-        (0, true) => "never called".to_owned(),
-        (0, false) => "–".to_owned(),
-        (calls, true) => format!("{}  {took:>7}", format::plural(calls.into(), "call")),
-        (calls, false) => format!("{} {took:>7}", format::count(calls.into())),
-    };
-    let columns = usize::from(area.width);
-    let room = columns.saturating_sub(width(&right) + 4);
-    let name = match item.unlisted() {
-        true => fit(&format!("{} (not listed)", item.label()), room),
-        false => fit(item.label(), room),
-    };
-    let role = match (selected, item.unlisted()) {
-        (true, _) => Role::Strong,
-        (false, true) => Role::Warn,
-        (false, false) => Role::Text,
-    };
-    let spans = vec![
-        Span::styled(
-            if selected { "▌ " } else { "  " },
-            theme.style(Role::Accent),
-        ),
-        Span::styled(name, theme.style(role)),
-        Span::styled(format!(" {right} "), theme.style(Role::Dim)),
-    ];
-    put(frame, area, spans);
-    if selected {
-        frame
-            .buffer_mut()
-            .set_style(area, theme.style(Role::Selected));
     }
 }
 
@@ -329,13 +291,15 @@ impl Page {
             cut(item.label(), self.room()).into_owned()
         };
         let mut spans = vec![Span::styled(name, self.theme.style(Role::Accent))];
-        let hints = Span::styled(hints, self.theme.style(hint_role(item)));
+        let role = self.theme.style(hint_role(item));
         if beside {
-            spans.extend([Span::raw("  "), hints.clone()]);
+            spans.extend([Span::raw("  "), Span::styled(hints, role)]);
         }
         self.lines.push(Line::from(spans));
         if !beside {
-            self.lines.push(Line::from(hints));
+            let lines = filled(&self::hints(item), self.room());
+            let lines = lines.into_iter().map(|line| Line::styled(line, role));
+            self.lines.extend(lines);
         }
         if let Some(title) = item.title().filter(|title| *title != item.label()) {
             self.text(title, Role::Strong);
@@ -573,6 +537,21 @@ fn hints(item: Item<'_>) -> Vec<&'static str> {
     said.into_iter()
         .filter_map(|(hint, yes, no)| hint.map(|hint| if hint { yes } else { no }))
         .collect()
+}
+
+/// As many words on a line as fit, none of them broken.
+fn filled(words: &[&str], room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if width(line) + width(word) + 2 <= room => {
+                line.push_str("  ");
+                line.push_str(word);
+            }
+            _ => lines.push((*word).to_owned()),
+        }
+    }
+    lines
 }
 
 fn hint_role(item: Item<'_>) -> Role {

@@ -3,6 +3,7 @@
 mod columns;
 
 use super::{empty, put, rule, standing_rule};
+use crate::mcp::methods;
 use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
 use crate::traffic::{Progress, Row, RowKind, Status};
@@ -407,6 +408,7 @@ pub fn status(row: &Row<'_>) -> (Cow<'static, str>, Role) {
             return ("on stdout!".into(), Role::Warn);
         }
         Status::None if row.kind == RowKind::Orphan => return ("unasked".into(), Role::Warn),
+        Status::Error if row.method == methods::DISCOVER => return ("refused".into(), Role::Dim),
         Status::None | Status::Cancelled | Status::Late => Role::Dim,
         Status::Pending | Status::InputRequired => Role::Warn,
         Status::Ok | Status::Streaming => Role::Ok,

@@ -1,10 +1,11 @@
 //! Draws [`crate::ui::app::server`].
 
+use super::put;
 use crate::traffic::Session;
 use crate::ui::app::World;
 use crate::ui::app::server::Server;
 use crate::ui::format;
-use crate::ui::text::{cut, fit, wrap};
+use crate::ui::text::{cut, fit, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::wire::object;
 use ratatui::Frame;
@@ -19,7 +20,8 @@ const HEADING: usize = 14;
 pub fn render(state: &Server, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let lines = lines(world, area.width);
     let last = lines.len().saturating_sub(area.height.into());
-    let shown = lines.into_iter().skip(state.top.min(last));
+    let top = state.top.min(last);
+    let shown = lines.into_iter().skip(top);
     for (line, y) in shown.zip(area.top()..area.bottom()) {
         frame.render_widget(
             line,
@@ -30,6 +32,24 @@ pub fn render(state: &Server, world: &World, frame: &mut Frame<'_>, area: Rect) 
             },
         );
     }
+    let mark = match last.saturating_sub(top) {
+        0 => return,
+        more => format!(" {} below ", format::plural(more as u64, "line")),
+    };
+    let columns = u16::try_from(width(&mark)).unwrap_or(0).min(area.width);
+    // On the rule below the pane, as in the traffic list.
+    let place = Rect {
+        x: area.right().saturating_sub(columns + 2),
+        y: area.bottom(),
+        width: columns,
+        height: 1,
+    };
+    let place = place.intersection(frame.area());
+    put(
+        frame,
+        place,
+        vec![Span::styled(mark, world.theme.style(Role::Dim))],
+    );
 }
 
 /// The whole pane, however high.
@@ -185,8 +205,14 @@ impl Page {
     fn counters(&mut self, world: &World) {
         let counters = world.traffic.counters();
         self.heading("Counters");
+        let known =
+            counters.client_messages + counters.server_messages + counters.operator_messages;
+        let ours = match counters.messages.saturating_sub(known) {
+            0 => String::new(),
+            ours => format!(", {} in the server's place", format::count(ours)),
+        };
         let by = format!(
-            "{}: {} from clients, {} from the server, {} yours",
+            "{}: {} from clients, {} from the server, {} yours{ours}",
             format::count(counters.messages),
             format::count(counters.client_messages),
             format::count(counters.server_messages),

@@ -92,7 +92,7 @@ fn route_names(route: Route, world: &World) -> Vec<String> {
     let mut names = Vec::new();
     if let Some(client) = session.and_then(|session| session.client.as_deref()) {
         names.push(format!("through the session of {}", cut(client, 24)));
-        names.push(format!("beside {}", cut(client, 16)));
+        names.push(format!("beside {}", cut(client, 24)));
     }
     names.extend([format!("through session {}", id.0), "client's".to_owned()]);
     names

@@ -37,7 +37,9 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
             theme,
             frame,
             area,
-            notice(app).or_else(|| emergency(app)).unwrap_or_default(),
+            notice(app)
+                .or_else(|| emergency(app))
+                .unwrap_or_else(|| vec![state(app)]),
             &hints(app, &app.contexts()),
         );
     }
@@ -93,6 +95,15 @@ fn alarm(app: &App) -> Option<Piece> {
     Some((0, Role::Error, words))
 }
 
+/// Why nobody can be served: the newest session fell to the server, and no other is left.
+fn dead(app: &App) -> Option<Piece> {
+    let sessions = app.world.traffic.sessions();
+    let newest = sessions.last().filter(|newest| newest.failed)?;
+    let over = app.world.live && sessions.iter().all(|session| session.closed_at.is_some());
+    let words = newest.ended.as_deref().filter(|_| over)?;
+    Some((0, Role::Error, cut(words, 60).into_owned()))
+}
+
 /// In a word or two: how current the screen is.
 pub fn state_word(app: &App) -> &'static str {
     match &app.reading {
@@ -144,10 +155,10 @@ fn pieces(app: &App) -> Vec<Piece> {
     let counters = world.traffic.counters();
     let mut pieces = vec![state(app)];
     let mut say = |rank: u8, role: Role, text: String| pieces.push((rank, role, text));
-    if app.list.follow && !app.list.is_paused() && app.tab == Tab::Traffic {
+    if app.list.follow && !app.list.is_paused() && app.tab == Tab::Traffic && app.grows() {
         say(5, Role::Accent, "follow".to_owned());
     }
-    if let Some((rank, role, words)) = alarm(app) {
+    if let Some((rank, role, words)) = alarm(app).or_else(|| dead(app)) {
         say(rank, role, words);
     }
     if !world.traffic.waiting_for_operator().is_empty() || app.has_unfinished() {
@@ -335,12 +346,13 @@ pub fn simple(
     role: Role,
     said: &str,
     contexts: &[Context],
+    offers: impl Fn(&keymap::Binding) -> &'static str,
 ) {
     line(
         theme,
         frame,
         area,
         vec![(0, role, said.to_owned())],
-        &hints_where(contexts, |binding| binding.hint),
+        &hints_where(contexts, offers),
     );
 }

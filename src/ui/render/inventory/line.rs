@@ -1,0 +1,58 @@
+//! A line of the list of tools, resources or prompts.
+
+use crate::traffic::inventory::Resource;
+use crate::ui::app::World;
+use crate::ui::app::inventory::Item;
+use crate::ui::format;
+use crate::ui::render::{list, put};
+use crate::ui::text::{clean, fit, width};
+use crate::ui::theme::Role;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+/// Name, number of calls, and how long half of them took.
+pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    let theme = world.theme;
+    let stats = world.traffic.stats(item.method(), item.key());
+    let template = matches!(item, Item::Resource(Resource { template: true, .. }));
+    let took = stats.p50.map(format::duration).unwrap_or_default();
+    // A name that would be cut is worth more than words.
+    let words = area.width >= 34 && width(&clean(item.label())) + 18 <= area.width.into();
+    let right = match (stats.calls, words) {
+        (0, _) if template => "template".to_owned(),
+        (0, true) => "never called".to_owned(),
+        (0, false) => "–".to_owned(),
+        (calls, true) => format!("{}  {took:>7}", format::plural(calls.into(), "call")),
+        (calls, false) => format!("{} {took:>7}", format::count(calls.into())),
+    };
+    let columns = usize::from(area.width);
+    let room = columns.saturating_sub(width(&right) + 4);
+    // A mark that is not cut away: what it means stands beside it, once the item is selected.
+    let note = match item.unlisted() {
+        true if width(&clean(item.label())) + 13 <= room => " (not listed)",
+        true => " ?",
+        false => "",
+    };
+    let name = list::cut_name(item.label(), room.saturating_sub(note.len()));
+    let name = fit(&format!("{name}{note}"), room);
+    let role = match (selected, item.unlisted()) {
+        (true, _) => Role::Strong,
+        (false, true) => Role::Warn,
+        (false, false) => Role::Text,
+    };
+    let spans = vec![
+        Span::styled(
+            if selected { "▌ " } else { "  " },
+            theme.style(Role::Accent),
+        ),
+        Span::styled(name, theme.style(role)),
+        Span::styled(format!(" {right} "), theme.style(Role::Dim)),
+    ];
+    put(frame, area, spans);
+    if selected {
+        frame
+            .buffer_mut()
+            .set_style(area, theme.style(Role::Selected));
+    }
+}

@@ -1,0 +1,133 @@
+//! What the screen says and where, beyond the pictures: nothing that matters is cut away or out of date.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common_ui;
+
+use common_ui::{Stage, State, fixture};
+
+fn stage(width: u16, height: u16, name: &str, state: State) -> Stage {
+    Stage::open(width, height, &fixture(name), state)
+}
+
+/// What stands left of a sheet.
+fn left_of_sheet(text: &str) -> Vec<String> {
+    let left = |line: &str| {
+        line.split('│')
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
+    };
+    text.lines().map(left).collect()
+}
+
+#[test]
+fn the_list_behind_a_sheet_is_whole() {
+    for width in [110, 120, 150] {
+        let mut stage = stage(width, 40, "live", State::Live);
+        stage.press("/tools/call get-sum<enter>ge");
+        let left = left_of_sheet(&stage.text());
+        let heading = left.iter().find(|line| line.contains("TIME")).unwrap();
+        assert!(heading.contains("STATUS"), "{width}: {heading}");
+        let row = left.iter().find(|line| line.starts_with('▌')).unwrap();
+        assert!(
+            row.contains("a=2 b=3") && row.contains(" ok"),
+            "{width}: {row}"
+        );
+    }
+}
+
+#[test]
+fn a_sheet_covers_the_message_and_leaves_a_wide_list_as_it_is() {
+    let mut stage = stage(200, 60, "live", State::Live);
+    stage.press("/tools/call get-sum<enter>g");
+    let before = left_of_sheet(&stage.text());
+    stage.press("e");
+    let after = left_of_sheet(&stage.text());
+    assert_eq!(before[2..10], after[2..10]);
+}
+
+#[test]
+fn the_bar_below_a_sheet_says_how_current_the_screen_is() {
+    let mut stage = stage(120, 40, "live", State::Live);
+    stage.press("2<enter>");
+    assert!(stage.status().contains("● live"), "{}", stage.status());
+}
+
+#[test]
+fn what_follows_nothing_does_not_say_that_it_follows() {
+    let stage = stage(120, 40, "live", State::Ended);
+    assert!(!stage.status().contains("follow"), "{}", stage.status());
+}
+
+#[test]
+fn a_server_that_fell_is_told_at_once() {
+    let stage = stage(80, 24, "trouble", State::Live);
+    let bar = stage.status();
+    assert!(
+        bar.contains("killed by signal 6") || bar.contains("not captured"),
+        "{bar}"
+    );
+    let stage = self::stage(80, 24, "fallen", State::Live);
+    let bar = stage.status();
+    assert!(bar.contains("the server exited with status 3"), "{bar}");
+}
+
+#[test]
+fn a_name_that_is_too_long_for_the_title_is_marked_as_cut() {
+    let stage = stage(80, 24, "fallen", State::Live);
+    let title = stage.text().lines().next().unwrap().to_owned();
+    assert!(title.contains('…'), "{title}");
+}
+
+#[test]
+fn the_server_pane_says_what_is_below() {
+    let mut stage = stage(80, 24, "live", State::Live);
+    stage.press("5");
+    assert!(stage.text().contains("lines below"), "{}", stage.text());
+    stage.press("G");
+    assert!(!stage.text().contains("below"), "{}", stage.text());
+}
+
+#[test]
+fn the_counters_add_up() {
+    let mut stage = stage(120, 60, "http", State::Live);
+    stage.press("5");
+    let text = stage.text();
+    let line = text
+        .lines()
+        .find(|line| line.contains("from clients"))
+        .unwrap();
+    let numbers: Vec<u64> = line
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    assert_eq!(numbers[0], numbers[1..].iter().sum::<u64>(), "{line}");
+}
+
+#[test]
+fn a_list_that_nobody_asked_for_is_not_called_empty() {
+    let mut stage = stage(120, 40, "empty", State::Live);
+    stage.press("2");
+    assert!(stage.text().contains("not listed yet"), "{}", stage.text());
+    assert!(!stage.text().contains("0 tools"), "{}", stage.text());
+}
+
+#[test]
+fn what_a_tool_says_of_itself_is_read_to_the_end() {
+    let mut stage = stage(64, 24, "fallen", State::Live);
+    stage.press("2");
+    let text = stage.text();
+    assert!(
+        text.contains("not idempotent") && text.contains("closed world"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_refused_discovery_is_not_shown_as_an_error_that_nobody_counts() {
+    let mut stage = stage(120, 40, "fallen", State::Live);
+    stage.press("/server/discover<enter>g");
+    assert!(stage.selected().contains("refused"), "{}", stage.selected());
+    assert!(stage.status().contains("0 errors"), "{}", stage.status());
+}
