@@ -8,6 +8,7 @@
 mod body;
 mod connection;
 mod pool;
+mod proxy_server;
 mod tls;
 mod way;
 

@@ -1,12 +1,46 @@
 //! Whom clients of ours trust over TLS.
 
+use super::{Origin, in_words};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+use std::io;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// TLS with one server.
+pub struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// With the server of this name, or address, which `origin` says how to trust; the error says in words what cannot
+    /// be used.
+    pub fn towards(host: &str, origin: &Origin) -> Result<Self, String> {
+        let mut configuration = configuration(origin.cacert.as_deref(), origin.insecure)
+            .map_err(|error| in_words(&error))?;
+        configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+            .map_err(|error| in_words(&error))?;
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(configuration)),
+            name,
+        })
+    }
+
+    pub async fn connect<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+}
 
 /// Trusts whom the system trusts and the issuers in `cacert` (PEM); with `insecure`, anybody.
 pub fn configuration(cacert: Option<&[u8]>, insecure: bool) -> Result<ClientConfig, Error> {

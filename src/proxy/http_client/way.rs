@@ -1,19 +1,14 @@
 //! The way to the upstream: direct or through the proxy server that the environment names, in the clear or over TLS.
 
-use super::{Origin, SendError, in_words, is_loopback, tls};
+use super::proxy_server::{Hop, ProxyServer};
+use super::tls::Tls;
+use super::{Origin, SendError, in_words};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Matcher;
-use hyper_util::rt::TokioIo;
 use reqwest::Url;
-use rustls::pki_types::ServerName;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tower_service::Service;
@@ -25,21 +20,15 @@ const PROBES: u32 = 3;
 /// For a connection over which a request can be sent.
 const CONNECT: Duration = Duration::from_secs(30);
 
-pub type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+pub type Stream = Either<Hop, TlsStream<Hop>>;
 
 pub struct Way {
     upstream: Uri,
     /// The `Host` of requests.
     host: HeaderValue,
     tcp: HttpConnector,
-    proxy: Option<Proxy>,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-}
-
-/// A proxy server that the environment names.
-struct Proxy {
-    address: Uri,
-    authorization: Option<HeaderValue>,
+    proxy: Option<ProxyServer>,
+    tls: Option<Tls>,
 }
 
 impl fmt::Debug for Way {
@@ -57,13 +46,10 @@ impl Way {
         let place = format!("{}://{}", url.scheme(), url.authority());
         let upstream: Uri = place.parse().map_err(|error| in_words(&error))?;
         let tls = match url.scheme() {
-            "https" => Some(secure(origin, url.host_str().unwrap_or_default())?),
+            "https" => Some(Tls::towards(url.host_str().unwrap_or_default(), origin)?),
             _ => None,
         };
-        let proxy = match is_loopback(url) {
-            true => None,
-            false => Proxy::of_environment(&upstream)?,
-        };
+        let proxy = ProxyServer::of_environment(origin, &upstream)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -86,7 +72,7 @@ impl Way {
     /// it.
     pub fn target(&self, path: &str) -> Result<Uri, SendError> {
         let path = PathAndQuery::try_from(path)?;
-        if !self.is_forwarded() {
+        if self.reader().is_none() {
             return Ok(path.into());
         }
         let mut parts = self.upstream.clone().into_parts();
@@ -99,10 +85,8 @@ impl Way {
         headers
             .entry(header::HOST)
             .or_insert_with(|| self.host.clone());
-        if self.is_forwarded()
-            && let Some(value) = self.proxy.as_ref().and_then(|it| it.authorization.clone())
-        {
-            headers.insert(header::PROXY_AUTHORIZATION, value);
+        if let Some(value) = self.reader().and_then(ProxyServer::authorization) {
+            headers.insert(header::PROXY_AUTHORIZATION, value.clone());
         }
     }
 
@@ -110,9 +94,10 @@ impl Way {
         &self.host
     }
 
-    /// The proxy server reads the requests.
-    fn is_forwarded(&self) -> bool {
-        self.proxy.is_some() && self.tls.is_none()
+    /// The proxy server, if it reads the requests.
+    fn reader(&self) -> Option<&ProxyServer> {
+        let proxy = self.proxy.as_ref().filter(|it| it.reads_requests());
+        proxy.filter(|_| self.tls.is_none())
     }
 
     pub async fn connect(&self) -> Result<Stream, SendError> {
@@ -124,50 +109,25 @@ impl Way {
     }
 
     async fn try_connect(&self) -> Result<Stream, SendError> {
-        let tcp = self.reach().await.map_err(SendError::Connect)?;
-        let Some((tls, name)) = &self.tls else {
-            return Ok(Either::Left(tcp));
+        let hop = self.reach().await.map_err(SendError::Connect)?;
+        let Some(tls) = &self.tls else {
+            return Ok(Either::Left(hop));
         };
-        let secure = tls.connect(name.clone(), tcp).await;
+        let secure = tls.connect(hop).await;
         secure
             .map(Either::Right)
             .map_err(|error| SendError::Connect(error.into()))
     }
 
-    async fn reach(&self) -> Result<TcpStream, Box<dyn std::error::Error + Send + Sync>> {
-        let mut tcp = self.tcp.clone();
-        let connected = match &self.proxy {
-            None => tcp.call(self.upstream.clone()).await?,
-            Some(proxy) if self.tls.is_none() => tcp.call(proxy.address.clone()).await?,
-            Some(proxy) => {
-                let mut tunnel = Tunnel::new(proxy.address.clone(), tcp);
-                if let Some(authorization) = proxy.authorization.clone() {
-                    tunnel = tunnel.with_auth(authorization);
-                }
-                tunnel.call(self.upstream.clone()).await?
-            }
-        };
-        Ok(TokioIo::into_inner(connected))
-    }
-}
-
-impl Proxy {
-    fn of_environment(upstream: &Uri) -> Result<Option<Self>, String> {
-        let Some(found) = Matcher::from_system().intercept(upstream) else {
-            return Ok(None);
-        };
-        let address = found.uri().clone();
-        if address.scheme_str() != Some("http") {
-            // It may hold a password.
-            let scheme = address.scheme_str().unwrap_or_default();
-            return Err(format!(
-                "the environment names a proxy server that is reached over {scheme}://; only http:// is supported"
-            ));
+    async fn reach(&self) -> Result<Hop, Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(proxy) = self.reader() {
+            return proxy.reach(&self.tcp).await;
         }
-        Ok(Some(Self {
-            address,
-            authorization: found.basic_auth().cloned(),
-        }))
+        if let Some(proxy) = &self.proxy {
+            return proxy.tunnel(&self.tcp, &self.upstream).await;
+        }
+        let direct = self.tcp.clone().call(self.upstream.clone()).await?;
+        Ok(Either::Left(direct.into_inner()))
     }
 }
 
@@ -178,13 +138,4 @@ fn host(upstream: &Url) -> HeaderValue {
         None => host.to_owned(),
     };
     HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-fn secure(origin: &Origin, host: &str) -> Result<(TlsConnector, ServerName<'static>), String> {
-    let mut configuration = tls::configuration(origin.cacert.as_deref(), origin.insecure)
-        .map_err(|error| in_words(&error))?;
-    configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
-        .map_err(|error| in_words(&error))?;
-    Ok((TlsConnector::from(Arc::new(configuration)), name))
 }
