@@ -1,6 +1,13 @@
 //! The HTTP end towards clients: one socket, and who may use it.
 //!
 //! Accepts connections, refuses what must not come in, and hands requests on; must not know what they ask for.
+//!
+//! A client that closes its sending half is gone, also when it could still hear. Its system says the same, a FIN, of a
+//! half that is closed and of a whole connection; only what is written to it would tell them apart, and before the server
+//! has answered there is nothing to write. But that is when it matters: in the modern era a client cancels a call by
+//! closing its connection, and the server must hear of it (2026-07-28, basic/transports/streamable-http), which with
+//! hyper's `half_close` it would not before it has answered in vain. So a client that closes half and waits gets no
+//! answer here, as little as from nginx or a server in Go.
 
 pub mod address;
 mod breaking;
@@ -230,8 +237,7 @@ struct Door<H> {
 }
 
 impl<H: Handler> Door<H> {
-    /// Answers the requests of one connection until it ends. A client that has hung up is gone, also when it could still
-    /// hear: on an idle stream there is no other way to learn that nobody listens.
+    /// Answers the requests of one connection until it ends.
     async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         // Without it a small answer may wait for an acknowledgement, and is right nevertheless.
         let _ = stream.set_nodelay(true);
