@@ -129,5 +129,53 @@ fn a_refused_discovery_is_not_shown_as_an_error_that_nobody_counts() {
     let mut stage = stage(120, 40, "fallen", State::Live);
     stage.press("/server/discover<enter>g");
     assert!(stage.selected().contains("refused"), "{}", stage.selected());
-    assert!(stage.status().contains("0 errors"), "{}", stage.status());
+    assert!(stage.status().contains("1 error "), "{}", stage.status());
+}
+
+#[test]
+fn what_is_told_of_a_message_is_told_whole_or_not_at_all() {
+    for width in 40..130 {
+        let mut stage = stage(width, 40, "live", State::Live);
+        stage.press("/tools/list<enter>g<enter>/inputSchema<enter>");
+        let text = stage.text();
+        let heading = text
+            .lines()
+            .find(|line| line.contains("answer  match"))
+            .unwrap();
+        let whole = ["bytes", "ok", "request", "ms"];
+        assert!(
+            whole.iter().any(|word| heading.trim_end().ends_with(word)),
+            "{width}: {heading}"
+        );
+    }
+}
+
+#[test]
+fn a_problem_is_named_as_it_is_above() {
+    let mut stage = stage(80, 24, "live", State::Live);
+    stage.press("2/get-sum<enter><enter><down><end><bs><bs>\"x\"<f5>");
+    let text = stage.text();
+    assert!(text.contains("not sent: b: "), "{text}");
+}
+
+#[test]
+fn a_list_that_the_server_refused_is_not_called_unasked() {
+    let mut stage = stage(120, 24, "fallen", State::Live);
+    stage.press("4");
+    let text = stage.text();
+    assert!(
+        text.contains("does not list its prompts") && text.contains("no prompts here"),
+        "{text}"
+    );
+    assert!(stage.status().contains("r refresh"), "{}", stage.status());
+}
+
+#[test]
+fn arguments_are_a_table_only_where_their_descriptions_can_be_read() {
+    for width in [90, 100, 110, 120, 160] {
+        let mut stage = stage(width, 40, "fallen", State::Live);
+        stage.press("2");
+        let text = stage.text();
+        assert!(text.contains("Who is to be asked"), "{width}: {text}");
+    }
 }

@@ -87,7 +87,7 @@ fn left_by(sheet: Rect, body: Rect, tab: Tab) -> Rect {
 
 /// Columns of the list where a message stands right of it.
 fn list_width(body: Rect) -> u16 {
-    body.width * 52 / 100
+    body.width * 55 / 100
 }
 
 fn right_of(area: Rect, columns: u16) -> Rect {

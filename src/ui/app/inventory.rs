@@ -4,6 +4,7 @@ use super::prompt::Prompt;
 use super::{Input, Part, World};
 use crate::mcp::methods;
 use crate::tap::{Command, Timestamp};
+use crate::traffic::Status;
 use crate::traffic::inventory::{self, Listing, Resource, Tool};
 use crate::ui::event::{Call, Effect, Notice, Owner, Step, Token};
 use crate::ui::json::Document;
@@ -290,6 +291,18 @@ impl Inventory {
         }
     }
 
+    /// What the server said when it was asked for the list and did not give it.
+    pub fn refusal(&self, world: &World) -> Option<String> {
+        let method = match self.what {
+            What::Tools => methods::TOOLS_LIST,
+            What::Resources => methods::RESOURCES_LIST,
+            What::Prompts => methods::PROMPTS_LIST,
+        };
+        let last = *world.traffic.calls_of(method, "", 1).first()?;
+        let row = world.traffic.row(last)?;
+        (row.status == Status::Error).then(|| row.outcome.to_owned())
+    }
+
     fn select(&mut self, world: &World, at: usize, height: u16) {
         let items = self.items(world);
         let Some(at) = items.len().checked_sub(1).map(|last| at.min(last)) else {
@@ -445,7 +458,9 @@ impl Part for Inventory {
         let selected = self.selected(world).map(|(item, _)| item);
         match (binding.action, selected) {
             (Action::Refresh, _) if !world.live => "",
-            (Action::Filter | Action::Refresh, _) => binding.hint,
+            (Action::Refresh, _) => binding.hint,
+            (Action::Filter, None) if self.filter.is_empty() => "",
+            (Action::Filter, _) => binding.hint,
             (_, None) => "",
             (Action::Call | Action::Edit, _) if !world.live => "",
             (Action::Call, Some(item)) => item.verb(),

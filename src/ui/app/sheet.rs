@@ -229,13 +229,12 @@ impl Sheet {
             }
         };
         if !insist && let Some(problem) = self.check.problems.first() {
-            let place = if problem.pointer.is_empty() {
-                ""
-            } else {
-                &problem.pointer
+            let place = match problem.pointer.trim_start_matches('/') {
+                "" => String::new(),
+                place => format!("{place}: "),
             };
             self.trouble = Some(format!(
-                "not sent: {place} {}; F2 sends it all the same",
+                "not sent: {place}{}; F2 sends it all the same",
                 problem.message
             ));
             return Vec::new();

@@ -9,7 +9,7 @@ use crate::ui::format;
 use crate::ui::json::Ink;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
-use crate::ui::text::{cut, fit, fit_right};
+use crate::ui::text::{cut, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
 use crate::wire::object;
 use ratatui::Frame;
@@ -188,56 +188,62 @@ fn facts(
     };
     let looked_at = detail.focused && detail.two && detail.on_answer() == is_answer;
     let mark = if looked_at { "▌" } else { " " };
-    let mut spans = vec![
+    let heading = [
         Span::styled(mark, theme.style(Role::Accent)),
         Span::styled(title, theme.style(role)),
     ];
-    let mut say =
-        |text: String, role: Role| spans.push(Span::styled(format!("  {text}"), theme.style(role)));
-    if let Some((at, of)) = side.json.as_ref().and_then(|json| json.matches()) {
-        say(
-            if of == 0 {
-                "not found".to_owned()
-            } else {
-                format!("match {at} of {of}")
-            },
-            Role::Warn,
-        );
+    let mut facts: Vec<(u8, Role, String)> = Vec::new();
+    let mut say = |rank: u8, role: Role, text: String| facts.push((rank, role, text));
+    match side.json.as_ref().and_then(|json| json.matches()) {
+        None => {}
+        Some((_, 0)) => say(0, Role::Warn, "not found".to_owned()),
+        Some((at, of)) => say(0, Role::Warn, format!("match {at} of {of}")),
     }
     if let Some(part) = side.part {
-        say(
-            format::time_of_day(part.at, world.utc_offset_seconds),
-            Role::Dim,
-        );
+        let at = format::time_of_day(part.at, world.utc_offset_seconds);
+        say(2, Role::Dim, at);
         if is_answer {
             if let Some(took) = row.took {
-                say(format!("+{}", format::duration(took)), Role::Text);
+                say(1, Role::Text, format!("+{}", format::duration(took)));
             }
             let (word, role) = super::list::status(row);
-            say(word.into_owned(), role);
+            say(0, role, word.into_owned());
         } else if !row.message_id.is_empty() {
-            say(format!("id {}", cut(row.message_id, 24)), Role::Text);
+            say(1, Role::Text, format!("id {}", cut(row.message_id, 24)));
         }
-        say(
-            format!("{} bytes", format::count(u64::from(part.location.len))),
-            Role::Dim,
-        );
+        let bytes = format::count(u64::from(part.location.len));
+        say(3, Role::Dim, format!("{bytes} bytes"));
     }
     // The other side is not on the screen: say how to get there.
-    if detail.two
-        && area.height > 0
-        && (detail.sides().request.height == 0 || detail.sides().answer.height == 0)
-    {
-        say(
-            if is_answer {
-                "← request".to_owned()
-            } else {
-                "→ answer".to_owned()
-            },
-            Role::Dim,
-        );
+    let sides = detail.sides();
+    if detail.two && (sides.request.height == 0 || sides.answer.height == 0) {
+        let other = if is_answer {
+            "← request"
+        } else {
+            "→ answer"
+        };
+        say(0, Role::Dim, other.to_owned());
     }
-    put(frame, area, spans);
+    let room = usize::from(area.width).saturating_sub(title.len() + 1);
+    keep_what_fits(&mut facts, room);
+    let facts = facts
+        .into_iter()
+        .map(|(_, role, text)| Span::styled(format!("  {text}"), theme.style(role)));
+    put(frame, area, heading.into_iter().chain(facts).collect());
+}
+
+/// Takes out what matters least, by the highest rank, until all is to be read.
+fn keep_what_fits(facts: &mut Vec<(u8, Role, String)>, room: usize) {
+    let taken = |facts: &[(u8, Role, String)]| -> usize {
+        facts.iter().map(|(.., text)| width(text) + 2).sum()
+    };
+    while taken(facts) > room {
+        let worst = (0..facts.len()).max_by_key(|index| facts[*index].0);
+        match worst.filter(|index| facts[*index].0 > 0) {
+            Some(worst) => drop(facts.remove(worst)),
+            None => return,
+        }
+    }
 }
 
 /// The colour of a piece of JSON.

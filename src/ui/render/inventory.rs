@@ -24,6 +24,8 @@ const READ: usize = 4000;
 const LAST: usize = 6;
 /// From this width on, the arguments are a table; two lines each otherwise.
 const TABLE: u16 = 64;
+/// A description in fewer columns than this is no text any more.
+const READABLE: usize = 24;
 /// Columns of the headings at the left.
 const HEADING: usize = 11;
 /// Bytes of JSON that a model's tokenizer takes for one token, roughly.
@@ -200,6 +202,13 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
         (Some(_), _) => (
             format!("The server offers no {noun}s."),
             "It was asked, and that is its answer.".to_owned(),
+        ),
+        (None, _) if state.refusal(world).is_some() => (
+            format!("The server does not list its {noun}s."),
+            format!(
+                "It answered: {}",
+                cut(&state.refusal(world).unwrap_or_default(), 200)
+            ),
         ),
         (None, true) => (
             format!("Nobody has listed this server's {noun}s yet."),
@@ -381,6 +390,10 @@ impl Page {
         let kind = widest(&|argument| argument.type_name.clone(), 4, 24);
         let given = widest(&default, 7, 12);
         let rest = self.room().saturating_sub(name + kind + given + 14);
+        let longest = widest(&description, 0, READABLE);
+        if rest < longest {
+            return self.pairs(arguments);
+        }
         let head = format!(
             "{}  {}  NEEDED  {}  DESCRIPTION",
             fit("ARGUMENT", name),
