@@ -251,7 +251,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Drops those headers, and those that `Connection` names.
+/// Drops those headers, those that `Connection` names, and a length that does not count (RFC 9112, 6.3).
 pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have none of them.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
@@ -264,6 +264,9 @@ pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
@@ -302,7 +305,6 @@ mod tests {
             left,
             [
                 "authorization",
-                "content-length",
                 "cookie",
                 "cookie",
                 "mcp-session-id",

@@ -13,6 +13,7 @@ mod common;
 mod bodies;
 mod breaks;
 mod bytes;
+mod lengths;
 mod mirroring;
 mod operator;
 mod rewriting;

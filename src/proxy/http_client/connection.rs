@@ -5,7 +5,7 @@ use super::SendError;
 use super::body::{Arrival, OutgoingBody, UpstreamBody};
 use super::pool::Pool;
 use super::way::{Stream, Way};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
@@ -99,7 +99,8 @@ impl Connection {
         })?;
         let arrival = match driver {
             None => Arrival::Over,
-            Some(driver) if upload.is_done() => {
+            // To a server that has answered in HTTP/1.0, hyper would send the next request in that, too.
+            Some(driver) if upload.is_done() && response.version() == Version::HTTP_11 => {
                 let sender = self.sender;
                 Arrival::Driven(Self { sender, driver }, pool.clone())
             }
