@@ -227,6 +227,7 @@ impl<W: Write> Work<W> {
                 self.drain.take(&mut self.batch);
             }
             let idle = self.batch.is_empty();
+            let before = self.burst;
             self.record(ending);
             match &self.trouble {
                 Some(_) if ending => break self.give_up(),
@@ -237,7 +238,7 @@ impl<W: Write> Work<W> {
                     }
                     self.drain.sleep(pause);
                 }
-                None if !idle => self.drain.nap(),
+                None if !idle => self.drain.nap(self.burst - before),
                 None if ending => break,
                 None => self.wait(),
             }
@@ -259,7 +260,8 @@ impl<W: Write> Work<W> {
             let weight = item.weight();
             self.weight += weight;
             self.burst = self.burst.saturating_add(weight);
-            self.scribe.record(item);
+            self.scribe.record(&item);
+            self.drain.dismiss(item);
             if self.scribe.page.len() >= CHUNK && !self.flush() {
                 return;
             }
@@ -315,7 +317,7 @@ impl<W: Write> Work<W> {
         loop {
             while let Some(item) = self.batch.pop_front() {
                 self.weight += item.weight();
-                self.scribe.forget(item);
+                self.scribe.forget(&item);
             }
             self.drain.release(std::mem::take(&mut self.weight));
             if !self.drain.take(&mut self.batch) {

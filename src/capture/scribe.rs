@@ -35,26 +35,28 @@ impl<W: Write> Scribe<W> {
     }
 
     /// Turns an item into lines for the file.
-    pub fn record(&mut self, item: Queued) {
+    pub fn record(&mut self, item: &Queued) {
         self.page.forgetting = false;
         self.take(item);
     }
 
     /// Counts what the item would have become as lost. What happened to sessions is kept, to be recorded later.
-    pub fn forget(&mut self, item: Queued) {
+    pub fn forget(&mut self, item: &Queued) {
         self.page.forgetting = true;
         self.take(item);
     }
 
-    fn take(&mut self, item: Queued) {
+    fn take(&mut self, item: &Queued) {
         let Event { at, session, body } = match item {
-            Queued::Event(event) => event,
-            Queued::Lost(lost) => return self.lose(&lost),
+            Queued::Event(event, _) => event,
+            Queued::Lost(lost) => return self.lose(lost),
         };
+        let (at, session) = (*at, *session);
         self.latest = at;
         let page = &mut self.page;
         match body {
             Body::Stream { from, bytes } => {
+                let from = *from;
                 let line = Line {
                     at,
                     session,
@@ -67,9 +69,11 @@ impl<W: Write> Scribe<W> {
                 self.streams
                     .entry((session, Source::Stream(from)))
                     .or_default()
-                    .push(bytes, |bytes| page.line(line, &without_line_feed(bytes)));
+                    .push(bytes.clone(), |bytes| {
+                        page.line(line, &without_line_feed(bytes))
+                    });
             }
-            Body::End { from } => self.end_stream(at, session, Source::Stream(from)),
+            Body::End { from } => self.end_stream(at, session, Source::Stream(*from)),
             Body::Line {
                 from,
                 to,
@@ -80,18 +84,18 @@ impl<W: Write> Scribe<W> {
                 let line = Line {
                     at,
                     session,
-                    from,
-                    to: Some(to).filter(|to| Some(*to) != expected(from)),
-                    replay_of,
+                    from: *from,
+                    to: Some(*to).filter(|to| Some(*to) != expected(*from)),
+                    replay_of: *replay_of,
                     via: via.as_deref(),
                     terminated: true,
                 };
-                page.line(line, &without_line_feed(bytes));
+                page.line(line, &without_line_feed(bytes.clone()));
             }
             Body::Stderr { bytes } => {
                 let key = (session, Source::Stderr);
                 let splitter = self.streams.entry(key).or_default();
-                splitter.push(bytes, |bytes| page.stderr(at, session, &bytes));
+                splitter.push(bytes.clone(), |bytes| page.stderr(at, session, &bytes));
                 if splitter.pending() >= STDERR_PART {
                     self.end_stream(at, session, Source::Stderr);
                 }
@@ -100,13 +104,13 @@ impl<W: Write> Scribe<W> {
                 for source in self.sources(|of, _| of == session) {
                     self.end_stream(at, source.0, source.1);
                 }
-                self.page.event(at, session, body);
+                self.page.event(at, session, body.clone());
             }
             Body::Http { exchange, what } => {
                 let mut each = |entry| page.entry(at, session, entry);
-                self.exchanges.take(session, exchange, *what, &mut each);
+                self.exchanges.take(session, *exchange, what, &mut each);
             }
-            Body::Opened(_) | Body::Note { .. } => page.event(at, session, body),
+            Body::Opened(_) | Body::Note { .. } => page.event(at, session, body.clone()),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! What a push costs is what the traffic pays, so a push is a short lock and a refcount: it never waits for the disk,
 //! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
-//! queue out at once. It looks again about a millisecond after each batch and parks only after finding nothing.
+//! queue out at once. It looks again about a millisecond after each batch, somewhat later under heavy traffic, and parks
+//! only after finding nothing. What it is done with goes back to be let go of by who pushed it.
 
 use super::{Body, Event, ExchangeId, Half, Headers, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
@@ -16,9 +17,20 @@ use tokio::sync::Notify;
 /// How long the recorder lets events gather before it looks again: at most a thousand looks a second, and a message
 /// in the file a millisecond after it was forwarded.
 const NAP: Duration = Duration::from_millis(1);
+/// When this much had gathered the traffic is heavy, wants the processor itself, and has some more time.
+const HEAVY: usize = 64 << 10;
+const LONG_NAP: Duration = Duration::from_millis(8);
 
 /// What a header weighs beside its value.
 const HEADER: usize = 64;
+
+/// Items up to this weight go back to the thread that pushed them when they are done with, to be let go of there, two
+/// with every push: an allocator has one thread wait for the other when either frees what the other has allocated.
+const LIGHT: usize = 8 << 10;
+/// So many of a thread's may wait for that.
+const SPENT: usize = 4096;
+/// Threads that are told apart.
+const THREADS: usize = 4;
 
 /// A queue with a budget in bytes, payloads and our own bookkeeping together.
 pub fn queue(budget_bytes: usize, overflow: Overflow) -> (Tap, Drain) {
@@ -30,12 +42,17 @@ pub fn queue(budget_bytes: usize, overflow: Overflow) -> (Tap, Drain) {
         room: Notify::new(),
         parked: AtomicBool::new(false),
         recorder: OnceLock::new(),
+        threads: AtomicUsize::new(1),
     });
     (
         Tap {
             queue: Some(Arc::clone(&queue)),
+            thread: 0,
         },
-        Drain { queue },
+        Drain {
+            queue,
+            spent: Spent::default(),
+        },
     )
 }
 
@@ -43,12 +60,29 @@ pub fn queue(budget_bytes: usize, overflow: Overflow) -> (Tap, Drain) {
 #[derive(Debug, Clone)]
 pub struct Tap {
     queue: Option<Arc<Queue>>,
+    /// Which of those that push.
+    thread: usize,
 }
+
+/// What is done with, by the thread that pushed it.
+type Spent = [VecDeque<Queued>; THREADS];
 
 impl Tap {
     /// A tap that records nothing (`--no-capture`).
     pub fn disabled() -> Self {
-        Self { queue: None }
+        Self {
+            queue: None,
+            thread: 0,
+        }
+    }
+
+    /// The same queue, for another thread to push on: it gets back what it has pushed.
+    pub fn on_another_thread(&self) -> Self {
+        let mut tap = self.clone();
+        if let Some(queue) = &tap.queue {
+            tap.thread = queue.threads.fetch_add(1, Ordering::Relaxed) % THREADS;
+        }
+        tap
     }
 
     /// Whether anybody records: when not, the data path need not stamp or share anything.
@@ -61,7 +95,7 @@ impl Tap {
     /// used up is counted and forgotten, and a gap is recorded in its place.
     pub fn push(&self, event: Event) {
         if let Some(queue) = &self.queue {
-            queue.push(event);
+            queue.push(event, self.thread);
         }
     }
 
@@ -111,6 +145,8 @@ impl Tap {
 #[derive(Debug)]
 pub struct Drain {
     queue: Arc<Queue>,
+    /// Done with, and to go back.
+    spent: Spent,
 }
 
 impl Drain {
@@ -120,7 +156,22 @@ impl Drain {
         let mut slots = self.queue.slots();
         slots.settle();
         std::mem::swap(&mut slots.items, batch);
+        for (back, spent) in slots.spent.iter_mut().zip(&mut self.spent) {
+            if back.is_empty() {
+                std::mem::swap(back, spent);
+            }
+        }
         !batch.is_empty()
+    }
+
+    /// Lets go of an item.
+    pub(crate) fn dismiss(&mut self, item: Queued) {
+        if let Queued::Event(_, thread) = item
+            && item.weight() <= LIGHT
+            && self.spent[thread].len() < SPENT
+        {
+            self.spent[thread].push_back(item);
+        }
     }
 
     /// No more events come: what was dropped of torn lines is all there will be of them.
@@ -146,10 +197,10 @@ impl Drain {
         self.queue.queued_bytes.load(Ordering::Acquire) >= self.queue.budget_bytes.div_ceil(2)
     }
 
-    /// Lets events gather for about a millisecond, unless somebody waits for room.
-    pub(crate) fn nap(&self) {
+    /// Lets events gather for some milliseconds, after so many bytes of them, unless somebody waits for room.
+    pub(crate) fn nap(&self, gathered: usize) {
         if !self.queue.is_full() {
-            self.sleep(NAP);
+            self.sleep(if gathered < HEAVY { NAP } else { LONG_NAP });
         }
     }
 
@@ -160,17 +211,21 @@ impl Drain {
     }
 
     /// Sleeps until there is something to take, or the time is over, or the thread is unparked; whether there is.
-    pub(crate) fn park(&self, time: Option<Duration>) -> bool {
+    pub(crate) fn park(&mut self, time: Option<Duration>) -> bool {
         self.queue.recorder.get_or_init(std::thread::current);
         self.queue.parked.store(true, Ordering::Release);
         // A push that came before the flag has nobody to wake us; one that comes after sees the flag.
         let mut slots = self.queue.slots();
         let news = slots.has_news();
+        let mut spent = Spent::default();
         if !news {
             // A burst must not keep its memory for ever.
             slots.items.shrink_to(1024);
+            spent = std::mem::take(&mut slots.spent);
         }
         drop(slots);
+        drop(spent);
+        self.spent = Spent::default();
         if !news {
             match time {
                 Some(time) => std::thread::park_timeout(time),
@@ -187,6 +242,7 @@ impl std::ops::Drop for Drain {
         let mut slots = self.queue.slots();
         slots.closed = true;
         slots.items = VecDeque::new();
+        slots.spent = Spent::default();
         drop(slots);
         self.queue.queued_bytes.store(0, Ordering::Release);
         self.queue.room.notify_waiters();
@@ -196,7 +252,8 @@ impl std::ops::Drop for Drain {
 /// What the recorder takes from the queue.
 #[derive(Debug)]
 pub(crate) enum Queued {
-    Event(Event),
+    /// And which thread pushed it.
+    Event(Event, usize),
     /// Events of one source were dropped here.
     Lost(Lost),
 }
@@ -205,7 +262,7 @@ impl Queued {
     /// What it counts against the budget.
     pub(crate) fn weight(&self) -> usize {
         match self {
-            Self::Event(event) => event.body.heft() + size_of::<Self>(),
+            Self::Event(event, _) => event.body.heft() + size_of::<Self>(),
             Self::Lost(_) => 0,
         }
     }
@@ -243,10 +300,12 @@ struct Queue {
     /// The recorder found nothing and sleeps until it is woken.
     parked: AtomicBool,
     recorder: OnceLock<Thread>,
+    /// Those that push, so far.
+    threads: AtomicUsize,
 }
 
 impl Queue {
-    fn push(&self, event: Event) {
+    fn push(&self, event: Event, thread: usize) {
         let mut slots = self.slots();
         if slots.closed {
             return;
@@ -256,10 +315,14 @@ impl Queue {
             Overflow::Drop => slots.admit(event, self.is_full()),
         };
         if let Some(event) = event {
-            let item = Queued::Event(event);
+            let item = Queued::Event(event, thread);
             self.queued_bytes.fetch_add(item.weight(), Ordering::AcqRel);
             slots.items.push_back(item);
         }
+        let done = &mut slots.spent[thread];
+        let spent = [done.pop_front(), done.pop_front()];
+        drop(slots);
+        drop(spent);
     }
 
     fn is_full(&self) -> bool {
@@ -281,6 +344,8 @@ impl Queue {
 #[derive(Debug, Default)]
 struct Slots {
     items: VecDeque<Queued>,
+    /// To be let go of by who pushed it.
+    spent: Spent,
     /// Losses that are not in `items` yet; a few at most, and none under [`Overflow::Wait`].
     losses: Vec<Loss>,
     closed: bool,

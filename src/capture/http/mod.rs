@@ -91,7 +91,7 @@ impl Exchanges {
         &mut self,
         session: SessionId,
         id: ExchangeId,
-        what: Http,
+        what: &Http,
         each: &mut impl FnMut(Entry),
     ) {
         match what {
@@ -107,13 +107,17 @@ impl Exchanges {
                 exchange.response = Some(Body::announced(Half::Response, &head.headers));
                 each(part(id, self.response(head)));
             }
-            Http::Body { of, bytes } => self.read(session, id, of, each, |body, secret, found| {
-                body.push(of, bytes, secret, found);
+            Http::Body { of, bytes } => self.read(session, id, *of, each, |body, secret, found| {
+                body.push(*of, bytes.clone(), secret, found);
             }),
-            Http::Event(event) => each(part(id, HttpPart::Event(body::event(event, &self.secret)))),
+            Http::Event(event) => each(part(
+                id,
+                HttpPart::Event(body::event(event.clone(), &self.secret)),
+            )),
             Http::End { of, bytes, broken } => {
+                let of = *of;
                 let (seen, trouble) = self.end_half(id, of, each);
-                let reasons: Vec<_> = broken.into_iter().chain(trouble).collect();
+                let reasons: Vec<_> = broken.iter().cloned().chain(trouble).collect();
                 let end = HttpPart::End {
                     of,
                     bytes: bytes.unwrap_or(seen),
@@ -206,7 +210,7 @@ impl Exchanges {
         })
     }
 
-    fn request(&self, head: Request) -> HttpPart {
+    fn request(&self, head: &Request) -> HttpPart {
         HttpPart::Request {
             by: head.by,
             method: head.method.to_string(),
@@ -216,16 +220,16 @@ impl Exchanges {
         }
     }
 
-    fn response(&self, head: Response) -> HttpPart {
-        let rewritten = |(name, value): (HeaderName, String)| {
-            let value = redact::http::header(&name, &value, &self.secret);
+    fn response(&self, head: &Response) -> HttpPart {
+        let rewritten = |(name, value): &(HeaderName, String)| {
+            let value = redact::http::header(name, value, &self.secret);
             (name.as_str().to_owned(), value)
         };
         HttpPart::Response {
             by: head.by,
             status: head.status.as_u16(),
             headers: redact::http::headers(&head.headers, &self.secret),
-            rewritten: head.rewritten.into_iter().map(rewritten).collect(),
+            rewritten: head.rewritten.iter().map(rewritten).collect(),
         }
     }
 }

@@ -94,7 +94,7 @@ impl Recorded {
 fn recorded(steps: impl IntoIterator<Item = Http>) -> Vec<String> {
     let (mut exchanges, mut recorded) = (Exchanges::default(), Recorded::default());
     for step in steps {
-        exchanges.take(SESSION, ID, step, &mut |entry| recorded.add(entry));
+        exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
     }
     let open: Vec<_> = exchanges.going.values().collect();
     assert!(
@@ -135,7 +135,7 @@ fn an_exchange_is_its_heads_its_messages_and_its_ends_and_is_then_forgotten() {
     let mut exchanges = Exchanges::default();
     let mut said = Recorded::default();
     for step in steps {
-        exchanges.take(SESSION, ID, step, &mut |entry| said.add(entry));
+        exchanges.take(SESSION, ID, &step, &mut |entry| said.add(entry));
     }
     assert!(exchanges.going.is_empty());
     let expected = [
@@ -396,13 +396,13 @@ fn events_come_out_of_a_compressed_stream_as_soon_as_they_are_in_it() {
         ("content-type", "text/event-stream"),
         ("content-encoding", "gzip"),
     ];
-    exchanges.take(SESSION, ID, response(Party::Server, pairs), &mut |_| ());
+    exchanges.take(SESSION, ID, &response(Party::Server, pairs), &mut |_| ());
     for number in 0..3 {
         write!(out, "data: {number}\n\n").unwrap();
         out.flush().unwrap();
         let bytes = std::mem::take(out.get_mut());
         let mut said = Recorded::default();
-        exchanges.take(SESSION, ID, body(Half::Response, bytes), &mut |entry| {
+        exchanges.take(SESSION, ID, &body(Half::Response, bytes), &mut |entry| {
             said.add(entry)
         });
         assert_eq!(said.0, [format!("Server: {number}")]);
@@ -439,7 +439,7 @@ fn lost(of: Half, bytes: &str) -> Lost {
 /// A response in pieces, of which those that begin with `!` were dropped.
 fn with_losses(pairs: &[(&'static str, &'static str)], pieces: &[&'static str]) -> Vec<String> {
     let (mut exchanges, mut said) = (Exchanges::default(), Recorded::default());
-    exchanges.take(SESSION, ID, response(Party::Server, pairs), &mut |_| ());
+    exchanges.take(SESSION, ID, &response(Party::Server, pairs), &mut |_| ());
     for piece in pieces {
         let mut each = |entry| said.add(entry);
         match piece.strip_prefix('!') {
@@ -447,10 +447,10 @@ fn with_losses(pairs: &[(&'static str, &'static str)], pieces: &[&'static str]) 
                 let lost = lost(Half::Response, dropped);
                 exchanges.lose(SESSION, (ID, Half::Response), &lost, &mut each);
             }
-            None => exchanges.take(SESSION, ID, body(Half::Response, *piece), &mut each),
+            None => exchanges.take(SESSION, ID, &body(Half::Response, *piece), &mut each),
         }
     }
-    exchanges.take(SESSION, ID, end(Half::Response), &mut |entry| {
+    exchanges.take(SESSION, ID, &end(Half::Response), &mut |entry| {
         said.add(entry)
     });
     said.0
@@ -502,7 +502,7 @@ fn a_hundred_thousand_exchanges_leave_nothing_behind() {
             end(Half::Request),
             end(Half::Response),
         ] {
-            exchanges.take(SESSION, id, step, &mut |_| ());
+            exchanges.take(SESSION, id, &step, &mut |_| ());
         }
     }
     assert!(exchanges.going.is_empty());

@@ -30,7 +30,7 @@ fn drained(drain: &mut Drain) -> Vec<String> {
         .into_iter()
         .map(|item| match item {
             Queued::Lost(lost) => format!("lost({}, {})", lost.messages, lost.bytes),
-            Queued::Event(event) => match event.body.payload() {
+            Queued::Event(event, _) => match event.body.payload() {
                 Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 None => "end".into(),
             },
@@ -178,4 +178,77 @@ fn what_is_dropped_of_a_body_is_counted_by_its_half_and_its_blank_lines() {
     tap.push(body(Half::Response, "data: 1\n\ndata: 2\r\n\r\nda"));
     tap.push(body(Half::Request, "{}"));
     assert_eq!(drained(&mut drain), ["a", "lost(2, 22)", "lost(0, 2)"]);
+}
+
+/// Bytes that tell the thread on which they are let go of.
+fn telling(told: &std::sync::mpsc::Sender<std::thread::ThreadId>, length: usize) -> Event {
+    struct Telling(Vec<u8>, std::sync::mpsc::Sender<std::thread::ThreadId>);
+    impl AsRef<[u8]> for Telling {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl std::ops::Drop for Telling {
+        fn drop(&mut self) {
+            let _ = self.1.send(std::thread::current().id());
+        }
+    }
+    let bytes = Bytes::from_owner(Telling(vec![b'x'; length], told.clone()));
+    Event {
+        at: Timestamp(1),
+        session: SessionId(1),
+        body: Body::Stderr { bytes },
+    }
+}
+
+fn take_and_dismiss(drain: &mut Drain) {
+    let mut batch = VecDeque::new();
+    drain.take(&mut batch);
+    batch.into_iter().for_each(|item| drain.dismiss(item));
+}
+
+#[test]
+fn what_is_done_with_is_let_go_of_where_it_was_pushed_unless_it_is_large() {
+    let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+    let (tell, told) = std::sync::mpsc::channel();
+    let here = std::thread::current().id();
+    let other = tap.on_another_thread();
+    tap.push(telling(&tell, 10));
+    let pushing = std::thread::spawn({
+        let (other, tell) = (other.clone(), tell.clone());
+        move || other.push(telling(&tell, 20))
+    });
+    pushing.join().unwrap();
+    tap.push(telling(&tell, LIGHT));
+    let drain = std::thread::spawn(move || {
+        take_and_dismiss(&mut drain);
+        take_and_dismiss(&mut drain);
+        (drain, std::thread::current().id())
+    });
+    let (mut drain, recorder) = drain.join().unwrap();
+    assert_eq!(told.try_recv(), Ok(recorder), "the large one");
+    assert!(told.try_recv().is_err());
+    tap.push(stream(Party::Client, "a\n"));
+    assert_eq!(told.try_recv(), Ok(here));
+    assert!(told.try_recv().is_err(), "the other thread's is not ours");
+    let pushing = std::thread::spawn(move || {
+        other.push(stream(Party::Client, "a\n"));
+        std::thread::current().id()
+    });
+    assert_eq!(pushing.join().unwrap(), told.recv().unwrap());
+    take_and_dismiss(&mut drain);
+}
+
+#[test]
+fn a_recorder_that_goes_to_sleep_lets_go_of_what_nobody_took_back() {
+    let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+    let (tell, told) = std::sync::mpsc::channel();
+    for _ in 0..3 {
+        tap.push(telling(&tell, 10));
+    }
+    take_and_dismiss(&mut drain);
+    take_and_dismiss(&mut drain);
+    assert!(told.try_recv().is_err());
+    assert!(!drain.park(Some(Duration::from_millis(1))));
+    assert_eq!(told.try_iter().count(), 3);
 }
