@@ -11,7 +11,8 @@ use mcp_sentinel::capture::recorder::Recorder;
 use mcp_sentinel::proxy::listener::{
     Handler, Listen, Listener, RequestBody, Response, ResponseBody,
 };
-use mcp_sentinel::tap::{self, Overflow};
+use mcp_sentinel::tap::{self, Overflow, Tap};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
@@ -495,4 +496,60 @@ async fn a_flood_of_strangers_fills_no_disk() {
     let told = capture.matches("refused GET /").count();
     assert!((1..100).contains(&told), "{told}");
     assert!(capture.contains("more requests were refused"), "{capture}");
+}
+
+/// Answers with the name of its thread, on as many threads as it may.
+struct Named {
+    may_be_moved: bool,
+}
+
+impl Handler for Named {
+    async fn handle(
+        self: Arc<Self>,
+        _request: http::Request<RequestBody>,
+        _peer: SocketAddr,
+    ) -> Response {
+        let name = format!("{:?}", std::thread::current().id());
+        answer(full(name.leak()))
+    }
+
+    fn another(&self) -> Option<Arc<Self>> {
+        self.may_be_moved
+            .then(|| Arc::new(Self { may_be_moved: true }))
+    }
+}
+
+/// The threads that answer so many connections, all of which are open at the same time.
+async fn threads_of(may_be_moved: bool, connections: usize) -> BTreeSet<String> {
+    let listen = Listen::at("127.0.0.1:0");
+    let bound = listen.bound.subscribe();
+    let listener = Listener::bind(listen).await.unwrap();
+    let address = bound.borrow().unwrap();
+    let over = CancellationToken::new();
+    let handler = Arc::new(Named { may_be_moved });
+    let serving = listener.serve(handler, Tap::disabled(), Arc::default(), over.clone());
+    let serving = tokio::spawn(serving);
+    let (mut open, mut threads) = (Vec::new(), BTreeSet::new());
+    for _ in 0..connections {
+        let mut peer = Peer(TcpStream::connect(address).await.unwrap());
+        peer.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let head = peer.until("\r\n\r\n").await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        threads.insert(peer.until(")").await);
+        open.push(peer);
+    }
+    over.cancel();
+    soon(serving).await.unwrap();
+    for mut peer in open {
+        assert_eq!(peer.rest().await, "", "it ended with the listener");
+    }
+    threads
+}
+
+#[tokio::test]
+async fn a_crowd_of_connections_is_served_by_several_threads() {
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(threads_of(true, 8).await.len(), 1);
+    assert_eq!(threads_of(true, 64).await.len(), processors.min(4));
+    assert_eq!(threads_of(false, 64).await.len(), 1);
 }

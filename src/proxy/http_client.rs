@@ -145,6 +145,14 @@ impl Client {
         })
     }
 
+    /// The same for another runtime.
+    pub fn with_own_connections(&self) -> Self {
+        Self {
+            pool: Pool::default(),
+            ..self.clone()
+        }
+    }
+
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -253,8 +261,9 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Drops those headers, those that `Connection` names, and a length that does not count (RFC 9112, 6.3).
 pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    // Most messages have none of them.
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+    // Most messages have none of them. Texts of different lengths are told apart fastest.
+    let is_one = |name: &HeaderName| HOP_BY_HOP.iter().any(|it| it.as_str() == name.as_str());
+    if !headers.keys().any(is_one) {
         return;
     }
     let named: Vec<HeaderName> = headers

@@ -2,6 +2,9 @@
 //!
 //! Knows heads and bytes; messages are taken out of them on the other side of the tap. A body is looked into only for
 //! what forwarding needs: whose session an exchange belongs to, and addresses that lead past us.
+//!
+//! Many connections are served on several threads: what exchanges share stands behind locks and is told in one step, and
+//! the operator's part stays where the proxy was started.
 
 mod bell;
 mod body;
@@ -26,6 +29,7 @@ use sessions::Sessions;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tokio::runtime::Handle;
 
 /// Forwards every request to the upstream.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ pub struct Reverse {
     sessions: Arc<Sessions>,
     upstream: Arc<Url>,
     /// A client has been told that what it wants a token for is here.
-    resource_moved: AtomicBool,
+    resource_moved: Arc<AtomicBool>,
 }
 
 impl Reverse {
@@ -50,6 +54,7 @@ impl Reverse {
             tap: tap.clone(),
             bell: bell.clone(),
             tools: Tools::default(),
+            runtime: Handle::current(),
         });
         Arc::new(Self {
             upstream: Arc::new(client.origin().url.clone()),
@@ -58,7 +63,7 @@ impl Reverse {
             roster,
             tap,
             bell,
-            resource_moved: AtomicBool::new(false),
+            resource_moved: Arc::default(),
         })
     }
 }
@@ -70,5 +75,19 @@ impl Handler for Reverse {
         _peer: SocketAddr,
     ) -> Response {
         self.forward(request).await
+    }
+
+    /// With connections of its own to the upstream: one that is shared wakes a thread by another.
+    fn another(&self) -> Option<Arc<Self>> {
+        let tap = self.tap.on_another_thread();
+        Some(Arc::new(Self {
+            client: self.client.with_own_connections(),
+            roster: self.roster.clone(),
+            bell: Bell::hang(tap.clone()),
+            tap,
+            sessions: self.sessions.clone(),
+            upstream: self.upstream.clone(),
+            resource_moved: self.resource_moved.clone(),
+        }))
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod address;
 mod breaking;
+mod crew;
 mod guard;
 mod refusals;
 
@@ -20,6 +21,7 @@ use crate::tap::Tap;
 use address::Address;
 use breaking::{Breakable, Breaking, Broken};
 use bytes::Bytes;
+use crew::Crew;
 use guard::{Guard, Refusal};
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
@@ -43,7 +45,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 8192;
@@ -153,6 +154,11 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<RequestBody>,
         peer: SocketAddr,
     ) -> impl Future<Output = Response> + Send;
+
+    /// The same for another thread, whose runtime is entered; `None` where all must be handled on one.
+    fn another(&self) -> Option<Arc<Self>> {
+        None
+    }
 }
 
 /// A bound socket.
@@ -197,17 +203,17 @@ impl Listener {
             guard: self.guard,
             refusals: Refusals::new(tap, roster),
             limits: self.limits,
-            handler,
         });
         let room = Arc::new(Semaphore::new(CONNECTIONS));
-        let connections = TaskTracker::new();
+        let mut crew = Crew::new(handler);
         let accepting = async {
             loop {
                 match accept(&self.socket, &room).await {
                     Ok((stream, peer, place)) => {
                         let (door, over) = (door.clone(), over.clone());
-                        connections.spawn(async move {
-                            over.run_until_cancelled(door.converse(stream, peer)).await;
+                        crew.serve(stream, move |stream, handler| async move {
+                            let conversation = door.converse(stream, peer, handler);
+                            over.run_until_cancelled(conversation).await;
                             drop(place);
                         });
                     }
@@ -221,24 +227,27 @@ impl Listener {
             }
         };
         over.run_until_cancelled(accepting).await;
-        connections.close();
-        connections.wait().await;
+        crew.finish().await;
         door.refusals.finish();
     }
 }
 
 /// What every connection comes through.
 #[derive(Debug)]
-struct Door<H> {
+struct Door {
     guard: Guard,
     refusals: Refusals,
     limits: Limits,
-    handler: Arc<H>,
 }
 
-impl<H: Handler> Door<H> {
+impl Door {
     /// Answers the requests of one connection until it ends.
-    async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+    async fn converse(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        handler: Arc<impl Handler>,
+    ) {
         // Without it a small answer may wait for an acknowledgement, and is right nevertheless.
         let _ = stream.set_nodelay(true);
         let broken = Broken::default();
@@ -248,9 +257,9 @@ impl<H: Handler> Door<H> {
         };
         let door = self.clone();
         let service = service_fn(move |request| {
-            let (door, broken) = (door.clone(), broken.clone());
+            let (door, broken, handler) = (door.clone(), broken.clone(), handler.clone());
             async move {
-                let response = door.answer(request, peer).await;
+                let response = door.answer(request, peer, handler).await;
                 Ok::<_, Infallible>(response.map(|body| Breaking { body, broken }))
             }
         });
@@ -261,6 +270,8 @@ impl<H: Handler> Door<H> {
             // A response has the headers that its server gave it.
             .auto_date_header(false)
             .preserve_header_case(true)
+            // One piece of memory is written for less than two.
+            .writev(false)
             .serve_connection(stream, service)
             .await;
         if let Err(error) = served
@@ -271,7 +282,12 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        handler: Arc<impl Handler>,
+    ) -> Response {
         let patience = self.limits.patience;
         let mut request = request.map(|body| Patient::new(body, patience));
         if let Err(refusal) = self.guard.admit(&mut request) {
@@ -280,7 +296,7 @@ impl<H: Handler> Door<H> {
             return refuse(&refusal);
         }
         let request = request.map(Patient::boxed);
-        self.handler.clone().handle(request, peer).await
+        handler.handle(request, peer).await
     }
 }
 

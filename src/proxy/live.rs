@@ -50,6 +50,16 @@ impl Live {
         self.over.cancel();
     }
 
+    /// Closes it unless it is closed; whether it was open.
+    pub fn close_first(&self, reason: &str) -> bool {
+        let closed = self.closed.lock();
+        let mut closed = closed.unwrap_or_else(PoisonError::into_inner);
+        let is_first = closed.is_none();
+        closed.get_or_insert_with(|| reason.to_owned());
+        self.over.cancel();
+        is_first
+    }
+
     /// Cancelled when the session takes no more lines.
     pub fn over(&self) -> CancellationToken {
         self.over.clone()

@@ -47,6 +47,8 @@ impl Connection {
         let stream = TokioIo::new(way.connect().await?);
         let (sender, driver) = http1::Builder::new()
             .preserve_header_case(true)
+            // One piece of memory is written for less than two.
+            .writev(false)
             .handshake(stream)
             .await?;
         Ok(Self {

@@ -24,6 +24,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +94,8 @@ pub struct Desk {
     pub tap: Tap,
     pub bell: Bell,
     pub tools: Tools,
+    /// Where the client's connections live.
+    pub runtime: Handle,
 }
 
 /// Posts the operator's lines until the session is over.

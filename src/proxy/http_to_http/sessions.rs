@@ -213,7 +213,7 @@ impl Sessions {
                 pid: None,
             }),
         );
-        tokio::spawn(operator::serve(
+        self.desk.runtime.spawn(operator::serve(
             Arc::downgrade(&session),
             session.live.over(),
             injections,
@@ -241,8 +241,7 @@ impl Sessions {
 
     /// Says that a session is over; only the first time counts.
     fn close(&self, session: &Session, reason: &str) {
-        if session.live.closed().is_none() {
-            session.live.close(reason);
+        if session.live.close_first(reason) {
             self.push(
                 session,
                 Body::Closed(Closed {
@@ -440,6 +439,7 @@ mod tests {
             bell: Bell::hang(tap.clone()),
             tap,
             tools: crate::proxy::mirror::Tools::default(),
+            runtime: tokio::runtime::Handle::current(),
         })
     }
 

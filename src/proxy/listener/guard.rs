@@ -25,6 +25,8 @@ pub(super) struct Guard {
     origins: Vec<String>,
     /// Bound to every address: each can be what the client dialled, and no name server has a say in an address.
     every_address: bool,
+    /// The two names that nearly every request has for us.
+    usual: [String; 2],
     token: Option<Token>,
 }
 
@@ -53,14 +55,20 @@ impl Guard {
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
                 .collect(),
             every_address: bound.ip().is_unspecified(),
+            usual: [bound.to_string(), format!("localhost:{}", bound.port())],
             token: listen.token.clone(),
         }
     }
 
     /// Lets a request in, without the token that was for us, or says why not.
     pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Refusal> {
-        let host = self.host(request)?;
-        let origin = self.origin(request.headers(), &host)?;
+        let origin = match self.is_usual(request) {
+            true => None,
+            false => {
+                let host = self.host(request)?;
+                self.origin(request.headers(), &host)?
+            }
+        };
         let shown = self.shown(request.headers_mut());
         if shown || is_preflight(request) {
             return Ok(());
@@ -72,6 +80,17 @@ impl Guard {
             ),
             origin,
         })
+    }
+
+    /// Whether no page sends it, to one of our usual names: nothing about it needs a closer look.
+    fn is_usual<B>(&self, request: &Request<B>) -> bool {
+        let headers = request.headers();
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let is_ours = |it: &HeaderValue| self.usual.iter().any(|usual| it == usual.as_str());
+        hosts.next().is_some_and(is_ours)
+            && hosts.next().is_none()
+            && request.uri().authority().is_none()
+            && !headers.contains_key(header::ORIGIN)
     }
 
     /// The host that the client believes to speak to.
