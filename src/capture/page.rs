@@ -58,6 +58,10 @@ impl<W: Write> Page<W> {
     }
 
     pub fn line(&mut self, line: Line<'_>, bytes: &Bytes) {
+        self.checked_line(line, bytes, envelope::is_json(bytes));
+    }
+
+    fn checked_line(&mut self, line: Line<'_>, bytes: &Bytes, is_json: bool) {
         if self.forgetting {
             // The line feed is lost as well, where there was one.
             let gap = Gap {
@@ -67,8 +71,7 @@ impl<W: Write> Page<W> {
             };
             return self.gap(line.at, line.session, gap);
         }
-        let json = envelope::is_json(bytes);
-        let as_it_is = json && is_one_line(bytes);
+        let as_it_is = is_json && is_one_line(bytes);
         self.writer.line(self.output.lines(), line, bytes, as_it_is);
         match line.from {
             Party::Client => self.pending.client += 1,
@@ -77,7 +80,7 @@ impl<W: Write> Page<W> {
             Party::Sentinel => {}
         }
         // The envelope is read only where the word is found: rarely.
-        if json && self.error_member.find(bytes).is_some() {
+        if is_json && self.error_member.find(bytes).is_some() {
             self.pending.errors += errors(bytes);
         }
     }
@@ -95,13 +98,14 @@ impl<W: Write> Page<W> {
     }
 
     /// Something of an HTTP exchange.
-    pub fn entry(&mut self, at: Timestamp, session: SessionId, entry: Entry) {
+    pub fn entry(&mut self, at: Timestamp, session: SessionId, entry: Entry<'_>) {
         match entry {
             Entry::Message {
                 from,
                 to,
                 via,
                 bytes,
+                is_json,
             } => {
                 let line = Line {
                     at,
@@ -112,7 +116,8 @@ impl<W: Write> Page<W> {
                     via: Some(&via),
                     terminated: true,
                 };
-                self.line(line, &bytes);
+                let is_json = is_json.unwrap_or_else(|| envelope::is_json(&bytes));
+                self.checked_line(line, &bytes, is_json);
             }
             Entry::Part(part) => self.http(at, session, &part),
             Entry::Lost { messages, bytes } => {
@@ -127,7 +132,7 @@ impl<W: Write> Page<W> {
         }
     }
 
-    fn http(&mut self, at: Timestamp, session: SessionId, record: &HttpRecord) {
+    fn http(&mut self, at: Timestamp, session: SessionId, record: &HttpRecord<'_>) {
         if !self.forgetting {
             let out = self.output.lines();
             return self.writer.http(out, at, session, record);

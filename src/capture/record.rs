@@ -83,7 +83,7 @@ pub enum Payload<'a> {
     },
     /// Part of an HTTP exchange. Messages that it carried are lines, which name it. The location of a body is that of
     /// its text.
-    Http(HttpRecord),
+    Http(HttpRecord<'static>),
     Stderr(Cow<'a, [u8]>),
     Opened(Opened),
     Closed(Closed),
@@ -101,33 +101,36 @@ pub enum Payload<'a> {
 
 /// One thing that happened in an HTTP exchange; in the file one object, `{"exchange":…,"request":{…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct HttpRecord {
+pub struct HttpRecord<'a> {
     pub exchange: ExchangeId,
     #[serde(flatten)]
-    pub part: HttpPart,
+    pub part: HttpPart<'a>,
 }
+
+/// Names and values.
+pub type HttpHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// Header names are in lower case, in the order of first appearance; secret values are masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum HttpPart {
+pub enum HttpPart<'a> {
     Request {
         by: Party,
-        method: String,
+        method: Cow<'a, str>,
         /// Path and query, secrets masked.
-        target: String,
-        headers: Vec<(String, String)>,
+        target: Cow<'a, str>,
+        headers: HttpHeaders<'a>,
         /// What the other side got from us, in addition or instead.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
-        added: Vec<(String, String)>,
+        added: HttpHeaders<'a>,
     },
     Response {
         by: Party,
         status: u16,
-        headers: Vec<(String, String)>,
+        headers: HttpHeaders<'a>,
         /// What the asking side got instead.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
-        rewritten: Vec<(String, String)>,
+        rewritten: HttpHeaders<'a>,
     },
     /// A server-sent event that is no message.
     Event(ServerSent),

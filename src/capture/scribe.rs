@@ -8,7 +8,7 @@ use super::write::Line;
 use crate::tap::{Body, Event, Gap, Lost, Party, Queued, SessionId, Source, Timestamp};
 use crate::wire::framing::LineSplitter;
 use bytes::Bytes;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::io::Write;
 
 /// Why the tap drops anything.
@@ -107,7 +107,7 @@ impl<W: Write> Scribe<W> {
                 self.page.event(at, session, body.clone());
             }
             Body::Http { exchange, what } => {
-                let mut each = |entry| page.entry(at, session, entry);
+                let mut each = |entry: Entry<'_>| page.entry(at, session, entry);
                 self.exchanges.take(session, *exchange, what, &mut each);
             }
             Body::Opened(_) | Body::Note { .. } => page.event(at, session, body.clone()),
@@ -118,7 +118,7 @@ impl<W: Write> Scribe<W> {
     fn lose(&mut self, lost: &Lost) {
         if let Source::Body(exchange, of) = lost.source {
             let (page, place) = (&mut self.page, (exchange, of));
-            let mut each = |entry| page.entry(lost.at, lost.session, entry);
+            let mut each = |entry: Entry<'_>| page.entry(lost.at, lost.session, entry);
             return self.exchanges.lose(lost.session, place, lost, &mut each);
         }
         let beginning = self
@@ -184,7 +184,7 @@ impl<W: Write> Scribe<W> {
             self.end_stream(self.latest, session, source);
         }
         let (page, at) = (&mut self.page, self.latest);
-        let mut each = |session, entry: Entry| page.entry(at, session, entry);
+        let mut each = |session, entry: Entry<'_>| page.entry(at, session, entry);
         self.exchanges.end(&mut each);
     }
 

@@ -116,7 +116,7 @@ impl Writer {
         out: &mut Buffer,
         at: Timestamp,
         session: SessionId,
-        record: &HttpRecord,
+        record: &HttpRecord<'_>,
     ) {
         let text = self.begin(out, at, session);
         text.extend_from_slice(b",\"http\":{\"exchange\":");

@@ -34,7 +34,14 @@ impl Exchange {
 
     /// Bytes of a body as they pass; for whoever does not take messages out of them.
     pub fn body(&self, of: Half, bytes: Bytes) {
-        self.http(Http::Body { of, bytes });
+        let is_last = false;
+        self.http(Http::Body { of, bytes, is_last });
+    }
+
+    /// The last bytes of a body: an end of it is told with them.
+    pub fn last_of_body(&self, of: Half, bytes: Bytes) {
+        let is_last = true;
+        self.http(Http::Body { of, bytes, is_last });
     }
 
     /// A server-sent event that carried no message.

@@ -50,6 +50,8 @@ pub enum Http {
     Body {
         of: Half,
         bytes: Bytes,
+        /// The half is over with these: as if an end of a whole body came after.
+        is_last: bool,
     },
     /// A server-sent event that carried no message (priming, `endpoint`, a keep-alive comment), from a bridge, which
     /// takes the messages out itself.

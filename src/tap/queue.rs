@@ -369,9 +369,10 @@ impl Slots {
         if let Some(source) = source {
             if full {
                 self.lose(&event, source);
-                return None;
+                event = event.end_of_dropped()?;
+            } else {
+                self.mend(&mut event, source)?;
             }
-            self.mend(&mut event, source)?;
         }
         match &event.body {
             Body::End { from } => self.end(event.session, Some(Source::Stream(*from))),
@@ -472,6 +473,27 @@ impl Slots {
 
     fn has_news(&self) -> bool {
         !self.items.is_empty() || self.losses.iter().any(|it| !it.torn)
+    }
+}
+
+impl Event {
+    /// What must be told of an event whose bytes were dropped.
+    fn end_of_dropped(mut self) -> Option<Self> {
+        let Body::Http { what, .. } = &mut self.body else {
+            return None;
+        };
+        let Http::Body {
+            of, is_last: true, ..
+        } = **what
+        else {
+            return None;
+        };
+        **what = Http::End {
+            of,
+            bytes: None,
+            broken: None,
+        };
+        Some(self)
     }
 }
 

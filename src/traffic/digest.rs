@@ -5,7 +5,9 @@
 
 use super::gist::{gist, gist_of_bytes};
 use super::summary::{self, ACKNOWLEDGED, Answer, Meta, Params, SERVER_INFO};
-use crate::capture::record::{Encoding, HttpPart, HttpRecord, Location, Payload, Record};
+use crate::capture::record::{
+    Encoding, HttpHeaders, HttpPart, HttpRecord, Location, Payload, Record,
+};
 use crate::mcp::methods;
 use crate::tap::{Closed, Gap, Half, Opened, Party, SessionId, Timestamp};
 use crate::wire::{self, Envelope, Frame, Kind, object};
@@ -248,8 +250,8 @@ pub fn digest(record: &Record<'_>) -> Digest {
     }
 }
 
-fn http_step(part: &HttpPart) -> HttpStep {
-    let header = |headers: &[(String, String)], name: &str| {
+fn http_step(part: &HttpPart<'_>) -> HttpStep {
+    let header = |headers: &HttpHeaders<'_>, name: &str| {
         let found = headers.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| gist(value))
     };

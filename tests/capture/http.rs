@@ -45,7 +45,8 @@ fn response(exchange: u64, pairs: &[(&str, &str)]) -> Event {
 
 fn body(exchange: u64, of: Half, bytes: impl Into<Bytes>) -> Event {
     let bytes = bytes.into();
-    http(exchange, Http::Body { of, bytes })
+    let is_last = false;
+    http(exchange, Http::Body { of, bytes, is_last })
 }
 
 fn end(exchange: u64, of: Half) -> Event {
@@ -262,7 +263,7 @@ fn every_part_of_an_exchange_is_read_back() {
             _ => None,
         })
         .collect();
-    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let own = |(name, value): (&'static str, &'static str)| (name.into(), value.into());
     let ended = |of, bytes, broken: Option<&str>| HttpPart::End {
         of,
         bytes,
@@ -337,7 +338,7 @@ fn every_part_of_an_exchange_is_read_back() {
     let bodies: Vec<_> = read
         .iter()
         .filter(|(payload, _)| {
-            let record = |it: &HttpRecord| matches!(it.part, HttpPart::Body { .. });
+            let record = |it: &HttpRecord<'_>| matches!(it.part, HttpPart::Body { .. });
             matches!(payload, Payload::Http(it) if record(it))
         })
         .map(|(_, fetched)| fetched.as_slice())

@@ -15,13 +15,21 @@ use regex::Regex;
 
 /// What is no message is recorded in parts of at most this size.
 const PART: usize = 64 << 10;
+/// A byte order mark, which JSON forbids.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a body turned out to hold.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// A message or a batch, and the id of the event that it came in.
-    Message(Bytes, Option<Box<str>>),
-    Part(HttpPart),
+    /// A message or a batch.
+    Message {
+        bytes: Bytes,
+        /// The id of the event that it came in.
+        event: Option<Box<str>>,
+        /// Whether it is one JSON value, where that is known.
+        is_json: Option<bool>,
+    },
+    Part(HttpPart<'static>),
     /// This much was not recorded, of so many messages.
     Lost {
         messages: u64,
@@ -234,8 +242,13 @@ impl Form {
             Self::Unknown | Self::Over => {}
             Self::Json(pieces) => {
                 let body = pieces.join();
-                match is_message(&body) {
-                    true => each(Found::Message(body, None)),
+                let text = body.strip_prefix(MARK).unwrap_or(&body);
+                match is_message(text) {
+                    true => each(Found::Message {
+                        is_json: Some(text.len() == body.len()),
+                        bytes: body,
+                        event: None,
+                    }),
                     false => record(of, &body, any, each),
                 }
             }
@@ -271,7 +284,11 @@ fn found_event(found: sse::Event, secret: &[Regex], each: Each<'_>) {
         if rest != ServerSent::default() {
             each(Found::Part(HttpPart::Event(rest)));
         }
-        return each(Found::Message(message, found.id.map(Into::into)));
+        return each(Found::Message {
+            bytes: message,
+            event: found.id.map(Into::into),
+            is_json: None,
+        });
     }
     let data = |data: Bytes| String::from_utf8_lossy(&data).into_owned();
     rest.data = found.data.map(data);
@@ -284,7 +301,9 @@ fn found_event(found: sse::Event, secret: &[Regex], each: Each<'_>) {
 pub(super) fn event(event: ServerSent, secret: &[Regex]) -> ServerSent {
     let mask = match event.name.as_deref() {
         // Where an old client is to send its messages.
-        Some("endpoint") => redact::http::target,
+        Some("endpoint") => {
+            |text: &str, secret: &[Regex]| redact::http::target(text, secret).into()
+        }
         _ => redact::http::text,
     };
     ServerSent {
@@ -295,7 +314,6 @@ pub(super) fn event(event: ServerSent, secret: &[Regex]) -> ServerSent {
 
 /// Whether a body of JSON speaks JSON-RPC. OAuth has an `error` member, too, and other documents have an `id`.
 fn is_message(body: &[u8]) -> bool {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let speaks = |envelope: &Envelope<'_>| match envelope.kind() {
         Kind::Request | Kind::Notification | Kind::Result => true,
         Kind::Error => envelope.version.is_some() || envelope.id.is_some(),

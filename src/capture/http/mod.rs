@@ -11,22 +11,23 @@ mod pieces;
 use super::record::{HttpPart, HttpRecord};
 use super::redact;
 use crate::tap::{ExchangeId, Half, Http, Lost, Party, Request, Response, SessionId, Via};
-use ::http::HeaderName;
 use body::{Body, Found};
 use bytes::Bytes;
+use hashbrown::HashMap;
 use regex::Regex;
-use std::collections::HashMap;
 
 /// Something to record of an exchange.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(super) enum Entry<'a> {
     Message {
         from: Party,
         to: Option<Party>,
         via: Via,
         bytes: Bytes,
+        /// Whether it is one JSON value, where that is known.
+        is_json: Option<bool>,
     },
-    Part(HttpRecord),
+    Part(HttpRecord<'a>),
     /// This much was not recorded, of so many messages.
     Lost {
         messages: u64,
@@ -92,40 +93,56 @@ impl Exchanges {
         session: SessionId,
         id: ExchangeId,
         what: &Http,
-        each: &mut impl FnMut(Entry),
+        each: &mut impl FnMut(Entry<'_>),
     ) {
         match what {
             Http::Request(head) => {
                 let exchange = self.exchange(session, id);
                 exchange.asks = head.by;
                 exchange.request = Some(Body::announced(Half::Request, &head.headers));
-                each(part(id, self.request(head)));
+                each(part(id, request(head, &self.secret)));
             }
             Http::Response(head) => {
                 let exchange = self.exchange(session, id);
                 exchange.answers = head.by;
                 exchange.response = Some(Body::announced(Half::Response, &head.headers));
-                each(part(id, self.response(head)));
+                each(part(id, response(head, &self.secret)));
             }
-            Http::Body { of, bytes } => self.read(session, id, *of, each, |body, secret, found| {
-                body.push(*of, bytes.clone(), secret, found);
-            }),
+            Http::Body { of, bytes, is_last } => {
+                self.read(session, id, *of, each, |body, secret, found| {
+                    body.push(*of, bytes.clone(), secret, found);
+                });
+                if *is_last {
+                    self.close(id, *of, None, None, each);
+                }
+            }
             Http::Event(event) => each(part(
                 id,
                 HttpPart::Event(body::event(event.clone(), &self.secret)),
             )),
             Http::End { of, bytes, broken } => {
-                let of = *of;
-                let (seen, trouble) = self.end_half(id, of, each);
-                let reasons: Vec<_> = broken.iter().cloned().chain(trouble).collect();
-                let end = HttpPart::End {
-                    of,
-                    bytes: bytes.unwrap_or(seen),
-                    broken: (!reasons.is_empty()).then(|| reasons.join("; ")),
-                };
-                each(part(id, end));
+                self.close(id, *of, *bytes, broken.clone(), each);
             }
         }
+    }
+
+    /// A half is over: so many bytes of it came, if that is not what was seen of it.
+    fn close(
+        &mut self,
+        id: ExchangeId,
+        of: Half,
+        bytes: Option<u64>,
+        broken: Option<String>,
+        each: &mut impl FnMut(Entry<'_>),
+    ) {
+        let (seen, trouble) = self.end_half(id, of, each);
+        let reasons: Vec<_> = broken.into_iter().chain(trouble).collect();
+        let end = HttpPart::End {
+            of,
+            bytes: bytes.unwrap_or(seen),
+            broken: (!reasons.is_empty()).then(|| reasons.join("; ")),
+        };
+        each(part(id, end));
     }
 
     /// Bytes of a body were dropped before they came here.
@@ -134,7 +151,7 @@ impl Exchanges {
         session: SessionId,
         (id, of): (ExchangeId, Half),
         lost: &Lost,
-        each: &mut impl FnMut(Entry),
+        each: &mut impl FnMut(Entry<'_>),
     ) {
         self.read(session, id, of, each, |body, _, found| {
             body.lose(lost.bytes, lost.messages, found);
@@ -142,7 +159,7 @@ impl Exchanges {
     }
 
     /// Nothing more comes: what was held of every body is all there is of it.
-    pub fn end(&mut self, mut each: impl FnMut(SessionId, Entry)) {
+    pub fn end(&mut self, mut each: impl FnMut(SessionId, Entry<'_>)) {
         let mut left: Vec<_> = self
             .going
             .iter()
@@ -177,7 +194,7 @@ impl Exchanges {
         session: SessionId,
         id: ExchangeId,
         of: Half,
-        each: &mut impl FnMut(Entry),
+        each: &mut impl FnMut(Entry<'_>),
         read: impl FnOnce(&mut Body, &[Regex], &mut dyn FnMut(Found)),
     ) {
         let exchange = self.exchange(session, id);
@@ -194,7 +211,7 @@ impl Exchanges {
         &mut self,
         id: ExchangeId,
         of: Half,
-        each: &mut impl FnMut(Entry),
+        each: &mut impl FnMut(Entry<'_>),
     ) -> (u64, Option<String>) {
         let Some(exchange) = self.going.get_mut(&id) else {
             return (0, None);
@@ -209,42 +226,47 @@ impl Exchanges {
             body.finish(of, &self.secret, &mut found)
         })
     }
+}
 
-    fn request(&self, head: &Request) -> HttpPart {
-        HttpPart::Request {
-            by: head.by,
-            method: head.method.to_string(),
-            target: redact::http::target(&head.target, &self.secret),
-            headers: redact::http::headers(&head.headers, &self.secret),
-            added: redact::http::headers(&head.added, &self.secret),
-        }
-    }
-
-    fn response(&self, head: &Response) -> HttpPart {
-        let rewritten = |(name, value): &(HeaderName, String)| {
-            let value = redact::http::header(name, value, &self.secret);
-            (name.as_str().to_owned(), value)
-        };
-        HttpPart::Response {
-            by: head.by,
-            status: head.status.as_u16(),
-            headers: redact::http::headers(&head.headers, &self.secret),
-            rewritten: head.rewritten.iter().map(rewritten).collect(),
-        }
+fn request<'a>(head: &'a Request, secret: &[Regex]) -> HttpPart<'a> {
+    HttpPart::Request {
+        by: head.by,
+        method: head.method.as_str().into(),
+        target: redact::http::target(&head.target, secret),
+        headers: redact::http::headers(&head.headers, secret),
+        added: redact::http::headers(&head.added, secret),
     }
 }
 
-fn part(exchange: ExchangeId, part: HttpPart) -> Entry {
+fn response<'a>(head: &'a Response, secret: &[Regex]) -> HttpPart<'a> {
+    let rewritten = head.rewritten.iter().map(|(name, value)| {
+        let value = redact::http::header(name, value.into(), secret);
+        (name.as_str().into(), value)
+    });
+    HttpPart::Response {
+        by: head.by,
+        status: head.status.as_u16(),
+        headers: redact::http::headers(&head.headers, secret),
+        rewritten: rewritten.collect(),
+    }
+}
+
+fn part(exchange: ExchangeId, part: HttpPart<'_>) -> Entry<'_> {
     Entry::Part(HttpRecord { exchange, part })
 }
 
-fn entry(exchange: ExchangeId, (from, to): (Party, Option<Party>), found: Found) -> Entry {
+fn entry(exchange: ExchangeId, (from, to): (Party, Option<Party>), found: Found) -> Entry<'static> {
     match found {
-        Found::Message(bytes, event) => Entry::Message {
+        Found::Message {
+            bytes,
+            event,
+            is_json,
+        } => Entry::Message {
             from,
             to,
             via: Via { exchange, event },
             bytes,
+            is_json,
         },
         Found::Part(found) => part(exchange, found),
         Found::Lost { messages, bytes } => Entry::Lost { messages, bytes },

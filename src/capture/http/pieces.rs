@@ -8,6 +8,8 @@ const SHORT: usize = 4 << 10;
 /// Chunks in order.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
+    /// Nothing else has come yet.
+    only: Option<Bytes>,
     whole: Vec<Bytes>,
     tail: Vec<u8>,
     length: usize,
@@ -15,7 +17,21 @@ pub(super) struct Pieces {
 
 impl Pieces {
     pub fn push(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let is_first = self.length == 0;
         self.length += bytes.len();
+        match self.only.take() {
+            None if is_first => self.only = Some(bytes),
+            first => {
+                first.into_iter().for_each(|it| self.add(it));
+                self.add(bytes);
+            }
+        }
+    }
+
+    fn add(&mut self, bytes: Bytes) {
         if bytes.len() < SHORT {
             return self.tail.extend_from_slice(&bytes);
         }
@@ -30,12 +46,12 @@ impl Pieces {
     }
 
     /// All of it as one; not copied when it is one.
-    pub fn join(mut self) -> Bytes {
+    pub fn join(self) -> Bytes {
+        if let Some(only) = self.only {
+            return only;
+        }
         if self.whole.is_empty() {
             return self.tail.into();
-        }
-        if self.whole.len() == 1 && self.tail.is_empty() {
-            return self.whole.remove(0);
         }
         let mut joined = Vec::with_capacity(self.length);
         // Each piece goes as soon as it is copied.
@@ -65,10 +81,13 @@ mod tests {
     }
 
     #[test]
-    fn a_single_long_piece_is_not_copied() {
-        let piece = Bytes::from(vec![7; SHORT]);
-        let mut pieces = Pieces::default();
-        pieces.push(piece.clone());
-        assert_eq!(pieces.join().as_ptr(), piece.as_ptr());
+    fn a_single_piece_is_not_copied() {
+        for length in [1, SHORT] {
+            let piece = Bytes::from(vec![7; length]);
+            let mut pieces = Pieces::default();
+            pieces.push(Bytes::new());
+            pieces.push(piece.clone());
+            assert_eq!(pieces.join().as_ptr(), piece.as_ptr());
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tap::{Headers, ServerSent, Source, Timestamp};
-use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::io::Write as _;
 
 const SESSION: SessionId = SessionId(1);
@@ -37,7 +37,8 @@ fn response(by: Party, pairs: &[(&'static str, &'static str)]) -> Http {
 
 fn body(of: Half, bytes: impl Into<Bytes>) -> Http {
     let bytes = bytes.into();
-    Http::Body { of, bytes }
+    let is_last = false;
+    Http::Body { of, bytes, is_last }
 }
 
 fn end(of: Half) -> Http {
@@ -53,15 +54,18 @@ fn end(of: Half) -> Http {
 struct Recorded(Vec<String>);
 
 impl Recorded {
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: Entry<'_>) {
         let said = match entry {
             Entry::Message {
                 from,
                 to,
                 via,
                 bytes,
+                is_json,
             } => {
                 assert_eq!(via.exchange, ID);
+                let found_out = crate::wire::envelope::is_json(&bytes);
+                assert_eq!(is_json.unwrap_or(found_out), found_out);
                 let to = to.map(|to| format!(" to {to:?}")).unwrap_or_default();
                 let event = via.event.map(|id| format!(" #{id}")).unwrap_or_default();
                 format!("{from:?}{to}{event}: {}", String::from_utf8_lossy(&bytes))
@@ -101,8 +105,22 @@ fn recorded(steps: impl IntoIterator<Item = Http>) -> Vec<String> {
         open.iter()
             .all(|it| it.request.is_some() || it.response.is_some())
     );
-    exchanges.end(&mut |_, entry| recorded.add(entry));
+    exchanges.end(|_, entry: Entry<'_>| recorded.add(entry));
     recorded.0
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_an_end() {
+    let head = || request(Party::Client, &[("content-type", "application/json")]);
+    let message = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let apart = [head(), body(Half::Request, message), end(Half::Request)];
+    let bytes = Bytes::from_static(message.as_bytes());
+    let last = Http::Body {
+        of: Half::Request,
+        bytes,
+        is_last: true,
+    };
+    assert_eq!(recorded([head(), last]), recorded(apart));
 }
 
 /// What a response of one type with one body comes to, its head and end left out, when it arrives in these pieces.
@@ -441,7 +459,7 @@ fn with_losses(pairs: &[(&'static str, &'static str)], pieces: &[&'static str]) 
     let (mut exchanges, mut said) = (Exchanges::default(), Recorded::default());
     exchanges.take(SESSION, ID, &response(Party::Server, pairs), &mut |_| ());
     for piece in pieces {
-        let mut each = |entry| said.add(entry);
+        let mut each = |entry: Entry<'_>| said.add(entry);
         match piece.strip_prefix('!') {
             Some(dropped) => {
                 let lost = lost(Half::Response, dropped);

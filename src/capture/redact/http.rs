@@ -1,6 +1,7 @@
 //! Masking what HTTP carries beside messages: headers, targets, and bodies such as those of token endpoints.
 
 use super::{MASK, argument_text, is_plain, is_secret_name, mask_first_group, replaced};
+use crate::capture::record::HttpHeaders;
 use crate::tap::{Header, Headers};
 use http::{HeaderName, header};
 use regex::{Captures, Regex};
@@ -21,40 +22,42 @@ const SESSIONS: &[&str] = &["sessionid", "session_id", "mcp-session-id"];
 const SESSION_START: usize = 8;
 
 /// Names and values, in the order of first appearance.
-pub fn headers(headers: &Headers, extra: &[Regex]) -> Vec<(String, String)> {
-    let masked = |it: Header<'_>| {
+pub fn headers<'a>(headers: &'a Headers, extra: &[Regex]) -> HttpHeaders<'a> {
+    let masked = |it: Header<'a>| {
         let text = String::from_utf8_lossy(it.value);
         let text = match it.name {
-            &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(&text),
+            &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(&text).into(),
             _ if it.is_sensitive => MASK.into(),
-            _ => header(it.name, &text, extra),
+            _ => header(it.name, text, extra),
         };
-        (it.name.as_str().to_owned(), text)
+        (it.name.as_str().into(), text)
     };
     headers.iter().map(masked).collect()
 }
 
 /// The value of one header.
-pub fn header(name: &HeaderName, text: &str, extra: &[Regex]) -> String {
-    match name {
-        &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(text),
+pub fn header<'a>(name: &HeaderName, text: Cow<'a, str>, extra: &[Regex]) -> Cow<'a, str> {
+    let masked = match name {
+        &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(&text),
         &header::COOKIE => {
             let pairs: Vec<_> = text.split("; ").map(named).collect();
             pairs.join("; ")
         }
         &header::SET_COOKIE => match text.split_once(';') {
             Some((pair, attributes)) => format!("{};{attributes}", named(pair)),
-            None => named(text),
+            None => named(&text),
         },
-        _ if name.as_str() == "mcp-session-id" => session(text),
+        _ if name.as_str() == "mcp-session-id" => session(&text),
         // What is asked for is no secret, though it has the words of one.
         &header::WWW_AUTHENTICATE | &header::PROXY_AUTHENTICATE => {
-            configured(&parameters(text), extra).into_owned()
+            configured(parameters(&text).into(), extra).into_owned()
         }
-        _ if is_common(name) => configured(text, extra).into_owned(),
+        _ if is_common(name) => return configured(text, extra),
         _ if is_secret_name(name.as_str()) => MASK.into(),
-        _ => target(text, extra),
-    }
+        _ if is_plain(&text) => return configured(text, extra),
+        _ => target(&text, extra).into_owned(),
+    };
+    masked.into()
 }
 
 /// Headers of nearly every exchange, which by their meaning hold no secret.
@@ -102,17 +105,17 @@ fn session(id: &str) -> String {
 }
 
 /// A path with its query, an address, or a header's value that may hold one.
-pub fn target(text: &str, extra: &[Regex]) -> String {
+pub fn target<'a>(text: &'a str, extra: &[Regex]) -> Cow<'a, str> {
     if is_plain(text) {
-        return configured(text, extra).into_owned();
+        return configured(text.into(), extra);
     }
-    argument_text(&parameters(text), extra)
+    argument_text(&parameters(text), extra).into()
 }
 
 /// A body of the type `application/x-www-form-urlencoded`.
 pub fn form(text: &str, extra: &[Regex]) -> String {
     let query = parameters_from(text, 0);
-    configured(&query, extra).into_owned()
+    configured(query.into(), extra).into_owned()
 }
 
 /// A body, or a part of one, of any other type.
@@ -131,8 +134,8 @@ pub fn text(text: &str, extra: &[Regex]) -> String {
 }
 
 /// What only the configuration knows to be secret.
-fn configured<'t>(text: &'t str, extra: &[Regex]) -> Cow<'t, str> {
-    extra.iter().fold(Cow::Borrowed(text), |text, pattern| {
+fn configured<'t>(text: Cow<'t, str>, extra: &[Regex]) -> Cow<'t, str> {
+    extra.iter().fold(text, |text, pattern| {
         replaced(text, pattern, |found| Some(mask_first_group(found)))
     })
 }
@@ -178,7 +181,7 @@ mod tests {
 
     fn one(name: &str, value: &str) -> String {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        header(&name, value, &[])
+        header(&name, value.into(), &[]).into_owned()
     }
 
     #[test]
@@ -240,7 +243,7 @@ mod tests {
         map.insert("x-door", value.clone());
         map.insert("authorization", value);
         let expected = [("x-door", "***"), ("authorization", "open ***")];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = expected.map(|(name, value)| (name.into(), value.into()));
         assert_eq!(headers(&(&map).into(), &[]), expected);
     }
 

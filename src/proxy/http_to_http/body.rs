@@ -44,12 +44,13 @@ impl Witness {
 
     /// The last bytes. A little is copied: the buffer that it was read into is free for what comes next then.
     pub fn saw_last(&mut self, bytes: &Bytes) {
-        if self.exchange.tap.is_enabled() && bytes.len() <= LITTLE {
-            self.saw(&Bytes::copy_from_slice(bytes));
-        } else {
-            self.saw(bytes);
-        }
-        self.end(None);
+        let of_its_own = match self.exchange.tap.is_enabled() && bytes.len() <= LITTLE {
+            true => Bytes::copy_from_slice(bytes),
+            false => bytes.clone(),
+        };
+        self.ended = true;
+        self.exchange.last_of_body(self.of, of_its_own);
+        self.bell.ring();
     }
 
     /// Only the first end counts.

@@ -163,7 +163,23 @@ fn a_parked_recorder_is_woken_and_an_awake_one_is_left_alone() {
 #[test]
 fn what_is_dropped_of_a_body_is_counted_by_its_half_and_its_blank_lines() {
     let (tap, mut drain) = queue(1, Overflow::Drop);
-    let body = |of, text: &'static str| Event {
+    tap.push(body(Half::Response, "a", false));
+    let events = "data: 1\n\ndata: 2\r\n\r\nda";
+    tap.push(body(Half::Response, events, false));
+    tap.push(body(Half::Request, "{}", false));
+    assert_eq!(drained(&mut drain), ["a", "lost(2, 22)", "lost(0, 2)"]);
+}
+
+#[test]
+fn the_end_of_a_body_is_told_though_its_last_bytes_are_dropped() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    tap.push(body(Half::Response, "a", false));
+    tap.push(body(Half::Response, "bc", true));
+    assert_eq!(drained(&mut drain), ["a", "lost(0, 2)", "end"]);
+}
+
+fn body(of: Half, text: &'static str, is_last: bool) -> Event {
+    Event {
         at: Timestamp(1),
         session: SessionId(1),
         body: Body::Http {
@@ -171,13 +187,10 @@ fn what_is_dropped_of_a_body_is_counted_by_its_half_and_its_blank_lines() {
             what: Box::new(Http::Body {
                 of,
                 bytes: Bytes::from_static(text.as_bytes()),
+                is_last,
             }),
         },
-    };
-    tap.push(body(Half::Response, "a"));
-    tap.push(body(Half::Response, "data: 1\n\ndata: 2\r\n\r\nda"));
-    tap.push(body(Half::Request, "{}"));
-    assert_eq!(drained(&mut drain), ["a", "lost(2, 22)", "lost(0, 2)"]);
+    }
 }
 
 /// Bytes that tell the thread on which they are let go of.

@@ -123,9 +123,9 @@ fn record(seq: u64, line: &str) -> Record<'static> {
 }
 
 /// `GET /mcp`, `200`, `200 stream`, `401 challenge`, `event`, `event 7`, `body text`, `asked`, `end`, `end why`.
-fn http_part(text: &str) -> HttpPart {
+fn http_part(text: &str) -> HttpPart<'static> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let header = |name: &'static str, value: &'static str| (name.into(), value.into());
     let end = |of| HttpPart::End {
         of,
         bytes: 40,
@@ -155,8 +155,8 @@ fn http_part(text: &str) -> HttpPart {
         ("end", _) => end(Half::Response),
         _ => HttpPart::Request {
             by: Party::Client,
-            method: word.replace("BRIDGED", "POST"),
-            target: rest.to_owned(),
+            method: word.replace("BRIDGED", "POST").into(),
+            target: rest.to_owned().into(),
             headers: match word {
                 "BRIDGED" => Vec::new(),
                 _ => vec![header("user-agent", "a-client/1")],
