@@ -179,3 +179,25 @@ fn arguments_are_a_table_only_where_their_descriptions_can_be_read() {
         assert!(text.contains("Who is to be asked"), "{width}: {text}");
     }
 }
+
+#[test]
+fn what_the_server_does_not_offer_is_not_waited_for() {
+    let mut stage = stage(80, 24, "fallen", State::Live);
+    stage.press("3");
+    let text = stage.text();
+    assert!(text.contains("offers no resources"), "{text}");
+    assert!(!text.contains("not listed yet"), "{text}");
+}
+
+#[test]
+fn help_is_there_while_one_types_and_leaves_what_was_typed() {
+    let mut stage = stage(80, 24, "live", State::Live);
+    stage.press("2/get-sum<enter><enter><f1>");
+    assert!(stage.text().contains("Writing a call"), "{}", stage.text());
+    stage.press("<esc>");
+    assert!(stage.text().contains("Call get-sum"), "{}", stage.text());
+    stage.press("<esc>1/abc<f1>");
+    assert!(stage.text().contains("Typing a filter"), "{}", stage.text());
+    stage.press("<esc>d");
+    assert!(stage.status().contains("/abcd"), "{}", stage.status());
+}

@@ -131,40 +131,86 @@ pub fn fit_right(text: &str, columns: usize) -> String {
     out
 }
 
-/// The lines of `text`, cleaned one by one and wrapped at words to `columns`.
+/// The lines of `text`, cleaned one by one and wrapped at spaces to `columns`; inside of what has none and is longer than
+/// a line, between its words.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     for line in text.lines() {
-        let mut current = String::new();
-        let mut used = 0;
-        for word in clean(line).split_word_bounds() {
-            let word_width = width(word);
-            if used + word_width <= columns {
-                current.push_str(word);
-                used += word_width;
-                continue;
-            }
-            if used > 0 {
-                lines.push(std::mem::take(&mut current).trim_end().to_owned());
-                used = 0;
-            }
-            if word.trim().is_empty() {
-                continue;
-            }
-            for grapheme in word.graphemes(true) {
-                let next = UnicodeWidthStr::width(grapheme);
-                if used > 0 && used + next > columns {
-                    lines.push(std::mem::take(&mut current));
-                    used = 0;
-                }
-                current.push_str(grapheme);
-                used += next;
+        let mut filling = Filling {
+            lines: &mut lines,
+            current: String::new(),
+            used: 0,
+            columns,
+        };
+        for piece in pieces(&clean(line)) {
+            if width(piece) <= columns {
+                filling.whole(piece);
+            } else {
+                piece
+                    .split_word_bounds()
+                    .for_each(|word| filling.whole(word));
             }
         }
-        lines.push(current.trim_end().to_owned());
+        let rest = filling.current.trim_end().to_owned();
+        lines.push(rest);
     }
     lines
+}
+
+/// Spaces, and what stands between them.
+fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?.is_whitespace();
+        let end = rest
+            .find(|c: char| c.is_whitespace() != first)
+            .unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// A line being filled, and those before it.
+struct Filling<'l> {
+    lines: &'l mut Vec<String>,
+    current: String,
+    used: usize,
+    columns: usize,
+}
+
+impl Filling<'_> {
+    /// Not broken if it fits a line.
+    fn whole(&mut self, word: &str) {
+        let columns = width(word);
+        if self.used + columns <= self.columns {
+            self.current.push_str(word);
+            self.used += columns;
+            return;
+        }
+        // What has to be broken anyway may as well begin here.
+        if self.used > 0 && columns <= self.columns {
+            self.end_line();
+        }
+        if word.trim().is_empty() {
+            return;
+        }
+        for grapheme in word.graphemes(true) {
+            let next = UnicodeWidthStr::width(grapheme);
+            if self.used > 0 && self.used + next > self.columns {
+                self.end_line();
+            }
+            self.current.push_str(grapheme);
+            self.used += next;
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.current);
+        self.lines.push(line.trim_end().to_owned());
+        self.used = 0;
+    }
 }
 
 /// The lines of `text`, cleaned one by one and cut into pieces of at most `columns`, wherever that falls.
@@ -271,5 +317,9 @@ mod tests {
         assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("a\n\nb", 10), ["a", "", "b"]);
         assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+        assert_eq!(wrap("of 2025-11-25, too", 12), ["of", "2025-11-25,", "too"]);
+        assert_eq!(wrap("a day out.", 9), ["a day", "out."]);
+        assert_eq!(wrap("see /a/long-path", 8), ["see /a/", "long-", "path"]);
+        assert_eq!(wrap("00-abcdefghij", 5), ["00-ab", "cdefg", "hij"]);
     }
 }

@@ -4,7 +4,9 @@ use super::{App, Input, Panes, Tab, layout};
 use crate::ui::app::help::Help;
 use crate::ui::event::Effect;
 use crate::ui::keymap::{self, Action, Context};
-use ratatui::crossterm::event::{KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::crossterm::event::{
+    KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 
 /// Lines that one notch of the wheel moves.
 const WHEEL: i16 = 3;
@@ -12,9 +14,10 @@ const WHEEL: i16 = 3;
 impl App {
     pub(super) fn key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) {
         let contexts = self.contexts();
-        // Ctrl-C and Ctrl-Z mean the same wherever one types.
+        // What is no text means the same wherever one types: Ctrl-C, Ctrl-Z, F1.
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let everywhere: &[Context] = if control { &[Context::Global] } else { &[] };
+        let is_text = !control && !matches!(key.code, KeyCode::F(_));
+        let everywhere: &[Context] = if is_text { &[] } else { &[Context::Global] };
         match keymap::lookup(&contexts, key).or_else(|| keymap::lookup(everywhere, key)) {
             Some(action) => self.act(action, effects),
             None if contexts.iter().any(|context| context.is_text()) => self.type_key(key, effects),

@@ -11,6 +11,7 @@ use crate::ui::json::Document;
 use crate::ui::json::view::View;
 use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
+use crate::wire::object;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 
@@ -289,6 +290,16 @@ impl Inventory {
                 (resources.0.or(templates.0), resources.1.or(templates.1))
             }
         }
+    }
+
+    /// Whether the server has said what it can do, and this was not among it.
+    pub fn is_not_offered(&self, world: &World) -> bool {
+        let name = format!("{}s", self.what.noun());
+        let server = world.traffic.inventory().server.as_ref();
+        let said = server.filter(|server| !server.capabilities.is_empty());
+        said.is_some_and(|server| {
+            object::members(&server.capabilities).all(|(offered, _)| offered != name)
+        })
     }
 
     /// What the server said when it was asked for the list and did not give it.

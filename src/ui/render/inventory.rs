@@ -175,7 +175,9 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
             };
             (format!("stale since {since}{refresh}"), Role::Warn)
         }
-        (None, None) if count == 0 => ("not listed yet".to_owned(), Role::Dim),
+        (None, None) if count == 0 && !state.is_not_offered(world) => {
+            ("not listed yet".to_owned(), Role::Dim)
+        }
         (Some(_), None) | (None, None) => {
             (format::plural(count as u64, state.what.noun()), Role::Dim)
         }
@@ -209,6 +211,10 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
                 "It answered: {}",
                 cut(&state.refusal(world).unwrap_or_default(), 200)
             ),
+        ),
+        (None, _) if state.is_not_offered(world) => (
+            format!("The server offers no {noun}s."),
+            "They are not among what it says it can do (5 shows that).".to_owned(),
         ),
         (None, true) => (
             format!("Nobody has listed this server's {noun}s yet."),

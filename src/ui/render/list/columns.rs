@@ -40,11 +40,12 @@ impl Columns {
         let mut fit = match columns {
             140.. => Self { gap: 2, ..all },
             100.. => all,
+            92.. => Self { from: 1, ..all },
             66.. => Self {
                 from: 1,
                 id: 0,
                 kind: 0,
-                size: 0,
+                size: if columns >= 84 { 5 } else { 0 },
                 ..all
             },
             52.. => Self {
