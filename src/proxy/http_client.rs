@@ -262,21 +262,21 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// Drops those headers, those that `Connection` names, and a length that does not count (RFC 9112, 6.3).
 pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have none of them. Texts of different lengths are told apart fastest.
-    let is_one = |name: &HeaderName| HOP_BY_HOP.iter().any(|it| it.as_str() == name.as_str());
-    if !headers.keys().any(is_one) {
-        return;
+    let is_one = |name: &&HeaderName| HOP_BY_HOP.iter().any(|it| it.as_str() == name.as_str());
+    let mut dropped: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
+    if dropped.contains(&header::CONNECTION) {
+        let values = headers.get_all(header::CONNECTION).iter();
+        let named = values
+            .filter(|value| *value != "keep-alive" && *value != "close")
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok());
+        dropped.extend(named);
     }
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
+    if dropped.contains(&header::TRANSFER_ENCODING) {
+        dropped.push(header::CONTENT_LENGTH);
     }
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in dropped {
         headers.remove(name);
     }
 }
