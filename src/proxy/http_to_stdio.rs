@@ -155,10 +155,13 @@ impl Host {
                 self.post_to_old(visit, body).await
             }
             (ENDPOINT | OLD_ENDPOINT | old::MESSAGES, _) if visit.is_known(&self.ground) => {
-                Err(Refusal::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    format!("{} is not for {}", visit.path, visit.method),
-                ))
+                let methods = match visit.path.as_str() {
+                    ENDPOINT => "GET, POST, DELETE",
+                    OLD_ENDPOINT => "GET",
+                    _ => "POST",
+                };
+                let words = format!("{} is not for {}", visit.path, visit.method);
+                Err(Refusal::method(methods, words))
             }
             _ => Err(Refusal::new(
                 StatusCode::NOT_FOUND,
@@ -174,15 +177,17 @@ impl Host {
         asked::must_be_json(&visit.headers)?;
         let accept = Accept::of(&visit.headers).must_be_possible()?;
         let posted = visit.read(body, self.ground.limits.body).await?;
-        let named = visit.headers.contains_key(SESSION_ID);
-        if posted.is_modern || !named && asked::is_modern(&visit.headers) {
+        let session = self.session(visit);
+        // What is said of a session that is none counts for nothing in the modern era.
+        if posted.is_modern || session.is_err() && asked::is_modern(&visit.headers) {
             let shared = self.shared().map_err(|it| it.to(posted.id()))?;
             return Ok(shared.post(visit, posted, accept).await);
         }
+        let named = visit.headers.contains_key(SESSION_ID);
         let session = if !named && posted.is_initialize() {
             Session::open(&self.ground)
         } else {
-            self.session(visit)
+            session
         };
         let session = session.map_err(|it| it.to(posted.id()))?;
         Ok(session.post(visit, posted, accept).await)
@@ -198,21 +203,19 @@ impl Host {
 
     /// The session that a request names.
     fn session(&self, visit: &Visit) -> Result<Arc<Session>, Refusal> {
-        let Some(named) = visit.headers.get(SESSION_ID) else {
-            return Err(match visit.method {
-                Method::GET | Method::DELETE if asked::is_modern(&visit.headers) => Refusal::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "in this era there is only POST",
-                ),
-                _ => Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "the header Mcp-Session-Id is missing: a session begins with initialize",
-                ),
-            });
-        };
-        let named = named.to_str().unwrap_or_default();
-        let session = self.ground.sessions().get(named).cloned();
-        session.ok_or_else(gone)
+        let named = visit.headers.get(SESSION_ID);
+        let name = named.map(|it| it.to_str().unwrap_or_default());
+        let known = name.and_then(|it| self.ground.sessions().get(it).cloned());
+        known.ok_or_else(|| match (&visit.method, named) {
+            (&Method::GET | &Method::DELETE, _) if asked::is_modern(&visit.headers) => {
+                Refusal::method("POST", "in this era there is only POST")
+            }
+            (_, Some(_)) => gone(),
+            (_, None) => Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "the header Mcp-Session-Id is missing: a session begins with initialize",
+            ),
+        })
     }
 
     /// The child of the modern era, started when there is none.

@@ -333,3 +333,18 @@ pub fn a_listening_stream_that_was_lost_goes_on_with_what_it_missed() {
         assert_eq!(stream(&missed.id.unwrap()), stream(&primed));
     });
 }
+
+pub fn an_error_for_a_request_that_could_not_be_read_ends_its_response() {
+    on(async {
+        let door = counter("legacy").await;
+        let session = door.session("2025-11-25").await;
+        let mut nameless: Value = serde_json::from_str(&request(2, "say")).unwrap();
+        let error = r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"what?"}}"#;
+        nameless["params"]["text"] = error.into();
+        for body in [request(1, "error without an id"), nameless.to_string()] {
+            let answer = session.post(body).await;
+            assert_eq!(answer.head.get("content-type"), Some("application/json"));
+            assert_eq!(answer.json()["error"]["code"], -32700);
+        }
+    });
+}

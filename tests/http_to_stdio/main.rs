@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         the_server_asks_on_the_stream_and_is_answered_by_a_post,
         a_lost_stream_goes_on_after_the_last_event_and_nothing_was_cancelled,
         only_what_was_missed_of_a_stream_is_sent_again,
+        an_error_for_a_request_that_could_not_be_read_ends_its_response,
         a_batch_is_answered_as_the_server_does,
         a_pretty_printed_message_reaches_the_server_on_one_line,
         what_is_no_message_is_refused_as_such,

@@ -169,10 +169,16 @@ pub fn modern_bodies_are_one_request_or_one_notification() {
         assert_eq!(door.post(&version, answer).await.status(), 400);
         let notification = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
         assert_eq!(door.post(&version, notification).await.status(), 202);
+        // What earlier versions knew counts for nothing.
+        let stray = [version[0], ("mcp-session-id", "nobody")];
+        assert_eq!(door.post(&stray, notification).await.status(), 202);
         for method in ["GET", "DELETE"] {
-            let headers = [version[0], ("accept", "text/event-stream")];
-            let answer = Client::ask(door.address, method, "/mcp", &headers, "").await;
-            assert_eq!(answer.status(), 405, "{method}");
+            let accept = ("accept", "text/event-stream");
+            for headers in [&[version[0], accept][..], &[version[0], accept, stray[1]]] {
+                let answer = Client::ask(door.address, method, "/mcp", headers, "").await;
+                assert_eq!(answer.status(), 405, "{method}");
+                assert_eq!(answer.head.get("allow"), Some("POST"));
+            }
         }
     });
 }

@@ -33,6 +33,7 @@ pub fn the_old_transport_is_served_when_it_is_wanted() {
         assert_eq!(unknown.await.status(), 404);
         let wrong = Client::ask(door.address, "PUT", "/sse", &[], "").await;
         assert_eq!(wrong.status(), 405);
+        assert_eq!(wrong.head.get("allow"), Some("GET"));
     });
 }
 

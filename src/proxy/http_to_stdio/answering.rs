@@ -83,8 +83,8 @@ impl Answering {
         self.exchange
             .message(Party::Sentinel, Party::Client, body.clone(), None);
         let mut headers = HeaderMap::new();
-        if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+        if let Some(methods) = refusal.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         self.json(Party::Sentinel, refusal.status, headers, body)
     }

@@ -16,6 +16,8 @@ pub struct Refusal {
     pub status: StatusCode,
     code: i64,
     words: String,
+    /// The methods that there are, where it is the method that is refused.
+    pub allow: Option<&'static str>,
     /// The raw id of the request that it answers.
     id: Option<String>,
 }
@@ -26,7 +28,16 @@ impl Refusal {
             status,
             code: INTERNAL_ERROR,
             words: words.into(),
+            allow: None,
             id: None,
+        }
+    }
+
+    /// There are only these methods.
+    pub fn method(allow: &'static str, words: impl Into<String>) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, words)
         }
     }
 

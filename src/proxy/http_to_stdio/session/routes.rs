@@ -243,13 +243,8 @@ impl Routes {
     }
 
     fn answer(&mut self, line: &Bytes, answers: &[&Envelope<'_>]) -> Routed {
-        let named: Vec<Name> = answers
-            .iter()
-            .filter_map(|it| it.id.filter(|id| *id != "null"))
-            .map(Name::of)
-            .collect();
-        let number = match named.first() {
-            Some(name) => self.waits_for(name),
+        let number = match answers.iter().find_map(|it| named_by(it)) {
+            Some(name) => self.waits_for(&name),
             // An error whose request could not be read: it is clear whose it is when only one is under way.
             None => self.only_one_under_way(),
         };
@@ -258,7 +253,7 @@ impl Routes {
             return Routed::nowhere("no client waits for this answer");
         };
         for answer in answers {
-            let name = answer.id.map(Name::of);
+            let name = named_by(answer);
             let of = |it: &Request| match &name {
                 Some(name) => is_named(it, name),
                 None => true,
@@ -441,6 +436,11 @@ impl Routes {
             }
         }
     }
+}
+
+/// The request that an answer names, unless it answers what could not be read.
+fn named_by(answer: &Envelope<'_>) -> Option<Name> {
+    answer.id.filter(|id| *id != "null").map(Name::of)
 }
 
 fn is_named(request: &Request, name: &Name) -> bool {
