@@ -1,8 +1,9 @@
 //! Whatever HTTP fails at: each request gets its answer, and the client is never left waiting.
 
 use crate::client::{Client, INITIALIZE, legacy, request, result, welcome};
-use crate::common::http::{Call, Upstream};
+use crate::common::http::{Call, Upstream, until};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// What a client gets whose request is answered so.
 async fn answered_with<F, R>(answer: F) -> (Client, Value)
@@ -200,12 +201,11 @@ async fn a_notification_that_is_refused_is_noted_and_nothing_is_made_up_for_it()
     client
         .recorded(&["note", "notifications/initialized was not delivered"])
         .await;
-    assert!(
-        client
-            .proxy
-            .errors()
-            .contains("notifications/initialized was not delivered")
-    );
+    until("it is told on stderr", || {
+        let errors = client.proxy.errors();
+        errors.contains("notifications/initialized was not delivered")
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -227,5 +227,35 @@ async fn a_server_that_is_not_there_yet_can_be_tried_again() {
         1,
         "{errors}"
     );
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
+async fn two_requests_of_one_id_get_an_answer_each() {
+    let upstream = legacy(|mut call, message| async move {
+        match message["method"].as_str() {
+            Some("slow") => tokio::time::sleep(Duration::from_millis(300)).await,
+            Some("wrong") => {
+                let error = json!({"jsonrpc": "2.0", "id": 6.0, "error": {"code": -32602, "message": "no"}});
+                let answer = call.answer("400 No", &[], error.to_string());
+                return answer.await.unwrap();
+            }
+            _ => {}
+        }
+        let answer = result(&message, json!({"to": message["method"]}));
+        call.answer_json(answer).await.unwrap();
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.send(request(6, "slow")).await;
+    assert_eq!(
+        client.ask(request(6, "quick")).await["result"],
+        json!({"to": "quick"})
+    );
+    assert_eq!(
+        client.ask(request(6, "wrong")).await["error"]["code"],
+        -32602
+    );
+    assert_eq!(client.json().await["result"], json!({"to": "slow"}));
     assert_eq!(client.leave().await, (String::new(), Some(0)));
 }

@@ -260,8 +260,8 @@ impl Bridge {
         let Frame::Message(message) = parse(body) else {
             return None;
         };
-        let (line, _) = self.ledger.find(message.id?)?;
-        let answers = message.kind() == Kind::Error && line == letter.exchange;
+        let answers =
+            message.kind() == Kind::Error && self.ledger.waits(letter.exchange, message.id?);
         let code = object::at(message.error?, &["code"]).unwrap_or_default();
         answers.then(|| code.to_owned())
     }

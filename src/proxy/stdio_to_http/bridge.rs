@@ -236,7 +236,7 @@ impl Bridge {
     ) {
         let mut message = on_one_line(message);
         if from == Party::Server {
-            self.look(&message);
+            self.look(&message, exchange.id);
         }
         let record = |to, message: &Bytes| exchange.message(from, to, message.clone(), event);
         match self.live.gate.judge(&message) {
@@ -263,15 +263,15 @@ impl Bridge {
     }
 
     /// Notes what is answered, and what an answer says that later requests depend on.
-    fn look(&self, message: &[u8]) {
+    fn look(&self, message: &[u8], over: ExchangeId) {
         match parse(message) {
-            Frame::Message(envelope) => self.look_at(&envelope),
-            Frame::Batch(all) => all.iter().for_each(|envelope| self.look_at(envelope)),
+            Frame::Message(envelope) => self.look_at(&envelope, over),
+            Frame::Batch(all) => all.iter().for_each(|it| self.look_at(it, over)),
             _ => {}
         }
     }
 
-    fn look_at(&self, envelope: &Envelope<'_>) {
+    fn look_at(&self, envelope: &Envelope<'_>, over: ExchangeId) {
         let (Kind::Result | Kind::Error, Some(id)) = (envelope.kind(), envelope.id) else {
             return;
         };
@@ -283,7 +283,7 @@ impl Bridge {
             (methods::TOOLS_LIST, Some(result)) => self.tools.learn(result),
             _ => {}
         };
-        self.ledger.answered(id, learn);
+        self.ledger.answered(id, over, learn);
     }
 
     /// Answers what is still due for a line: nobody else will.

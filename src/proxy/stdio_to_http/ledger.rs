@@ -75,12 +75,15 @@ impl Ledger {
         self.changed.notify_waiters();
     }
 
-    /// Notes that a request has its answer, after `learn` has seen the method that it asked for. With the last answer to
-    /// a line its entry goes, whatever is left of its exchange: the old transport answers elsewhere.
-    pub fn answered(&self, id: &str, learn: impl FnOnce(&str)) {
+    /// Notes that a request has its answer, which has come over an exchange, after `learn` has seen the method that it
+    /// asked for. With the last answer to a line its entry goes, whatever is left of its exchange: the old transport
+    /// answers elsewhere.
+    pub fn answered(&self, id: &str, over: ExchangeId, learn: impl FnOnce(&str)) {
         let mut entries = self.entries();
         let place = |is_it: &dyn Fn(&str) -> bool| {
-            entries.iter().find_map(|(exchange, entry)| {
+            // A client that uses an id twice gets the answer of each on its own exchange.
+            let own = entries.get_key_value(&over).into_iter();
+            own.chain(entries.iter()).find_map(|(exchange, entry)| {
                 let place = entry.owed.iter().position(|owed| is_it(owed))?;
                 Some((*exchange, place))
             })
@@ -105,6 +108,15 @@ impl Ledger {
     pub fn owes(&self, exchange: ExchangeId) -> bool {
         let entries = self.entries();
         entries.get(&exchange).is_some_and(|it| !it.owed.is_empty())
+    }
+
+    /// Whether this line's request with this id, however it is spelled, waits for its answer.
+    pub fn waits(&self, exchange: ExchangeId, id: &str) -> bool {
+        let entries = self.entries();
+        let is_it = |owed: &String| owed == id || alike(owed, id);
+        entries
+            .get(&exchange)
+            .is_some_and(|it| it.owed.iter().any(is_it))
     }
 
     /// Where the open request with this id went out, and whether it is of the modern era.
@@ -179,15 +191,17 @@ mod tests {
         }
     }
 
+    const ELSEWHERE: ExchangeId = ExchangeId(99);
+
     #[test]
     fn a_line_is_in_flight_until_the_last_of_its_answers() {
         let ledger = Ledger::default();
         ledger.enter(ExchangeId(1), owing(&["1", "2"]));
-        ledger.answered("1", |_| ());
+        ledger.answered("1", ELSEWHERE, |_| ());
         assert_eq!(ledger.open(), [ExchangeId(1)]);
-        ledger.answered("\"2\"", |_| ());
+        ledger.answered("\"2\"", ELSEWHERE, |_| ());
         assert_eq!(ledger.open(), [ExchangeId(1)], "another id");
-        ledger.answered("2", |_| ());
+        ledger.answered("2", ELSEWHERE, |_| ());
         assert_eq!(ledger.open(), []);
     }
 
@@ -198,9 +212,9 @@ mod tests {
         for (number, id) in (1..).zip(ids) {
             ledger.enter(ExchangeId(number), owing(&[id]));
         }
-        ledger.answered("1", |_| ());
-        ledger.answered(r#""a""#, |_| ());
-        ledger.answered("9007199254740992", |_| ());
+        ledger.answered("1", ELSEWHERE, |_| ());
+        ledger.answered(r#""a""#, ELSEWHERE, |_| ());
+        ledger.answered("9007199254740992", ELSEWHERE, |_| ());
         assert_eq!(ledger.open(), [ExchangeId(3)]);
     }
 }
