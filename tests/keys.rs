@@ -504,3 +504,33 @@ fn what_came_over_http_shows_the_exchange_that_brought_it() {
     let text = stage.text();
     assert!(text.contains("GET /mcp → 200 OK"), "{text}");
 }
+
+#[test]
+fn the_log_narrows_as_it_is_typed_and_the_selection_stays() {
+    let mut stage = live();
+    stage.press("6g");
+    let first = stage.selected();
+    let all = stage.app.log.entries.len();
+    stage.press("G/session");
+    let some = stage.app.log.entries.len();
+    assert!(some > 0 && some < all, "{some} of {all}");
+    assert!(
+        stage.status().contains(&format!("{some} of {all}")),
+        "{}",
+        stage.status()
+    );
+    stage.press("<enter>");
+    assert!(stage.status().contains("/session"), "{}", stage.status());
+    stage.press("<esc>");
+    assert_eq!(stage.app.log.entries.len(), all);
+    stage.press("/!session<enter>");
+    assert_eq!(stage.app.log.entries.len(), all - some);
+    stage.press("<esc>g/zzzz");
+    assert!(
+        stage.text().contains("Nothing matches the filter"),
+        "{}",
+        stage.text()
+    );
+    stage.press("<esc><esc>");
+    assert_eq!(stage.selected(), first);
+}

@@ -171,6 +171,7 @@ impl App {
                 vec![Context::Detail, Context::Move, Context::Global]
             }
             Tab::Traffic => vec![Context::Traffic, Context::Move, Context::Global],
+            Tab::Log if self.log.typing => vec![Context::Prompt],
             Tab::Log => vec![Context::Log, Context::Move, Context::Global],
             Tab::Server => self.server.contexts(),
             Tab::Tools => self.tools.contexts(),

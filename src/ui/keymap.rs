@@ -332,6 +332,8 @@ const SERVER: &[Binding] = &[
 
 #[rustfmt::skip]
 const LOG: &[Binding] = &[
+    bind(C::Log, &[ch('/')], A::Filter, "filter", "narrow the list (!word leaves out)"),
+    bind(C::Log, &[key(K::Esc)], A::Back, "", "clear the filter"),
     bind(C::Log, &[key(K::Enter)], A::Open, "open", "show it in Traffic"),
     bind(C::Log, &[ch('f')], A::Follow, "follow", "follow the newest"),
     bind(C::Log, &[ch('y')], A::Copy, "copy", "copy the line"),

@@ -26,6 +26,12 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
+/// What a list says that its filter leaves nothing of.
+const NOTHING_MATCHES: [&str; 2] = [
+    "Nothing matches the filter.",
+    "Esc clears it, / changes it. !word leaves out what has the word.",
+];
+
 pub fn render(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {

@@ -34,6 +34,12 @@ impl App {
             }
             return;
         }
+        if self.overlay().is_none() && self.tab == Tab::Log {
+            if self.log.filter.key(key) {
+                self.log.apply_filter(&self.world);
+            }
+            return;
+        }
         self.give(Input::Key(*key), effects);
     }
 
@@ -45,6 +51,13 @@ impl App {
             } else if self.detail.typing {
                 self.detail.search.paste(text);
                 self.detail.find();
+            }
+            return;
+        }
+        if self.overlay().is_none() && self.tab == Tab::Log {
+            if self.log.typing {
+                self.log.filter.paste(text);
+                self.log.apply_filter(&self.world);
             }
             return;
         }

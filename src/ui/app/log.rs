@@ -2,6 +2,7 @@
 
 use super::World;
 use super::detail::moved;
+use super::prompt::Prompt;
 use crate::capture::record::Location;
 use crate::tap::Timestamp;
 use crate::traffic::{RowId, RowKind};
@@ -19,7 +20,14 @@ pub enum Entry {
 
 #[derive(Debug)]
 pub struct Log {
+    /// What is shown: all of them, or those that the filter keeps.
     pub entries: Vec<Entry>,
+    pub filter: Prompt,
+    /// The filter is being typed.
+    pub typing: bool,
+    all: Vec<Entry>,
+    /// So many of them were held against the filter.
+    taken: usize,
     /// Rows of the model below this were looked at.
     next: RowId,
     pub selected: usize,
@@ -30,6 +38,10 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
+            filter: Prompt::default(),
+            typing: false,
+            all: Vec::new(),
+            taken: 0,
             next: 0,
             selected: 0,
             follow: true,
@@ -58,9 +70,70 @@ pub fn areas(area: Rect) -> (Rect, Rect) {
     )
 }
 
+impl Entry {
+    /// What stands in the list, after who said it.
+    pub fn text(&self, world: &World) -> (&'static str, String) {
+        match self {
+            Self::Note { notice, .. } => ("screen", notice.text.clone()),
+            Self::Row(id) => match world.traffic.row(*id) {
+                Some(row) if row.kind == RowKind::Stderr => ("stderr", row.summary.to_owned()),
+                Some(row) => ("sentinel", format!("{} {}", row.method, row.summary)),
+                None => ("", String::new()),
+            },
+        }
+    }
+
+    /// Whether it has all of the words, and none of those after a `!`.
+    fn is_kept(&self, world: &World, filter: &str) -> bool {
+        let (source, text) = self.text(world);
+        let text = format!("{source} {text}").to_lowercase();
+        filter
+            .split_whitespace()
+            .all(|word| match word.strip_prefix('!') {
+                Some(word) => word.is_empty() || !text.contains(&word.to_lowercase()),
+                None => text.contains(&word.to_lowercase()),
+            })
+    }
+}
+
 impl Log {
     pub fn note(&mut self, at: Timestamp, notice: Notice) {
-        self.entries.push(Entry::Note { at, notice });
+        self.all.push(Entry::Note { at, notice });
+    }
+
+    /// How many there are, shown or not.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Takes the filter as it is now; the selection stays on its entry, or on the next that is left.
+    pub fn apply_filter(&mut self, world: &World) {
+        let chosen = self.entries.get(self.selected).cloned();
+        let chosen = chosen.and_then(|chosen| self.all.iter().position(|entry| *entry == chosen));
+        let mut kept = Vec::new();
+        self.selected = 0;
+        for (index, entry) in self.all.iter().enumerate() {
+            if !entry.is_kept(world, self.filter.text()) {
+                continue;
+            }
+            if chosen.is_some_and(|chosen| index <= chosen) {
+                self.selected = kept.len();
+            }
+            kept.push(entry.clone());
+        }
+        self.entries = kept;
+        self.taken = self.all.len();
+    }
+
+    /// The keys of the filter while it is typed.
+    fn type_filter(&mut self, world: &World, action: Action) {
+        match action {
+            Action::Earlier => {
+                self.filter.recall();
+                self.apply_filter(world);
+            }
+            _ => self.typing = false,
+        }
     }
 
     /// The first entry on a screen of `height` lines.
@@ -107,6 +180,12 @@ impl Log {
         let height = usize::from(areas(area).0.height);
         let last = self.entries.len().saturating_sub(1);
         match action {
+            _ if self.typing => self.type_filter(world, action),
+            Action::Filter => self.typing = true,
+            Action::Back => {
+                self.filter.clear();
+                self.apply_filter(world);
+            }
             Action::Follow => {
                 self.follow = !self.follow;
                 if self.follow {
@@ -144,10 +223,16 @@ impl Log {
         for id in self.next..world.traffic.len() {
             let kind = world.traffic.row(id).map(|row| row.kind);
             if matches!(kind, Some(RowKind::Stderr | RowKind::Mark)) {
-                self.entries.push(Entry::Row(id));
+                self.all.push(Entry::Row(id));
             }
         }
         self.next = world.traffic.len();
+        for entry in &self.all[self.taken..] {
+            if entry.is_kept(world, self.filter.text()) {
+                self.entries.push(entry.clone());
+            }
+        }
+        self.taken = self.all.len();
         if self.follow {
             self.selected = self.entries.len().saturating_sub(1);
         }

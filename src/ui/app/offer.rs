@@ -56,6 +56,7 @@ impl App {
             Action::Open => self.log.selected_row().is_some(),
             Action::Follow => self.grows(),
             Action::Copy => !self.log.entries.is_empty(),
+            Action::Filter => self.log.count() > 0,
             _ => true,
         }
     }

@@ -2,7 +2,7 @@
 
 mod columns;
 
-use super::{empty, put, rule, standing_rule};
+use super::{NOTHING_MATCHES, empty, put, rule, standing_rule};
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
@@ -103,10 +103,7 @@ fn position(app: &App, frame: &mut Frame<'_>, rule: Rect) {
 /// What an empty list says.
 fn nothing(app: &App) -> Vec<&'static str> {
     if !app.world.traffic.is_empty() && !app.list.filter.is_empty() {
-        return vec![
-            "Nothing matches the filter.",
-            "Esc clears it, / changes it. !word leaves out what has the word.",
-        ];
+        return NOTHING_MATCHES.to_vec();
     }
     match &app.reading {
         Reading::Failed(_) => vec!["This capture cannot be read."],

@@ -1,6 +1,6 @@
 //! Draws the Log pane.
 
-use super::{empty, put, rule};
+use super::{NOTHING_MATCHES, empty, put, rule};
 use crate::traffic::RowKind;
 use crate::ui::app::World;
 use crate::ui::app::log::{Entry, Log, areas};
@@ -13,6 +13,9 @@ use ratatui::text::Span;
 
 pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
+    if log.entries.is_empty() && !log.filter.is_empty() {
+        return empty(theme, frame, area, &NOTHING_MATCHES);
+    }
     if log.entries.is_empty() {
         return empty(
             theme,
@@ -74,35 +77,15 @@ pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
 
 fn line(world: &World, entry: &Entry, selected: bool, columns: usize) -> Vec<Span<'static>> {
     let theme = world.theme;
-    let (at, source, text, role) = match entry {
-        Entry::Note { at, notice } => (
-            *at,
-            "screen",
-            notice.text.clone(),
-            if notice.error {
-                Role::Error
-            } else {
-                Role::Text
-            },
-        ),
+    let (source, text) = entry.text(world);
+    let (at, role) = match entry {
+        Entry::Note { at, notice } if notice.error => (*at, Role::Error),
+        Entry::Note { at, .. } => (*at, Role::Text),
         Entry::Row(id) => match world.traffic.row(*id) {
-            Some(row) if row.kind == RowKind::Stderr => {
-                (row.at, "stderr", row.summary.to_owned(), Role::Text)
-            }
-            Some(row) => {
-                let role = if row.method == "gap" {
-                    Role::Error
-                } else {
-                    Role::Dim
-                };
-                (
-                    row.at,
-                    "sentinel",
-                    format!("{} {}", row.method, row.summary),
-                    role,
-                )
-            }
-            None => (world.now, "", String::new(), Role::Dim),
+            Some(row) if row.kind == RowKind::Stderr => (row.at, Role::Text),
+            Some(row) if row.method == "gap" => (row.at, Role::Error),
+            Some(row) => (row.at, Role::Dim),
+            None => (world.now, Role::Dim),
         },
     };
     vec![

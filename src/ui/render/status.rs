@@ -56,6 +56,11 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
         );
         return prompt(theme, frame, area, "/", &app.list.filter, &said);
     }
+    if app.tab == Tab::Log && app.log.typing {
+        let (shown, all) = (app.log.entries.len() as u64, app.log.count() as u64);
+        let said = format!("{} of {}", count(shown), count(all));
+        return prompt(theme, frame, area, "/", &app.log.filter, &said);
+    }
     if app.tab == Tab::Traffic && app.detail.typing {
         return prompt(theme, frame, area, "search /", &app.detail.search, "");
     }
@@ -187,6 +192,11 @@ fn pieces(app: &App) -> Vec<Piece> {
         if !names.is_empty() {
             say(3, Role::Accent, format!("without {}", names.join(", ")));
         }
+    }
+    if app.tab == Tab::Log && !app.log.filter.is_empty() {
+        let filter = cut(app.log.filter.text(), 24).into_owned();
+        let shown = count(app.log.entries.len() as u64);
+        say(1, Role::Accent, format!("/{filter} {shown}"));
     }
     let sessions = world.traffic.sessions().len() as u64;
     if sessions > 0 {
