@@ -1,10 +1,11 @@
 //! How sessions end, from either side.
 
-use crate::client::{Client, INITIALIZE, legacy, request, result, welcome};
+use crate::client::{Client, INITIALIZE, legacy, request, result, streaming, welcome};
 use crate::common::http::{Upstream, within};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 #[tokio::test]
@@ -159,4 +160,46 @@ async fn a_cancellation_of_the_older_era_is_posted_and_hangs_up_on_nobody() {
     client.send(request(1, "slow")).await;
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
     assert_eq!(client.ask(cancel).await["result"]["late"], true);
+}
+
+#[tokio::test]
+async fn a_stream_that_the_server_knows_no_more_ends_a_session_that_is_quiet() {
+    let was_open = Arc::new(AtomicBool::new(false));
+    let upstream = streaming(move |mut call, _| {
+        let was_open = was_open.clone();
+        async move {
+            // It has been started again after the first, and knows nobody.
+            if was_open.swap(true, Ordering::SeqCst) {
+                return call.answer("404 Not Found", &[], "").await.unwrap();
+            }
+            call.open_stream(&[]).await.unwrap();
+            call.chunk("id: 1\nretry: 10\ndata:\n\n").await.unwrap();
+            call.last_chunk().await.unwrap();
+        }
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    assert_eq!(client.rest().await, (String::new(), Some(1)));
+    let errors = client.proxy.errors();
+    assert!(
+        errors.contains("the server knows this session no more (404)"),
+        "{errors}"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_never_was_says_nothing_of_its_session() {
+    let upstream = streaming(|mut call, message| async move {
+        match call.head.method() {
+            "GET" => call.answer("404 Not Found", &[], "").await.unwrap(),
+            _ => call.answer_json(result(&message, json!({}))).await.unwrap(),
+        }
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client
+        .recorded(&["note", "has no stream beside its answers"])
+        .await;
+    assert_eq!(client.ask(request(1, "x")).await["result"], json!({}));
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
 }

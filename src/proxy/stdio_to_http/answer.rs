@@ -191,6 +191,7 @@ impl Bridge {
                 return;
             }
             Followed::Refused(status) => (Some(status), format!("the server says {status}")),
+            Followed::Forgotten => (None, "the server knows it no more".to_owned()),
             Followed::Unreachable(reason) => (None, reason),
         };
         let failure = Failure {
@@ -250,7 +251,7 @@ impl Bridge {
             self.fail(letter.exchange, &failure).await;
         }
         if forgotten {
-            self.end("the server knows this session no more (404): the client must start again");
+            self.forgotten();
         }
         false
     }

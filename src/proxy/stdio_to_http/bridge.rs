@@ -306,7 +306,12 @@ impl Bridge {
         }
     }
 
-    /// Ends the session: the server knows it no more.
+    /// A client on stdio cannot know that it must initialize anew: it starts again.
+    pub fn forgotten(&self) {
+        self.end("the server knows this session no more (404): the client must start again");
+    }
+
+    /// Ends the session from the server's side.
     pub fn end(&self, why: &str) {
         if self.gone.set(why.to_owned()).is_ok() {
             self.note(why);

@@ -4,7 +4,7 @@ use super::bridge::Bridge;
 use super::streams::Followed;
 use crate::mcp::headers::{PROTOCOL_VERSION, SESSION_ID};
 use crate::proxy::stdio_to_http::events::Cursor;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -64,10 +64,15 @@ impl Bridge {
         }
         let bridge = self.clone();
         self.tasks.spawn(async move {
-            let followed = bridge.follow(None, Cursor::default(), &abort).await;
-            if let Followed::Refused(status) = followed
-                && status != http::StatusCode::METHOD_NOT_ALLOWED
-            {
+            let status = match bridge.follow(None, Cursor::default(), &abort).await {
+                Followed::Forgotten if bridge.legacy().session.is_some() => {
+                    return bridge.forgotten();
+                }
+                Followed::Forgotten => StatusCode::NOT_FOUND,
+                Followed::Refused(status) => status,
+                Followed::Answered | Followed::Aborted | Followed::Unreachable(_) => return,
+            };
+            if status != StatusCode::METHOD_NOT_ALLOWED {
                 bridge.note(&format!(
                     "the server has no stream beside its answers: it says {status}"
                 ));

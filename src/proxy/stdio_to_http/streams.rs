@@ -19,6 +19,8 @@ pub enum Followed {
     Aborted,
     /// The server does not give it.
     Refused(StatusCode),
+    /// It gave it before, and knows nothing any more that it could belong to.
+    Forgotten,
     Unreachable(String),
 }
 
@@ -62,6 +64,7 @@ impl Bridge {
         abort: &CancellationToken,
     ) -> Followed {
         let (mut is_new, mut failures) = (awaited.is_none(), 0);
+        let mut was_open = false;
         loop {
             if !is_new {
                 tokio::select! {
@@ -71,13 +74,16 @@ impl Bridge {
             }
             is_new = false;
             match self.stream_once(&mut cursor, abort).await {
-                Ok(()) => failures = 0,
+                Ok(()) => (failures, was_open) = (0, true),
                 Err(Followed::Unreachable(_)) if awaited.is_none() || failures < TRIES => {
                     failures += 1;
                 }
                 // What went before is lost; what is to come need not be.
                 Err(Followed::Refused(_)) if awaited.is_none() && cursor.id.is_some() => {
                     cursor.id = None;
+                }
+                Err(Followed::Refused(StatusCode::NOT_FOUND)) if awaited.is_none() && was_open => {
+                    return Followed::Forgotten;
                 }
                 Err(end) => return end,
             }
