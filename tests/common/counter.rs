@@ -80,6 +80,7 @@ impl Counter {
         };
         match method {
             "initialize" if params["protocolVersion"] == "refused" => error(id, &json!(-32602)),
+            "initialize" if params["protocolVersion"] == "deadly" => std::process::exit(3),
             "initialize" => answer(
                 id,
                 json!({

@@ -67,6 +67,15 @@ pub fn a_server_that_is_silent_when_probed_is_no_modern_one() {
     });
 }
 
+pub fn a_server_that_dies_of_the_probe_is_no_modern_one() {
+    on(async {
+        let door = counter("legacy").await;
+        let died = door.modern(&plain(1, "die")).await;
+        assert_eq!(died.status(), 400);
+        assert_eq!(died.json()["error"]["data"]["sentinel"], true);
+    });
+}
+
 pub fn a_modern_stream_has_no_ids_and_no_session() {
     on(async {
         let door = counter("modern").await;
@@ -101,6 +110,12 @@ pub fn headers_that_contradict_the_body_are_refused() {
         let door = counter("modern").await;
         let body = plain("a", "hear");
         for headers in [
+            // Whoever reads only one of them must not read another than the server.
+            vec![
+                ("mcp-protocol-version", "2026-07-28"),
+                ("mcp-method", "hear"),
+                ("mcp-method", "other"),
+            ],
             vec![("mcp-method", "hear")],
             vec![("mcp-protocol-version", "2026-07-28")],
             vec![
@@ -346,6 +361,7 @@ pub fn a_server_that_asks_in_the_modern_era_is_told_that_nobody_answers() {
 pub fn a_modern_child_that_died_is_started_again() {
     on(async {
         let door = counter("modern").await;
+        prove(&door).await;
         let mut waiting = door.modern_stream(&plain(1, "wait")).await;
         waiting.head().await;
         let before = door.modern(&plain(2, "hear")).await.json()["result"]["pid"].clone();

@@ -1,6 +1,7 @@
 //! What an HTTP request says by its head: what it may carry, and what may come back.
 
 use super::refusal::Refusal;
+use crate::mcp::headers::{METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
 use crate::proxy::listener::RequestBody;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, StatusCode, header};
@@ -69,9 +70,24 @@ pub fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// What is wrong with headers that mirror the body, where one of them is there twice and says two things.
+pub fn contradiction(headers: &HeaderMap) -> Option<String> {
+    let mirrors = |name: &&HeaderName| {
+        let name = name.as_str();
+        [PROTOCOL_VERSION, METHOD, NAME].contains(&name) || name.starts_with(PARAM_PREFIX)
+    };
+    let differ = |name: &&HeaderName| {
+        let mut values = headers.get_all(*name).iter();
+        let first = values.next();
+        values.any(|it| Some(it) != first)
+    };
+    let name = headers.keys().filter(mirrors).find(differ)?;
+    Some(format!("the header {name} says two things"))
+}
+
 /// Whether the head says that the message is of the modern era.
 pub fn is_modern(headers: &HeaderMap) -> bool {
-    text(headers, crate::mcp::headers::PROTOCOL_VERSION).is_some_and(|it| it >= MODERN)
+    text(headers, PROTOCOL_VERSION).is_some_and(|it| it >= MODERN)
 }
 
 pub fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {

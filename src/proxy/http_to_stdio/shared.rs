@@ -130,7 +130,8 @@ impl Shared {
             return None;
         };
         let header = |name: &str| asked::text(sent, name);
-        self.ground.tools.mismatch(&message, &header)
+        let mismatch = self.ground.tools.mismatch(&message, &header);
+        mismatch.or_else(|| asked::contradiction(sent))
     }
 
     /// A client has closed its stream before the answer: that cancels the request.
@@ -151,9 +152,14 @@ impl Shared {
     /// Answers what waits, one request or all, in the child's place.
     fn fail(&self, one: Option<&Name>, why: &str) {
         let calls = self.calls().take(one);
+        let status = match self.ground.is_modern() {
+            true => StatusCode::OK,
+            // A server of the legacy era may die of what it does not know.
+            false => StatusCode::BAD_REQUEST,
+        };
         for call in calls {
             let message = Bytes::from(synthetic(&call.request.id, why));
-            let via = call.finish(StatusCode::OK, message.clone());
+            let via = call.finish(status, message.clone());
             self.process.lane.push(Body::Line {
                 from: Party::Sentinel,
                 to: Party::Client,

@@ -425,6 +425,7 @@ impl Routes {
         if let Some(stream) = self.streams.get_mut(&number) {
             stream.waiting.retain(|it| it.id != request.id);
         }
+        self.refused |= request.method == methods::INITIALIZE;
         self.send(number, message)
     }
 
