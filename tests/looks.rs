@@ -4,6 +4,8 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture};
+use mcp_sentinel::ui::theme::Ground;
+use ratatui::style::Modifier;
 
 fn stage(width: u16, height: u16, name: &str, state: State) -> Stage {
     Stage::open(width, height, &fixture(name), state)
@@ -200,4 +202,17 @@ fn help_is_there_while_one_types_and_leaves_what_was_typed() {
     assert!(stage.text().contains("Typing a filter"), "{}", stage.text());
     stage.press("<esc>d");
     assert!(stage.status().contains("/abcd"), "{}", stage.status());
+}
+
+#[test]
+fn nothing_on_the_selected_line_is_dim() {
+    for ground in [Ground::Dark, Ground::Light, Ground::Plain] {
+        let mut stage = stage(120, 40, "live", State::Live);
+        stage.theme(ground);
+        stage.press("gg");
+        let buffer = stage.buffer();
+        let dim = |x: u16| buffer[(x, 3)].modifier.contains(Modifier::DIM);
+        assert!(stage.selected().contains("session opened"));
+        assert!(!(0..120).any(dim), "{ground:?}");
+    }
 }

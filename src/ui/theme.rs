@@ -85,7 +85,9 @@ impl Theme {
             Role::Operator => plain.fg(Color::Magenta),
             Role::Selected => plain
                 .bg(self.pick(Color::DarkGray, Color::Gray))
-                .add_modifier(Modifier::BOLD),
+                .add_modifier(Modifier::BOLD)
+                // Dim text would be lost on the bar.
+                .remove_modifier(Modifier::DIM),
             Role::Found => plain.fg(Color::Black).bg(Color::Yellow),
             Role::JsonKey => plain.fg(self.pick(Color::Cyan, Color::Blue)),
             Role::JsonString => plain.fg(Color::Green),
@@ -96,7 +98,10 @@ impl Theme {
             return style;
         }
         match role {
-            Role::Selected | Role::Found => Style::new().add_modifier(Modifier::REVERSED),
+            Role::Selected => Style::new()
+                .add_modifier(Modifier::REVERSED)
+                .remove_modifier(Modifier::DIM),
+            Role::Found => Style::new().add_modifier(Modifier::REVERSED),
             _ => Style {
                 fg: None,
                 bg: None,
