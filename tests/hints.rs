@@ -115,3 +115,11 @@ fn what_cannot_be_searched_gives_way_to_what_can() {
     stage.press("/get-sum<enter>");
     assert!(stage.text().contains("[Messages]"));
 }
+
+#[test]
+fn the_way_back_is_worth_more_than_the_number_of_sessions() {
+    let mut stage = Stage::open(80, 24, &fixture("live"), State::Live);
+    stage.press("/a=2<enter>g<enter>");
+    let bar = stage.status();
+    offers(&bar, &["Esc back", "? help", "errors", "pending"], &[]);
+}

@@ -216,3 +216,12 @@ fn nothing_on_the_selected_line_is_dim() {
         assert!(!(0..120).any(dim), "{ground:?}");
     }
 }
+
+#[test]
+fn no_status_is_cut_where_the_list_has_room_for_its_columns() {
+    for width in [52, 80, 120, 200] {
+        let stage = stage(width, 24, "rounds", State::Live);
+        let text = stage.text();
+        assert!(text.contains("asks input"), "{width}: {text}");
+    }
+}

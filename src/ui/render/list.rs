@@ -195,6 +195,10 @@ fn line(
     message(list, world, columns, shown, row, &mut spans);
     spans.push(gap());
     let (word, role) = status(row);
+    let word = match row.status {
+        Status::InputRequired if width(&word) > columns.status => "asks input".into(),
+        _ => word,
+    };
     spans.push(Span::styled(fit(&word, columns.status), theme.style(role)));
     if columns.took > 0 {
         let (took, role) = took(world, row);

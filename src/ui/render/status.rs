@@ -223,26 +223,38 @@ fn pieces(app: &App) -> Vec<Piece> {
     pieces
 }
 
+/// Pieces from this number on are to be found on other panes, too.
+const ELSEWHERE: u8 = 7;
+
 /// A key and what it does here.
 type Hint = (String, &'static str);
 
 /// Pieces at the left, hints at the right: the last hint is always how to get help.
 fn line(theme: Theme, frame: &mut Frame<'_>, area: Rect, mut pieces: Vec<Piece>, hints: &[Hint]) {
     let room = usize::from(area.width);
-    // Facts before hints: only the way to help is kept free.
+    // Facts before hints: only the way to help is kept free, and the way back before facts that stand elsewhere too.
     let least = hints.last().map_or(0, |(key, hint)| hint_width(key, hint)) + 1;
+    let back = keymap::label(Context::Detail, Action::Back);
+    let back = hints.first().filter(|(key, _)| *key == back);
+    let back = back.map_or(0, |(key, hint)| hint_width(key, hint));
     let taken = |pieces: &[Piece]| {
         pieces
             .iter()
             .map(|(.., text)| width(text) + 2)
             .sum::<usize>()
     };
-    while taken(&pieces) + least > room && pieces.len() > 1 {
-        let worst = pieces
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, piece)| piece.0)
-            .map_or(0, |(index, _)| index);
+    while pieces.len() > 1 {
+        let worst = (0..pieces.len())
+            .max_by_key(|index| pieces[*index].0)
+            .unwrap_or(0);
+        let wanted = if pieces[worst].0 >= ELSEWHERE {
+            least + back
+        } else {
+            least
+        };
+        if taken(&pieces) + wanted <= room {
+            break;
+        }
         pieces.remove(worst);
     }
     let mut spans = Vec::new();
