@@ -16,6 +16,7 @@ mod guard;
 mod refusals;
 
 use super::ProxyError;
+use super::compact::Compact;
 use super::live::Roster;
 use crate::tap::Tap;
 use address::Address;
@@ -252,7 +253,7 @@ impl Door {
         let _ = stream.set_nodelay(true);
         let broken = Broken::default();
         let stream = Breakable {
-            stream: TokioIo::new(stream),
+            stream: Compact(TokioIo::new(stream)),
             broken: broken.clone(),
         };
         let door = self.clone();
@@ -270,8 +271,6 @@ impl Door {
             // A response has the headers that its server gave it.
             .auto_date_header(false)
             .preserve_header_case(true)
-            // One piece of memory is written for less than two.
-            .writev(false)
             .serve_connection(stream, service)
             .await;
         if let Err(error) = served

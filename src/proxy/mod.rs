@@ -4,6 +4,7 @@
 
 mod challenge;
 pub mod child;
+mod compact;
 pub mod ending;
 pub mod exchange;
 mod files;

@@ -19,16 +19,18 @@ use tokio::sync::Notify;
 const NAP: Duration = Duration::from_millis(1);
 /// When this much had gathered the traffic is heavy, wants the processor itself, and has some more time.
 const HEAVY: usize = 64 << 10;
-const LONG_NAP: Duration = Duration::from_millis(8);
+const LONG_NAP: Duration = Duration::from_millis(4);
+/// With this much in the queue there is no nap: memory is worth something, too.
+const PLENTY: usize = 4 << 20;
 
 /// What a header weighs beside its value.
 const HEADER: usize = 64;
 
-/// Items up to this weight go back to the thread that pushed them when they are done with, to be let go of there, two
+/// Items up to this weight may go back to the thread that pushed them when they are done with, to be let go of there, two
 /// with every push: an allocator has one thread wait for the other when either frees what the other has allocated.
 const LIGHT: usize = 8 << 10;
 /// So many of a thread's may wait for that.
-const SPENT: usize = 4096;
+const SPENT: usize = 2048;
 /// Threads that are told apart.
 const THREADS: usize = 4;
 
@@ -167,7 +169,7 @@ impl Drain {
     /// Lets go of an item.
     pub(crate) fn dismiss(&mut self, item: Queued) {
         if let Queued::Event(_, thread) = item
-            && item.weight() <= LIGHT
+            && item.is_light()
             && self.spent[thread].len() < SPENT
         {
             self.spent[thread].push_back(item);
@@ -197,9 +199,10 @@ impl Drain {
         self.queue.queued_bytes.load(Ordering::Acquire) >= self.queue.budget_bytes.div_ceil(2)
     }
 
-    /// Lets events gather for some milliseconds, after so many bytes of them, unless somebody waits for room.
+    /// Lets events gather for some milliseconds, after so many bytes of them, unless there are plenty already.
     pub(crate) fn nap(&self, gathered: usize) {
-        if !self.queue.is_full() {
+        let queued = self.queue.queued_bytes.load(Ordering::Acquire);
+        if queued < PLENTY.min(self.queue.budget_bytes) {
             self.sleep(if gathered < HEAVY { NAP } else { LONG_NAP });
         }
     }
@@ -259,6 +262,16 @@ pub(crate) enum Queued {
 }
 
 impl Queued {
+    /// Whether it is little, and keeps nothing large alive: what comes in the middle of a body is a part of the buffer
+    /// that it was read into.
+    fn is_light(&self) -> bool {
+        let Self::Event(event, _) = self else {
+            return false;
+        };
+        let in_the_middle = matches!(&event.body, Body::Http { what, .. } if matches!(**what, Http::Body { is_last: false, .. }));
+        !in_the_middle && self.weight() <= LIGHT
+    }
+
     /// What it counts against the budget.
     pub(crate) fn weight(&self) -> usize {
         match self {

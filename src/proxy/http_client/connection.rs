@@ -5,6 +5,7 @@ use super::SendError;
 use super::body::{Arrival, OutgoingBody, UpstreamBody};
 use super::pool::Pool;
 use super::way::{Stream, Way};
+use crate::proxy::compact::Compact;
 use http::{Request, Response, Version};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -21,7 +22,7 @@ pub struct Connection {
 
 /// Reads and writes for as long as it is polled.
 #[derive(Debug)]
-pub struct Driver(Box<http1::Connection<TokioIo<Stream>, OutgoingBody>>);
+pub struct Driver(Box<http1::Connection<Compact<TokioIo<Stream>>, OutgoingBody>>);
 
 /// A request that got no response; itself, when nothing of it was sent.
 #[derive(Debug)]
@@ -44,11 +45,9 @@ impl Driver {
 
 impl Connection {
     pub async fn open(way: &Way) -> Result<Self, SendError> {
-        let stream = TokioIo::new(way.connect().await?);
+        let stream = Compact(TokioIo::new(way.connect().await?));
         let (sender, driver) = http1::Builder::new()
             .preserve_header_case(true)
-            // One piece of memory is written for less than two.
-            .writev(false)
             .handshake(stream)
             .await?;
         Ok(Self {

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// So many connections a thread has before there is another one: a few clients are served where they are accepted.
@@ -20,6 +20,8 @@ pub(super) struct Crew<H> {
     /// Threads that there may be.
     limit: usize,
     over: CancellationToken,
+    /// They end also when nobody waits for it.
+    _ended: DropGuard,
 }
 
 #[derive(Debug)]
@@ -41,10 +43,12 @@ impl<H: Handler> Crew<H> {
             connections: TaskTracker::new(),
             thread: None,
         };
+        let over = CancellationToken::new();
         Self {
             members: vec![first],
             limit: processors.min(THREADS),
-            over: CancellationToken::new(),
+            _ended: over.clone().drop_guard(),
+            over,
         }
     }
 
@@ -59,8 +63,10 @@ impl<H: Handler> Crew<H> {
         let is_crowded = |it: &Member<H>| it.connections.len() >= CROWD;
         if self.members.len() < self.limit && self.members.iter().all(is_crowded) {
             match self.another() {
-                Some(member) => self.members.push(member),
-                None => self.limit = self.members.len(),
+                Some(Some(member)) => self.members.push(member),
+                Some(None) => self.limit = self.members.len(),
+                // The system may have a thread to give later.
+                None => {}
             }
         }
         let free = self.members.iter().min_by_key(|it| it.connections.len());
@@ -78,8 +84,8 @@ impl<H: Handler> Crew<H> {
         }
     }
 
-    /// One more thread, if its handler can be had and the system has a thread to give.
-    fn another(&self) -> Option<Member<H>> {
+    /// One more thread, if the system has one to give, and a handler can be had for it.
+    fn another(&self) -> Option<Option<Member<H>>> {
         let first = self.members.first()?.handler.clone();
         let over = self.over.clone();
         let (tell, told) = mpsc::sync_channel(1);
@@ -91,9 +97,9 @@ impl<H: Handler> Crew<H> {
                 let _on_it = runtime.enter();
                 first.another()
             };
-            if let Some(handler) = handler
-                && tell.send((handler, runtime.handle().clone())).is_ok()
-            {
+            let is_wanted = handler.is_some();
+            let member = handler.map(|it| (it, runtime.handle().clone()));
+            if tell.send(member).is_ok() && is_wanted {
                 runtime.block_on(over.cancelled());
             }
             // A name may be looked up for ever.
@@ -101,13 +107,13 @@ impl<H: Handler> Crew<H> {
         };
         let thread = std::thread::Builder::new().name("connections".into());
         let thread = thread.spawn(serving).ok()?;
-        let (handler, runtime) = told.recv().ok()?;
-        Some(Member {
+        let told = told.recv().ok()?;
+        Some(told.map(|(handler, runtime)| Member {
             handler,
             runtime,
             connections: TaskTracker::new(),
             thread: Some(thread),
-        })
+        }))
     }
 
     /// Returns when every connection has ended, and with them the other threads.
