@@ -234,15 +234,8 @@ impl Reverse {
         refusal: &Refusal,
     ) -> Option<HeaderValue> {
         let origin = self.client.origin();
-        if origin.has_authorization() {
-            return None;
-        }
-        let credentials = origin.credentials.as_ref()?;
-        let asked = match refusal {
-            Refusal::Token => credentials.authorization(Some(token)).await,
-            Refusal::Scope(_) => credentials.of_later_login(token).await,
-        };
-        asked.unwrap_or_else(|reason| {
+        let another = origin.another_token(Some(token), refusal).await;
+        another.unwrap_or_else(|reason| {
             passage.exchange.note(reason);
             None
         })
