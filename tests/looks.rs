@@ -225,3 +225,15 @@ fn no_status_is_cut_where_the_list_has_room_for_its_columns() {
         assert!(text.contains("asks input"), "{width}: {text}");
     }
 }
+
+#[test]
+fn the_help_says_what_is_below_without_writing_over_a_line() {
+    let mut stage = stage(40, 12, "live", State::Live);
+    stage.press("?");
+    let text = stage.text();
+    let rule = text.lines().rev().nth(1).unwrap();
+    assert!(
+        rule.starts_with('─') && rule.contains("lines below"),
+        "{text}"
+    );
+}

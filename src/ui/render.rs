@@ -18,6 +18,7 @@ pub mod sheet;
 pub mod status;
 
 use super::app::{App, Tab, World};
+use super::format;
 use super::layout::{self, LEAST};
 use super::text;
 use super::theme::{Role, Theme};
@@ -254,6 +255,27 @@ pub fn standing_rule(theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             vec![Span::styled("│", theme.style(Role::Dim))],
         );
     }
+}
+
+/// How much there is below `area`, on the rule under it.
+fn lines_below(theme: Theme, frame: &mut Frame<'_>, area: Rect, lines: usize) {
+    if lines == 0 {
+        return;
+    }
+    let mark = format!(" {} below ", format::plural(lines as u64, "line"));
+    let columns = u16::try_from(text::width(&mark)).unwrap_or(0);
+    let place = Rect {
+        x: area.right().saturating_sub(columns + 2),
+        y: area.bottom(),
+        width: columns,
+        height: 1,
+    };
+    let place = place.intersection(frame.area());
+    put(
+        frame,
+        place,
+        vec![Span::styled(mark, theme.style(Role::Dim))],
+    );
 }
 
 /// Sentences in the middle of an empty pane: what there is not, and what to do about it.

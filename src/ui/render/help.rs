@@ -1,6 +1,6 @@
 //! Draws the help overlay.
 
-use super::put;
+use super::{lines_below, put};
 use crate::ui::app::help::{Help, Line};
 use crate::ui::keymap;
 use crate::ui::text::fit;
@@ -36,23 +36,7 @@ pub fn render(help: &Help, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         }
     }
     let below = lines.len().saturating_sub(help.top + height * columns);
-    if below > 0 {
-        let text = format!("{below} more ↓ ");
-        let width = u16::try_from(text.chars().count())
-            .unwrap_or(0)
-            .min(area.width);
-        let place = Rect {
-            x: area.right() - width,
-            y: area.bottom().saturating_sub(1),
-            width,
-            height: 1,
-        };
-        put(
-            frame,
-            place,
-            vec![Span::styled(text, theme.style(Role::Dim))],
-        );
-    }
+    lines_below(theme, frame, area, below);
 }
 
 fn spans(line: &Line, theme: Theme) -> Vec<Span<'static>> {

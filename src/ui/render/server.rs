@@ -1,11 +1,11 @@
 //! Draws [`crate::ui::app::server`].
 
-use super::put;
+use super::lines_below;
 use crate::traffic::Session;
 use crate::ui::app::World;
 use crate::ui::app::server::Server;
 use crate::ui::format;
-use crate::ui::text::{cut, fit, width, wrap};
+use crate::ui::text::{cut, fit, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::wire::object;
 use ratatui::Frame;
@@ -32,24 +32,7 @@ pub fn render(state: &Server, world: &World, frame: &mut Frame<'_>, area: Rect) 
             },
         );
     }
-    let mark = match last.saturating_sub(top) {
-        0 => return,
-        more => format!(" {} below ", format::plural(more as u64, "line")),
-    };
-    let columns = u16::try_from(width(&mark)).unwrap_or(0).min(area.width);
-    // On the rule below the pane, as in the traffic list.
-    let place = Rect {
-        x: area.right().saturating_sub(columns + 2),
-        y: area.bottom(),
-        width: columns,
-        height: 1,
-    };
-    let place = place.intersection(frame.area());
-    put(
-        frame,
-        place,
-        vec![Span::styled(mark, world.theme.style(Role::Dim))],
-    );
+    lines_below(world.theme, frame, area, last.saturating_sub(top));
 }
 
 /// The whole pane, however high.

@@ -6,6 +6,9 @@ use crate::ui::text::{cut, fit, width};
 /// Columns of a method that stands in a column of its own.
 const METHOD: usize = 10;
 
+/// Columns of a name that nothing is kept from.
+const NAME: usize = 12;
+
 /// Columns, in characters. Those without a width are not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Columns {
@@ -113,6 +116,12 @@ impl Columns {
         } else {
             (said + gap).min(room / 3)
         };
+        // In few columns the name comes first: what was called is worth more than with what.
+        let label = width(method) + gap + width(name).min(NAME) + gap;
+        let kept = match name.is_empty() {
+            true => kept,
+            false => kept.min(room.saturating_sub(label)),
+        };
         let most = room - kept;
         let method = if aligned > 0 && !name.is_empty() {
             fit(method, METHOD.max(width(method)).min(most))
@@ -212,6 +221,20 @@ mod tests {
         let at = |said| written(&columns, "tools/call", "echo", said).find(said);
         assert_eq!(at("a=2 b=3"), at("no arguments"));
         assert_eq!(at("a=2"), Some(columns.label));
+    }
+
+    #[test]
+    fn a_name_is_seen_in_the_narrowest_list() {
+        for width in 40..80 {
+            let columns = Columns::of(width);
+            let line = written(
+                &columns,
+                "tools/call",
+                "get-sum",
+                "a=2 b=3 and more of them",
+            );
+            assert!(line.contains("get-sum"), "{width}: {line}");
+        }
     }
 
     #[test]
