@@ -229,6 +229,7 @@ fn a_viewer_sees_what_came_before_it_and_its_replay_stays_hidden_from_the_client
     viewer.press("y");
     viewer.wait_for("answer · ok");
     viewer.press(ESC);
+    viewer.wait_gone("Send again");
     viewer.wait_for("↺");
 
     assert!(
