@@ -26,9 +26,9 @@ const PLENTY: usize = 4 << 20;
 /// What a header weighs beside its value.
 const HEADER: usize = 64;
 
-/// Items up to this weight may go back to the thread that pushed them when they are done with, to be let go of there, two
+/// Events up to this weight go back to the thread that pushed them when they are done with, to be let go of there, two
 /// with every push: an allocator has one thread wait for the other when either frees what the other has allocated.
-const LIGHT: usize = 8 << 10;
+const LIGHT: usize = 4 << 10;
 /// So many of a thread's may wait for that.
 const SPENT: usize = 2048;
 /// Threads that are told apart.
@@ -67,7 +67,7 @@ pub struct Tap {
 }
 
 /// What is done with, by the thread that pushed it.
-type Spent = [VecDeque<Queued>; THREADS];
+type Spent = [VecDeque<Event>; THREADS];
 
 impl Tap {
     /// A tap that records nothing (`--no-capture`).
@@ -166,13 +166,16 @@ impl Drain {
         !batch.is_empty()
     }
 
-    /// Lets go of an item.
+    /// Lets go of an item: here of the part of a read buffer that it shares, which may be read into again then; of the
+    /// rest where it was made.
     pub(crate) fn dismiss(&mut self, item: Queued) {
-        if let Queued::Event(_, thread) = item
-            && item.is_light()
-            && self.spent[thread].len() < SPENT
-        {
-            self.spent[thread].push_back(item);
+        let Queued::Event(mut event, thread) = item else {
+            return;
+        };
+        event.body.let_go_of_shared();
+        let is_light = event.body.heft() <= LIGHT;
+        if is_light && self.spent[thread].len() < SPENT {
+            self.spent[thread].push_back(event);
         }
     }
 
@@ -262,16 +265,6 @@ pub(crate) enum Queued {
 }
 
 impl Queued {
-    /// Whether it is little, and keeps nothing large alive: what comes in the middle of a body is a part of the buffer
-    /// that it was read into.
-    fn is_light(&self) -> bool {
-        let Self::Event(event, _) = self else {
-            return false;
-        };
-        let in_the_middle = matches!(&event.body, Body::Http { what, .. } if matches!(**what, Http::Body { is_last: false, .. }));
-        !in_the_middle && self.weight() <= LIGHT
-    }
-
     /// What it counts against the budget.
     pub(crate) fn weight(&self) -> usize {
         match self {
@@ -563,6 +556,18 @@ impl Body {
                 _ => None,
             },
             Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
+        }
+    }
+
+    /// Bytes on their way are a part of the buffer that they were read into; only the last of a body may be a copy.
+    fn let_go_of_shared(&mut self) {
+        if let Self::Http { what, .. } = self
+            && let Http::Body { is_last: true, .. } = **what
+        {
+            return;
+        }
+        if let Some(bytes) = self.payload_mut() {
+            *bytes = Bytes::new();
         }
     }
 

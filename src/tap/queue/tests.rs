@@ -193,8 +193,12 @@ fn body(of: Half, text: &'static str, is_last: bool) -> Event {
     }
 }
 
-/// Bytes that tell the thread on which they are let go of.
-fn telling(told: &std::sync::mpsc::Sender<std::thread::ThreadId>, length: usize) -> Event {
+/// The last bytes of a body, or some before, which tell the thread on which they are let go of.
+fn telling(
+    told: &std::sync::mpsc::Sender<std::thread::ThreadId>,
+    length: usize,
+    is_last: bool,
+) -> Event {
     struct Telling(Vec<u8>, std::sync::mpsc::Sender<std::thread::ThreadId>);
     impl AsRef<[u8]> for Telling {
         fn as_ref(&self) -> &[u8] {
@@ -207,11 +211,9 @@ fn telling(told: &std::sync::mpsc::Sender<std::thread::ThreadId>, length: usize)
         }
     }
     let bytes = Bytes::from_owner(Telling(vec![b'x'; length], told.clone()));
-    Event {
-        at: Timestamp(1),
-        session: SessionId(1),
-        body: Body::Stderr { bytes },
-    }
+    let mut event = body(Half::Response, "", is_last);
+    *event.body.payload_mut().unwrap() = bytes;
+    event
 }
 
 fn take_and_dismiss(drain: &mut Drain) {
@@ -221,18 +223,19 @@ fn take_and_dismiss(drain: &mut Drain) {
 }
 
 #[test]
-fn what_is_done_with_is_let_go_of_where_it_was_pushed_unless_it_is_large() {
+fn what_is_done_with_is_let_go_of_where_it_was_pushed_unless_it_is_large_or_shared() {
     let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
     let (tell, told) = std::sync::mpsc::channel();
     let here = std::thread::current().id();
     let other = tap.on_another_thread();
-    tap.push(telling(&tell, 10));
+    tap.push(telling(&tell, 10, true));
     let pushing = std::thread::spawn({
         let (other, tell) = (other.clone(), tell.clone());
-        move || other.push(telling(&tell, 20))
+        move || other.push(telling(&tell, 20, true))
     });
     pushing.join().unwrap();
-    tap.push(telling(&tell, LIGHT));
+    tap.push(telling(&tell, LIGHT, true));
+    tap.push(telling(&tell, 10, false));
     let drain = std::thread::spawn(move || {
         take_and_dismiss(&mut drain);
         take_and_dismiss(&mut drain);
@@ -240,6 +243,7 @@ fn what_is_done_with_is_let_go_of_where_it_was_pushed_unless_it_is_large() {
     });
     let (mut drain, recorder) = drain.join().unwrap();
     assert_eq!(told.try_recv(), Ok(recorder), "the large one");
+    assert_eq!(told.try_recv(), Ok(recorder), "a part of a buffer");
     assert!(told.try_recv().is_err());
     tap.push(stream(Party::Client, "a\n"));
     assert_eq!(told.try_recv(), Ok(here));
@@ -257,7 +261,7 @@ fn a_recorder_that_goes_to_sleep_lets_go_of_what_nobody_took_back() {
     let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
     let (tell, told) = std::sync::mpsc::channel();
     for _ in 0..3 {
-        tap.push(telling(&tell, 10));
+        tap.push(telling(&tell, 10, true));
     }
     take_and_dismiss(&mut drain);
     take_and_dismiss(&mut drain);
