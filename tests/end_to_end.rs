@@ -92,7 +92,9 @@ fn an_operator_calls_a_tool_and_reads_its_answer() {
 fn eighty_columns_keep_names_arguments_and_errors() {
     let home = home();
     let mut terminal = operator(home.path(), 80, 24);
-    terminal.press("2/get-sum\r");
+    terminal.press("2");
+    terminal.wait_for("book-berth");
+    terminal.press("/get-sum\r");
     terminal.wait_gone("book-berth");
     terminal.press("\r");
     terminal.wait_for("Call get-sum");
