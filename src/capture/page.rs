@@ -28,6 +28,13 @@ pub(super) struct Page<W> {
     error_member: memchr::memmem::Finder<'static>,
 }
 
+/// What is known of a message's text.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    is_json: bool,
+    is_one_line: bool,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
     client: u64,
@@ -61,7 +68,32 @@ impl<W: Write> Page<W> {
         self.checked_line(line, bytes, envelope::is_json(bytes));
     }
 
+    /// What a stream was cut into: there is no line feed in it.
+    pub fn one_line(&mut self, line: Line<'_>, bytes: &[u8]) {
+        let form = Form {
+            is_json: envelope::is_json(bytes),
+            is_one_line: true,
+        };
+        self.formed_line(line, bytes, form, || Bytes::copy_from_slice(bytes));
+    }
+
     fn checked_line(&mut self, line: Line<'_>, bytes: &Bytes, is_json: bool) {
+        let is_one_line = is_json && is_one_line(bytes);
+        let form = Form {
+            is_json,
+            is_one_line,
+        };
+        self.formed_line(line, bytes, form, || bytes.clone());
+    }
+
+    /// Large ones are kept, and not copied into the lines.
+    fn formed_line(
+        &mut self,
+        line: Line<'_>,
+        bytes: &[u8],
+        form: Form,
+        keep: impl FnOnce() -> Bytes,
+    ) {
         if self.forgetting {
             // The line feed is lost as well, where there was one.
             let gap = Gap {
@@ -71,8 +103,9 @@ impl<W: Write> Page<W> {
             };
             return self.gap(line.at, line.session, gap);
         }
-        let as_it_is = is_json && is_one_line(bytes);
-        self.writer.line(self.output.lines(), line, bytes, as_it_is);
+        let as_it_is = form.is_json && form.is_one_line;
+        let out = self.output.lines();
+        self.writer.line(out, line, bytes, as_it_is, keep);
         match line.from {
             Party::Client => self.pending.client += 1,
             Party::Server => self.pending.server += 1,
@@ -80,7 +113,7 @@ impl<W: Write> Page<W> {
             Party::Sentinel => {}
         }
         // The envelope is read only where the word is found: rarely.
-        if is_json && self.error_member.find(bytes).is_some() {
+        if form.is_json && self.error_member.find(bytes).is_some() {
             self.pending.errors += errors(bytes);
         }
     }

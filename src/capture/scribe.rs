@@ -9,6 +9,7 @@ use crate::tap::{Body, Event, Gap, Lost, Party, Queued, SessionId, Source, Times
 use crate::wire::framing::LineSplitter;
 use bytes::Bytes;
 use hashbrown::HashMap;
+use std::borrow::Cow;
 use std::io::Write;
 
 /// Why the tap drops anything.
@@ -69,8 +70,9 @@ impl<W: Write> Scribe<W> {
                 self.streams
                     .entry((session, Source::Stream(from)))
                     .or_default()
-                    .push(bytes.clone(), |bytes| {
-                        page.line(line, &without_line_feed(bytes))
+                    .look(bytes, |bytes| match bytes {
+                        Cow::Borrowed(bytes) => page.one_line(line, &bytes[..bytes.len() - 1]),
+                        Cow::Owned(bytes) => page.line(line, &without_line_feed(bytes.into())),
                     });
             }
             Body::End { from } => self.end_stream(at, session, Source::Stream(*from)),
@@ -95,7 +97,7 @@ impl<W: Write> Scribe<W> {
             Body::Stderr { bytes } => {
                 let key = (session, Source::Stderr);
                 let splitter = self.streams.entry(key).or_default();
-                splitter.push(bytes.clone(), |bytes| page.stderr(at, session, &bytes));
+                splitter.look(bytes, |bytes| page.stderr(at, session, &bytes));
                 if splitter.pending() >= STDERR_PART {
                     self.end_stream(at, session, Source::Stderr);
                 }

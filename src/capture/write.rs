@@ -39,8 +39,16 @@ impl Writer {
         self.seq
     }
 
-    /// A peer's line, its line feed taken off: embedded as it stands when `json`, else as a string.
-    pub fn line(&mut self, out: &mut Buffer, line: Line<'_>, bytes: &Bytes, json: bool) {
+    /// A peer's line, its line feed taken off: embedded as it stands when `json`, else as a string. A large one is kept
+    /// beside the lines.
+    pub fn line(
+        &mut self,
+        out: &mut Buffer,
+        line: Line<'_>,
+        bytes: &[u8],
+        json: bool,
+        keep: impl FnOnce() -> Bytes,
+    ) {
         let text = self.begin(out, line.at, line.session);
         text.extend_from_slice(b",\"from\":\"");
         text.extend_from_slice(party(line.from).as_bytes());
@@ -70,7 +78,7 @@ impl Writer {
             if bytes.len() < LARGE {
                 text.extend_from_slice(bytes);
             } else {
-                out.splice(bytes.clone());
+                out.splice(keep());
             }
         } else {
             string(text, "text", "base64", bytes);
@@ -266,7 +274,7 @@ mod tests {
     fn a_message_stands_in_its_line_as_it_was() {
         let text = written(|writer, out| {
             let bytes = Bytes::from_static(b" {\"z\" :1.0e3}\r");
-            writer.line(out, LINE, &bytes, true);
+            writer.line(out, LINE, &bytes, true, || bytes.clone());
         });
         assert_eq!(
             text,
@@ -290,8 +298,8 @@ mod tests {
             ..LINE
         };
         let text = written(|writer, out| {
-            writer.line(out, line, &Bytes::from_static(b"Ready \"\x1b\n"), false);
-            writer.line(out, line, &Bytes::from_static(b"\xff\xfe"), false);
+            writer.line(out, line, b"Ready \"\x1b\n", false, Bytes::new);
+            writer.line(out, line, b"\xff\xfe", false, Bytes::new);
         });
         let members = r#""from":"server","to":"operator","replay_of":12,"exchange":3,"event":"\"7","unterminated":true"#;
         let expected = [
@@ -309,7 +317,8 @@ mod tests {
     fn a_large_payload_is_not_copied_and_comes_out_in_its_place() {
         let payload = format!("\"{}\"", "x".repeat(LARGE));
         let text = written(|writer, out| {
-            writer.line(out, LINE, &Bytes::from(payload.clone()), true);
+            let keep = || Bytes::from(payload.clone());
+            writer.line(out, LINE, payload.as_bytes(), true, keep);
             writer.note(out, LINE.at, LINE.session, "after");
         });
         let mut lines = text.lines();

@@ -1,6 +1,7 @@
 //! Cutting a byte stream into lines, whatever the cuts it arrives in.
 
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 
 /// Reassembles lines. A line that lies within one chunk is a slice of it (no copy); the line end stays on the line.
 #[derive(Debug, Default)]
@@ -12,14 +13,25 @@ pub struct LineSplitter {
 impl LineSplitter {
     /// Takes the next chunk and hands each line that it completes to `each`, line end included.
     pub fn push(&mut self, chunk: Bytes, mut each: impl FnMut(Bytes)) {
+        self.look(&chunk, |line| {
+            each(match line {
+                Cow::Borrowed(line) => chunk.slice_ref(line),
+                Cow::Owned(line) => line.into(),
+            });
+        });
+    }
+
+    /// As [`Self::push`], for who does not keep the lines: counting who has a part of a chunk costs more than a look at a
+    /// short line.
+    pub fn look(&mut self, chunk: &[u8], mut each: impl FnMut(Cow<'_, [u8]>)) {
         let mut start = 0;
-        for line_feed in memchr::memchr_iter(b'\n', &chunk) {
+        for line_feed in memchr::memchr_iter(b'\n', chunk) {
             let end = line_feed + 1;
             if self.held.is_empty() {
-                each(chunk.slice(start..end));
+                each(Cow::Borrowed(&chunk[start..end]));
             } else {
                 self.held.extend_from_slice(&chunk[start..end]);
-                each(Bytes::from(std::mem::take(&mut self.held)));
+                each(Cow::Owned(std::mem::take(&mut self.held)));
             }
             start = end;
         }
