@@ -1,7 +1,7 @@
 //! Calls of the operator's that a server refuses for the headers that they were sent with: they are sent again with
 //! those that the server's list of tools asks for.
 
-use super::operator::{Desk, Heard};
+use super::operator::{Desk, Heard, head, outgoing};
 use super::sessions::Session;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::mirror;
@@ -41,14 +41,14 @@ impl Desk {
         };
         first.message(Party::Server, Party::Sentinel, refusal, None);
         mirror::put_on(&mut call.headers, &anew);
-        let (exchange, headers) = (self.exchange(session), call.headers);
-        let head = self.head(Party::Sentinel, session, Method::POST, &headers, call.added);
-        exchange.request(head);
-        // What it says is on record with the exchange that it repeats.
+        let exchange = self.exchange(session);
         let length = call.message.len() as u64;
+        let post = outgoing(session, Method::POST, call.headers, call.message.into());
+        exchange.request(head(Party::Sentinel, &post, &call.added));
+        // What it says is on record with the exchange that it repeats.
         exchange.end(Half::Request, Some(length), None);
-        let (body, to) = (call.message.into(), Party::Operator);
-        let post = self.hear(session, &exchange, Method::POST, headers, body, to);
+        let to = Party::Operator;
+        let post = self.hear(session, &exchange, post, to);
         let Some(mut heard) = over.run_until_cancelled(post).await else {
             exchange.end(Half::Response, None, Some(CLIENT_GONE.into()));
             self.bell.ring();

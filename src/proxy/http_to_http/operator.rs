@@ -115,6 +115,33 @@ pub async fn serve(
     }
 }
 
+/// A request to where the client posts. Asked for once: on record stands what was sent.
+pub(super) fn outgoing(
+    session: &Session,
+    method: Method,
+    headers: HeaderMap,
+    body: OutgoingBody,
+) -> Outgoing {
+    Outgoing {
+        method,
+        target: session.habits().target.clone(),
+        headers,
+        extensions: Extensions::new(),
+        body,
+    }
+}
+
+/// What goes on record of it, with the headers of it that we added.
+pub(super) fn head(by: Party, request: &Outgoing, added: &HeaderMap) -> tap::Request {
+    tap::Request {
+        by,
+        method: request.method.clone(),
+        target: request.target.clone(),
+        headers: (&request.headers).into(),
+        added: added.into(),
+    }
+}
+
 /// A stream of answers that has ended.
 #[derive(Debug)]
 pub(super) struct Heard {
@@ -179,12 +206,13 @@ impl Desk {
             headers: headers.clone(),
             added: added.clone(),
         };
-        exchange.request(self.head(Party::Operator, &session, Method::POST, &headers, added));
-        exchange.call(message.clone(), injection.replay_of);
-        exchange.end(Half::Request, Some(message.len() as u64), None);
-        let body = OutgoingBody::ready(Told::new(message, injection.written));
-        let (post, to) = (Method::POST, Party::Operator);
-        let hearing = self.hear(&session, &exchange, post, headers, body, to);
+        let body = OutgoingBody::ready(Told::new(message.clone(), injection.written));
+        let post = outgoing(&session, Method::POST, headers, body);
+        exchange.request(head(Party::Operator, &post, &added));
+        let length = message.len() as u64;
+        exchange.call(message, injection.replay_of);
+        exchange.end(Half::Request, Some(length), None);
+        let hearing = self.hear(&session, &exchange, post, Party::Operator);
         let mut heard = match over.run_until_cancelled(hearing).await {
             Some(heard) => heard,
             None => {
@@ -248,12 +276,10 @@ impl Desk {
         }
         let exchange = self.exchange(session);
         let added = self.put_on(&exchange, &mut headers).await;
-        exchange.request(self.head(Party::Operator, session, Method::GET, &headers, added));
+        let get = outgoing(session, Method::GET, headers, OutgoingBody::default());
+        exchange.request(head(Party::Operator, &get, &added));
         exchange.end(Half::Request, Some(0), None);
-        let body = OutgoingBody::default();
-        let (get, to) = (Method::GET, Party::Operator);
-        let resumed = self.hear(session, &exchange, get, headers, body, to);
-        let mut heard = resumed.await;
+        let mut heard = self.hear(session, &exchange, get, Party::Operator).await;
         heard.pause = heard.pause.or(pause);
         heard
     }
@@ -263,23 +289,13 @@ impl Desk {
         self: &Arc<Self>,
         session: &Arc<Session>,
         exchange: &Exchange,
-        method: Method,
-        headers: HeaderMap,
-        body: OutgoingBody,
+        outgoing: Outgoing,
         to: Party,
     ) -> Heard {
         self.bell.ring();
         let mut heard = Heard::nothing(to);
-        let asked = headers.get(headers::METHOD);
+        let asked = outgoing.headers.get(headers::METHOD);
         heard.is_call = asked.is_some_and(|it| it == methods::TOOLS_CALL);
-        let target = session.habits().target.clone();
-        let outgoing = Outgoing {
-            method,
-            target,
-            headers,
-            extensions: Extensions::new(),
-            body,
-        };
         let response = match self.client.send(outgoing).await {
             Ok(response) => response,
             Err(error) => {
@@ -384,12 +400,12 @@ impl Desk {
         };
         let exchange = self.exchange(session);
         let added = self.put_on(&exchange, &mut headers).await;
-        exchange.request(self.head(Party::Sentinel, session, Method::POST, &headers, added));
-        exchange.message(Party::Sentinel, Party::Server, message.clone(), None);
-        exchange.end(Half::Request, Some(message.len() as u64), None);
-        let body = message.into();
-        self.hear(session, &exchange, Method::POST, headers, body, to)
-            .await
+        let post = outgoing(session, Method::POST, headers, message.clone().into());
+        exchange.request(head(Party::Sentinel, &post, &added));
+        let length = message.len() as u64;
+        exchange.message(Party::Sentinel, Party::Server, message, None);
+        exchange.end(Half::Request, Some(length), None);
+        self.hear(session, &exchange, post, to).await
     }
 
     pub(super) fn exchange(&self, session: &Session) -> Exchange {
@@ -397,23 +413,6 @@ impl Desk {
             tap: self.tap.clone(),
             session: session.live.id,
             id: self.roster.exchange(),
-        }
-    }
-
-    pub(super) fn head(
-        &self,
-        by: Party,
-        session: &Session,
-        method: Method,
-        headers: &HeaderMap,
-        added: HeaderMap,
-    ) -> tap::Request {
-        tap::Request {
-            by,
-            method,
-            target: session.habits().target.clone(),
-            headers: headers.into(),
-            added: (&added).into(),
         }
     }
 
