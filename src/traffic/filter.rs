@@ -101,6 +101,11 @@ impl Filter {
             .row(row)
             .is_some_and(|row| self.keeps_row(store, row, &mut Verdicts::default()))
     }
+    /// Whether something matches that is no row, by the texts that it is shown with.
+    pub fn keeps_texts(&self, texts: &[&str]) -> bool {
+        let is_in = |word: &Word| texts.iter().any(|text| word.needle.is_in(text.as_bytes()));
+        self.words.iter().all(|word| is_in(word) != word.negated)
+    }
     /// Whether a raw body matches, for the slower pass over bodies. A filter that only excludes finds no bodies.
     pub fn keeps_body(&self, body: &[u8]) -> bool {
         self.words.iter().any(|word| !word.negated)
@@ -216,6 +221,21 @@ mod tests {
     #[test]
     fn a_lone_exclamation_mark_excludes_nothing() {
         assert!(Filter::parse("  ! ").is_empty());
+    }
+
+    #[test]
+    fn texts_have_all_words_among_them_and_none_that_is_left_out() {
+        let texts = ["stderr", "Harbour: the desk is open"];
+        for (filter, kept) in [
+            ("", true),
+            ("STDERR desk", true),
+            ("stderr ship", false),
+            ("desk !sentinel", true),
+            ("desk !harbour", false),
+            ("errHar", false),
+        ] {
+            assert_eq!(Filter::parse(filter).keeps_texts(&texts), kept, "{filter}");
+        }
     }
 
     #[test]

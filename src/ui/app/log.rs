@@ -5,6 +5,7 @@ use super::detail::moved;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
 use crate::tap::Timestamp;
+use crate::traffic::view::Filter;
 use crate::traffic::{RowId, RowKind};
 use crate::ui::event::{Body, Effect, Notice, Step};
 use crate::ui::keymap::Action;
@@ -83,16 +84,11 @@ impl Entry {
         }
     }
 
-    /// Whether it has all of the words, and none of those after a `!`.
-    fn is_kept(&self, world: &World, filter: &str) -> bool {
-        let (source, text) = self.text(world);
-        let text = format!("{source} {text}").to_lowercase();
-        filter
-            .split_whitespace()
-            .all(|word| match word.strip_prefix('!') {
-                Some(word) => word.is_empty() || !text.contains(&word.to_lowercase()),
-                None => text.contains(&word.to_lowercase()),
-            })
+    fn is_kept(&self, world: &World, filter: &Filter) -> bool {
+        filter.is_empty() || {
+            let (source, text) = self.text(world);
+            filter.keeps_texts(&[source, &text])
+        }
     }
 }
 
@@ -110,10 +106,11 @@ impl Log {
     pub fn apply_filter(&mut self, world: &World) {
         let chosen = self.entries.get(self.selected).cloned();
         let chosen = chosen.and_then(|chosen| self.all.iter().position(|entry| *entry == chosen));
+        let filter = Filter::parse(self.filter.text());
         let mut kept = Vec::new();
         self.selected = 0;
         for (index, entry) in self.all.iter().enumerate() {
-            if !entry.is_kept(world, self.filter.text()) {
+            if !entry.is_kept(world, &filter) {
                 continue;
             }
             if chosen.is_some_and(|chosen| index <= chosen) {
@@ -227,11 +224,10 @@ impl Log {
             }
         }
         self.next = world.traffic.len();
-        for entry in &self.all[self.taken..] {
-            if entry.is_kept(world, self.filter.text()) {
-                self.entries.push(entry.clone());
-            }
-        }
+        let filter = Filter::parse(self.filter.text());
+        let fresh = self.all[self.taken..].iter();
+        let kept = fresh.filter(|entry| entry.is_kept(world, &filter));
+        self.entries.extend(kept.cloned());
         self.taken = self.all.len();
         if self.follow {
             self.selected = self.entries.len().saturating_sub(1);
