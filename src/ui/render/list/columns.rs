@@ -144,7 +144,8 @@ impl Columns {
 /// The end of a URI tells it from others, the beginning of any other name does.
 pub fn cut_name(name: &str, columns: usize) -> String {
     let too_long = width(name) > columns;
-    if !(too_long && name.contains("://") && name.is_ascii()) {
+    let is_plain = || name.bytes().all(|byte| byte.is_ascii_graphic());
+    if !(too_long && name.contains("://") && is_plain()) {
         return cut(name, columns).into_owned();
     }
     format!(
@@ -156,6 +157,13 @@ pub fn cut_name(name: &str, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uri_keeps_its_end_unless_there_is_something_in_it_that_is_not_shown() {
+        assert_eq!(cut_name("file:///folder/end.txt", 9), "…/end.txt");
+        let hostile = cut_name("file:///folder/\x1b[2J\x07end.txt", 12);
+        assert!(!hostile.contains(char::is_control), "{hostile:?}");
+    }
 
     #[test]
     fn columns_never_exceed_the_width_and_leave_room_for_the_message() {
