@@ -5,7 +5,7 @@ mod common_ui;
 
 use common_ui::{Stage, State, fixture, flood, screen};
 use mcp_sentinel::capture::store::Saved;
-use mcp_sentinel::link::registry::Entry;
+use mcp_sentinel::link::registry::{Counts, Entry};
 use mcp_sentinel::tap::Timestamp;
 use mcp_sentinel::ui::app::hub::{Hub, Item, Listing};
 use mcp_sentinel::ui::event::{Effect, Event};
@@ -15,6 +15,7 @@ use ratatui::style::Color;
 use std::path::PathBuf;
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
+const WIDEST: (u16, u16) = (200, 60);
 
 /// A pane in every state, at both sizes.
 fn pane(name: &str, keys: &str) {
@@ -135,6 +136,10 @@ fn listing() -> Listing {
         socket: PathBuf::from(format!("/run/{pid}.sock")),
         client: client.map(str::to_owned),
         listening: None,
+        counts: client.map(|_| Counts {
+            messages: 18_022,
+            errors: 2,
+        }),
     };
     let saved = |name: &str, hours_ago: i64, bytes: u64| Saved {
         path: PathBuf::from(format!("/captures/20261121-{name}.jsonl")),
@@ -167,6 +172,13 @@ fn listing() -> Listing {
     }
 }
 
+/// As the file tells; the largest one is too large to look.
+fn counts_of(saved: &Saved) -> Option<Counts> {
+    let errors = saved.bytes % 10;
+    let messages = saved.bytes / 890;
+    (saved.bytes < 10_000_000).then_some(Counts { messages, errors })
+}
+
 const NOW: Timestamp = Timestamp(1_795_228_441_000_000);
 
 fn hub(
@@ -182,7 +194,10 @@ fn hub(
         utc_offset_seconds: 0,
     });
     if let Some(listing) = listing {
-        hub.update(Event::Listed(listing));
+        let mut effects = hub.update(Event::Listed(listing));
+        while let Some(Effect::Count(saved)) = effects.pop() {
+            effects = hub.update(Event::Counted(saved.clone(), counts_of(&saved)));
+        }
     }
     let effects = common_ui::parse(keys)
         .into_iter()
@@ -207,6 +222,50 @@ fn the_hub() {
             insta::assert_snapshot!(format!("hub-{state}-{width}x{height}"), shot);
         }
     }
+    let (width, height) = WIDEST;
+    let (.., shot) = hub(width, height, Some(listing()), "j");
+    insta::assert_snapshot!("hub-full-200x60", shot);
+}
+
+#[test]
+fn the_hub_counts_what_is_seen_one_capture_at_a_time_and_again_when_it_has_grown() {
+    let open = |listing: Listing, height| {
+        let mut hub = Hub::default();
+        hub.update(Event::Resize { width: 80, height });
+        let effects = hub.update(Event::Listed(listing));
+        (hub, effects)
+    };
+    let mut listing = listing();
+    let (mut hub, effects) = open(listing.clone(), 24);
+    assert_eq!(effects, [Effect::Count(listing.saved[0].clone())]);
+    assert_eq!(hub.update(Event::Listed(listing.clone())), []);
+    for (counted, next) in [(0, Some(1)), (1, Some(2)), (2, None)] {
+        let saved = listing.saved[counted].clone();
+        let effects = hub.update(Event::Counted(saved, None));
+        let next = next.map(|next: usize| Effect::Count(listing.saved[next].clone()));
+        assert_eq!(effects, Vec::from_iter(next));
+    }
+    assert_eq!(hub.update(Event::Listed(listing.clone())), []);
+    listing.saved[1].bytes += 1;
+    let effects = hub.update(Event::Listed(listing.clone()));
+    assert_eq!(effects, [Effect::Count(listing.saved[1].clone())]);
+    // Below the end of the screen nobody sees it.
+    let (_, effects) = open(listing, 9);
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn what_was_being_counted_when_the_hub_was_left_is_counted_when_it_is_back() {
+    let mut hub = Hub::default();
+    hub.update(Event::Resize {
+        width: 80,
+        height: 24,
+    });
+    let counting = hub.update(Event::Listed(listing()));
+    let enter = common_ui::parse("<enter>").remove(0);
+    let effects = hub.update(Event::Key(enter));
+    assert_eq!(effects, [Effect::Attach(listing().live[0].clone())]);
+    assert_eq!(hub.update(Event::Listed(listing())), counting);
 }
 
 #[test]

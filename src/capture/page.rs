@@ -7,9 +7,11 @@ use super::recorder::Totals;
 use super::scribe::TOO_SLOW;
 use super::write::{Line, Writer};
 use crate::tap::{Body, Gap, Party, SessionId, Timestamp};
-use crate::wire::{Frame, Kind, envelope};
+use crate::wire::{self, Envelope, Frame, Kind, envelope, object};
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use std::io::{self, Write};
+use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
 pub(super) struct Page<W> {
@@ -25,7 +27,7 @@ pub(super) struct Page<W> {
     missed: Vec<Missed>,
     /// Why things are missed.
     blame: String,
-    error_member: memchr::memmem::Finder<'static>,
+    error_word: Finder<'static>,
 }
 
 /// What is known of a message's text.
@@ -40,8 +42,24 @@ struct Counts {
     client: u64,
     server: u64,
     operator: u64,
-    errors: u64,
+    failed: Failed,
     seq: u64,
+}
+
+/// Answers that say that something went wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Failed {
+    /// JSON-RPC error responses.
+    errors: u64,
+    /// Results that say `isError: true`.
+    tool_errors: u64,
+}
+
+impl AddAssign for Failed {
+    fn add_assign(&mut self, more: Self) {
+        self.errors += more.errors;
+        self.tool_errors += more.tool_errors;
+    }
 }
 
 enum Missed {
@@ -60,7 +78,7 @@ impl<W: Write> Page<W> {
             forgetting: false,
             missed: Vec::new(),
             blame: String::new(),
-            error_member: memchr::memmem::Finder::new("\"error\""),
+            error_word: Finder::new(ERROR_WORD),
         }
     }
 
@@ -112,9 +130,9 @@ impl<W: Write> Page<W> {
             Party::Operator => self.pending.operator += 1,
             Party::Sentinel => {}
         }
-        // The envelope is read only where the word is found: rarely.
-        if form.is_json && self.error_member.find(bytes).is_some() {
-            self.pending.errors += errors(bytes);
+        // The envelope is read only where a word for it is found: rarely.
+        if form.is_json && may_have_failed(&self.error_word, bytes) {
+            self.pending.failed += failed(bytes);
         }
     }
 
@@ -257,9 +275,10 @@ impl<W: Write> Page<W> {
             client: self.written.client + pending.client,
             server: self.written.server + pending.server,
             operator: self.written.operator + pending.operator,
-            errors: self.written.errors + pending.errors,
+            failed: self.written.failed,
             seq: self.writer.seq(),
         };
+        self.written.failed += pending.failed;
     }
 
     /// The file will not take what is pending any more.
@@ -290,7 +309,8 @@ impl<W: Write> Page<W> {
             (&totals.client_messages, written.client),
             (&totals.server_messages, written.server),
             (&totals.operator_messages, written.operator),
-            (&totals.errors, written.errors),
+            (&totals.errors, written.failed.errors),
+            (&totals.tool_errors, written.failed.tool_errors),
             (&totals.lost_messages, self.lost_messages),
             (&totals.bytes_written, self.output.written()),
             (&totals.latest_seq, written.seq),
@@ -305,12 +325,36 @@ fn is_one_line(bytes: &[u8]) -> bool {
     memchr::memchr(b'\n', bytes).is_none()
 }
 
-/// The error responses in one frame.
-fn errors(frame: &[u8]) -> u64 {
-    let is_error = |kind| u64::from(kind == Kind::Error);
-    match crate::wire::parse(frame) {
-        Frame::Message(message) => is_error(message.kind()),
-        Frame::Batch(batch) => batch.iter().map(|it| is_error(it.kind())).sum(),
-        Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => 0,
+/// What ends the names of both members that tell of a failure, `error` and `isError`: the text is searched once.
+const ERROR_WORD: &[u8] = b"rror\"";
+
+/// Whether `error` stands anywhere in a frame, or `isError` and then `true`.
+fn may_have_failed(error_word: &Finder<'_>, frame: &[u8]) -> bool {
+    error_word.find_iter(frame).any(|at| {
+        let (before, after) = (&frame[..at], &frame[at + ERROR_WORD.len()..]);
+        let says_so = || {
+            let value = after.trim_ascii_start().strip_prefix(b":");
+            value.is_some_and(|it| it.trim_ascii_start().starts_with(b"true"))
+        };
+        before.ends_with(b"\"e") || (before.ends_with(b"\"isE") && says_so())
+    })
+}
+
+/// The failures that one frame tells of.
+fn failed(frame: &[u8]) -> Failed {
+    let mut failed = Failed::default();
+    let mut count = |message: &Envelope<'_>| match message.kind() {
+        Kind::Error => failed.errors += 1,
+        Kind::Result => {
+            let says_so = message.result.and_then(|it| object::at(it, &["isError"]));
+            failed.tool_errors += u64::from(says_so == Some("true"));
+        }
+        Kind::Request | Kind::Notification | Kind::Malformed => {}
+    };
+    match wire::parse(frame) {
+        Frame::Message(message) => count(&message),
+        Frame::Batch(batch) => batch.iter().for_each(count),
+        Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => {}
     }
+    failed
 }

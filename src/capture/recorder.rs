@@ -43,6 +43,8 @@ pub struct Totals {
     pub operator_messages: AtomicU64,
     /// JSON-RPC error responses in the file. (A tool's own error is a result, and the model's business.)
     pub errors: AtomicU64,
+    /// Results in the file that say `isError: true`.
+    pub tool_errors: AtomicU64,
     /// Messages that were forwarded and are not and will not be in the file.
     pub lost_messages: AtomicU64,
     /// Size of the file.

@@ -33,6 +33,17 @@ pub struct Entry {
     pub listening: Option<String>,
     /// Client name and version, once seen.
     pub client: Option<String>,
+    /// What was said so far; a few seconds old. `None` where nothing is recorded, or by an older version.
+    #[serde(flatten)]
+    pub counts: Option<Counts>,
+}
+
+/// How much was said in a conversation, and how much of it went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    pub messages: u64,
+    /// Protocol errors and tool errors.
+    pub errors: u64,
 }
 
 /// `$XDG_RUNTIME_DIR/mcp-sentinel` or a directory of the user's own under the temporary directory; 0700, owned by us,
@@ -97,17 +108,22 @@ impl Published {
             file: directory.join(format!("{}.json", entry.pid)),
             entry,
         };
-        published.write()?;
+        published.write(&published.entry)?;
         Ok(published)
     }
 
-    /// Rewrites the entry atomically, e.g. when the client's name becomes known.
+    /// Rewrites the entry atomically, e.g. when the client's name becomes known; not where nothing has changed.
     pub fn update(&mut self, change: impl FnOnce(&mut Entry)) -> io::Result<()> {
-        change(&mut self.entry);
-        self.write()
+        let mut entry = self.entry.clone();
+        change(&mut entry);
+        if entry != self.entry {
+            self.write(&entry)?;
+            self.entry = entry;
+        }
+        Ok(())
     }
 
-    fn write(&self) -> io::Result<()> {
+    fn write(&self, entry: &Entry) -> io::Result<()> {
         let draft = self.file.with_extension("new");
         let mut file = OpenOptions::new()
             .write(true)
@@ -115,7 +131,7 @@ impl Published {
             .truncate(true)
             .mode(0o600)
             .open(&draft)?;
-        serde_json::to_writer(&mut file, &self.entry)?;
+        serde_json::to_writer(&mut file, entry)?;
         file.write_all(b"\n")?;
         fs::rename(&draft, &self.file)
     }
@@ -214,6 +230,23 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         drop(published);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_entry_tells_how_much_was_said_where_it_is_known() {
+        let mut entry = entry(Path::new("/run"), 43);
+        let written = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&written).unwrap(), entry);
+        entry.counts = Some(Counts {
+            messages: 214,
+            errors: 2,
+        });
+        let written = serde_json::to_string(&entry).unwrap();
+        assert!(
+            written.contains(r#""messages":214,"errors":2"#),
+            "{written}"
+        );
+        assert_eq!(serde_json::from_str::<Entry>(&written).unwrap(), entry);
     }
 
     #[test]

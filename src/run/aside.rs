@@ -1,16 +1,21 @@
 //! What a proxy does beside the traffic: it registers itself, lets viewers in, prunes old captures, finds out who the
-//! client is, and says when recording fails. All on one thread of its own; whatever fails here is said and changes nothing for the traffic.
+//! client is, keeps count, and says when recording fails. All on one thread of its own; whatever fails here is said and
+//! changes nothing for the traffic.
 
 use super::doorplate::Doorplate;
 use crate::capture::reader::Reader;
+use crate::capture::recorder::Totals;
 use crate::capture::store::{self, Retention};
 use crate::headless;
-use crate::link::registry::{self, Entry, Published};
+use crate::link::registry::{self, Counts, Entry, Published};
 use crate::link::server::Server;
 use crate::tap::{Body, Event, Orders, Pulse, SessionId, Tap, Timestamp};
 use crate::traffic::{Traffic, digest::digest};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +25,8 @@ const INTRODUCTION: u64 = 1000;
 /// How often a growing capture is looked at for that.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(2);
+/// How often the registry is told how much was said.
+const COUNTED: Duration = Duration::from_secs(2);
 
 /// What is to be done.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub struct Plan {
     pub pulse: Pulse,
     /// Where the traffic can be read.
     pub log: Option<PathBuf>,
+    /// What the recorder counts, when there is one.
+    pub totals: Option<Arc<Totals>>,
     /// What to keep in the captures directory, when this proxy adds to it.
     pub retention: Option<Retention>,
     /// Cancelled when the server runs: before that there is nothing to attach to.
@@ -108,8 +117,8 @@ impl Plan {
             Ok((server, mut published)) => {
                 let (orders, pulse) = (self.orders.clone(), self.pulse.clone());
                 let serving = server.serve(orders, pulse, over.clone());
-                let introducing = self.introduce(&mut published, over);
-                tokio::join!(serving, introducing);
+                let describing = self.describe(&mut published, over);
+                tokio::join!(serving, describing);
             }
             Err(error) => {
                 self.tell(&format!("nobody can attach: {error:#}"));
@@ -162,22 +171,41 @@ impl Plan {
         }
     }
 
-    /// Puts the client's name into the registry once it has said it.
-    async fn introduce(&self, published: &mut Published, over: &CancellationToken) {
-        let Some(log) = &self.log else { return };
-        let client = tokio::select! {
-            () = over.cancelled() => return,
-            client = client_of(log) => client,
-        };
-        match client {
-            Ok(Some(client)) => {
-                if let Err(error) = published.update(|entry| entry.client = Some(client)) {
-                    self.tell(&format!("cannot note the client's name: {error}"));
-                }
+    /// Keeps the entry in the registry true: who the client is, once it has said it, and how much was said.
+    async fn describe(&self, published: &mut Published, over: &CancellationToken) {
+        let mut client = None;
+        let mut introduction = pin!(self.introduction());
+        let mut introduced = false;
+        let mut told = true;
+        loop {
+            tokio::select! {
+                () = over.cancelled() => return,
+                found = &mut introduction, if !introduced => (introduced, client) = (true, found),
+                () = tokio::time::sleep(COUNTED) => {}
             }
-            Ok(None) => {}
-            Err(error) => self.tell(&format!("cannot find the client's name: {error:#}")),
+            let written = published.update(|entry| {
+                entry.client.clone_from(&client);
+                entry.counts = self.totals.as_deref().map(counts);
+            });
+            // Said once, not every time.
+            if let Err(error) = &written
+                && told
+            {
+                self.tell(&format!(
+                    "cannot bring the list of live proxies up to date: {error}"
+                ));
+            }
+            told = written.is_ok();
         }
+    }
+
+    /// The client's name and version, when it says them.
+    async fn introduction(&self) -> Option<String> {
+        let found = client_of(self.log.as_deref()?).await;
+        found.unwrap_or_else(|error| {
+            self.tell(&format!("cannot find the client's name: {error:#}"));
+            None
+        })
     }
 
     fn tell(&self, warning: &str) {
@@ -192,6 +220,18 @@ impl Plan {
             },
         });
         self.tap.wake();
+    }
+}
+
+fn counts(totals: &Totals) -> Counts {
+    let sum = |parts: &[&AtomicU64]| parts.iter().map(|it| it.load(Ordering::Relaxed)).sum();
+    Counts {
+        messages: sum(&[
+            &totals.client_messages,
+            &totals.server_messages,
+            &totals.operator_messages,
+        ]),
+        errors: sum(&[&totals.errors, &totals.tool_errors]),
     }
 }
 

@@ -50,6 +50,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let pulse = recording
         .as_ref()
         .map_or_else(Pulse::none, |it| it.totals().pulse());
+    let totals = recording.as_ref().map(Recording::totals);
     let aside = Aside::start(Plan {
         entry: Entry {
             pid: std::process::id(),
@@ -65,6 +66,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         tap: tap.clone(),
         pulse: pulse.clone(),
         log: recording.as_ref().map(|it| it.path().into()),
+        totals: totals.clone(),
         retention: (recorded.capture == CaptureTo::Fresh).then_some(recorded.retention),
         started: config.started.clone(),
         headless: !screen,
@@ -92,7 +94,6 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let outcome = proxy::run(config, client, tap, received, shutdown);
 
     aside.finish();
-    let totals = recording.as_ref().map(Recording::totals);
     let log = recording.map(|it| it.finish(outcome.is_ok()));
     ended.cancel();
     let shown = face.finish();

@@ -5,7 +5,7 @@ use super::output;
 use crate::capture::reader::{ReadError, Reader};
 use crate::capture::store::{self, Saved};
 use crate::headless::{self, span};
-use crate::link::registry::{self, Entry};
+use crate::link::registry::{self, Counts, Entry};
 use crate::tap::Timestamp;
 use crate::traffic::gist::{cut, neutral};
 use anyhow::Context as _;
@@ -14,11 +14,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
-const HEADS: [&str; 7] = [
+const HEADS: [&str; 9] = [
     "PID",
     "NAME",
     "CLIENT",
     "UPTIME",
+    "MESSAGES",
+    "ERRORS",
     "LISTENING",
     "UPSTREAM",
     "CAPTURE",
@@ -97,11 +99,17 @@ fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; HEADS.len()] {
         .capture
         .as_ref()
         .map(|path| path.display().to_string());
+    let count = |of: fn(&Counts) -> u64| {
+        let count = entry.counts.as_ref().map(of);
+        count.map_or_else(|| "-".to_owned(), |it| it.to_string())
+    };
     [
         entry.pid.to_string(),
         entry.name.clone(),
         entry.client.clone().unwrap_or_else(|| "-".to_owned()),
         uptime.unwrap_or_else(|| "-".to_owned()),
+        count(|counts| counts.messages),
+        count(|counts| counts.errors),
         entry.listening.clone().unwrap_or_else(|| "-".to_owned()),
         format!("{shown}{more}"),
         capture.unwrap_or_else(|| "-".to_owned()),
@@ -204,14 +212,18 @@ mod tests {
             capture: Some("/c/a.jsonl".into()),
             client: Some("Inspector 2.12".to_owned()),
             listening: Some("http://127.0.0.1:7777/mcp".to_owned()),
+            counts: Some(Counts {
+                messages: 214,
+                errors: 2,
+            }),
             ..Entry::default()
         };
         let now = "2026-11-21T02:12:04Z".parse().unwrap();
         let text = as_tables(&[entry], &[], now);
         assert_eq!(
             text,
-            "PID   NAME      CLIENT          UPTIME    LISTENING                  UPSTREAM      CAPTURE\n\
-             4121  日本\u{fffd}[2J  Inspector 2.12  00:12:04  http://127.0.0.1:7777/mcp  npx -y 'x y'  /c/a.jsonl\n"
+            "PID   NAME      CLIENT          UPTIME    MESSAGES  ERRORS  LISTENING                  UPSTREAM      CAPTURE\n\
+             4121  日本\u{fffd}[2J  Inspector 2.12  00:12:04  214       2       http://127.0.0.1:7777/mcp  npx -y 'x y'  /c/a.jsonl\n"
         );
     }
 

@@ -240,7 +240,7 @@ impl App {
                 matches,
             } => self.list.scanned(&self.world.traffic, generation, &matches),
             Event::Notice(notice) => self.say(notice),
-            Event::Listed(_) => {}
+            Event::Listed(_) | Event::Counted(..) => {}
         }
         self.settle(&mut effects);
         effects

@@ -5,7 +5,8 @@ use super::app::hub::Listing;
 use super::app::sheet::Drafts;
 use super::json::Document;
 use crate::capture::record::{Header, Location};
-use crate::link::registry::Entry;
+use crate::capture::store::Saved;
+use crate::link::registry::{Counts, Entry};
 use crate::tap::{Command, Health, Refused, Reply, Timestamp};
 use crate::traffic::RowId;
 use crate::traffic::digest::Digest;
@@ -53,6 +54,8 @@ pub enum Event {
     Notice(Notice),
     /// What the hub shows.
     Listed(Listing),
+    /// The answer to [`Effect::Count`].
+    Counted(Saved, Option<Counts>),
 }
 
 /// A piece of the capture, as the feed reads it.
@@ -147,6 +150,8 @@ pub enum Effect {
     Editor(String),
     /// List live proxies and saved captures.
     List,
+    /// Count what this capture holds, if that can be had soon.
+    Count(Saved),
     Open(PathBuf),
     Attach(Entry),
     /// Whether the mouse is ours or the terminal's own.

@@ -5,6 +5,7 @@ use super::app::hub::Listing;
 use super::event::{Body, Effect, Event, Notice};
 use super::json::Document;
 use super::keep::Keeper;
+use super::tally;
 use crate::capture::reader::Bodies;
 use crate::capture::record::Location;
 use crate::capture::store;
@@ -57,6 +58,10 @@ impl Worker {
             Effect::List => self.blocking(|| match list() {
                 Ok(listing) => Event::Listed(listing),
                 Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
+            }),
+            Effect::Count(saved) => self.blocking(move || {
+                let counts = tally::count(&saved.path, || !worker.answers.is_closed());
+                Event::Counted(saved, counts)
             }),
             Effect::Keep(drafts) => {
                 if let Some(keeper) = worker.keeper.clone() {

@@ -219,3 +219,25 @@ fn error_responses_are_counted_and_words_are_not() {
     assert_eq!(totals.errors.load(Ordering::Acquire), 1);
     assert_eq!(totals.server_messages.load(Ordering::Acquire), 4);
 }
+
+#[test]
+fn tool_errors_are_counted_however_they_are_written() {
+    let recording = Recording::start("c.jsonl", BUDGET, Overflow::Wait);
+    for text in [
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"result":{"isError" : true,"content":[]}}"#,
+        r#"[{"jsonrpc":"2.0","id":3,"result":{"isError":false}},{"jsonrpc":"2.0","id":4,"result":{"isError":true}}]"#,
+        r#"{"jsonrpc":"2.0","id":5,"result":{"isError":false}}"#,
+        r#"{"jsonrpc":"2.0","id":6,"result":{"isError":"true"}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{"structuredContent":{"isError":true}}}"#,
+        r#"{"jsonrpc":"2.0","id":8,"result":{"content":[{"type":"text","text":"\"isError\":true"}]}}"#,
+    ] {
+        recording
+            .tap
+            .push(stream(Party::Server, format!("{text}\n")));
+    }
+    let totals = recording.recorder.totals();
+    recording.recorder.finish();
+    assert_eq!(totals.tool_errors.load(Ordering::Acquire), 3);
+    assert_eq!(totals.errors.load(Ordering::Acquire), 0);
+}

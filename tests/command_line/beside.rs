@@ -1,6 +1,7 @@
 //! `ps`, `attach` and `open`: looking at what others do.
 
 use super::*;
+use mcp_sentinel::link::registry::Counts;
 
 #[test]
 fn ps_shows_the_living_and_the_recent() {
@@ -21,6 +22,8 @@ fn ps_shows_the_living_and_the_recent() {
             "NAME",
             "CLIENT",
             "UPTIME",
+            "MESSAGES",
+            "ERRORS",
             "LISTENING",
             "UPSTREAM",
             "CAPTURE"
@@ -39,6 +42,28 @@ fn ps_shows_the_living_and_the_recent() {
     assert_eq!(json["live"][0]["client"], "tester 1.2");
     assert_eq!(json["captures"][0]["name"], "earlier");
     assert_eq!(json["captures"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_live_proxy_tells_how_much_was_said_and_what_of_it_went_wrong() {
+    let house = House::new();
+    let mut proxy = house.start(&[], &DEMO);
+    proxy.shake_hands();
+    proxy.ask(r#"{"jsonrpc":"2.0","id":7,"method":"no/such"}"#);
+    let counts = Counts {
+        messages: 5,
+        errors: 1,
+    };
+    until("all of it is counted", || {
+        house
+            .live()
+            .first()
+            .is_some_and(|it| it.counts == Some(counts))
+    });
+    let json: serde_json::Value =
+        serde_json::from_str(&house.run(&["ps", "--json"]).stdout).unwrap();
+    assert_eq!(json["live"][0]["messages"], 5);
+    assert_eq!(json["live"][0]["errors"], 1);
 }
 
 #[test]

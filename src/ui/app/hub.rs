@@ -4,13 +4,15 @@ use super::detail::moved;
 use super::help::Help;
 use super::prompt::Prompt;
 use crate::capture::store::Saved;
-use crate::link::registry::Entry;
+use crate::link::registry::{Counts, Entry};
 use crate::tap::Timestamp;
 use crate::ui::event::{Effect, Event, Notice};
 use crate::ui::keymap::{self, Action, Binding, Context};
 use crate::ui::theme::Theme;
 use ratatui::crossterm::event::{MouseButton, MouseEventKind};
 use ratatui::layout::Rect;
+use std::collections::HashMap;
+use std::path::PathBuf;
 
 /// How often the lists are looked at again.
 const AGAIN_MICROS: i64 = 2_000_000;
@@ -70,6 +72,10 @@ pub enum Line {
 pub struct Hub {
     /// `None` until the first look.
     pub listing: Option<Listing>,
+    /// What saved captures held when they were so many bytes long.
+    counted: HashMap<PathBuf, (u64, Option<Counts>)>,
+    /// One is being counted.
+    counting: bool,
     pub theme: Theme,
     pub now: Timestamp,
     pub utc_offset_seconds: i32,
@@ -186,6 +192,14 @@ impl Hub {
     }
 
     pub fn update(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = self.react(event);
+        if effects.is_empty() {
+            effects.extend(self.count_next());
+        }
+        effects
+    }
+
+    fn react(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Tick {
                 now,
@@ -199,6 +213,10 @@ impl Hub {
             }
             Event::Resize { width, height } => self.size = (width, height),
             Event::Listed(listing) => self.listing = Some(listing),
+            Event::Counted(saved, counts) => {
+                self.counting = false;
+                self.counted.insert(saved.path, (saved.bytes, counts));
+            }
             Event::Notice(notice) => self.notice = Some(notice),
             Event::Paste(text) if self.typing => self.filter.paste(&text),
             Event::Key(key) => {
@@ -218,6 +236,31 @@ impl Hub {
             _ => {}
         }
         Vec::new()
+    }
+
+    /// What the capture holds: `None` before it was counted, `Some(None)` where it was not to be had.
+    pub fn counts(&self, saved: &Saved) -> Option<Option<Counts>> {
+        self.counted.get(&saved.path).map(|(_, counts)| *counts)
+    }
+
+    /// Asks for the next capture on the screen to be counted: one at a time, and only what somebody sees.
+    fn count_next(&mut self) -> Option<Effect> {
+        if self.counting {
+            return None;
+        }
+        let items = self.items();
+        let height = Self::body(Rect::new(0, 0, self.size.0, self.size.1)).height;
+        let next = self.lines(height.into()).into_iter().find_map(|line| {
+            let Line::Item(index) = line else { return None };
+            let Some(Item::Saved(saved)) = items.get(index) else {
+                return None;
+            };
+            let known = self.counted.get(&saved.path);
+            (known.map(|(bytes, _)| *bytes) != Some(saved.bytes)).then_some(*saved)
+        })?;
+        let next = next.clone();
+        self.counting = true;
+        Some(Effect::Count(next))
     }
 
     fn click(&mut self, y: u16) {
@@ -273,6 +316,8 @@ impl Hub {
             Some(Item::Saved(saved)) => Effect::Open(saved.path.clone()),
             None => return Vec::new(),
         };
+        // Nobody waits for the answer any more.
+        self.counting = false;
         vec![effect]
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{empty, help, put, rule, status};
 use crate::capture::store::Saved;
-use crate::link::registry::Entry;
+use crate::link::registry::{Counts, Entry};
 use crate::tap::Timestamp;
 use crate::ui::app::hub::{Hub, Item, Line};
 use crate::ui::format;
@@ -105,6 +105,7 @@ fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
         );
     }
     let selected = hub.selected();
+    let columns = Columns::of(body.width.into());
     for (line, y) in hub
         .lines(body.height.into())
         .into_iter()
@@ -121,18 +122,20 @@ fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
             Line::Live => put(
                 frame,
                 place,
-                vec![Span::styled(headings(body.width.into()), dim)],
+                vec![Span::styled(columns.live_headings(), dim)],
             ),
-            Line::Saved => put(frame, place, vec![Span::styled("  SAVED", dim)]),
+            Line::Saved => put(
+                frame,
+                place,
+                vec![Span::styled(columns.saved_headings(), dim)],
+            ),
             Line::Item(index) => {
-                let spans = match items[index] {
-                    Item::Live(entry) => {
-                        live(hub, theme, entry, index == selected, body.width.into())
-                    }
-                    Item::Saved(saved) => {
-                        self::saved(hub, theme, saved, index == selected, body.width.into())
-                    }
-                };
+                let mark = if index == selected { "▌ " } else { "  " };
+                let mut spans = vec![Span::styled(mark, theme.style(Role::Accent))];
+                spans.extend(match items[index] {
+                    Item::Live(entry) => live(hub, &columns, entry),
+                    Item::Saved(saved) => self::saved(hub, &columns, saved),
+                });
                 put(frame, place, spans);
                 if index == selected {
                     frame
@@ -159,101 +162,174 @@ fn command(argv: &[String]) -> String {
     words.join(" ")
 }
 
-/// Columns of a live proxy: name, client, uptime; the upstream has the rest.
-fn columns(width: usize) -> (usize, usize) {
-    if width >= 100 { (24, 24) } else { (18, 16) }
+/// How wide the columns are; those without a width are not shown. The numbers of both lists stand below each other.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    /// Of a live proxy.
+    name: usize,
+    client: usize,
+    /// Of a saved capture, which says more before it and less after it.
+    saved_name: usize,
+    messages: usize,
+    errors: usize,
+    /// Where it came from, in words: the upstream, the file.
+    origin: usize,
 }
 
-fn headings(width: usize) -> String {
-    let (name, client) = columns(width);
-    format!(
-        "  {} {} {} {}  UPSTREAM",
-        fit("LIVE", 10),
-        fit("NAME", name),
-        fit("CLIENT", client),
-        fit_right("UPTIME", 11)
-    )
+const MARK: usize = 2;
+const PID: usize = 9;
+const UPTIME: usize = 11;
+const STARTED: usize = 17;
+const SIZE: usize = 7;
+/// An origin in fewer columns says nothing.
+const LEAST_ORIGIN: usize = 16;
+
+impl Columns {
+    fn of(width: usize) -> Self {
+        let (messages, errors) = if width >= 72 { (9, 7) } else { (0, 0) };
+        let counts = if messages > 0 {
+            messages + errors + 2
+        } else {
+            0
+        };
+        let fixed = MARK + MARK + PID + 1 + 1 + UPTIME + counts;
+        let left = width.saturating_sub(fixed + 2);
+        let name = (left / 4).clamp(18, 28);
+        let origin = left.saturating_sub(2 * name);
+        let (name, origin) = match origin {
+            LEAST_ORIGIN.. => (name, origin),
+            _ => ((left + 2) / 2, 0),
+        };
+        let before_counts = MARK + MARK + PID + name + 1 + name + 1 + UPTIME;
+        Self {
+            name,
+            client: name,
+            saved_name: before_counts.saturating_sub(MARK + MARK + STARTED + 2 + SIZE),
+            messages,
+            errors,
+            origin,
+        }
+    }
+
+    fn live_headings(&self) -> String {
+        format!(
+            "  {} {} {} {}{}",
+            fit("LIVE", PID + 1),
+            fit("NAME", self.name),
+            fit("CLIENT", self.client),
+            fit_right("UPTIME", UPTIME),
+            self.last_headings("UPSTREAM"),
+        )
+    }
+
+    fn saved_headings(&self) -> String {
+        format!(
+            "  {} {} {}{}",
+            fit("SAVED", MARK + STARTED),
+            fit("NAME", self.saved_name),
+            fit_right("SIZE", SIZE),
+            self.last_headings("FILE"),
+        )
+    }
+
+    fn last_headings(&self, origin: &str) -> String {
+        let mut text = String::new();
+        for (heading, width) in [("MESSAGES", self.messages), ("ERRORS", self.errors)] {
+            if width > 0 {
+                text.push(' ');
+                text.push_str(&fit_right(heading, width));
+            }
+        }
+        if self.origin > 0 {
+            text.push_str("  ");
+            text.push_str(origin);
+        }
+        text
+    }
+
+    /// What both kinds of rows end with. `None` for numbers that may still come, `Some(None)` where they are unknown.
+    fn last(
+        &self,
+        theme: Theme,
+        counts: Option<Option<Counts>>,
+        origin: &str,
+    ) -> Vec<Span<'static>> {
+        let known = counts.flatten();
+        let unknown = if counts.is_some() { "–" } else { "" };
+        let cell = |number: Option<u64>, width: usize, role: Role| {
+            let text = number.map_or_else(|| unknown.to_owned(), |it| short_count(it, width));
+            Span::styled(format!(" {}", fit_right(&text, width)), theme.style(role))
+        };
+        let mut spans = Vec::new();
+        if self.messages > 0 {
+            let role = known.map_or(Role::Dim, |_| Role::Text);
+            spans.push(cell(known.map(|it| it.messages), self.messages, role));
+            let failed = known.is_some_and(|it| it.errors > 0);
+            let role = if failed { Role::Error } else { Role::Dim };
+            spans.push(cell(known.map(|it| it.errors), self.errors, role));
+        }
+        if self.origin > 0 {
+            let origin = format!("  {}", cut(origin, self.origin));
+            spans.push(Span::styled(origin, theme.style(Role::Dim)));
+        }
+        spans
+    }
 }
 
-fn live(
-    hub: &Hub,
-    theme: Theme,
-    entry: &Entry,
-    selected: bool,
-    width: usize,
-) -> Vec<Span<'static>> {
-    let (name, client) = columns(width);
+/// To the last digit where there is room for it.
+fn short_count(number: u64, columns: usize) -> String {
+    let exact = format::count(number);
+    if exact.len() <= columns {
+        exact
+    } else {
+        format::size(number)
+    }
+}
+
+fn live(hub: &Hub, columns: &Columns, entry: &Entry) -> Vec<Span<'static>> {
+    let theme = hub.theme;
     let started = parse_time(&entry.started);
     let uptime = started
         .map(|at| format::uptime(hub.now.0 - at.0))
         .unwrap_or_default();
-    let rest = width.saturating_sub(name + client + 30);
     let upstream = command(&entry.upstream);
     // Beside a command that is cut to nothing it would say less than the command.
-    let listening = entry.listening.as_ref().filter(|_| rest >= 40);
+    let listening = entry.listening.as_ref().filter(|_| columns.origin >= 40);
     let listening = listening.map_or_else(String::new, |url| format!("{url} → "));
     let unseen = if entry.capture.is_none() {
         " (not captured)"
     } else {
         ""
     };
-    vec![
-        Span::styled(
-            if selected { "▌ " } else { "  " },
-            theme.style(Role::Accent),
-        ),
+    let client = entry.client.as_deref().unwrap_or("no client yet");
+    let mut spans = vec![
         Span::styled("● ", theme.style(Role::Ok)),
-        Span::styled(fit(&entry.pid.to_string(), 9), theme.style(Role::Dim)),
-        Span::styled(fit(&entry.name, name), theme.style(Role::Strong)),
-        Span::raw(" "),
-        Span::raw(fit(
-            entry.client.as_deref().unwrap_or("no client yet"),
-            client,
-        )),
-        Span::raw(" "),
-        Span::raw(fit_right(&uptime, 11)),
-        Span::raw("  "),
-        Span::styled(
-            cut(&format!("{listening}{upstream}{unseen}"), rest).into_owned(),
-            theme.style(Role::Dim),
-        ),
-    ]
+        Span::styled(fit(&entry.pid.to_string(), PID), theme.style(Role::Dim)),
+        Span::styled(fit(&entry.name, columns.name), theme.style(Role::Strong)),
+        Span::raw(format!(" {} ", fit(client, columns.client))),
+        Span::raw(fit_right(&uptime, UPTIME)),
+    ];
+    let origin = format!("{listening}{upstream}{unseen}");
+    spans.extend(columns.last(theme, Some(entry.counts), &origin));
+    spans
 }
 
-fn saved(
-    hub: &Hub,
-    theme: Theme,
-    saved: &Saved,
-    selected: bool,
-    width: usize,
-) -> Vec<Span<'static>> {
-    let (name, _) = columns(width);
-    let file = saved
-        .path
-        .file_name()
-        .map(|file| file.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    vec![
-        Span::styled(
-            if selected { "▌ " } else { "  " },
-            theme.style(Role::Accent),
-        ),
+fn saved(hub: &Hub, columns: &Columns, saved: &Saved) -> Vec<Span<'static>> {
+    let theme = hub.theme;
+    let started = format::day_and_time(saved.started, hub.now, hub.utc_offset_seconds);
+    let file = saved.path.file_name().unwrap_or_default().to_string_lossy();
+    let mut spans = vec![
         Span::styled("○ ", theme.style(Role::Dim)),
+        Span::styled(fit(&started, STARTED), theme.style(Role::Dim)),
+        Span::raw(" "),
         Span::styled(
-            fit(
-                &format::day_and_time(saved.started, hub.now, hub.utc_offset_seconds),
-                17,
-            ),
-            theme.style(Role::Dim),
+            fit(&saved.name, columns.saved_name),
+            theme.style(Role::Strong),
         ),
-        Span::styled(fit(&saved.name, name), theme.style(Role::Strong)),
-        Span::raw(fit_right(&format::size(saved.bytes), 7)),
-        Span::raw("  "),
-        Span::styled(
-            cut(&file, width.saturating_sub(name + 32)).into_owned(),
-            theme.style(Role::Dim),
-        ),
-    ]
+        Span::raw(format!(" {}", fit_right(&format::size(saved.bytes), SIZE))),
+    ];
+    spans.extend(columns.last(theme, hub.counts(saved), &file));
+    spans
 }
 
 fn parse_time(rfc3339: &str) -> Option<Timestamp> {
