@@ -54,7 +54,7 @@ impl Folded {
         self.apply(text.len(), payload);
     }
 
-    fn http(&mut self, exchange: u64, part: HttpPart<'static>) {
+    fn http(&mut self, exchange: u64, part: HttpPart) {
         let exchange = ExchangeId(exchange);
         self.apply(200, Payload::Http(HttpRecord { exchange, part }));
     }

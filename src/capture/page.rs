@@ -171,6 +171,11 @@ impl<W: Write> Page<W> {
                 self.checked_line(line, &bytes, is_json);
             }
             Entry::Part(part) => self.http(at, session, &part),
+            Entry::Head(exchange, member) if !self.forgetting => {
+                let out = self.output.lines();
+                self.writer.head(out, at, session, exchange, member);
+            }
+            Entry::Head(..) => self.gap(at, session, Gap::default()),
             Entry::Lost { messages, bytes } => {
                 let reason = TOO_SLOW.into();
                 let gap = Gap {
@@ -183,7 +188,7 @@ impl<W: Write> Page<W> {
         }
     }
 
-    fn http(&mut self, at: Timestamp, session: SessionId, record: &HttpRecord<'_>) {
+    fn http(&mut self, at: Timestamp, session: SessionId, record: &HttpRecord) {
         if !self.forgetting {
             let out = self.output.lines();
             return self.writer.http(out, at, session, record);

@@ -83,7 +83,7 @@ pub enum Payload<'a> {
     },
     /// Part of an HTTP exchange. Messages that it carried are lines, which name it. The location of a body is that of
     /// its text.
-    Http(HttpRecord<'static>),
+    Http(HttpRecord),
     Stderr(Cow<'a, [u8]>),
     Opened(Opened),
     Closed(Closed),
@@ -101,36 +101,36 @@ pub enum Payload<'a> {
 
 /// One thing that happened in an HTTP exchange; in the file one object, `{"exchange":…,"request":{…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct HttpRecord<'a> {
+pub struct HttpRecord {
     pub exchange: ExchangeId,
     #[serde(flatten)]
-    pub part: HttpPart<'a>,
+    pub part: HttpPart,
 }
 
 /// Names and values.
-pub type HttpHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+pub type HttpHeaders = Vec<(String, String)>;
 
 /// Header names are in lower case, in the order of first appearance; secret values are masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum HttpPart<'a> {
+pub enum HttpPart {
     Request {
         by: Party,
-        method: Cow<'a, str>,
+        method: String,
         /// Path and query, secrets masked.
-        target: Cow<'a, str>,
-        headers: HttpHeaders<'a>,
+        target: String,
+        headers: HttpHeaders,
         /// What the other side got from us, in addition or instead.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
-        added: HttpHeaders<'a>,
+        added: HttpHeaders,
     },
     Response {
         by: Party,
         status: u16,
-        headers: HttpHeaders<'a>,
+        headers: HttpHeaders,
         /// What the asking side got instead.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
-        rewritten: HttpHeaders<'a>,
+        rewritten: HttpHeaders,
     },
     /// A server-sent event that is no message.
     Event(ServerSent),

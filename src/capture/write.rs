@@ -4,8 +4,8 @@
 //! rely on it, and so does the reader's fast path.
 
 use super::output::Buffer;
-use super::record::HttpRecord;
-use crate::tap::{Party, SessionId, Timestamp, Via};
+use super::record::{HttpPart, HttpRecord};
+use crate::tap::{ExchangeId, Half, Party, SessionId, Timestamp, Via};
 use base64::Engine;
 use bytes::Bytes;
 use chrono::DateTime;
@@ -124,16 +124,58 @@ impl Writer {
         out: &mut Buffer,
         at: Timestamp,
         session: SessionId,
-        record: &HttpRecord<'_>,
+        record: &HttpRecord,
     ) {
-        let text = self.begin(out, at, session);
-        text.extend_from_slice(b",\"http\":{\"exchange\":");
-        decimal(text, record.exchange.0);
+        let text = self.exchange(out, at, session, record.exchange);
+        // Every exchange has two of these.
+        if let HttpPart::End {
+            of,
+            bytes,
+            broken: None,
+        } = record.part
+        {
+            text.extend_from_slice(match of {
+                Half::Request => b",\"end\":{\"of\":\"request\",\"bytes\":".as_slice(),
+                Half::Response => b",\"end\":{\"of\":\"response\",\"bytes\":",
+            });
+            decimal(text, bytes);
+            text.extend_from_slice(b"}}");
+            return end(text);
+        }
         // The part is an object of one member, which becomes another one of this object.
         let brace = text.len();
         json(text, &record.part);
         text[brace] = b',';
         end(text);
+    }
+
+    /// A head, as a member of the exchange's object.
+    pub fn head(
+        &mut self,
+        out: &mut Buffer,
+        at: Timestamp,
+        session: SessionId,
+        exchange: ExchangeId,
+        member: &[u8],
+    ) {
+        let text = self.exchange(out, at, session, exchange);
+        text.push(b',');
+        text.extend_from_slice(member);
+        text.push(b'}');
+        end(text);
+    }
+
+    fn exchange<'b>(
+        &mut self,
+        out: &'b mut Buffer,
+        at: Timestamp,
+        session: SessionId,
+        exchange: ExchangeId,
+    ) -> &'b mut Vec<u8> {
+        let text = self.begin(out, at, session);
+        text.extend_from_slice(b",\"http\":{\"exchange\":");
+        decimal(text, exchange.0);
+        text
     }
 
     fn begin<'b>(
@@ -184,7 +226,7 @@ pub(super) fn json<T: Serialize + ?Sized>(text: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(text, value).expect("serialises");
 }
 
-fn party(party: Party) -> &'static str {
+pub(super) fn party(party: Party) -> &'static str {
     match party {
         Party::Client => "client",
         Party::Server => "server",
@@ -193,18 +235,8 @@ fn party(party: Party) -> &'static str {
     }
 }
 
-fn decimal(text: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.extend_from_slice(&digits[first..]);
+pub(super) fn decimal(text: &mut Vec<u8>, number: u64) {
+    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// RFC 3339 in UTC with microseconds. All but those stay the same for a second.
@@ -250,7 +282,6 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tap::ExchangeId;
 
     fn written(each: impl FnOnce(&mut Writer, &mut Buffer)) -> String {
         let mut out = Buffer::default();
@@ -311,6 +342,27 @@ mod tests {
             ),
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn an_end_reads_back_as_it_was() {
+        for of in [Half::Request, Half::Response] {
+            for broken in [None, Some("gone".to_owned())] {
+                let part = HttpPart::End {
+                    of,
+                    bytes: 7,
+                    broken,
+                };
+                let exchange = ExchangeId(3);
+                let record = HttpRecord { exchange, part };
+                let text = written(|writer, out| {
+                    writer.http(out, LINE.at, LINE.session, &record);
+                });
+                let (_, http) = text.trim_end().split_once(",\"http\":").unwrap();
+                let read: HttpRecord = serde_json::from_str(&http[..http.len() - 1]).unwrap();
+                assert_eq!(read, record);
+            }
+        }
     }
 
     #[test]

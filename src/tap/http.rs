@@ -130,12 +130,6 @@ impl Headers {
         })
     }
 
-    /// The values of this name, as far as they are text; `None` stands for what is none.
-    pub fn texts(&self, name: HeaderName) -> impl Iterator<Item = Option<&str>> {
-        let named = self.iter().filter(move |it| *it.name == name);
-        named.map(|it| std::str::from_utf8(it.value).ok())
-    }
-
     pub fn len(&self) -> usize {
         self.names.len()
     }

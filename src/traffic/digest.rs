@@ -250,8 +250,8 @@ pub fn digest(record: &Record<'_>) -> Digest {
     }
 }
 
-fn http_step(part: &HttpPart<'_>) -> HttpStep {
-    let header = |headers: &HttpHeaders<'_>, name: &str| {
+fn http_step(part: &HttpPart) -> HttpStep {
+    let header = |headers: &HttpHeaders, name: &str| {
         let found = headers.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| gist(value))
     };

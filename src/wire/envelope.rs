@@ -73,7 +73,7 @@ impl<'a> Envelope<'a> {
             "error" => &mut self.error,
             "method" => {
                 self.duplicate_member |= self.method.is_some() || self.method_not_text;
-                self.method = object::unescape(value);
+                self.method = object::unescape_string(value);
                 self.method_not_text = self.method.is_none();
                 return true;
             }
@@ -126,7 +126,7 @@ fn message(text: &str) -> Result<(Frame<'_>, usize), Fault> {
     let mut spans = object::spans(text);
     for member in &mut spans {
         let Member { key, value } = member?;
-        let key = object::unescape(&text[key]).unwrap_or_default();
+        let key = object::unescape_string(&text[key]).unwrap_or_default();
         speaks_json_rpc |= envelope.take(&key, &text[value]);
     }
     let frame = if speaks_json_rpc {

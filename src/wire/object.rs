@@ -10,7 +10,7 @@ use std::ops::Range;
 pub fn members(raw: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
     spans(raw).map_while(Result::ok).map(|member| {
         (
-            unescape(&raw[member.key]).unwrap_or_default(),
+            unescape_string(&raw[member.key]).unwrap_or_default(),
             &raw[member.value],
         )
     })
@@ -56,7 +56,12 @@ pub fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     if !raw.starts_with('"') || scan::string(raw.as_bytes(), 0) != Ok(raw.len()) {
         return None;
     }
-    let inner = &raw[1..raw.len() - 1];
+    unescape_string(raw)
+}
+
+/// The same of what is known to be JSON: `None` when it is no string.
+pub(super) fn unescape_string(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     let Some(first) = memchr::memchr(b'\\', inner.as_bytes()) else {
         return Some(Cow::Borrowed(inner));
     };

@@ -338,7 +338,7 @@ fn every_part_of_an_exchange_is_read_back() {
     let bodies: Vec<_> = read
         .iter()
         .filter(|(payload, _)| {
-            let record = |it: &HttpRecord<'_>| matches!(it.part, HttpPart::Body { .. });
+            let record = |it: &HttpRecord| matches!(it.part, HttpPart::Body { .. });
             matches!(payload, Payload::Http(it) if record(it))
         })
         .map(|(_, fetched)| fetched.as_slice())

@@ -10,7 +10,7 @@ use crate::wire::{self, Envelope, Frame, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderName, header};
+use http::header;
 use regex::Regex;
 
 /// What is no message is recorded in parts of at most this size.
@@ -29,7 +29,7 @@ pub(super) enum Found {
         /// Whether it is one JSON value, where that is known.
         is_json: Option<bool>,
     },
-    Part(HttpPart<'static>),
+    Part(HttpPart),
     /// This much was not recorded, of so many messages.
     Lost {
         messages: u64,
@@ -77,32 +77,26 @@ enum Form {
 impl Body {
     /// What the head of this half says of it.
     pub fn announced(of: Half, headers: &Headers) -> Self {
-        let text = |name: HeaderName| headers.texts(name).next().flatten();
-        let media_type = text(header::CONTENT_TYPE).map(|it| {
-            let essence = it.split(';').next().unwrap_or_default();
-            essence.trim().to_ascii_lowercase()
-        });
-        let form = match (of, media_type.as_deref()) {
-            (_, Some("application/x-www-form-urlencoded")) => Form::Parameters(Pieces::default()),
-            (_, Some(it)) if it.ends_with("/json") || it.ends_with("+json") => {
-                Form::Json(Pieces::default())
+        let (mut media_type, mut length, mut encodings) = (None, None, Vec::new());
+        for header in headers.iter() {
+            let text = || std::str::from_utf8(header.value).ok();
+            match *header.name {
+                header::CONTENT_TYPE if media_type.is_none() => media_type = text(),
+                header::CONTENT_LENGTH if length.is_none() => length = text(),
+                // What is no text names no coding that anybody knows.
+                header::CONTENT_ENCODING => encodings.push(text().unwrap_or("?")),
+                _ => {}
             }
-            (Half::Response, Some("text/event-stream")) => Form::Events(Box::default()),
-            (Half::Request, _) | (_, None) => Form::Unknown,
-            (Half::Response, Some(_)) => Form::Other(Vec::new()),
-        };
-        let encodings = headers.texts(header::CONTENT_ENCODING);
-        // What is no text names no coding that anybody knows.
-        let encodings = encodings.map(|it| it.unwrap_or("?"));
+        }
         let (unpacker, form, trouble) = match Unpacker::of(encodings) {
-            Ok(unpacker) => (unpacker, form, None),
+            Ok(unpacker) => (unpacker, Form::announced(of, media_type), None),
             Err(reason) => (None, Form::Other(Vec::new()), Some(reason)),
         };
         Self {
             unpacker,
             form,
             bytes: 0,
-            expected: text(header::CONTENT_LENGTH).and_then(|it| it.parse().ok()),
+            expected: length.and_then(|it| it.parse().ok()),
             trouble,
         }
     }
@@ -175,6 +169,26 @@ impl Body {
 }
 
 impl Form {
+    fn announced(of: Half, media_type: Option<&str>) -> Self {
+        let Some(media_type) = media_type else {
+            return Self::Unknown;
+        };
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        let is = |wanted: &str| essence.eq_ignore_ascii_case(wanted);
+        let ends = |wanted: &str| {
+            let start = essence.len().checked_sub(wanted.len());
+            let end = start.and_then(|start| essence.as_bytes().get(start..));
+            end.is_some_and(|end| end.eq_ignore_ascii_case(wanted.as_bytes()))
+        };
+        match of {
+            _ if is("application/x-www-form-urlencoded") => Self::Parameters(Pieces::default()),
+            _ if ends("/json") || ends("+json") => Self::Json(Pieces::default()),
+            Half::Response if is("text/event-stream") => Self::Events(Box::default()),
+            Half::Request => Self::Unknown,
+            Half::Response => Self::Other(Vec::new()),
+        }
+    }
+
     fn push(&mut self, of: Half, bytes: Bytes, secret: &[Regex], each: Each<'_>) {
         match self {
             Self::Unknown => {

@@ -6,14 +6,15 @@
 
 mod body;
 mod coding;
+mod heads;
 mod pieces;
 
 use super::record::{HttpPart, HttpRecord};
-use super::redact;
-use crate::tap::{ExchangeId, Half, Http, Lost, Party, Request, Response, SessionId, Via};
+use crate::tap::{ExchangeId, Half, Http, Lost, Party, SessionId, Via};
 use body::{Body, Found};
 use bytes::Bytes;
 use hashbrown::HashMap;
+use heads::Heads;
 use regex::Regex;
 
 /// Something to record of an exchange.
@@ -27,7 +28,9 @@ pub(super) enum Entry<'a> {
         /// Whether it is one JSON value, where that is known.
         is_json: Option<bool>,
     },
-    Part(HttpRecord<'a>),
+    Part(HttpRecord),
+    /// A head, as a member of the exchange's object.
+    Head(ExchangeId, &'a [u8]),
     /// This much was not recorded, of so many messages.
     Lost {
         messages: u64,
@@ -39,8 +42,7 @@ pub(super) enum Entry<'a> {
 #[derive(Default)]
 pub(super) struct Exchanges {
     going: HashMap<ExchangeId, Exchange>,
-    /// What the configuration knows to be secret.
-    secret: Vec<Regex>,
+    heads: Heads,
 }
 
 /// What is known of one exchange.
@@ -84,7 +86,7 @@ impl Exchanges {
     pub fn new(secret: Vec<Regex>) -> Self {
         Self {
             going: HashMap::new(),
-            secret,
+            heads: Heads::new(secret),
         }
     }
 
@@ -100,13 +102,13 @@ impl Exchanges {
                 let exchange = self.exchange(session, id);
                 exchange.asks = head.by;
                 exchange.request = Some(Body::announced(Half::Request, &head.headers));
-                each(part(id, request(head, &self.secret)));
+                each(Entry::Head(id, self.heads.request(head)));
             }
             Http::Response(head) => {
                 let exchange = self.exchange(session, id);
                 exchange.answers = head.by;
                 exchange.response = Some(Body::announced(Half::Response, &head.headers));
-                each(part(id, response(head, &self.secret)));
+                each(Entry::Head(id, self.heads.response(head)));
             }
             Http::Body { of, bytes, is_last } => {
                 self.read(session, id, *of, each, |body, secret, found| {
@@ -118,7 +120,7 @@ impl Exchanges {
             }
             Http::Event(event) => each(part(
                 id,
-                HttpPart::Event(body::event(event.clone(), &self.secret)),
+                HttpPart::Event(body::event(event.clone(), self.heads.secret())),
             )),
             Http::End { of, bytes, broken } => {
                 self.close(id, *of, *bytes, broken.clone(), each);
@@ -179,13 +181,7 @@ impl Exchanges {
     }
 
     fn exchange(&mut self, session: SessionId, id: ExchangeId) -> &mut Exchange {
-        self.going.entry(id).or_insert_with(|| Exchange {
-            session,
-            asks: Party::Client,
-            answers: Party::Server,
-            request: Some(Body::default()),
-            response: Some(Body::default()),
-        })
+        going(&mut self.going, session, id)
     }
 
     /// Lets a half's body be read, and says who wrote what is found.
@@ -197,13 +193,12 @@ impl Exchanges {
         each: &mut impl FnMut(Entry<'_>),
         read: impl FnOnce(&mut Body, &[Regex], &mut dyn FnMut(Found)),
     ) {
-        let exchange = self.exchange(session, id);
-        let (from, to) = exchange.parties(of);
-        let mut body = exchange.half(of).take().unwrap_or_default();
-        read(&mut body, &self.secret, &mut |found| {
-            each(entry(id, (from, to), found));
+        let exchange = going(&mut self.going, session, id);
+        let parties = exchange.parties(of);
+        let body = exchange.half(of).get_or_insert_default();
+        read(body, self.heads.secret(), &mut |found| {
+            each(entry(id, parties, found));
         });
-        *self.exchange(session, id).half(of) = Some(body);
     }
 
     /// How many bytes the half had, and what is wrong with them.
@@ -223,35 +218,26 @@ impl Exchanges {
         }
         body.map_or((0, None), |body| {
             let mut found = |found| each(entry(id, parties, found));
-            body.finish(of, &self.secret, &mut found)
+            body.finish(of, self.heads.secret(), &mut found)
         })
     }
 }
 
-fn request<'a>(head: &'a Request, secret: &[Regex]) -> HttpPart<'a> {
-    HttpPart::Request {
-        by: head.by,
-        method: head.method.as_str().into(),
-        target: redact::http::target(&head.target, secret),
-        headers: redact::http::headers(&head.headers, secret),
-        added: redact::http::headers(&head.added, secret),
-    }
+fn going(
+    all: &mut HashMap<ExchangeId, Exchange>,
+    session: SessionId,
+    id: ExchangeId,
+) -> &mut Exchange {
+    all.entry(id).or_insert_with(|| Exchange {
+        session,
+        asks: Party::Client,
+        answers: Party::Server,
+        request: Some(Body::default()),
+        response: Some(Body::default()),
+    })
 }
 
-fn response<'a>(head: &'a Response, secret: &[Regex]) -> HttpPart<'a> {
-    let rewritten = head.rewritten.iter().map(|(name, value)| {
-        let value = redact::http::header(name, value.into(), secret);
-        (name.as_str().into(), value)
-    });
-    HttpPart::Response {
-        by: head.by,
-        status: head.status.as_u16(),
-        headers: redact::http::headers(&head.headers, secret),
-        rewritten: rewritten.collect(),
-    }
-}
-
-fn part(exchange: ExchangeId, part: HttpPart<'_>) -> Entry<'_> {
+fn part(exchange: ExchangeId, part: HttpPart) -> Entry<'static> {
     Entry::Part(HttpRecord { exchange, part })
 }
 

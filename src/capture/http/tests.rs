@@ -1,7 +1,7 @@
 //! Bodies as they come, and what is recorded of them.
 
 use super::*;
-use crate::tap::{Headers, ServerSent, Source, Timestamp};
+use crate::tap::{Headers, Request, Response, ServerSent, Source, Timestamp};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::io::Write as _;
 
@@ -71,6 +71,10 @@ impl Recorded {
                 format!("{from:?}{to}{event}: {}", String::from_utf8_lossy(&bytes))
             }
             Entry::Lost { messages, bytes } => format!("lost({messages}, {bytes})"),
+            Entry::Head(exchange, member) => {
+                let part = serde_json::from_slice(&[b"{", member, b"}"].concat()).unwrap();
+                return self.add(Entry::Part(HttpRecord { exchange, part }));
+            }
             Entry::Part(HttpRecord { exchange, part }) => {
                 assert_eq!(exchange, ID);
                 match part {

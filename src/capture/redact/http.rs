@@ -1,8 +1,7 @@
 //! Masking what HTTP carries beside messages: headers, targets, and bodies such as those of token endpoints.
 
 use super::{MASK, argument_text, is_plain, is_secret_name, mask_first_group, replaced};
-use crate::capture::record::HttpHeaders;
-use crate::tap::{Header, Headers};
+use crate::tap::Header;
 use http::{HeaderName, header};
 use regex::{Captures, Regex};
 use std::borrow::Cow;
@@ -21,21 +20,17 @@ const SESSIONS: &[&str] = &["sessionid", "session_id", "mcp-session-id"];
 /// What stays readable of a session's id: enough to tell sessions apart, too little to enter one.
 const SESSION_START: usize = 8;
 
-/// Names and values, in the order of first appearance.
-pub fn headers<'a>(headers: &'a Headers, extra: &[Regex]) -> HttpHeaders<'a> {
-    let masked = |it: Header<'a>| {
-        let text = String::from_utf8_lossy(it.value);
-        let text = match it.name {
-            &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(&text).into(),
-            _ if it.is_sensitive => MASK.into(),
-            _ => header(it.name, text, extra),
-        };
-        (it.name.as_str().into(), text)
-    };
-    headers.iter().map(masked).collect()
+/// The value of a header that was sent.
+pub fn value<'a>(it: Header<'a>, extra: &[Regex]) -> Cow<'a, str> {
+    let text = String::from_utf8_lossy(it.value);
+    match it.name {
+        &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(&text).into(),
+        _ if it.is_sensitive => MASK.into(),
+        _ => header(it.name, text, extra),
+    }
 }
 
-/// The value of one header.
+/// The value of a header of this name.
 pub fn header<'a>(name: &HeaderName, text: Cow<'a, str>, extra: &[Regex]) -> Cow<'a, str> {
     let masked = match name {
         &header::AUTHORIZATION | &header::PROXY_AUTHORIZATION => credentials(&text),
@@ -100,8 +95,8 @@ fn named(pair: &str) -> String {
 
 fn session(id: &str) -> String {
     let shown = SESSION_START.min(id.chars().count() / 2);
-    let shown: String = id.chars().take(shown).collect();
-    format!("{shown}{MASK}")
+    let end = id.char_indices().nth(shown).map_or(id.len(), |(at, _)| at);
+    [&id[..end], MASK].concat()
 }
 
 /// A path with its query, an address, or a header's value that may hold one.
@@ -177,6 +172,7 @@ fn parameter(pair: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tap::Headers;
     use http::{HeaderMap, HeaderValue};
 
     fn one(name: &str, value: &str) -> String {
@@ -242,9 +238,9 @@ mod tests {
         let mut map = HeaderMap::new();
         map.insert("x-door", value.clone());
         map.insert("authorization", value);
-        let expected = [("x-door", "***"), ("authorization", "open ***")];
-        let expected = expected.map(|(name, value)| (name.into(), value.into()));
-        assert_eq!(headers(&(&map).into(), &[]), expected);
+        let headers = Headers::from(&map);
+        let masked: Vec<_> = headers.iter().map(|it| super::value(it, &[])).collect();
+        assert_eq!(masked, ["***", "open ***"]);
     }
 
     #[test]
@@ -298,11 +294,11 @@ mod tests {
         assert_eq!(target("/a/corp-1?b=corp-2", &extra), "/a/***?b=***");
         assert_eq!(form("a=corp-1", &extra), "a=***");
         assert_eq!(text("say corp-1", &extra), "say ***");
-        let mut map = HeaderMap::new();
-        map.insert(
-            "www-authenticate",
-            HeaderValue::from_static("Corp realm=corp-1"),
+        let realm = super::header(
+            &header::WWW_AUTHENTICATE,
+            "Corp realm=corp-1".into(),
+            &extra,
         );
-        assert_eq!(headers(&(&map).into(), &extra)[0].1, "Corp realm=***");
+        assert_eq!(realm, "Corp realm=***");
     }
 }

@@ -123,7 +123,7 @@ fn record(seq: u64, line: &str) -> Record<'static> {
 }
 
 /// `GET /mcp`, `200`, `200 stream`, `401 challenge`, `event`, `event 7`, `body text`, `asked`, `end`, `end why`.
-fn http_part(text: &str) -> HttpPart<'static> {
+fn http_part(text: &str) -> HttpPart {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     let header = |name: &'static str, value: &'static str| (name.into(), value.into());
     let end = |of| HttpPart::End {

@@ -43,7 +43,7 @@ impl Line {
 /// One record, read back.
 #[derive(Debug)]
 enum Step {
-    Http(Timestamp, HttpPart<'static>),
+    Http(Timestamp, HttpPart),
     Message {
         at: Timestamp,
         event: Option<Box<str>>,

@@ -8,13 +8,12 @@ use crate::traffic::party_word;
 use crate::ui::format;
 use crate::ui::text::{chop, clean, cut, fit, fit_right, width, wrap};
 use crate::ui::theme::Role;
-use std::borrow::Cow;
 
 /// From this width on, request and response stand side by side.
 const BESIDE: usize = 100;
 
 /// Columns for the names of all headers, so that both halves line up.
-fn name_column<'a>(parts: impl Iterator<Item = &'a HttpPart<'static>>, room: usize) -> usize {
+fn name_column<'a>(parts: impl Iterator<Item = &'a HttpPart>, room: usize) -> usize {
     let widest = parts
         .flat_map(|part| match part {
             HttpPart::Request { headers, added, .. } => headers.iter().chain(added),
@@ -40,7 +39,7 @@ pub(super) struct Page {
     utc_offset_seconds: i32,
 }
 
-type Found<'a> = Option<(Timestamp, &'a HttpPart<'static>)>;
+type Found<'a> = Option<(Timestamp, &'a HttpPart)>;
 
 impl Page {
     /// Lays it out; `steps` has what was read back of the records so far.
@@ -209,9 +208,7 @@ impl Page {
                 self.header("~ ", name, value, "rewritten by us");
             }
         }
-        let new = |(name, _): &&(Cow<'_, str>, Cow<'_, str>)| {
-            !headers.iter().any(|(other, _)| other == name)
-        };
+        let new = |(name, _): &&(String, String)| !headers.iter().any(|(other, _)| other == name);
         for (name, value) in rewritten.iter().filter(new) {
             self.header("+ ", name, value, "added by us");
         }
