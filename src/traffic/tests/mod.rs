@@ -155,8 +155,8 @@ fn http_part(text: &str) -> HttpPart {
         ("end", _) => end(Half::Response),
         _ => HttpPart::Request {
             by: Party::Client,
-            method: word.replace("BRIDGED", "POST").into(),
-            target: rest.to_owned().into(),
+            method: word.replace("BRIDGED", "POST"),
+            target: rest.to_owned(),
             headers: match word {
                 "BRIDGED" => Vec::new(),
                 _ => vec![header("user-agent", "a-client/1")],
