@@ -263,10 +263,10 @@ fn nobody_who_joined_is_stopped_with_the_screen() {
         stage.press("<c-z>");
         assert_eq!(!stage.effects.is_empty(), suspended);
         assert_eq!(
-            stage.status().contains("a client is connected"),
+            stage.text().contains("a client is connected"),
             !suspended,
             "{}",
-            stage.status()
+            stage.text()
         );
     }
 }

@@ -4,6 +4,8 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture};
+use mcp_sentinel::ui::app::Session;
+use mcp_sentinel::ui::event::{Event, Fed, Notice};
 use mcp_sentinel::ui::theme::Ground;
 use ratatui::style::Modifier;
 
@@ -234,6 +236,93 @@ fn the_help_says_what_is_below_without_writing_over_a_line() {
     let rule = text.lines().rev().nth(1).unwrap();
     assert!(
         rule.starts_with('─') && rule.contains("lines below"),
+        "{text}"
+    );
+}
+
+/// What the bar says when it has grown: its lines without the hints, put together again.
+fn bar(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let rule = lines
+        .iter()
+        .rposition(|line| line.starts_with('─'))
+        .unwrap();
+    let words = lines[rule + 1..].iter().map(|line| line.trim());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_notice_longer_than_the_bar_is_read_to_its_end() {
+    let long = format!(
+        "cannot create {}/traffic.jsonl: Permission denied",
+        "/folder".repeat(12)
+    );
+    let squeezed = |text: &str| text.replace(' ', "");
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        let mut stage = stage(width, height, "live", State::Live);
+        let before = stage.text();
+        stage.send(Event::Notice(Notice::error(long.clone())));
+        let text = stage.text();
+        assert!(
+            squeezed(&bar(&text)).starts_with(&squeezed(&long)),
+            "{text}"
+        );
+        stage.press("6");
+        assert!(
+            !bar(&stage.text()).contains("Permission"),
+            "{}",
+            stage.text()
+        );
+        stage.press("1");
+        assert_eq!(stage.text(), before);
+    }
+}
+
+#[test]
+fn a_notice_without_an_end_leaves_the_screen_and_is_marked_as_cut() {
+    for (width, height) in [(40, 8), (80, 24)] {
+        let mut stage = stage(width, height, "live", State::Live);
+        stage.send(Event::Notice(Notice::error("and on ".repeat(10_000))));
+        let text = stage.text();
+        assert!(bar(&text).ends_with('…'), "{text}");
+        assert!(
+            text.lines().filter(|line| line.contains("and on")).count() <= usize::from(height) / 3
+        );
+    }
+}
+
+#[test]
+fn a_capture_that_cannot_be_read_says_why_for_as_long_as_it_is_shown() {
+    let reason = "/a/rather/long/path/to/what/somebody/took/for/a/capture.jsonl is not a capture: its first line is not a header";
+    let mut stage = stage(80, 24, "empty", State::Loading);
+    stage.send(Event::Fed(Fed::Failed(reason.to_owned())));
+    stage.press("<esc>");
+    let text = stage.text();
+    assert!(text.contains("its first line is not a header"), "{text}");
+}
+
+#[test]
+fn who_is_asked_something_sees_the_answers_there_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let capture = directory.path().join("pending.jsonl");
+    let of = r#""at":"2026-11-21T02:45:01.123456Z","session":1"#;
+    let lines = [
+        r#"{"capture":1,"name":"x"}"#.to_owned(),
+        format!(r#"{{"seq":1,{of},"opened":{{"by":"operator","transport":"stdio"}}}}"#),
+        format!(
+            r#"{{"seq":2,{of},"from":"operator","message":{{"jsonrpc":"2.0","id":1,"method":"x"}}}}"#
+        ),
+    ];
+    std::fs::write(&capture, lines.join("\n") + "\n").unwrap();
+    let session = Session {
+        quit_ends_session: true,
+        ..Session::default()
+    };
+    let mut stage = Stage::with(80, 24, &capture, State::Live, session);
+    stage.press("q");
+    let text = bar(&stage.text());
+    assert!(
+        text.contains("would be lost. End the session and quit?") && text.contains("y yes"),
         "{text}"
     );
 }

@@ -8,7 +8,7 @@ use mcp_sentinel::capture::store::Saved;
 use mcp_sentinel::link::registry::{Counts, Entry};
 use mcp_sentinel::tap::Timestamp;
 use mcp_sentinel::ui::app::hub::{Hub, Item, Listing};
-use mcp_sentinel::ui::event::{Effect, Event};
+use mcp_sentinel::ui::event::{Effect, Event, Notice};
 use mcp_sentinel::ui::render;
 use mcp_sentinel::ui::theme::Ground;
 use ratatui::style::Color;
@@ -65,6 +65,9 @@ fn log() {
     pane("log", "6");
 }
 
+const NOTICE: &str = "cannot create /home/ana/projects/a-rather-long-name/captures/tools-call-get-sum-7.jsonl: \
+                      Permission denied (os error 13)";
+
 /// What is reached from the panes by a few keys.
 #[test]
 fn overlays_and_details() {
@@ -91,6 +94,9 @@ fn overlays_and_details() {
             format!("asked-{width}x{height}"),
             screen(width, height, "asked", "a")
         );
+        let mut told = Stage::open(width, height, &fixture("live"), State::Live);
+        told.send(Event::Notice(Notice::error(NOTICE)));
+        insta::assert_snapshot!(format!("notice-{width}x{height}"), told.screen());
         let mut loading = Stage::open(width, height, &fixture("live"), State::Loading);
         loading.press("gg");
         insta::assert_snapshot!(format!("loading-{width}x{height}"), loading.screen());

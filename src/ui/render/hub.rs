@@ -72,20 +72,16 @@ pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
         .listing
         .as_ref()
         .map_or(0, |listing| listing.saved.len());
-    let (role, said) = match &hub.notice {
-        Some(notice) => (
-            if notice.error {
-                Role::Error
-            } else {
-                Role::Text
-            },
-            notice.text.clone(),
-        ),
-        None if hub.filter.is_empty() => (Role::Text, format!("{live} live, {saved} saved")),
-        None => (Role::Accent, format!("/{}", cut(hub.filter.text(), 24))),
+    let standing = match hub.filter.is_empty() {
+        true => (Role::Text, format!("{live} live, {saved} saved")),
+        false => (Role::Accent, format!("/{}", cut(hub.filter.text(), 24))),
+    };
+    let said = match &hub.notice {
+        Some(notice) => status::said(notice),
+        None => (standing.0, standing.1.as_str()),
     };
     let offers = |binding: &Binding| hub.offers(binding);
-    status::simple(theme, frame, bar, role, &said, &hub.contexts(), offers);
+    status::simple(theme, frame, bar, said, &hub.contexts(), offers);
 }
 
 fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {

@@ -101,12 +101,12 @@ fn position(app: &App, frame: &mut Frame<'_>, rule: Rect) {
 }
 
 /// What an empty list says.
-fn nothing(app: &App) -> Vec<&'static str> {
+fn nothing(app: &App) -> Vec<&str> {
     if !app.world.traffic.is_empty() && !app.list.filter.is_empty() {
         return NOTHING_MATCHES.to_vec();
     }
     match &app.reading {
-        Reading::Failed(_) => vec!["This capture cannot be read."],
+        Reading::Failed(reason) => vec!["This capture cannot be read.", reason],
         Reading::Opening | Reading::Loading(..) => vec!["Reading the capture…"],
         Reading::Live => vec![
             "No messages yet.",

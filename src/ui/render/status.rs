@@ -1,15 +1,17 @@
 //! Draws the status bar: can I trust what I see, and what can I do here.
 
-use super::put;
+use super::{put, rule};
 use crate::ui::app::prompt::Prompt;
 use crate::ui::app::{App, Reading, Tab};
+use crate::ui::event::Notice;
 use crate::ui::format::{count, plural};
 use crate::ui::keymap::{self, Action, Context};
-use crate::ui::text::{clean, cut, width};
+use crate::ui::text::{clean, cut, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Span;
+use ratatui::widgets::Clear;
 
 /// A piece of the bar; pieces with the highest number go first when there is no room.
 type Piece = (u8, Role, String);
@@ -18,30 +20,19 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let theme = app.world.theme;
     if app.asks_to_quit {
         let question = app.quitting_ends();
-        let question = format!(" {}", question.as_deref().unwrap_or("Quit?"));
-        return line(
-            theme,
-            frame,
-            area,
-            vec![(0, Role::Warn, question)],
-            &hints(app, &[Context::Question]),
-        );
+        let question = question.as_deref().unwrap_or("Quit?");
+        let hints = hints(app, &[Context::Question]);
+        return sentence(theme, frame, area, (Role::Warn, question), &hints);
     }
     if let (Some(sheet), None, None) = (&app.sheet, &app.ask, &app.help)
         && sheet.typing
     {
         return prompt(theme, frame, area, "search /", &sheet.search, "");
     }
-    if app.overlay_is_open() || app.help.is_some() {
-        return line(
-            theme,
-            frame,
-            area,
-            notice(app)
-                .or_else(|| emergency(app))
-                .unwrap_or_else(|| vec![state(app)]),
-            &hints(app, &app.contexts()),
-        );
+    let over = app.overlay_is_open() || app.help.is_some();
+    if over && app.notice.is_none() {
+        let pieces = emergency(app).unwrap_or_else(|| vec![state(app)]);
+        return line(theme, frame, area, pieces, &hints(app, &app.contexts()));
     }
     if app.tab == Tab::Traffic && app.list.typing {
         let shown = count(app.list.len() as u64);
@@ -64,20 +55,21 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     if app.tab == Tab::Traffic && app.detail.typing {
         return prompt(theme, frame, area, "search /", &app.detail.search, "");
     }
-    let pieces = notice(app)
-        .or_else(|| emergency(app))
-        .unwrap_or_else(|| pieces(app));
-    line(theme, frame, area, pieces, &hints(app, &app.contexts()));
+    let hints = hints(app, &app.contexts());
+    if let Some(notice) = &app.notice {
+        return sentence(theme, frame, area, said(notice), &hints);
+    }
+    let pieces = emergency(app).unwrap_or_else(|| pieces(app));
+    line(theme, frame, area, pieces, &hints);
 }
 
-fn notice(app: &App) -> Option<Vec<Piece>> {
-    let notice = app.notice.as_ref()?;
+pub fn said(notice: &Notice) -> (Role, &str) {
     let role = if notice.error {
         Role::Error
     } else {
         Role::Text
     };
-    Some(vec![(0, role, format!(" {}", clean(&notice.text)))])
+    (role, &notice.text)
 }
 
 /// What leaves no room for anything else.
@@ -365,16 +357,58 @@ pub fn simple(
     theme: Theme,
     frame: &mut Frame<'_>,
     area: Rect,
-    role: Role,
-    said: &str,
+    said: (Role, &str),
     contexts: &[Context],
     offers: impl Fn(&keymap::Binding) -> &'static str,
 ) {
-    line(
-        theme,
-        frame,
-        area,
-        vec![(0, role, said.to_owned())],
-        &hints_where(contexts, offers),
-    );
+    let hints = hints_where(contexts, offers);
+    sentence(theme, frame, area, said, &hints);
+}
+
+/// A sentence beside the first and the last hint: yes and no, or how to get help. One that is too long for that grows
+/// upwards, and the rule above it moves along: it is read to its end, and gone with the next key.
+fn sentence(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    bar: Rect,
+    (role, text): (Role, &str),
+    hints: &[Hint],
+) {
+    let kept = [hints.first(), hints.last()].into_iter().flatten();
+    let kept = kept.map(|(key, hint)| hint_width(key, hint)).sum();
+    // Never all of the screen: a file's name can be as long as it likes.
+    let most = usize::from(frame.area().height / 3).max(1);
+    let (lines, last) = wrapped(text, bar.width.into(), kept, most);
+    let above = u16::try_from(lines.len()).unwrap_or(0).min(bar.y);
+    if above > 0 {
+        let grown = Rect {
+            y: bar.y.saturating_sub(above + 1),
+            height: above + 1,
+            ..bar
+        };
+        frame.render_widget(Clear, grown);
+        rule(theme, frame, grown);
+        for (text, y) in lines.into_iter().zip(grown.y + 1..bar.y) {
+            let span = Span::styled(format!(" {text}"), theme.style(role));
+            let place = Rect { y, ..bar };
+            put(frame, place, vec![span]);
+        }
+    }
+    line(theme, frame, bar, vec![(0, role, last)], hints);
+}
+
+/// The lines of a sentence, and the last of them, which leaves so many columns to others. What `most` lines do not hold
+/// makes the last one too long.
+fn wrapped(text: &str, columns: usize, kept: usize, most: usize) -> (Vec<String>, String) {
+    let room = columns.saturating_sub(2);
+    let mut lines = wrap(text, room);
+    let more = lines.get(most).cloned();
+    lines.truncate(most);
+    let mut last = lines.pop().unwrap_or_default();
+    if let Some(more) = more {
+        last = format!("{last} {more}");
+    } else if width(&last) + kept > room && lines.len() + 1 < most {
+        lines.push(std::mem::take(&mut last));
+    }
+    (lines, last)
 }
