@@ -326,3 +326,29 @@ fn who_is_asked_something_sees_the_answers_there_are() {
         "{text}"
     );
 }
+
+#[test]
+fn long_ids_are_shown_whole_where_there_is_room_and_else_by_their_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let capture = directory.path().join("ids.jsonl");
+    let mut text = "{\"capture\":1,\"name\":\"x\"}\n".to_owned();
+    for id in ["request-41", "request-42"] {
+        text.push_str(&format!(
+            r#"{{"seq":1,"at":"2026-11-21T02:45:01.123456Z","session":1,"from":"client","message":{{"jsonrpc":"2.0","id":"{id}","method":"ping"}}}}"#
+        ));
+        text.push('\n');
+    }
+    std::fs::write(&capture, text).unwrap();
+    for (width, shown) in [
+        (100, "  …t-42 "),
+        (120, " request-42 "),
+        (250, " request-42 "),
+    ] {
+        let stage = Stage::open(width, 24, &capture, State::Live);
+        assert!(
+            stage.selected().contains(shown),
+            "{width}: {}",
+            stage.selected()
+        );
+    }
+}

@@ -269,6 +269,7 @@ pub struct Traffic {
     changes: Changes,
     challenges: Challenges,
     latest: Timestamp,
+    longest_id: usize,
 }
 
 impl Traffic {
@@ -293,6 +294,11 @@ impl Traffic {
     /// The row that the message with this sequence number began.
     pub fn row_of_seq(&self, seq: u64) -> Option<RowId> {
         self.store.row_of_seq(seq)
+    }
+    /// Bytes of the longest id that a peer gave to a request, without the quotes of a text. Peers stay with one shape of
+    /// ids, so this hardly grows.
+    pub fn longest_id(&self) -> usize {
+        self.longest_id
     }
     /// The exchange that sent this request id in this session on behalf of the operator.
     pub fn operator_exchange(&self, session: SessionId, message_id: &str) -> Option<RowId> {

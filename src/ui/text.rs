@@ -115,6 +115,33 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// As [`cut`], but keeps the end.
+pub fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
+    let enough = text
+        .char_indices()
+        .rev()
+        .nth(columns.saturating_mul(4).saturating_add(16))
+        .map_or(0, |(at, _)| at);
+    let text = clean(&text[enough..]);
+    if enough == 0 && width(&text) <= columns {
+        return text;
+    }
+    if columns == 0 {
+        return Cow::Borrowed("");
+    }
+    let mut left = columns - 1;
+    let mut start = text.len();
+    for (at, grapheme) in text.grapheme_indices(true).rev() {
+        let next = UnicodeWidthStr::width(grapheme);
+        if next > left {
+            break;
+        }
+        left -= next;
+        start = at;
+    }
+    Cow::Owned(format!("…{}", &text[start..]))
+}
+
 /// Exactly `columns` wide, text at the left.
 pub fn fit(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns).into_owned();
@@ -288,6 +315,7 @@ mod tests {
             "한국어 e\u{301}",
         ] {
             for columns in 0..30 {
+                assert!(width(&cut_start(text, columns)) <= columns, "{text:.20}");
                 assert_eq!(
                     width(&fit(text, columns)),
                     columns,
@@ -302,6 +330,9 @@ mod tests {
         }
         assert_eq!(fit("日本語", 5), "日本…");
         assert_eq!(fit("日本語", 4), "日… ");
+        assert_eq!(cut_start("日本語", 4), "…語");
+        assert_eq!(cut_start("request-42", 5), "…t-42");
+        assert_eq!(cut_start("a\u{1b}[2J", 4), "…[2J");
     }
 
     #[test]

@@ -72,6 +72,9 @@ impl Traffic {
         if let Some(original) = replayed {
             self.store.set_replay_of(row, original);
         }
+        if let Some(Party::Client | Party::Server) = self.store.row(row).map(|row| row.from) {
+            self.longest_id = self.longest_id.max(id.trim_matches('"').len());
+        }
         self.set_status(row, Status::Pending);
         let scope = self.store.scope(row);
         self.links.add_id(&mut self.store, scope, id, row);

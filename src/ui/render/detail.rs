@@ -9,7 +9,7 @@ use crate::ui::format;
 use crate::ui::json::Ink;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
-use crate::ui::text::{cut, fit, fit_right, width};
+use crate::ui::text::{cut, cut_start, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
 use crate::wire::object;
 use ratatui::Frame;
@@ -209,7 +209,11 @@ fn facts(
             let (word, role) = super::list::status(row);
             say(0, role, word.into_owned());
         } else if !row.message_id.is_empty() {
-            say(1, Role::Text, format!("id {}", cut(row.message_id, 24)));
+            say(
+                1,
+                Role::Text,
+                format!("id {}", cut_start(row.message_id, 24)),
+            );
         }
         let bytes = format::count(u64::from(part.location.len));
         say(3, Role::Dim, format!("{bytes} bytes"));

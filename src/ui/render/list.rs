@@ -15,6 +15,7 @@ use crate::ui::layout::Panes;
 use crate::ui::text::{cut, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
 use columns::Columns;
+use columns::cut_id;
 pub use columns::cut_name;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -24,7 +25,7 @@ use std::borrow::Cow;
 pub fn render(app: &App, frame: &mut Frame<'_>, panes: &Panes) {
     let world = &app.world;
     let theme = world.theme;
-    let columns = Columns::of(panes.rows.width.into());
+    let columns = Columns::of(panes.rows.width.into(), world.traffic.longest_id());
     heading(theme, &columns, frame, panes.heading);
     let height = usize::from(panes.rows.height);
     if app.list.is_empty() {
@@ -180,7 +181,7 @@ fn line(
     spans.push(gap());
     if columns.id > 0 {
         spans.push(Span::styled(
-            fit(row.message_id, columns.id),
+            fit(&cut_id(row.message_id, columns.id), columns.id),
             theme.style(Role::Dim),
         ));
         spans.push(gap());

@@ -1,10 +1,15 @@
 //! How wide the columns of the traffic list are, and how a message shares its column between what it is and what a
 //! person would say of it. Knows nothing of colours.
 
-use crate::ui::text::{cut, fit, width};
+use crate::ui::text::{cut, cut_start, fit, width};
+use crate::wire;
+use std::borrow::Cow;
 
 /// Columns of a method that stands in a column of its own.
 const METHOD: usize = 10;
+
+/// Columns of an id that is a number.
+const SHORT_ID: usize = 5;
 
 /// Columns of a name that nothing is kept from.
 const NAME: usize = 12;
@@ -27,12 +32,18 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// What fits: columns go from the right, the message keeps the rest.
-    pub fn of(columns: usize) -> Self {
+    /// What fits: columns go from the right, the message keeps the rest. Long ids get more where there is more.
+    pub fn of(columns: usize, longest_id: usize) -> Self {
+        let most = match columns {
+            140.. => 20,
+            120.. => 12,
+            106.. => 8,
+            _ => SHORT_ID,
+        };
         let all = Self {
             time: 12,
             from: 10,
-            id: 5,
+            id: longest_id.clamp(SHORT_ID, most),
             kind: 4,
             status: 10,
             took: 8,
@@ -141,6 +152,14 @@ impl Columns {
     }
 }
 
+/// An id as it is told from others: without the quotes of a text, where it would be no other JSON value without them, and
+/// by its end where it is too long, since that is where one counts.
+pub fn cut_id(id: &str, columns: usize) -> Cow<'_, str> {
+    let bare = id.strip_prefix('"').and_then(|id| id.strip_suffix('"'));
+    let bare = bare.filter(|bare| !wire::is_json(bare.as_bytes()) && !bare.contains('\\'));
+    cut_start(bare.unwrap_or(id), columns)
+}
+
 /// The end of a URI tells it from others, the beginning of any other name does.
 pub fn cut_name(name: &str, columns: usize) -> String {
     let too_long = width(name) > columns;
@@ -166,9 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_told_from_each_other_by_what_is_left_of_them() {
+        assert_eq!(cut_id("42", 5), "42");
+        assert_eq!(cut_id(r#""request-42""#, 5), "…t-42");
+        assert_eq!(cut_id(r#""request-42""#, 10), "request-42");
+        // A number is another id than the text of its digits.
+        assert_eq!(cut_id(r#""42""#, 5), r#""42""#);
+        assert_eq!(cut_id(r#""null""#, 9), r#""null""#);
+        assert_eq!(cut_id(r#""a\"b""#, 9), r#""a\"b""#);
+        assert_eq!(cut_id("", 5), "");
+    }
+
+    #[test]
+    fn an_id_gets_the_columns_that_it_needs_where_there_are_many() {
+        assert_eq!(Columns::of(120, 2).id, Columns::of(120, 0).id);
+        assert_eq!(Columns::of(120, 10).id, 10);
+        assert_eq!(Columns::of(100, 10).id, 5);
+        assert_eq!(Columns::of(300, 1000).id, 20);
+    }
+
+    #[test]
     fn columns_never_exceed_the_width_and_leave_room_for_the_message() {
-        for width in 40..300 {
-            let columns = Columns::of(width);
+        let ids = [0, 10, 1000];
+        for (width, id) in (40..300).flat_map(|width| ids.map(|id| (width, id))) {
+            let columns = Columns::of(width, id);
             let all = [
                 columns.time,
                 columns.from,
@@ -192,7 +232,7 @@ mod tests {
     #[test]
     fn all_columns_are_there_where_the_list_has_a_hundred_characters() {
         for width in 100..300 {
-            let columns = Columns::of(width);
+            let columns = Columns::of(width, 0);
             for column in [columns.from, columns.id, columns.kind, columns.size] {
                 assert!(column > 1, "{width}: {columns:?}");
             }
@@ -207,7 +247,7 @@ mod tests {
 
     #[test]
     fn nothing_is_cut_while_there_is_room_for_it() {
-        let columns = Columns::of(120);
+        let columns = Columns::of(120, 0);
         let words = [
             ("tools/call", "echo", r#"message="Good morning! ☀""#),
             ("initialize", "", "demo-client 0.1.0 → harbour 0.1.0"),
@@ -225,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_said_stands_in_a_column_while_it_fits() {
-        let columns = Columns::of(120);
+        let columns = Columns::of(120, 0);
         let at = |said| written(&columns, "tools/call", "echo", said).find(said);
         assert_eq!(at("a=2 b=3"), at("no arguments"));
         assert_eq!(at("a=2"), Some(columns.label));
@@ -234,7 +274,7 @@ mod tests {
     #[test]
     fn a_name_is_seen_in_the_narrowest_list() {
         for width in 40..80 {
-            let columns = Columns::of(width);
+            let columns = Columns::of(width, 0);
             let line = written(
                 &columns,
                 "tools/call",
@@ -249,7 +289,7 @@ mod tests {
     fn where_both_are_long_a_third_is_kept_for_what_is_said() {
         let long = "word ".repeat(40);
         for width in [80, 100, 120, 200] {
-            let columns = Columns::of(width);
+            let columns = Columns::of(width, 0);
             let name = format!("file:///{}end.txt", "folder/".repeat(20));
             let line = written(&columns, "resources/read", &name, &long);
             assert!(line.contains("end.txt"), "{line}");
