@@ -1,5 +1,7 @@
 //! Roles to styles. Colour carries meaning by role and never alone: whatever is coloured also has a word or a mark.
-//! Sixteen colours on dark and light grounds; without colour (`NO_COLOR`) roles differ by weight only.
+//! Sixteen colours on dark and light grounds; without colour (`NO_COLOR`) roles differ by weight only. Of the sixteen
+//! there is no amber and hardly a green that can be read on white: on light grounds both come from the 256 colours where
+//! the terminal has them.
 
 use ratatui::style::{Color, Modifier, Style};
 
@@ -42,10 +44,17 @@ pub enum Ground {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Theme {
     pub ground: Ground,
+    /// The terminal has 256 colours.
+    pub many_colours: bool,
 }
 
+/// Dark enough for white: amber, and green.
+const DARK_AMBER: Color = Color::Indexed(130);
+const DARK_GREEN: Color = Color::Indexed(28);
+
 impl Theme {
-    /// What the environment asks for: `NO_COLOR`, and `COLORFGBG` where the terminal says what it looks like.
+    /// What the environment asks for: `NO_COLOR`, and `COLORFGBG` where the terminal says what it looks like. How many
+    /// colours there are is told by `TERM` or `COLORTERM`.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
         let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
             || variable("TERM").is_some_and(|term| term == "dumb");
@@ -62,7 +71,14 @@ impl Theme {
             (false, Some(true)) => Ground::Light,
             (false, _) => Ground::Dark,
         };
-        Self { ground }
+        let many = |name: &str, words: &[&str]| {
+            variable(name).is_some_and(|value| words.iter().any(|word| value.contains(word)))
+        };
+        Self {
+            ground,
+            many_colours: many("TERM", &["256color", "direct"])
+                || many("COLORTERM", &["truecolor", "24bit"]),
+        }
     }
 
     pub fn style(self, role: Role) -> Style {
@@ -74,13 +90,15 @@ impl Theme {
             Role::Accent => plain
                 .fg(self.pick(Color::Cyan, Color::Blue))
                 .add_modifier(Modifier::BOLD),
-            Role::Ok => plain.fg(Color::Green),
-            Role::Warn => plain.fg(Color::Yellow),
+            Role::Ok | Role::Answer | Role::JsonString => {
+                plain.fg(self.pick(Color::Green, self.rich(DARK_GREEN, Color::Green)))
+            }
+            // Errors are bold.
+            Role::Warn => plain.fg(self.pick(Color::Yellow, self.rich(DARK_AMBER, Color::Red))),
             Role::Error => plain
                 .fg(self.pick(Color::LightRed, Color::Red))
                 .add_modifier(Modifier::BOLD),
             Role::Request => plain.fg(self.pick(Color::Cyan, Color::Blue)),
-            Role::Answer => plain.fg(Color::Green),
             Role::Notification => plain.add_modifier(Modifier::DIM),
             Role::Operator => plain.fg(Color::Magenta),
             Role::Selected => plain
@@ -90,7 +108,6 @@ impl Theme {
                 .remove_modifier(Modifier::DIM),
             Role::Found => plain.fg(Color::Black).bg(Color::Yellow),
             Role::JsonKey => plain.fg(self.pick(Color::Cyan, Color::Blue)),
-            Role::JsonString => plain.fg(Color::Green),
             Role::JsonNumber => plain.fg(self.pick(Color::Yellow, Color::Magenta)),
             Role::JsonLiteral => plain.fg(Color::Magenta),
         };
@@ -108,6 +125,10 @@ impl Theme {
                 ..style
             },
         }
+    }
+
+    fn rich(self, many: Color, sixteen: Color) -> Color {
+        if self.many_colours { many } else { sixteen }
     }
 
     fn pick(self, dark: Color, light: Color) -> Color {
@@ -145,8 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_on_a_light_ground_is_never_yellow_and_no_error() {
+        let few = with(&[("COLORFGBG", "0;15"), ("TERM", "xterm")]);
+        let many = with(&[("COLORFGBG", "0;15"), ("TERM", "xterm-256color")]);
+        let true_colour = with(&[("COLORFGBG", "0;15"), ("COLORTERM", "truecolor")]);
+        assert_eq!(few.style(Role::Warn).fg, Some(Color::Red));
+        assert_ne!(few.style(Role::Warn), few.style(Role::Error));
+        for theme in [many, true_colour] {
+            assert_eq!(theme.style(Role::Warn).fg, Some(DARK_AMBER));
+        }
+        let dark = with(&[("TERM", "xterm-256color")]);
+        assert_eq!(dark.style(Role::Warn).fg, Some(Color::Yellow));
+    }
+
+    #[test]
     fn no_color_leaves_no_colour_but_shows_the_selection() {
-        let theme = with(&[("NO_COLOR", "1")]);
+        let theme = with(&[
+            ("NO_COLOR", "1"),
+            ("COLORFGBG", "0;15"),
+            ("TERM", "xterm-256color"),
+        ]);
         for role in [
             Role::Error,
             Role::Accent,

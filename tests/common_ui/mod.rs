@@ -213,7 +213,10 @@ impl Stage {
     }
 
     pub fn theme(&mut self, ground: Ground) {
-        self.app.world.theme = Theme { ground };
+        self.app.world.theme = Theme {
+            ground,
+            ..Theme::default()
+        };
     }
 
     pub fn buffer(&self) -> Buffer {
