@@ -146,7 +146,7 @@ fn what_is_told_of_a_message_is_told_whole_or_not_at_all() {
             .lines()
             .find(|line| line.contains("answer  match"))
             .unwrap();
-        let whole = ["bytes", "ok", "request", "ms"];
+        let whole = ["bytes", "ok", "request", "ms", "below"];
         assert!(
             whole.iter().any(|word| heading.trim_end().ends_with(word)),
             "{width}: {heading}"
@@ -299,6 +299,10 @@ fn a_capture_that_cannot_be_read_says_why_for_as_long_as_it_is_shown() {
     stage.press("<esc>");
     let text = stage.text();
     assert!(text.contains("its first line is not a header"), "{text}");
+    assert!(stage.status().contains("the Log says why"), "{text}");
+    assert!(stage.status().contains("? help"), "{text}");
+    stage.press("6");
+    assert!(stage.text().contains("not a header"), "{}", stage.text());
 }
 
 #[test]
@@ -351,4 +355,69 @@ fn long_ids_are_shown_whole_where_there_is_room_and_else_by_their_end() {
             stage.selected()
         );
     }
+}
+
+#[test]
+fn what_one_can_do_is_in_the_bar_of_a_small_screen_too() {
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let stage = stage(width, height, "live", State::Saved);
+        let bar = stage.status();
+        for piece in ["2 errors", "/ filter", "Enter open", "? help"] {
+            assert!(bar.contains(piece), "{width}: {bar}");
+        }
+    }
+}
+
+#[test]
+fn a_saved_capture_does_not_tell_to_call_anything() {
+    for (state, offered) in [(State::Live, true), (State::Saved, false)] {
+        let mut stage = stage(120, 40, "live", state);
+        stage.press("4");
+        let text = stage.text();
+        assert_eq!(text.contains("none yet; Enter gets it"), offered, "{text}");
+        assert!(text.contains("CALLS      none"), "{text}");
+    }
+}
+
+#[test]
+fn why_a_session_ended_is_read_to_its_end() {
+    let reason = "the capture ends here";
+    for width in [60, 80, 120, 200] {
+        let mut stage = stage(width, 60, "live", State::Saved);
+        stage.press("5");
+        let text = stage.text();
+        assert_eq!(text.matches(reason).count(), 2, "{width}: {text}");
+        assert!(width < 80 || text.contains("ENDED"), "{width}: {text}");
+    }
+}
+
+#[test]
+fn a_line_of_the_log_that_goes_on_below_says_so() {
+    let mut stage = stage(80, 24, "live", State::Live);
+    stage.press("6");
+    stage.send(Event::Notice(Notice::error("and on ".repeat(100))));
+    stage.press("G");
+    let text = stage.text();
+    assert!(text.contains("lines below"), "{text}");
+}
+
+#[test]
+fn the_bytes_of_a_message_say_whose_they_are_and_how_much_is_below() {
+    let mut stage = stage(80, 24, "live", State::Live);
+    stage.press("/tools/list<enter>g<enter>]]");
+    let text = stage.text();
+    assert!(text.contains("request  record"), "{text}");
+    assert!(text.contains("answer  record"), "{text}");
+    assert!(text.contains("lines below"), "{text}");
+    stage.press("G");
+    assert!(!stage.text().contains("below"), "{}", stage.text());
+}
+
+#[test]
+fn a_message_says_how_much_of_it_is_below_until_one_is_there() {
+    let mut stage = stage(120, 24, "live", State::Live);
+    stage.press("/tools/list<enter>g<enter><right>");
+    assert!(stage.text().contains("lines below"), "{}", stage.text());
+    stage.press("G");
+    assert!(!stage.text().contains("lines below"), "{}", stage.text());
 }

@@ -146,6 +146,21 @@ pub enum Role {
     Line,
 }
 
+impl Role {
+    /// The word on the screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Progress => "progress",
+            Self::Answer => "answer",
+            Self::DuplicateAnswer => "again!",
+            Self::WithheldAnswer => "withheld",
+            Self::Cancel => "cancel",
+            Self::Line => "message",
+        }
+    }
+}
+
 /// One captured message that belongs to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {

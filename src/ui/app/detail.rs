@@ -11,7 +11,7 @@ use crate::ui::event::{Body, Effect, Notice, Step};
 use crate::ui::json::view::{Move, View};
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
-use crate::ui::text;
+use crate::ui::{format, text};
 use http::Http;
 use ratatui::layout::Rect;
 use std::sync::Arc;
@@ -104,9 +104,16 @@ pub struct Detail {
 #[derive(Debug, Default)]
 pub struct Lines {
     made_of: Option<(Look, Vec<u64>, u16)>,
-    pub raw: Vec<String>,
+    pub raw: Vec<RawLine>,
     pub diff: Option<diff::Diff>,
     pub top: usize,
+}
+
+/// A line above the bytes of a message, or some of these bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RawLine {
+    Heading(String),
+    Bytes(String),
 }
 
 impl Lines {
@@ -268,21 +275,28 @@ impl Detail {
         for (part, document) in messages {
             let bytes = document.bytes();
             if !raw.is_empty() {
-                raw.push(String::new());
+                raw.push(RawLine::Bytes(String::new()));
             }
             let note = if std::str::from_utf8(bytes).is_ok() {
                 ""
             } else {
                 ", not UTF-8"
             };
-            raw.push(format!("message {}, {} bytes{note}", part.seq, bytes.len()));
+            let heading = format!(
+                "{}  record {}, {}{note}",
+                part.role.word(),
+                part.seq,
+                format::plural(bytes.len() as u64, "byte")
+            );
+            raw.push(RawLine::Heading(heading));
             let text = String::from_utf8_lossy(&bytes[..bytes.len().min(RAW_BYTES)]);
-            raw.extend(text::chop(&text, usize::from(self.area.width)));
-            if bytes.len() > RAW_BYTES {
-                raw.push(format!(
-                    "… {} bytes more: w saves all of them",
-                    bytes.len() - RAW_BYTES
-                ));
+            let pieces = text::chop(&text, usize::from(self.area.width));
+            raw.extend(pieces.into_iter().map(RawLine::Bytes));
+            if let Some(more @ 1..) = bytes.len().checked_sub(RAW_BYTES) {
+                let more = format::plural(more as u64, "byte");
+                raw.push(RawLine::Heading(format!(
+                    "… {more} more: w saves all of them"
+                )));
             }
         }
         self.lines = Lines {

@@ -189,6 +189,18 @@ impl View {
         self.keep_cursor_in_sight();
     }
 
+    /// Lines of the layout below those on the screen.
+    pub fn below(&self) -> usize {
+        let mut room = usize::from(self.size.1) + self.top.1;
+        let on_screen = (self.top.0..self.entries.len()).take_while(|entry| {
+            let height = self.height_of(*entry);
+            let begins = room > 0;
+            room = room.saturating_sub(height);
+            begins
+        });
+        self.entries.len() - self.top.0.min(self.entries.len()) - on_screen.count()
+    }
+
     /// Puts the cursor on the line that is drawn at `y`; false when there is none.
     pub fn click(&mut self, y: u16) -> bool {
         let mut below = usize::from(y) + self.top.1;

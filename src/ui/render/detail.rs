@@ -1,12 +1,13 @@
 //! Draws the detail of the Traffic pane.
 
-use super::{put, standing_rule};
+use super::{lines_below, put, standing_rule};
 use crate::traffic::{Part, Role as PartRole, Row, Status, party_word};
 use crate::ui::app::World;
-use crate::ui::app::detail::{Detail, Look, Side, tab_width};
+use crate::ui::app::detail::{Detail, Look, RawLine, Side, tab_width};
 use crate::ui::event::Body;
 use crate::ui::format;
 use crate::ui::json::Ink;
+use crate::ui::json::view::View;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
 use crate::ui::text::{cut, cut_start, fit, fit_right, width};
@@ -215,8 +216,16 @@ fn facts(
                 format!("id {}", cut_start(row.message_id, 24)),
             );
         }
-        let bytes = format::count(u64::from(part.location.len));
-        say(3, Role::Dim, format!("{bytes} bytes"));
+        let bytes = format::plural(part.location.len.into(), "byte");
+        say(3, Role::Dim, bytes);
+    }
+    let below = side.json.as_ref().map_or(0, View::below);
+    if below > 0 {
+        say(
+            2,
+            Role::Dim,
+            format!("{} below", format::plural(below as u64, "line")),
+        );
     }
     // The other side is not on the screen: say how to get there.
     let sides = detail.sides();
@@ -288,7 +297,6 @@ fn timing(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, 
             ..area
         };
         let selected = detail.focused && index == detail.moment;
-        let (word, role) = part_word(part.role);
         let mut spans = vec![
             Span::styled(
                 if selected { "▌ " } else { "  " },
@@ -304,7 +312,7 @@ fn timing(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, 
             )),
             Span::raw("  "),
             Span::raw(fit(party_word(part.from), 9)),
-            Span::styled(fit(word, 10), theme.style(role)),
+            Span::styled(fit(part.role.word(), 10), theme.style(part_role(part.role))),
         ];
         if area.width >= 90 {
             spans.push(Span::styled(
@@ -378,15 +386,13 @@ fn usual(world: &World, row: &Row<'_>) -> String {
     }
 }
 
-fn part_word(role: PartRole) -> (&'static str, Role) {
+fn part_role(role: PartRole) -> Role {
     match role {
-        PartRole::Request => ("request", Role::Request),
-        PartRole::Progress => ("progress", Role::Notification),
-        PartRole::Answer => ("answer", Role::Answer),
-        PartRole::DuplicateAnswer => ("again!", Role::Warn),
-        PartRole::WithheldAnswer => ("withheld", Role::Warn),
-        PartRole::Cancel => ("cancel", Role::Warn),
-        PartRole::Line => ("message", Role::Text),
+        PartRole::Request => Role::Request,
+        PartRole::Progress => Role::Notification,
+        PartRole::Answer => Role::Answer,
+        PartRole::DuplicateAnswer | PartRole::WithheldAnswer | PartRole::Cancel => Role::Warn,
+        PartRole::Line => Role::Text,
     }
 }
 
@@ -424,22 +430,23 @@ fn said(world: &World, part: &Part) -> String {
 }
 
 fn raw(detail: &Detail, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let lines = detail.lines.raw.iter().skip(detail.lines.top);
+    let lines = &detail.lines.raw;
+    let below = lines
+        .len()
+        .saturating_sub(detail.lines.top + usize::from(area.height));
+    lines_below(theme, frame, area, below);
+    let lines = lines.iter().skip(detail.lines.top);
     for (line, y) in lines.zip(area.top()..area.bottom()) {
-        let role = if line.starts_with("message ") {
-            Role::Dim
-        } else {
-            Role::Text
+        let (text, role) = match line {
+            RawLine::Heading(text) => (text, Role::Dim),
+            RawLine::Bytes(text) => (text, Role::Text),
         };
-        put(
-            frame,
-            Rect {
-                y,
-                height: 1,
-                ..area
-            },
-            vec![Span::styled(line.as_str(), theme.style(role))],
-        );
+        let place = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        put(frame, place, vec![Span::styled(text, theme.style(role))]);
     }
 }
 

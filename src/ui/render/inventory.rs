@@ -463,6 +463,9 @@ impl Page {
     /// How its calls went, and the last of them.
     fn calls(&mut self, world: &World, item: Item<'_>) {
         let stats = world.traffic.stats(item.method(), item.key());
+        if stats.calls == 0 && !world.live {
+            return self.fact("CALLS", "none");
+        }
         if stats.calls == 0 {
             let key = keymap::label(Context::Inventory, Action::Call);
             let verb = match item {

@@ -1,6 +1,6 @@
 //! Draws the Log pane.
 
-use super::{NOTHING_MATCHES, empty, put, rule};
+use super::{NOTHING_MATCHES, empty, lines_below, put, rule};
 use crate::traffic::RowKind;
 use crate::ui::app::World;
 use crate::ui::app::log::{Entry, Log, areas};
@@ -60,6 +60,8 @@ pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
             text.get(..text.len().min(1 << 16)).unwrap_or(&text),
             whole.width.saturating_sub(4).into(),
         );
+        let below = lines.len().saturating_sub(usize::from(whole.height) - 1);
+        lines_below(theme, frame, whole, below);
         for (line, y) in lines.into_iter().zip(whole.top() + 1..whole.bottom()) {
             put(
                 frame,

@@ -5,7 +5,7 @@ use crate::traffic::Session;
 use crate::ui::app::World;
 use crate::ui::app::server::Server;
 use crate::ui::format;
-use crate::ui::text::{cut, fit, wrap};
+use crate::ui::text::{clean, cut, fit, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::wire::object;
 use ratatui::Frame;
@@ -165,23 +165,31 @@ impl Page {
             "", "BY", "CLIENT", "PROTOCOL", "ERA", "THROUGH", "OPENED", "ENDED",
         ];
         let head = session_line(head, self.room);
-        self.lines.push(Line::styled(
-            cut(&head, self.room + 2).into_owned(),
-            self.theme.style(Role::Dim),
-        ));
+        self.lines
+            .push(Line::styled(head, self.theme.style(Role::Dim)));
         for session in world.traffic.sessions() {
-            let line = session_line(
-                session_cells(session, world).each_ref().map(String::as_str),
-                self.room,
-            );
+            let cells = session_cells(session, world);
+            let line = session_line(cells.each_ref().map(String::as_str), self.room);
             let role = match session.closed_at {
                 Some(_) => Role::Dim,
                 None => Role::Text,
             };
-            self.lines.push(Line::styled(
-                cut(&line, self.room + 2).into_owned(),
-                self.theme.style(role),
-            ));
+            self.ended(line, session.ended.as_deref().unwrap_or_default(), role);
+        }
+    }
+
+    /// A session, and why it ended: in the lines below where it does not fit.
+    fn ended(&mut self, line: String, why: &str, role: Role) {
+        let style = self.theme.style(role);
+        let whole = format!("{line} {why}");
+        if why.is_empty() || width(&clean(&whole)) <= self.room + 2 {
+            let line = cut(&whole, self.room + 2).into_owned();
+            return self.lines.push(Line::styled(line, style));
+        }
+        self.lines.push(Line::styled(line, style));
+        for line in wrap(why, self.room.saturating_sub(4)) {
+            self.lines
+                .push(Line::styled(format!("      {line}"), style));
         }
     }
 
@@ -244,28 +252,29 @@ impl Page {
     }
 }
 
-/// Number, who opened it, client, protocol, era, transport, opened, ended. What is spare goes to the client's name.
+/// Number, who opened it, client, protocol, era, transport, opened, ended. What is spare goes to the client's name; the
+/// era, which the protocol tells as well, goes first.
 fn session_line(cells: [&str; 8], room: usize) -> String {
     let [id, by, client, version, era, through, opened, ended] = cells;
-    format!(
-        "  {} {} {} {} {} {} {}  {ended}",
+    let era = match room >= 90 {
+        true => fit(era, 7),
+        false => String::new(),
+    };
+    let client = fit(client, room.saturating_sub(58 + era.len()).clamp(10, 24));
+    let line = format!(
+        "  {} {} {client} {} {era}{} {}  {ended}",
         fit(id, 3),
         fit(by, 8),
-        fit(client, room.saturating_sub(63).clamp(10, 24)),
         fit(version, 10),
-        fit(era, 6),
         fit(through, 14),
         fit(opened, 8)
-    )
+    );
+    cut(&line, room + 2).into_owned()
 }
 
 fn session_cells(session: &Session, world: &World) -> [String; 8] {
     let clock = |at| format::clock(at, world.utc_offset_seconds);
-    let ended = match (&session.closed_at, &session.ended) {
-        (None, _) => "open".to_owned(),
-        (Some(at), None) => clock(*at),
-        (Some(at), Some(why)) => format!("{} {why}", clock(*at)),
-    };
+    let ended = session.closed_at.map_or_else(|| "open".to_owned(), clock);
     let through = match (&session.key, session.pid) {
         (Some(key), _) => format!("{} {key}", session.transport),
         (None, Some(pid)) => format!("{} {pid}", session.transport),

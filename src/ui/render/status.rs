@@ -142,7 +142,7 @@ fn state(app: &App) -> Piece {
         }
         Reading::Live | Reading::Growing => (0, Role::Ok, format!("● {word}")),
         Reading::Ended => (0, Role::Warn, format!("■ {word}")),
-        Reading::Failed(reason) => (0, Role::Error, format!("✗ {word}: {reason}")),
+        Reading::Failed(_) => (0, Role::Error, format!("✗ {word}: the Log says why")),
         Reading::Opening | Reading::Saved => (0, Role::Dim, format!("○ {word}")),
     }
 }
@@ -217,6 +217,8 @@ fn pieces(app: &App) -> Vec<Piece> {
 
 /// Pieces from this number on are to be found on other panes, too.
 const ELSEWHERE: u8 = 7;
+/// Hints that such pieces make room for.
+const FIRST: usize = 2;
 
 /// A key and what it does here.
 type Hint = (String, &'static str);
@@ -224,11 +226,14 @@ type Hint = (String, &'static str);
 /// Pieces at the left, hints at the right: the last hint is always how to get help.
 fn line(theme: Theme, frame: &mut Frame<'_>, area: Rect, mut pieces: Vec<Piece>, hints: &[Hint]) {
     let room = usize::from(area.width);
-    // Facts before hints: only the way to help is kept free, and the way back before facts that stand elsewhere too.
-    let least = hints.last().map_or(0, |(key, hint)| hint_width(key, hint)) + 1;
-    let back = keymap::label(Context::Detail, Action::Back);
-    let back = hints.first().filter(|(key, _)| *key == back);
-    let back = back.map_or(0, |(key, hint)| hint_width(key, hint));
+    // Facts before hints: only the way to help is kept free, and what is done most before facts that stand elsewhere too.
+    let columns = |hints: &[Hint]| -> usize {
+        let widths = hints.iter().map(|(key, hint)| hint_width(key, hint));
+        widths.sum()
+    };
+    let (others, help) = hints.split_at(hints.len().saturating_sub(1));
+    let least = columns(help) + 1;
+    let first = columns(&others[..others.len().min(FIRST)]);
     let taken = |pieces: &[Piece]| {
         pieces
             .iter()
@@ -240,7 +245,7 @@ fn line(theme: Theme, frame: &mut Frame<'_>, area: Rect, mut pieces: Vec<Piece>,
             .max_by_key(|index| pieces[*index].0)
             .unwrap_or(0);
         let wanted = if pieces[worst].0 >= ELSEWHERE {
-            least + back
+            least + first
         } else {
             least
         };
