@@ -9,8 +9,9 @@
 //! file ─▶ lines (where lines are; inflate makes them of a compressed file) ─▶ parse (text to records) ─▶ reader
 //! ```
 //!
-//! [`redact`] masks what must not be recorded, [`store`] names captures and decides how long they stay. Nothing
-//! here knows what a message means, beyond counting error responses.
+//! [`redact`] masks what must not be recorded, [`store`] names captures and decides how long they stay,
+//! [`scratch`] hides those that nobody asked to keep. Nothing here knows what a message means, beyond counting error
+//! responses.
 
 mod http;
 mod inflate;
@@ -22,6 +23,7 @@ pub mod reader;
 pub mod record;
 pub mod recorder;
 pub mod redact;
+pub mod scratch;
 mod scribe;
 pub mod store;
 mod write;

@@ -3,13 +3,13 @@
 use super::naming;
 use crate::capture::record::Header;
 use crate::capture::recorder::{Options, Recorder, Totals};
+use crate::capture::scratch::Scratch;
 use crate::capture::{redact, store};
 use crate::cli::CaptureTo;
 use crate::proxy::{self, Upstream};
 use crate::tap::{self, Overflow, Tap};
 use anyhow::Context as _;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ impl Recording {
                 store::fresh_path(&directory, &identity.name)
                     .context("cannot create a file in the captures directory")?
             }
-            CaptureTo::Nowhere => scratch_path(),
+            CaptureTo::Nowhere => Scratch::fresh_path(),
         };
         let (tap, drain) = tap::queue(QUEUE_BYTES, overflow);
         let recorder = Recorder::start_with(
@@ -115,7 +115,7 @@ impl Recording {
         if *to == CaptureTo::Nowhere {
             let scratch =
                 Scratch::hide(&recording.path).context("cannot hide the temporary log")?;
-            recording.path = scratch.path.clone();
+            recording.path = scratch.path().to_owned();
             recording.scratch = Some(scratch);
         }
         Ok((recording, tap))
@@ -153,47 +153,4 @@ impl Recording {
 #[derive(Debug)]
 pub struct Log {
     _scratch: Option<Scratch>,
-}
-
-fn scratch_path() -> PathBuf {
-    let now = tap::Timestamp::now().0;
-    std::env::temp_dir().join(format!("mcp-sentinel-{}-{now}.jsonl", std::process::id()))
-}
-
-/// A log that nobody asked to keep. On Linux it has no name from the start, so that not even a kill -9 leaves it
-/// behind; elsewhere it is removed at the end.
-#[derive(Debug)]
-struct Scratch {
-    path: PathBuf,
-    #[cfg(target_os = "linux")]
-    _file: fs::File,
-}
-
-#[cfg(target_os = "linux")]
-impl Scratch {
-    fn hide(path: &Path) -> io::Result<Self> {
-        use std::os::fd::AsRawFd as _;
-        let file = fs::File::open(path)?;
-        fs::remove_file(path)?;
-        Ok(Self {
-            path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())),
-            _file: file,
-        })
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Scratch {
-    fn hide(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-        })
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
 }
