@@ -143,7 +143,8 @@ async fn write_commands(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::server::Server;
+    use crate::link::registry::Entry;
+    use crate::link::server::{Offer, Server};
     use crate::tap::{Command, SessionId};
     use std::path::PathBuf;
 
@@ -161,7 +162,13 @@ mod tests {
             let shutdown = CancellationToken::new();
             let health = watch::Sender::default();
             let server = Server::bind(&directory.path().join("p.sock")).unwrap();
-            tokio::spawn(server.serve(orders, Pulse::of(&health), shutdown.clone()));
+            let offer = Offer {
+                entry: Entry::default(),
+                orders,
+                pulse: Pulse::of(&health),
+                recorded: CancellationToken::new(),
+            };
+            tokio::spawn(server.serve(offer, shutdown.clone()));
             Self {
                 directory,
                 received,

@@ -1,11 +1,12 @@
 //! The local socket between a proxy and whoever attaches, and the registry of live proxies.
 //!
-//! The socket carries commands and their outcomes as JSON lines, and whether recording goes well; what was seen is read
-//! from the capture file.
+//! The socket carries commands and their outcomes as JSON lines, and whether recording goes well. What was seen is read
+//! from the capture file; to a viewer that cannot reach it, a connection of its own carries that too.
 
 pub mod client;
 pub mod registry;
 pub mod server;
+pub mod transfer;
 
 use crate::tap::{Command, Health, Refused, Reply};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,12 @@ const LONGEST_LINE: usize = 64 << 20;
 struct Request {
     id: u64,
     command: Command,
+}
+
+/// Asks for the capture, in this version of [`transfer`]: from here on the connection carries nothing else.
+#[derive(Debug, Serialize, Deserialize)]
+struct CaptureRequest {
+    capture: u32,
 }
 
 /// What a proxy says to a viewer.

@@ -112,6 +112,10 @@ impl Published {
         Ok(published)
     }
 
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
     /// Rewrites the entry atomically, e.g. when the client's name becomes known; not where nothing has changed.
     pub fn update(&mut self, change: impl FnOnce(&mut Entry)) -> io::Result<()> {
         let mut entry = self.entry.clone();

@@ -1,6 +1,7 @@
 //! The proxy's end of the link.
 
-use super::{LONGEST_LINE, Request, Response, Said, to_line};
+use super::registry::Entry;
+use super::{CaptureRequest, LONGEST_LINE, Request, Response, Said, to_line, transfer};
 use crate::tap::{Order, Orders, Pulse, Refused};
 use std::fs::{self, Permissions};
 use std::io;
@@ -8,15 +9,28 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::unix::OwnedReadHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Viewers at once. One more waits in the socket's own queue.
 const VIEWERS: usize = 32;
 /// Commands of one viewer that may wait for their outcome. Further ones stay in its socket.
 const UNANSWERED: usize = 64;
+
+/// What viewers are given.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// Who this is, and where its capture is read that is sent to those who ask for it.
+    pub entry: Entry,
+    /// Where their commands go.
+    pub orders: Orders,
+    pub pulse: Pulse,
+    /// Cancelled when nothing more will be written into the capture.
+    pub recorded: CancellationToken,
+}
 
 /// A socket that listens, before anybody is served: from here on viewers may connect.
 #[derive(Debug)]
@@ -36,13 +50,16 @@ impl Server {
         Ok(Self { listener })
     }
 
-    /// Serves until cancelled: each connection's commands go to `orders`, their outcomes back, and what `pulse` tells.
-    /// A viewer that stalls or dies affects nobody else.
-    pub async fn serve(self, orders: Orders, pulse: Pulse, shutdown: CancellationToken) {
+    /// Serves until cancelled: each connection's commands are carried out, and their outcomes go back, and what the pulse
+    /// tells. A viewer that stalls or dies affects nobody else. What comes back are those that are still being sent the
+    /// capture, to whom its end is yet to come.
+    pub async fn serve(self, offer: Offer, shutdown: CancellationToken) -> TaskTracker {
         let seats = Arc::new(Semaphore::new(VIEWERS));
+        let offer = Arc::new(offer);
+        let copies = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => break,
                 accepted = accept(&self.listener, &seats) => accepted,
             };
             // Failing to accept (out of file descriptors, say) passes; trying again at once would spin.
@@ -50,15 +67,22 @@ impl Server {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 continue;
             };
-            let (orders, pulse, shutdown) = (orders.clone(), pulse.clone(), shutdown.clone());
+            let (offer, copies, shutdown) = (offer.clone(), copies.clone(), shutdown.clone());
             tokio::spawn(async move {
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = viewer(stream, orders, pulse) => {}
+                let wish = tokio::select! {
+                    () = shutdown.cancelled() => None,
+                    wish = viewer(stream, &offer) => wish,
+                };
+                if let Some((asked, reading, writing)) = wish {
+                    let (entry, recorded) = (&offer.entry, &offer.recorded);
+                    let sending = transfer::send(asked, entry, reading, writing, recorded);
+                    copies.track_future(sending).await;
                 }
                 drop(seat);
             });
         }
+        copies.close();
+        copies
     }
 }
 
@@ -75,19 +99,24 @@ async fn accept(
     Ok((stream, seat))
 }
 
-/// One connection. It ends when the viewer closes it, or sends what is not a command: nothing after that can be
-/// trusted to be one.
-async fn viewer(stream: UnixStream, orders: Orders, mut pulse: Pulse) {
+/// A viewer that wants the capture, and the connection to send it on.
+type Wish = (CaptureRequest, BufReader<OwnedReadHalf>, OwnedWriteHalf);
+
+/// One connection. It ends when the viewer closes it, asks for the capture, or sends what makes no sense: nothing after
+/// that can be trusted to be a command.
+async fn viewer(stream: UnixStream, offer: &Offer) -> Option<Wish> {
     let (reading, mut writing) = stream.into_split();
     let (outcomes, mut answers) = mpsc::channel::<Vec<u8>>(UNANSWERED);
     let commands = async move {
         let mut reading = BufReader::new(reading);
         let unanswered = Arc::new(Semaphore::new(UNANSWERED));
-        while let Ok(place) = unanswered.clone().acquire_owned().await {
-            let Some(request) = next_request(&mut reading).await else {
-                return;
+        loop {
+            let place = unanswered.clone().acquire_owned().await.ok()?;
+            let request = match next_asked(&mut reading).await? {
+                Asked::Command(request) => request,
+                Asked::Capture(asked) => return Some((asked, reading)),
             };
-            let (orders, outcomes) = (orders.clone(), outcomes.clone());
+            let (orders, outcomes) = (offer.orders.clone(), outcomes.clone());
             tokio::spawn(async move {
                 let id = request.id;
                 let outcome = carry_out(request, &orders).await.into();
@@ -99,34 +128,43 @@ async fn viewer(stream: UnixStream, orders: Orders, mut pulse: Pulse) {
             });
         }
     };
+    let mut pulse = offer.pulse.clone();
     let answering = async move {
         loop {
             let line = tokio::select! {
                 line = answers.recv() => match line {
                     Some(line) => line,
-                    None => return,
+                    None => return Some(writing),
                 },
                 health = pulse.next() => match to_line(&Said::Health { health }) {
                     Ok(line) => line,
                     Err(_) => continue,
                 },
             };
-            if writing.write_all(&line).await.is_err() {
-                return;
-            }
+            writing.write_all(&line).await.ok()?;
         }
     };
-    tokio::join!(commands, answering);
+    let (commands, answering) = tokio::join!(commands, answering);
+    let (asked, reading) = commands?;
+    Some((asked, reading, answering?))
 }
 
-async fn next_request(reading: &mut BufReader<OwnedReadHalf>) -> Option<Request> {
+/// What a viewer may say.
+enum Asked {
+    Command(Request),
+    Capture(CaptureRequest),
+}
+
+async fn next_asked(reading: &mut BufReader<OwnedReadHalf>) -> Option<Asked> {
     let mut line = Vec::new();
     let mut limited = reading.take(LONGEST_LINE as u64);
     let length = limited.read_until(b'\n', &mut line).await.ok()?;
     if length == 0 {
         return None;
     }
-    serde_json::from_slice(&line).ok()
+    let command = serde_json::from_slice(&line).map(Asked::Command);
+    let capture = |_| serde_json::from_slice(&line).map(Asked::Capture);
+    command.or_else(capture).ok()
 }
 
 async fn carry_out(request: Request, orders: &Orders) -> Result<crate::tap::Reply, Refused> {

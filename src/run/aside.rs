@@ -1,6 +1,6 @@
-//! What a proxy does beside the traffic: it registers itself, lets viewers in, prunes old captures, finds out who the
-//! client is, keeps count, and says when recording fails. All on one thread of its own; whatever fails here is said and
-//! changes nothing for the traffic.
+//! What a proxy does beside the traffic: it registers itself, lets viewers in (and sends them the capture where they
+//! cannot read it), prunes old captures, finds out who the client is, keeps count, and says when recording fails. All on
+//! one thread of its own; whatever fails here is said and changes nothing for the traffic.
 
 use super::doorplate::Doorplate;
 use crate::capture::reader::Reader;
@@ -8,17 +8,18 @@ use crate::capture::recorder::Totals;
 use crate::capture::store::{self, Retention};
 use crate::headless;
 use crate::link::registry::{self, Counts, Entry, Published};
-use crate::link::server::Server;
+use crate::link::server::{Offer, Server};
 use crate::tap::{Body, Event, Orders, Pulse, SessionId, Tap, Timestamp};
 use crate::traffic::{Traffic, digest::digest};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Messages within which a client that says who it is has said it.
 const INTRODUCTION: u64 = 1000;
@@ -27,6 +28,8 @@ const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(2);
 /// How often the registry is told how much was said.
 const COUNTED: Duration = Duration::from_secs(2);
+/// How long viewers that are sent the capture may take to receive its end.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What is to be done.
 #[derive(Debug)]
@@ -55,30 +58,54 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Aside {
     over: CancellationToken,
+    recorded: CancellationToken,
+    /// Disconnected when the plan is over.
+    closed: mpsc::Receiver<()>,
     thread: JoinHandle<()>,
 }
 
 impl Aside {
     pub fn start(plan: Plan) -> anyhow::Result<Self> {
-        let over = CancellationToken::new();
-        let until = over.clone();
+        let (over, recorded) = (CancellationToken::new(), CancellationToken::new());
+        let (closing, closed) = mpsc::channel();
+        let work = {
+            let (over, recorded) = (over.clone(), recorded.clone());
+            move || plan.carry_out(over, recorded, closing)
+        };
         let thread = std::thread::Builder::new()
             .name("aside".to_owned())
-            .spawn(move || plan.carry_out(until))
+            .spawn(work)
             .context("cannot start a thread")?;
-        Ok(Self { over, thread })
+        Ok(Self {
+            over,
+            recorded,
+            closed,
+            thread,
+        })
     }
 
     /// Takes the proxy off the list and lets go of the tap.
-    pub fn finish(self) {
+    pub fn close(&self) {
         self.over.cancel();
+        // Nothing is ever sent: this waits for the other end to go, a panic included.
+        let _ = self.closed.recv();
+    }
+
+    /// Call when the capture is complete: whoever is being sent it gets the rest, when that does not take long.
+    pub fn finish(self) {
+        self.recorded.cancel();
         // A panic there has been reported already, and is no reason to lose the end of the capture.
         let _ = self.thread.join();
     }
 }
 
 impl Plan {
-    fn carry_out(mut self, over: CancellationToken) {
+    fn carry_out(
+        self,
+        over: CancellationToken,
+        recorded: CancellationToken,
+        closing: mpsc::Sender<()>,
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -87,42 +114,68 @@ impl Plan {
             Err(error) => return self.tell(&format!("nobody can attach: {error}")),
         };
         runtime.block_on(async {
-            tokio::select! {
-                biased;
-                // Also of one that has ended already.
-                () = self.started.cancelled() => {}
-                () = over.cancelled() => return,
-            }
-            self.entry.listening = self.doorplate.as_ref().and_then(Doorplate::url);
-            if self.headless {
-                headless::say(&headless::Startup {
-                    listening: self.entry.listening.as_deref(),
-                    upstream: &self.entry.upstream,
-                    login: self.login,
-                    capture: self.entry.capture.as_deref(),
-                });
-            }
-            tokio::select! {
-                () = self.receive(&over) => {}
-                () = self.report_health(), if self.headless => {}
+            let copies = self.welcome(&over, &recorded).await;
+            drop(closing);
+            if let Some(copies) = copies {
+                recorded.cancelled().await;
+                // Whoever takes no more by then has stalled, and holds nobody up.
+                let _ = tokio::time::timeout(FAREWELL, copies.wait()).await;
             }
         });
     }
 
+    /// All that is done until it is over. What comes back are those that are still being sent the capture.
+    async fn welcome(
+        mut self,
+        over: &CancellationToken,
+        recorded: &CancellationToken,
+    ) -> Option<TaskTracker> {
+        tokio::select! {
+            biased;
+            // Also of one that has ended already.
+            () = self.started.cancelled() => {}
+            () = over.cancelled() => return None,
+        }
+        self.entry.listening = self.doorplate.as_ref().and_then(Doorplate::url);
+        if self.headless {
+            headless::say(&headless::Startup {
+                listening: self.entry.listening.as_deref(),
+                upstream: &self.entry.upstream,
+                login: self.login,
+                capture: self.entry.capture.as_deref(),
+            });
+        }
+        tokio::select! {
+            copies = self.receive(over, recorded) => copies,
+            () = self.report_health(), if self.headless => None,
+        }
+    }
+
     /// Lets viewers in until it is over.
-    async fn receive(&self, over: &CancellationToken) {
+    async fn receive(
+        &self,
+        over: &CancellationToken,
+        recorded: &CancellationToken,
+    ) -> Option<TaskTracker> {
         let door = self.register();
         self.prune();
         match door {
             Ok((server, mut published)) => {
-                let (orders, pulse) = (self.orders.clone(), self.pulse.clone());
-                let serving = server.serve(orders, pulse, over.clone());
+                let offer = Offer {
+                    entry: published.entry().clone(),
+                    orders: self.orders.clone(),
+                    pulse: self.pulse.clone(),
+                    recorded: recorded.clone(),
+                };
+                let serving = server.serve(offer, over.clone());
                 let describing = self.describe(&mut published, over);
-                tokio::join!(serving, describing);
+                let (copies, ()) = tokio::join!(serving, describing);
+                Some(copies)
             }
             Err(error) => {
                 self.tell(&format!("nobody can attach: {error:#}"));
                 over.cancelled().await;
+                None
             }
         }
     }

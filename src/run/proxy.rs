@@ -93,9 +93,10 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
 
     let outcome = proxy::run(config, client, tap, received, shutdown);
 
-    aside.finish();
+    aside.close();
     let log = recording.map(|it| it.finish(outcome.is_ok()));
     ended.cancel();
+    aside.finish();
     let shown = face.finish();
     drop(log);
     let outcome = outcome?;
