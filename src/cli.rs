@@ -32,8 +32,8 @@ pub enum Mode {
     /// Live proxies and saved captures, to choose from.
     Hub,
     Attach {
-        /// A pid or a name; `None` for the only live one.
-        target: Option<String>,
+        /// A pid, a name, or the path of a socket; `None` for the only live one.
+        target: Option<OsString>,
     },
     Ps {
         json: bool,
@@ -226,13 +226,20 @@ Exit codes:
   one that listens with 0 when it is told to end;
   call and list: 0 ok, 1 tool error, 2 usage, 3 protocol or transport error";
 
+const ATTACH_HELP: &str = "\
+A socket is enough to see everything and to call tools, also when the proxy runs elsewhere and its files are out of reach:
+  ssh host mcp-sentinel ps --json            tells the socket there (live[].socket)
+  ssh -fN -L /tmp/far.sock:SOCKET host       brings it here
+  mcp-sentinel attach /tmp/far.sock";
+
 #[derive(Debug, Subcommand)]
 enum ModeArguments {
     /// Show a live proxy's conversation since its first message
+    #[command(after_help = ATTACH_HELP)]
     Attach {
-        /// The proxy's pid or name (see ps); needed when several are live
-        #[arg(value_name = "PID|NAME")]
-        target: Option<String>,
+        /// The proxy's pid or name (see ps), or the path of its socket (see ps --json); needed when several are live
+        #[arg(value_name = "PID|NAME|SOCKET")]
+        target: Option<OsString>,
     },
     /// List live proxies and recent captures
     Ps {

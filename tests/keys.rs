@@ -5,7 +5,7 @@ mod common_ui;
 
 use common_ui::{Stage, State, fixture, flood};
 use mcp_sentinel::tap::Health;
-use mcp_sentinel::ui::app::{Session, Tab};
+use mcp_sentinel::ui::app::{Kept, Session, Tab};
 use mcp_sentinel::ui::event::{Effect, Event, Fed};
 use ratatui::crossterm::event::MouseEventKind;
 
@@ -456,7 +456,7 @@ fn where_clients_can_join_stands_under_the_title_while_they_can() {
 fn what_nobody_keeps_is_not_called_by_a_file_name() {
     let mut stage = with(
         Session {
-            temporary: true,
+            kept: Kept::Nowhere,
             ..Session::default()
         },
         State::Live,
@@ -467,6 +467,27 @@ fn what_nobody_keeps_is_not_called_by_a_file_name() {
     stage.press("5");
     let screen = stage.screen();
     assert!(screen.contains("none (--no-capture)"), "{screen}");
+}
+
+#[test]
+fn what_is_kept_elsewhere_is_called_by_the_file_there() {
+    let session = Session {
+        capture: "/proc/self/fd/9".into(),
+        kept: Kept::There("/far/away/20261121-c.jsonl".into()),
+        ..Session::default()
+    };
+    let mut stage = with(session, State::Live);
+    let status = stage.status();
+    assert!(status.contains("20261121-c.jsonl"), "{status}");
+    stage.press("5");
+    let screen = stage.screen();
+    assert!(screen.contains("/far/away/20261121-c.jsonl"), "{screen}");
+    assert!(screen.contains("where the proxy runs"), "{screen}");
+    // That command would delete a file of this machine.
+    assert!(!screen.contains("rm "), "{screen}");
+    stage.press("y");
+    let copied = Effect::Copy("/far/away/20261121-c.jsonl".to_owned());
+    assert!(stage.effects.contains(&copied), "{:?}", stage.effects);
 }
 
 #[test]

@@ -71,7 +71,14 @@ fn every_option_that_the_readme_names_exists() {
     .collect();
     let option = Regex::new(r"--[a-z][a-z-]+").unwrap();
     // Of cargo's and other programs' options only those that the README uses.
-    let of_others = ["--release", "--path", "--document-private-items", "--open"];
+    let of_others = [
+        "--release",
+        "--path",
+        "--document-private-items",
+        "--open",
+        "--rm",
+        "--user",
+    ];
     let unknown: BTreeSet<&str> = option
         .find_iter(README)
         .map(|found| found.as_str())

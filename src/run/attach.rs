@@ -2,18 +2,44 @@
 
 use super::failure::Failure;
 use super::screen;
-use crate::link::client;
 use crate::link::registry::{self, Entry};
 use crate::traffic::gist::neutral;
-use crate::ui;
+use crate::ui::{self, attach};
 use anyhow::{Context as _, bail};
+use std::ffi::OsStr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-pub fn run(target: Option<&str>) -> Result<u8, Failure> {
+pub fn run(target: Option<&OsStr>) -> Result<u8, Failure> {
     screen::required("attach")?;
     let live = registry::list(&registry::directory()?).context("cannot list the live proxies")?;
-    let entry = choose(live, target)?;
+    if let Some(socket) = target.and_then(|target| socket(&live, target)) {
+        return screen::show(show_behind(socket, &live));
+    }
+    let target = target.map(OsStr::to_string_lossy);
+    let entry = choose(live, target.as_deref())?;
     screen::show(show(&entry))
+}
+
+/// The target as the path of a socket, unless a live proxy is called so.
+fn socket<'a>(live: &[Entry], target: &'a OsStr) -> Option<&'a Path> {
+    let path = Path::new(target);
+    let is_name = live.iter().any(|entry| *entry.name == *target);
+    let is_socket = || path.metadata().is_ok_and(|it| it.file_type().is_socket());
+    let is_path = || target.as_encoded_bytes().contains(&b'/') || is_socket();
+    (!is_name && is_path()).then_some(path)
+}
+
+async fn show_behind(socket: &Path, live: &[Entry]) -> anyhow::Result<ui::Left> {
+    let same = |entry: &&Entry| {
+        let theirs = entry.socket.canonicalize();
+        theirs.is_ok_and(|it| socket.canonicalize().is_ok_and(|ours| ours == it))
+    };
+    let source = match live.iter().find(same) {
+        Some(entry) => attach::listed(entry).await?,
+        None => attach::far(socket).await?,
+    };
+    ui::run(source).await
 }
 
 /// The one live proxy that is meant.
@@ -58,29 +84,7 @@ fn listed(live: &[Entry]) -> String {
 
 /// Opens the screen on a live proxy.
 pub async fn show(entry: &Entry) -> anyhow::Result<ui::Left> {
-    let capture = capture(entry)?.to_owned();
-    let link = client::connect(&entry.socket)
-        .await
-        .with_context(|| format!("cannot reach the proxy {} ({})", entry.pid, entry.name))?;
-    ui::run(ui::Source {
-        capture,
-        orders: Some(link.orders),
-        pulse: link.pulse,
-        ended: link.gone,
-        temporary: false,
-        listening: entry.listening.clone(),
-        quit_ends_session: false,
-    })
-    .await
-}
-
-fn capture(entry: &Entry) -> anyhow::Result<&Path> {
-    entry.capture.as_deref().with_context(|| {
-        format!(
-            "the proxy {} ({}) records nothing, so there is nothing to show: it was started with --no-capture, or its capture could not be created",
-            entry.pid, entry.name
-        )
-    })
+    ui::run(attach::listed(entry).await?).await
 }
 
 #[cfg(test)]
@@ -131,12 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_without_a_capture_says_why_there_is_nothing_to_see() {
-        assert!(
-            capture(&live()[0])
-                .unwrap_err()
-                .to_string()
-                .contains("--no-capture")
-        );
+    fn a_path_is_a_socket_and_what_a_proxy_is_called_is_not() {
+        let mut live = live();
+        live[1].name = "@scope/files".to_owned();
+        let socket = |target: &str| socket(&live, OsStr::new(target)).is_some();
+        assert!(socket("./far.sock") && socket("/tmp/far.sock"));
+        assert!(!socket("@scope/files") && !socket("time") && !socket("7"));
+        // Nor is a file that happens to lie where we are.
+        assert!(!socket("Cargo.toml"));
     }
 }

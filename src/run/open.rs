@@ -4,11 +4,9 @@ use super::failure::Failure;
 use super::{attach, screen};
 use crate::capture::reader::Reader;
 use crate::link::registry::{self, Entry};
-use crate::tap::Pulse;
 use crate::ui;
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
-use tokio_util::sync::CancellationToken;
 
 pub fn run(file: PathBuf) -> Result<u8, Failure> {
     // What cannot be read is said before the terminal is taken.
@@ -18,17 +16,7 @@ pub fn run(file: PathBuf) -> Result<u8, Failure> {
     if let Some(entry) = writer(&capture) {
         return screen::show(attach::show(&entry));
     }
-    let ended = CancellationToken::new();
-    ended.cancel();
-    screen::show(ui::run(ui::Source {
-        capture,
-        orders: None,
-        pulse: Pulse::none(),
-        ended,
-        temporary: false,
-        listening: None,
-        quit_ends_session: false,
-    }))
+    screen::show(ui::run(ui::Source::saved(capture)))
 }
 
 /// The live proxy that writes this capture. Without a registry there is none that we could ask.

@@ -11,7 +11,7 @@ use crate::link::registry::Entry;
 use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config, Upstream};
 use crate::tap::{Pulse, Tap};
-use crate::ui;
+use crate::ui::{self, app::Kept};
 use anyhow::Context as _;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -78,7 +78,11 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
                 orders: Some(orders),
                 pulse,
                 ended: ended.clone(),
-                temporary: recording.kept().is_none(),
+                kept: match recording.kept() {
+                    Some(_) => Kept::Here,
+                    None => Kept::Nowhere,
+                },
+                copy: None,
                 listening: None,
                 quit_ends_session: true,
             };

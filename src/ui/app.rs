@@ -41,7 +41,7 @@ use help::Help;
 use inventory::{Inventory, What};
 use list::List;
 use log::Log;
-pub use part::{Input, Part, World};
+pub use part::{Input, Kept, Part, World};
 use ratatui::layout::Rect;
 pub use reading::Reading;
 use server::Server;
@@ -86,8 +86,7 @@ impl Tab {
 #[derive(Debug, Clone, Default)]
 pub struct Session {
     pub capture: PathBuf,
-    /// The capture is nobody's to keep.
-    pub temporary: bool,
+    pub kept: Kept,
     /// Where HTTP clients can join.
     pub listening: Option<String>,
     /// A proxy is there and takes commands.
@@ -134,7 +133,7 @@ impl App {
         Self {
             world: World {
                 capture: session.capture.clone(),
-                temporary: session.temporary,
+                kept: session.kept.clone(),
                 listening: session.listening.clone(),
                 live: session.live,
                 theme: session.theme,

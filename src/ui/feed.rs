@@ -34,15 +34,16 @@ pub struct Feed {
     pub bodies: Arc<OnceLock<Bodies>>,
 }
 
-/// Starts reading. The thread ends when the receiver is dropped.
-pub fn start(capture: PathBuf, ended: CancellationToken) -> std::io::Result<Feed> {
+/// Starts reading. The thread ends when the receiver is dropped. Of a capture that is still being brought here so many
+/// bytes are `coming`: it is not caught up with before.
+pub fn start(capture: PathBuf, coming: u64, ended: CancellationToken) -> std::io::Result<Feed> {
     let (sender, batches) = mpsc::channel(QUEUE);
     let bodies = Arc::new(OnceLock::new());
     let opened = bodies.clone();
     std::thread::Builder::new()
         .name("feed".to_owned())
         .spawn(move || {
-            if let Err(failure) = follow(&capture, &ended, &sender, &opened) {
+            if let Err(failure) = follow(&capture, coming, &ended, &sender, &opened) {
                 // Nobody listens any more: nothing to say.
                 let _ = sender.blocking_send(Fed::Failed(failure.to_string()));
             }
@@ -52,6 +53,7 @@ pub fn start(capture: PathBuf, ended: CancellationToken) -> std::io::Result<Feed
 
 fn follow(
     capture: &std::path::Path,
+    coming: u64,
     ended: &CancellationToken,
     sender: &mpsc::Sender<Fed>,
     opened: &OnceLock<Bodies>,
@@ -73,15 +75,14 @@ fn follow(
         if reader.read(limit, |record| digests.push(digest(&record)))? > 0 {
             limit = BATCH;
             told = false;
+            let (read, there) = reader.progress();
+            let progress = (read, there.max(coming));
             listening = sender
-                .blocking_send(Fed::Batch {
-                    digests,
-                    progress: reader.progress(),
-                })
+                .blocking_send(Fed::Batch { digests, progress })
                 .is_ok();
             continue;
         }
-        if !caught_up {
+        if !caught_up && (last || reader.progress().1 >= coming) {
             caught_up = true;
             listening = sender.blocking_send(Fed::CaughtUp).is_ok();
         }
@@ -132,7 +133,7 @@ mod tests {
         file.write_all(b"{\"capture\":1,\"name\":\"x\"}\n").unwrap();
         (1..=1000).for_each(|seq| file.write_all(line(seq).as_bytes()).unwrap());
         let ended = CancellationToken::new();
-        let mut feed = start(path, ended.clone()).unwrap();
+        let mut feed = start(path, 0, ended.clone()).unwrap();
         assert!(
             matches!(messages(&mut feed), (0, Some(Fed::Opened(header))) if header.name == "x")
         );
@@ -150,6 +151,27 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_is_caught_up_with_when_what_there_was_has_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("copy.jsonl");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let mut text = "{\"capture\":1,\"name\":\"x\"}\n".to_owned();
+        (1..=10).for_each(|seq| text += &line(seq));
+        let (come, coming) = text.split_at(200);
+        file.write_all(come.as_bytes()).unwrap();
+        let size = text.len() as u64;
+        let mut feed = start(path, size, CancellationToken::new()).unwrap();
+        assert!(matches!(messages(&mut feed), (0, Some(Fed::Opened(_)))));
+        let first = feed.batches.blocking_recv();
+        assert!(
+            matches!(&first, Some(Fed::Batch { digests, progress }) if digests.len() == 1 && progress.1 == size),
+            "{first:?}"
+        );
+        file.write_all(coming.as_bytes()).unwrap();
+        assert!(matches!(messages(&mut feed), (9, Some(Fed::CaughtUp))));
+    }
+
+    #[test]
     fn a_capture_is_over_when_nobody_writes_it_any_more() {
         use rustix::fs::{FlockOperation, flock};
         let directory = tempfile::tempdir().unwrap();
@@ -160,7 +182,7 @@ mod tests {
         flock(&file, FlockOperation::LockExclusive).unwrap();
         let ended = CancellationToken::new();
         ended.cancel();
-        let mut feed = start(path, ended).unwrap();
+        let mut feed = start(path, 0, ended).unwrap();
         assert!(matches!(messages(&mut feed), (0, Some(Fed::Opened(_)))));
         assert!(matches!(messages(&mut feed), (0, Some(Fed::CaughtUp))));
         std::thread::sleep(TAIL * 2);
@@ -172,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_capture_that_cannot_be_read_is_told() {
-        let mut feed = start("/nowhere/at/all.jsonl".into(), CancellationToken::new()).unwrap();
+        let mut feed = start("/nowhere/at/all.jsonl".into(), 0, CancellationToken::new()).unwrap();
         assert!(matches!(messages(&mut feed), (0, Some(Fed::Failed(_)))));
         assert!(matches!(messages(&mut feed), (0, None)));
     }

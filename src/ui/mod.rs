@@ -1,7 +1,9 @@
 //! The TUI. [`app`] is state and `update(App, Event) -> Vec<Effect>`, [`render`] draws it; both are pure: time, size
-//! and the answers of slow work arrive as events, slow work leaves as effects. This file is the only async one.
+//! and the answers of slow work arrive as events, slow work leaves as effects. Only this file, `work` and [`attach`]
+//! wait for anything.
 
 pub mod app;
+pub mod attach;
 pub mod diff;
 pub mod event;
 mod feed;
@@ -18,10 +20,10 @@ pub mod theme;
 mod work;
 
 use crate::capture::reader::Reader;
-use crate::link::{client, registry::Entry};
+use crate::link::registry::Entry;
 use crate::tap::{Orders, Pulse, Timestamp};
 use anyhow::Context as _;
-use app::{App, Session, hub::Hub};
+use app::{App, Kept, Session, hub::Hub};
 use event::{Effect, Event, Fed, Notice};
 use futures_util::StreamExt as _;
 use keep::Keeper;
@@ -46,12 +48,13 @@ const KEY_FRAME: Duration = Duration::from_millis(8);
 const CLIPBOARD: usize = 70_000;
 
 /// What the TUI shows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Source {
     /// The capture to read, growing or finished.
     pub capture: PathBuf,
-    /// The capture is nobody's to keep: it has no name and goes with the proxy.
-    pub temporary: bool,
+    pub kept: Kept,
+    /// What brings the capture here, when it is a copy.
+    pub copy: Option<attach::Transfer>,
     /// Where HTTP clients can join.
     pub listening: Option<String>,
     /// Where commands go; `None` for a saved capture, which is read-only.
@@ -62,6 +65,24 @@ pub struct Source {
     pub ended: CancellationToken,
     /// Quitting ends the proxy and its server's sessions: ask first when something is under way.
     pub quit_ends_session: bool,
+}
+
+impl Source {
+    /// A capture that nobody writes any more, as far as we know.
+    pub fn saved(capture: PathBuf) -> Self {
+        let ended = CancellationToken::new();
+        ended.cancel();
+        Self {
+            capture,
+            kept: Kept::Here,
+            copy: None,
+            listening: None,
+            orders: None,
+            pulse: Pulse::none(),
+            ended,
+            quit_ends_session: false,
+        }
+    }
 }
 
 /// Why the screen was left. The terminal is as it was before.
@@ -85,20 +106,8 @@ pub async fn hub() -> anyhow::Result<Left> {
     loop {
         let source = match stage.drive(&mut hub, Behind::default()).await? {
             Exit::Left(left) => return Ok(left),
-            Exit::Open(capture) => {
-                let ended = CancellationToken::new();
-                ended.cancel();
-                Ok(Source {
-                    capture,
-                    orders: None,
-                    pulse: Pulse::none(),
-                    ended,
-                    temporary: false,
-                    listening: None,
-                    quit_ends_session: false,
-                })
-            }
-            Exit::Attach(entry) => attach(&entry).await,
+            Exit::Open(capture) => Ok(Source::saved(capture)),
+            Exit::Attach(entry) => attach::listed(&entry).await,
         };
         match source {
             Ok(source) => {
@@ -109,27 +118,6 @@ pub async fn hub() -> anyhow::Result<Left> {
             Err(error) => hub.notice = Some(Notice::error(format!("{error:#}"))),
         }
     }
-}
-
-async fn attach(entry: &Entry) -> anyhow::Result<Source> {
-    let capture = entry.capture.clone().with_context(|| {
-        format!(
-            "{} was started with --no-capture: there is nothing to show",
-            entry.name
-        )
-    })?;
-    let link = client::connect(&entry.socket)
-        .await
-        .with_context(|| format!("cannot reach {}", entry.name))?;
-    Ok(Source {
-        capture,
-        orders: Some(link.orders),
-        pulse: link.pulse,
-        ended: link.gone,
-        temporary: false,
-        listening: entry.listening.clone(),
-        quit_ends_session: false,
-    })
 }
 
 /// What the loop shows: a conversation or the hub.
@@ -174,6 +162,7 @@ enum Exit {
 /// What a face shows and commands; nothing behind the hub.
 struct Behind {
     feed: Option<mpsc::Receiver<Fed>>,
+    copy: Option<attach::Transfer>,
     bodies: Arc<OnceLock<crate::capture::reader::Bodies>>,
     orders: Option<Orders>,
     pulse: Pulse,
@@ -184,6 +173,7 @@ impl Default for Behind {
     fn default() -> Self {
         Self {
             feed: None,
+            copy: None,
             bodies: Arc::default(),
             orders: None,
             pulse: Pulse::none(),
@@ -252,11 +242,12 @@ impl Stage {
             .as_ref()
             .and_then(|_| Reader::open(&source.capture).ok())
             .and_then(|capture| Keeper::of(capture.header()).ok());
-        let feed =
-            feed::start(source.capture.clone(), source.ended).context("cannot start a thread")?;
+        let coming = source.copy.as_ref().map_or(0, |copy| copy.size);
+        let feed = feed::start(source.capture.clone(), coming, source.ended)
+            .context("cannot start a thread")?;
         let mut app = App::new(Session {
             capture: source.capture,
-            temporary: source.temporary,
+            kept: source.kept,
             listening: source.listening,
             live: source.orders.is_some(),
             quit_ends_session: source.quit_ends_session,
@@ -268,6 +259,7 @@ impl Stage {
         }
         let behind = Behind {
             feed: Some(feed.batches),
+            copy: source.copy,
             bodies: feed.bodies,
             orders: source.orders,
             pulse: source.pulse,
@@ -292,6 +284,7 @@ impl Stage {
     async fn drive(&mut self, face: &mut impl Face, behind: Behind) -> anyhow::Result<Exit> {
         let Behind {
             mut feed,
+            mut copy,
             mut pulse,
             ..
         } = behind;
@@ -336,6 +329,7 @@ impl Stage {
                 }
                 Some(event) = answered.recv() => event,
                 health = pulse.next() => Event::Health(health),
+                Some(warning) = warning(&mut copy) => Event::Notice(Notice::error(warning)),
                 fed = next(&mut feed) => Event::Fed(fed),
                 _ = clock.tick(), if face.ages() => tick(),
             };
@@ -458,6 +452,11 @@ async fn next(feed: &mut Option<mpsc::Receiver<Fed>>) -> Fed {
     }
     *feed = None;
     std::future::pending().await
+}
+
+/// Why a copy of a capture lacks something.
+async fn warning(copy: &mut Option<attach::Transfer>) -> Option<String> {
+    copy.as_mut()?.warnings.recv().await
 }
 
 fn tick() -> Event {

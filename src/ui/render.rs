@@ -167,7 +167,8 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
 fn standing(world: &World, frame: &mut Frame<'_>, rule: Rect) {
     let theme = world.theme;
     let listening = world.listening.as_ref().filter(|_| world.live);
-    let listening = listening.map(|url| (format!(" listening on {url} "), Role::Text));
+    let listening =
+        listening.map(|url| (format!(" listening on {} ", text::clean(url)), Role::Text));
     let insecure = world.header.as_ref().is_some_and(|header| header.insecure);
     let insecure = insecure.then(|| (" TLS not verified ".to_owned(), Role::Error));
     let spans: Vec<Span<'_>> = [insecure, listening]

@@ -9,7 +9,19 @@ use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::theme::Theme;
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Where the conversation can be read when this screen is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Kept {
+    /// In the capture that is read.
+    #[default]
+    Here,
+    /// In this file, where the proxy runs: the capture that is read is a copy, and goes with the screen.
+    There(PathBuf),
+    /// Nowhere: the capture has no name and goes with the proxy.
+    Nowhere,
+}
 
 /// What every part of the screen may look at.
 #[derive(Debug, Default)]
@@ -17,8 +29,7 @@ pub struct World {
     pub traffic: Traffic,
     pub header: Option<Header>,
     pub capture: PathBuf,
-    /// The capture is nobody's to keep: it has no name and goes with the proxy.
-    pub temporary: bool,
+    pub kept: Kept,
     /// Where HTTP clients can join, while the proxy lives.
     pub listening: Option<String>,
     pub now: Timestamp,
@@ -30,6 +41,15 @@ pub struct World {
 }
 
 impl World {
+    /// The file that has the conversation for good.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.kept {
+            Kept::Here => Some(&self.capture),
+            Kept::There(path) => Some(path),
+            Kept::Nowhere => None,
+        }
+    }
+
     /// A message that [`Part::sync`] asked for.
     pub fn body(&self, location: Location) -> &Body {
         self.bodies.get(location)

@@ -29,7 +29,7 @@ impl Part for Server {
     fn offers(&self, world: &World, binding: &Binding) -> &'static str {
         match binding.action {
             Action::Refresh if !world.live => "",
-            Action::Copy if world.temporary => "",
+            Action::Copy if world.file().is_none() => "",
             _ => binding.hint,
         }
     }
@@ -45,7 +45,8 @@ impl Part for Server {
             Input::Action(Action::Bottom) => self.go(world, area, isize::MAX),
             Input::Scroll { lines, .. } => self.go(world, area, isize::from(lines)),
             Input::Action(Action::Copy) => {
-                return vec![Step::Do(Effect::Copy(world.capture.display().to_string()))];
+                let file = world.file().map(|file| file.display().to_string());
+                return file.map(Effect::Copy).map(Step::Do).into_iter().collect();
             }
             Input::Action(Action::Refresh) if world.live => {
                 let token = Token {

@@ -2,8 +2,8 @@
 
 use super::lines_below;
 use crate::traffic::Session;
-use crate::ui::app::World;
 use crate::ui::app::server::Server;
+use crate::ui::app::{Kept, World};
 use crate::ui::format;
 use crate::ui::text::{clean, cut, fit, width, wrap};
 use crate::ui::theme::{Role, Theme};
@@ -237,16 +237,21 @@ impl Page {
 
     fn capture(&mut self, world: &World) {
         self.heading("Capture");
-        if world.temporary {
+        let Some(file) = world.file() else {
             self.fact(
                 "file",
                 "none (--no-capture): all this goes when you leave",
                 Role::Text,
             );
             return;
-        }
-        let path = world.capture.display().to_string();
+        };
+        let path = file.display().to_string();
         self.fact("file", &path, Role::Text);
+        if world.kept != Kept::Here {
+            let words =
+                "where the proxy runs; what is shown here is a copy, which goes when you leave";
+            return self.fact("", words, Role::Dim);
+        }
         let quoted = shell_words::quote(&path).into_owned();
         self.fact("to delete it", &format!("rm {quoted}"), Role::Dim);
     }

@@ -12,6 +12,7 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Span;
 use ratatui::widgets::Clear;
+use std::path::Path;
 
 /// A piece of the bar; pieces with the highest number go first when there is no room.
 type Piece = (u8, Role, String);
@@ -207,10 +208,13 @@ fn pieces(app: &App) -> Vec<Piece> {
         Role::Dim
     };
     say(3, role, format!("{} pending", count(counters.pending)));
-    if world.temporary {
-        say(9, Role::Dim, "not captured".to_owned());
-    } else if let Some(name) = world.capture.file_name() {
-        say(9, Role::Dim, cut(&name.to_string_lossy(), 48).into_owned());
+    match world.file().map(Path::file_name) {
+        None => say(9, Role::Dim, "not captured".to_owned()),
+        Some(Some(name)) => {
+            let name = clean(&name.to_string_lossy()).into_owned();
+            say(9, Role::Dim, cut(&name, 48).into_owned());
+        }
+        Some(None) => {}
     }
     pieces
 }
