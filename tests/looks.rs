@@ -421,3 +421,23 @@ fn a_message_says_how_much_of_it_is_below_until_one_is_there() {
     stage.press("G");
     assert!(!stage.text().contains("lines below"), "{}", stage.text());
 }
+
+#[test]
+fn the_number_of_an_http_answer_stands_once_and_never_nowhere() {
+    let stage = stage(80, 60, "http", State::Saved);
+    let text = stage.text();
+    let row = |start: &str| {
+        let line = text.lines().find(|line| line.contains(start)).unwrap();
+        line.to_owned()
+    };
+    assert!(
+        row(" GET /mcp ").contains("200 OK, the capture ends here"),
+        "{text}"
+    );
+    assert_eq!(row("DELETE /mcp").matches("502").count(), 1, "{text}");
+    let mut stage = self::stage(80, 24, "http", State::Saved);
+    stage.press("gj<enter>]");
+    assert!(stage.text().contains("lines below"), "{}", stage.text());
+    stage.press("G");
+    assert!(!stage.text().contains("below"), "{}", stage.text());
+}

@@ -1,6 +1,6 @@
 //! Draws [`crate::ui::app::detail::http`].
 
-use super::put;
+use super::{lines_below, put};
 use crate::ui::app::detail::Detail;
 use crate::ui::app::detail::http::Line;
 use crate::ui::theme::{Role, Theme};
@@ -22,6 +22,9 @@ pub fn render(detail: &Detail, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
     }
     spans.extend(drawn(&page.summary, theme, None));
     put(frame, area, spans);
+    let room = usize::from(area.height.saturating_sub(1));
+    let below = page.lines.len().saturating_sub(page.top + room);
+    lines_below(theme, frame, area, below);
     let lines = page.lines.iter().skip(page.top);
     for (line, y) in lines.zip((area.top() + 1)..area.bottom()) {
         let place = Rect {

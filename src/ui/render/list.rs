@@ -346,8 +346,8 @@ fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
     if let (Status::Streaming, Some(events)) = (row.status, events) {
         return format::plural(events, "event").into();
     }
-    // The number stands in a column of its own.
-    if row.kind == RowKind::Http && row.http_status.is_some() {
+    // The number stands in a column of its own, where it is how the row stands.
+    if row.kind == RowKind::Http && status(row).0.starts_with(|c: char| c.is_ascii_digit()) {
         let words = row.summary.trim_start_matches(|c: char| c.is_ascii_digit());
         return words.trim_start().into();
     }
