@@ -189,7 +189,7 @@ fn yield_to_traffic() {
     // Linux: a thread of its own to the scheduler. Elsewhere this would lower the whole process.
     #[cfg(target_os = "linux")]
     if let Ok(nice) = rustix::process::getpriority_process(None) {
-        let _ = rustix::process::setpriority_process(None, nice + 15);
+        let _ = rustix::process::setpriority_process(None, nice + 10);
     }
 }
 

@@ -91,74 +91,77 @@ pub struct Response {
     pub rewritten: Vec<(HeaderName, String)>,
 }
 
-/// Names and values of headers, in the order of first appearance. Copied into two pieces of memory: what the recorder
-/// lets go of is little, and no buffer of a connection is kept for its sake.
+/// Names and values of headers, in the order of first appearance. Copied into one piece of memory: what the recorder reads
+/// and lets go of is little, and no buffer of a connection is kept for its sake.
 #[derive(Debug, Clone, Default)]
 pub struct Headers {
-    names: Vec<Name>,
-    values: Vec<u8>,
+    /// One entry after another: the lengths of name and value, whether it is sensitive, name, value.
+    entries: Vec<u8>,
 }
 
-#[derive(Debug, Clone)]
-struct Name {
-    name: HeaderName,
-    /// Where its value ends, which begins at the end of the one before.
-    end: usize,
-    is_sensitive: bool,
-}
+/// Bytes of an entry before its name, and of a usual one.
+const LENGTHS: usize = 7;
+const USUAL: usize = 64;
 
 /// One header.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
-    pub name: &'a HeaderName,
+    /// In lower case.
+    pub name: &'a str,
     pub value: &'a [u8],
     /// Whoever set it knows that it is secret.
     pub is_sensitive: bool,
+    /// The same for headers of which everything else is the same.
+    pub entry: &'a [u8],
 }
 
 impl Headers {
     pub fn iter(&self) -> impl Iterator<Item = Header<'_>> {
-        let mut start = 0;
-        self.names.iter().map(move |it| {
-            let value = &self.values[start..it.end];
-            start = it.end;
-            Header {
-                name: &it.name,
+        let mut rest = &self.entries[..];
+        std::iter::from_fn(move || {
+            let (&[n0, n1, v0, v1, v2, v3, sensitive], text) = rest.split_first_chunk()?;
+            let name = usize::from(u16::from_le_bytes([n0, n1]));
+            let value = u32::from_le_bytes([v0, v1, v2, v3]) as usize;
+            let (entry, after) = rest.split_at_checked(LENGTHS + name + value)?;
+            let (name, value) = text[..name + value].split_at(name);
+            rest = after;
+            Some(Header {
+                name: std::str::from_utf8(name).ok()?,
                 value,
-                is_sensitive: it.is_sensitive,
-            }
+                is_sensitive: sensitive != 0,
+                entry,
+            })
         })
     }
 
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.entries.is_empty()
     }
 
-    /// Bytes of all values.
-    pub fn value_bytes(&self) -> usize {
-        self.values.len()
+    /// What they keep in memory.
+    pub fn heft(&self) -> usize {
+        self.entries.capacity()
     }
 }
 
 impl From<&HeaderMap> for Headers {
     fn from(map: &HeaderMap) -> Self {
-        let mut values = Vec::with_capacity(map.values().map(|it| it.len()).sum());
-        let names = map.iter().map(|(name, value)| {
-            values.extend_from_slice(value.as_bytes());
-            Name {
-                name: name.clone(),
-                end: values.len(),
-                is_sensitive: value.is_sensitive(),
-            }
-        });
-        Self {
-            names: names.collect(),
-            values,
+        let mut entries = Vec::with_capacity(map.len() * USUAL);
+        for (name, value) in map {
+            let name = name.as_str().as_bytes();
+            // Neither is ever as long: no head is.
+            let (Ok(name_length), Ok(value_length)) =
+                (u16::try_from(name.len()), u32::try_from(value.len()))
+            else {
+                continue;
+            };
+            entries.extend_from_slice(&name_length.to_le_bytes());
+            entries.extend_from_slice(&value_length.to_le_bytes());
+            entries.push(value.is_sensitive().into());
+            entries.extend_from_slice(name);
+            entries.extend_from_slice(value.as_bytes());
         }
+        Self { entries }
     }
 }
 
@@ -189,6 +192,53 @@ impl From<sse::Event> for ServerSent {
                 .data
                 .map(|it| String::from_utf8_lossy(&it).into_owned()),
             comment: event.comment,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn headers_come_out_as_they_went_in() {
+        let mut map = HeaderMap::new();
+        let mut secret = HeaderValue::from_static("open sesame");
+        secret.set_sensitive(true);
+        let long = HeaderValue::try_from("x".repeat(70_000)).unwrap();
+        let old = HeaderValue::from_bytes(b"caf\xe9").unwrap();
+        map.append("Accept", HeaderValue::from_static(""));
+        map.append("x-door", secret);
+        map.append("x-long", long);
+        map.append("accept", old);
+        let headers = Headers::from(&map);
+        let told: Vec<_> = headers.iter().collect();
+        assert_eq!(told.len(), map.len());
+        for (told, (name, value)) in told.iter().zip(&map) {
+            assert_eq!(told.name, name.as_str());
+            assert_eq!(told.value, value.as_bytes());
+            assert_eq!(told.is_sensitive, value.is_sensitive());
+        }
+        assert!(!headers.is_empty() && Headers::default().is_empty());
+    }
+
+    #[test]
+    fn entries_are_the_same_only_for_the_same_header() {
+        let entry = |name: &'static str, value: &'static str, is_sensitive| {
+            let mut value = HeaderValue::from_static(value);
+            value.set_sensitive(is_sensitive);
+            let map = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
+            Headers::from(&map).iter().next().unwrap().entry.to_vec()
+        };
+        let one = entry("ab", "c", false);
+        assert_eq!(entry("ab", "c", false), one);
+        for other in [
+            entry("a", "bc", false),
+            entry("ab", "d", false),
+            entry("ab", "c", true),
+        ] {
+            assert_ne!(other, one);
         }
     }
 }

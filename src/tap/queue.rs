@@ -5,7 +5,7 @@
 //! queue out at once. It looks again about a millisecond after each batch, somewhat later under heavy traffic, and parks
 //! only after finding nothing. What it is done with goes back to be let go of by who pushed it.
 
-use super::{Body, Event, ExchangeId, Half, Headers, Http, Overflow, Party, SessionId, Timestamp};
+use super::{Body, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,9 +22,6 @@ const HEAVY: usize = 64 << 10;
 const LONG_NAP: Duration = Duration::from_millis(4);
 /// With this much in the queue there is no nap: memory is worth something, too.
 const PLENTY: usize = 4 << 20;
-
-/// What a header weighs beside its value.
-const HEADER: usize = 64;
 
 /// Events up to this weight go back to the thread that pushed them when they are done with, to be let go of there, two
 /// with every push: an allocator has one thread wait for the other when either frees what the other has allocated.
@@ -531,16 +528,13 @@ impl Body {
 
     /// What it keeps in memory beside itself.
     fn heft(&self) -> usize {
-        let headers = |all: &Headers| all.value_bytes() + all.len() * HEADER;
         let Self::Http { what, .. } = self else {
             return self.payload().map_or(0, Bytes::len);
         };
         size_of::<Http>()
             + match &**what {
-                Http::Request(head) => {
-                    head.target.len() + headers(&head.headers) + headers(&head.added)
-                }
-                Http::Response(head) => headers(&head.headers),
+                Http::Request(head) => head.target.len() + head.headers.heft() + head.added.heft(),
+                Http::Response(head) => head.headers.heft(),
                 Http::Body { bytes, .. } => bytes.len(),
                 Http::Event(_) | Http::End { .. } => 0,
             }

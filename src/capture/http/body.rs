@@ -10,7 +10,6 @@ use crate::wire::{self, Envelope, Frame, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header;
 use regex::Regex;
 
 /// What is no message is recorded in parts of at most this size.
@@ -80,11 +79,11 @@ impl Body {
         let (mut media_type, mut length, mut encodings) = (None, None, Vec::new());
         for header in headers.iter() {
             let text = || std::str::from_utf8(header.value).ok();
-            match *header.name {
-                header::CONTENT_TYPE if media_type.is_none() => media_type = text(),
-                header::CONTENT_LENGTH if length.is_none() => length = text(),
+            match header.name {
+                "content-type" if media_type.is_none() => media_type = text(),
+                "content-length" if length.is_none() => length = text(),
                 // What is no text names no coding that anybody knows.
-                header::CONTENT_ENCODING => encodings.push(text().unwrap_or("?")),
+                "content-encoding" => encodings.push(text().unwrap_or("?")),
                 _ => {}
             }
         }
