@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
+use mcp_sentinel::wire::check::Checker;
 use mcp_sentinel::wire::framing::{LineSplitter, on_one_line};
 use mcp_sentinel::wire::sse::{self, Decoder, Event};
-use mcp_sentinel::wire::{Envelope, Frame, is_json, object, parse, splice, token};
+use mcp_sentinel::wire::{Envelope, Frame, Kind, is_json, object, parse, splice, token};
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -80,6 +81,32 @@ fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
         2 => "[-+0-9.eE\\[\\]{}:, \"\\\\utrfalsn]{0,12}".prop_map(String::into_bytes),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ]
+}
+
+/// What an envelope says by its members alone: its kind, whether it names a version or an id, and whether the result is
+/// an error.
+fn outline(envelope: &Envelope<'_>) -> (Kind, bool, bool, bool) {
+    let says_error = envelope.result.and_then(|it| object::at(it, &["isError"])) == Some("true");
+    let (version, id) = (envelope.version.is_some(), envelope.id.is_some());
+    (envelope.kind(), version, id, says_error)
+}
+
+/// A message, or nearly: with what is counted, in any order, twice, and spelled in escapes.
+fn message() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("{\"isError\":true}".to_owned()),
+        Just("{\"isErr\\u006fr\": true ,\"a\":{\"isError\":false}}".to_owned()),
+        Just("{\"isError\":true,\"isError\":[true]}".to_owned()),
+        Just("[{\"isError\":true}]".to_owned()),
+        Just("{\"a\":{\"isError\":true},\"error\":1}".to_owned()),
+        json(),
+    ];
+    let members = prop::collection::vec((key(), value), 0..5);
+    members.prop_map(|members| {
+        let member = |(key, value): (String, String)| format!("{key}:{value}");
+        let members: Vec<_> = members.into_iter().map(member).collect();
+        format!("{{{}}}", members.join(","))
+    })
 }
 
 /// An object's text, and the paths of all values in it that objects alone lead to.
@@ -230,6 +257,49 @@ proptest! {
         prop_assert_eq!(is_json(&bytes), accepted);
         let parsed = !matches!(parse(&bytes), Frame::NotJson(_) | Frame::Blank);
         prop_assert_eq!(parsed, accepted);
+    }
+
+    #[test]
+    fn what_comes_in_pieces_is_json_when_the_whole_is(
+        bytes in nearly_json(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let mut checker = Checker::default();
+        for piece in pieces(&bytes, &cuts) {
+            checker.push(&piece, |_| ());
+        }
+        prop_assert_eq!(checker.is_json(), is_json(&bytes));
+        prop_assert_eq!(checker.is_text(), std::str::from_utf8(&bytes).is_ok());
+        let mut checker = Checker::default();
+        bytes.iter().for_each(|byte| checker.push(&[*byte], |_| ()));
+        prop_assert_eq!(checker.is_json(), is_json(&bytes));
+    }
+
+    #[test]
+    fn messages_that_come_in_pieces_have_the_members_of_the_whole(
+        text in prop_oneof![
+            message(),
+            prop::collection::vec(prop_oneof![3 => message(), 1 => json()], 0..4)
+                .prop_map(|all| format!("[{}]", all.join(","))),
+            json(),
+        ],
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let (mut checker, mut found) = (Checker::default(), Vec::new());
+        for piece in pieces(text.as_bytes(), &cuts) {
+            checker.push(&piece, |envelope| found.push(outline(envelope)));
+        }
+        prop_assert!(checker.is_json());
+        let nothing = outline(&Envelope::default());
+        let expected = match parse(text.as_bytes()) {
+            Frame::Message(envelope) => vec![outline(&envelope)],
+            Frame::Batch(envelopes) => envelopes.iter().map(outline).collect(),
+            _ => Vec::new(),
+        };
+        // What has no member of JSON-RPC is told of in one way and passed over in the other.
+        found.retain(|it| *it != nothing);
+        let expected: Vec<_> = expected.into_iter().filter(|it| *it != nothing).collect();
+        prop_assert_eq!(found, expected);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// Takes in one member of the object; whether it is one of JSON-RPC's.
-    fn take(&mut self, key: &str, value: &'a str) -> bool {
+    pub(super) fn take(&mut self, key: &str, value: &'a str) -> bool {
         let slot = match key {
             "jsonrpc" => &mut self.version,
             "id" => &mut self.id,

@@ -3,9 +3,11 @@
 //! Nothing here knows MCP, performs I/O or reads a clock. Nothing here ever fails on input: whatever arrives is
 //! classified, and every byte of it can be found again.
 
+pub mod check;
 pub mod envelope;
 pub mod framing;
 pub mod object;
+mod outline;
 mod scan;
 pub mod splice;
 pub mod sse;

@@ -130,7 +130,7 @@ fn escape(text: &[u8], at: usize) -> Result<usize, Fault> {
 
 /// The first byte from `at` on that means something inside a string: a quote, a backslash or a control character.
 /// Eight bytes at a time: most of a large message is the inside of strings.
-fn plain(text: &[u8], mut at: usize) -> usize {
+pub(super) fn plain(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES << 7;
     // Marks the high bit of each byte below `limit`. A borrow may mark bytes above a true hit as well, never below it.
@@ -187,8 +187,8 @@ fn literal(text: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
 }
 
 /// The containers around a place, innermost first, as bits: no allocation above 64 levels.
-#[derive(Default)]
-struct Nesting {
+#[derive(Debug, Default)]
+pub(super) struct Nesting {
     depth: usize,
     bits: u64,
     spilled: Vec<u64>,
@@ -204,7 +204,11 @@ impl Nesting {
         step
     }
 
-    fn push(&mut self, container: Container) {
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub fn push(&mut self, container: Container) {
         if self.depth != 0 && self.depth.is_multiple_of(64) {
             self.spilled.push(self.bits);
         }
@@ -212,7 +216,7 @@ impl Nesting {
         self.depth += 1;
     }
 
-    fn pop(&mut self) {
+    pub fn pop(&mut self) {
         self.depth -= 1;
         self.bits >>= 1;
         if self.depth.is_multiple_of(64)
@@ -222,7 +226,7 @@ impl Nesting {
         }
     }
 
-    fn innermost(&self) -> Option<Container> {
+    pub fn innermost(&self) -> Option<Container> {
         match (self.depth, self.bits & 1) {
             (0, _) => None,
             (_, 0) => Some(Container::Array),
