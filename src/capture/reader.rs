@@ -80,6 +80,12 @@ impl Reader {
         &self.header
     }
 
+    /// Lines from this length on are not read, and told of as damaged ones.
+    pub fn pass_over(mut self, longest: usize) -> Self {
+        self.lines.longest = longest;
+        self
+    }
+
     /// Hands at most `limit` complete records to `each`; how many there were. A torn last line stays unread.
     pub fn read(
         &mut self,

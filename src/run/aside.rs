@@ -23,6 +23,8 @@ use tokio_util::task::TaskTracker;
 
 /// Messages within which a client that says who it is has said it.
 const INTRODUCTION: u64 = 1000;
+/// No introduction is longer.
+const LONGEST_INTRODUCTION: usize = 1 << 20;
 /// How often a growing capture is looked at for that.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(2);
@@ -290,7 +292,7 @@ fn counts(totals: &Totals) -> Counts {
 
 /// Name and version of the client of a growing capture; `None` when it does not introduce itself.
 async fn client_of(log: &Path) -> anyhow::Result<Option<String>> {
-    let mut reader = Reader::open(log)?;
+    let mut reader = Reader::open(log)?.pass_over(LONGEST_INTRODUCTION);
     let mut traffic = Traffic::default();
     let mut pause = SOON;
     while traffic.counters().messages < INTRODUCTION {
