@@ -1,10 +1,10 @@
 //! A compressed capture, decompressed into a temporary file as far as it is read, so that its lines can be read again.
 
-use std::fs::{File, OpenOptions};
+use super::spool::nameless_file;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 /// How much is decompressed at once, counted before decompression.
@@ -36,7 +36,7 @@ impl Inflater {
             position: 0,
             decoder: Decoder::new()?,
             between_frames: true,
-            content: Arc::new(nameless_file()?),
+            content: Arc::new(nameless_file(&std::env::temp_dir())?),
             inflated: 0,
         })
     }
@@ -78,22 +78,4 @@ impl Inflater {
         self.position += read as u64;
         Ok(read > 0)
     }
-}
-
-/// A file that goes away with its last handle, whatever happens to us.
-fn nameless_file() -> io::Result<File> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("mcp-sentinel-{}-{count}", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    // What lies there under the name of our process is not in use any more.
-    let _ = std::fs::remove_file(&path);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
 }

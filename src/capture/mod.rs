@@ -6,6 +6,7 @@
 //! ```text
 //! tap ─▶ recorder (when) ─▶ scribe (streams to lines; http: bodies to messages) ─▶ page (the accounts)
 //!     ─▶ write (lines to text) ─▶ output (text to the file)
+//!     (what is too long for memory waits in a spool for its end)
 //! file ─▶ lines (where lines are; inflate makes them of a compressed file) ─▶ parse (text to records) ─▶ reader
 //! ```
 //!
@@ -25,5 +26,7 @@ pub mod recorder;
 pub mod redact;
 pub mod scratch;
 mod scribe;
+mod spool;
 pub mod store;
+mod tally;
 mod write;

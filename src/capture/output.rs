@@ -3,22 +3,31 @@
 //! What could not be written stays here and is written first when writing works again, from the byte where it
 //! stopped: so the file never holds a torn line with another one after it, and nothing has to be taken back.
 
+use super::spool::Passage;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use zstd::stream::raw::{Encoder, InBuffer, Operation, OutBuffer};
 
+/// Compressed bytes are written when there are this many of them, at the latest.
+const CHUNK: usize = 256 << 10;
 /// The tail keeps at most this much memory when there is nothing to do.
 const KEEP: usize = 64 << 10;
 
 /// Bytes in order: a tail that grows, and large pieces before it that were never copied.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
-    pieces: VecDeque<Bytes>,
-    pieces_len: usize,
+    pieces: VecDeque<Piece>,
+    pieces_len: u64,
     tail: Vec<u8>,
     /// How much of the tail has been written.
     sent: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Here(Bytes),
+    Spooled(Passage),
 }
 
 impl Buffer {
@@ -29,14 +38,25 @@ impl Buffer {
 
     /// Appends bytes without copying them.
     pub fn splice(&mut self, bytes: Bytes) {
-        let mut tail = Bytes::from(std::mem::take(&mut self.tail));
-        tail.advance(std::mem::take(&mut self.sent));
-        self.pieces_len += tail.len() + bytes.len();
-        self.pieces.extend([tail, bytes]);
+        self.pieces_len += bytes.len() as u64;
+        self.add(Piece::Here(bytes));
     }
 
-    pub fn len(&self) -> usize {
-        self.pieces_len + self.tail.len() - self.sent
+    /// Appends bytes that are in a file, and stay there until they are written.
+    pub fn refer(&mut self, passage: Passage) {
+        self.pieces_len += passage.len();
+        self.add(Piece::Spooled(passage));
+    }
+
+    fn add(&mut self, piece: Piece) {
+        let mut tail = Bytes::from(std::mem::take(&mut self.tail));
+        tail.advance(std::mem::take(&mut self.sent));
+        self.pieces_len += tail.len() as u64;
+        self.pieces.extend([Piece::Here(tail), piece]);
+    }
+
+    pub fn len(&self) -> u64 {
+        self.pieces_len + (self.tail.len() - self.sent) as u64
     }
 
     /// Gives back memory that only a burst needs.
@@ -47,13 +67,21 @@ impl Buffer {
     /// Writes everything. After an error, what was not written is still here.
     pub fn write_to(&mut self, to: &mut impl Write) -> io::Result<()> {
         while let Some(piece) = self.pieces.front_mut() {
-            if piece.is_empty() {
-                self.pieces.pop_front();
-                continue;
+            match piece {
+                Piece::Here(bytes) if !bytes.is_empty() => {
+                    let written = write_some(to, bytes)?;
+                    bytes.advance(written);
+                    self.pieces_len -= written as u64;
+                }
+                Piece::Spooled(passage) if passage.len() > 0 => {
+                    let before = passage.len();
+                    let part = passage.next()?;
+                    self.pieces_len -= before - passage.len();
+                    self.pieces_len += part.len() as u64;
+                    self.pieces.push_front(Piece::Here(part));
+                }
+                Piece::Here(_) | Piece::Spooled(_) => drop(self.pieces.pop_front()),
             }
-            let written = write_some(to, piece)?;
-            piece.advance(written);
-            self.pieces_len -= written;
         }
         while self.sent < self.tail.len() {
             self.sent += write_some(to, &self.tail[self.sent..])?;
@@ -105,7 +133,7 @@ impl<W: Write> Output<W> {
         match &mut self.compressor {
             None => self.lines.write_to(&mut self.file),
             Some(compressor) => {
-                compressor.take(&mut self.lines)?;
+                compressor.take(&mut self.lines, &mut self.file)?;
                 compressor.packed.write_to(&mut self.file)
             }
         }
@@ -153,12 +181,13 @@ impl Compressor {
         })
     }
 
-    /// Compresses all lines, up to a block end.
-    fn take(&mut self, lines: &mut Buffer) -> io::Result<()> {
+    /// Compresses all lines, up to a block end. What is too much to hold is written at once.
+    fn take(&mut self, lines: &mut Buffer, file: &mut impl Write) -> io::Result<()> {
         if lines.len() == 0 {
             return Ok(());
         }
-        lines.write_to(self)?;
+        let compressor = &mut *self;
+        lines.write_to(&mut Compressing { compressor, file })?;
         self.drive(|encoder, out| encoder.flush(out))
     }
 
@@ -184,14 +213,24 @@ impl Compressor {
     }
 }
 
-impl Write for Compressor {
+/// Takes bytes as long as the file takes what becomes of them.
+struct Compressing<'a, W> {
+    compressor: &'a mut Compressor,
+    file: &'a mut W,
+}
+
+impl<W: Write> Write for Compressing<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut input = InBuffer::around(bytes);
-        self.drive(|encoder, out| {
+        if self.compressor.packed.len() >= CHUNK as u64 {
+            self.compressor.packed.write_to(self.file)?;
+        }
+        let some = &bytes[..bytes.len().min(CHUNK)];
+        let mut input = InBuffer::around(some);
+        self.compressor.drive(|encoder, out| {
             encoder.run(&mut input, out)?;
-            Ok(bytes.len() - input.pos())
+            Ok(some.len() - input.pos())
         })?;
-        Ok(bytes.len())
+        Ok(some.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -202,16 +241,18 @@ impl Write for Compressor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::spool::{Spelling, Spool};
 
-    /// Takes `room` bytes, three at a time, and then none.
+    /// Takes `room` bytes, some at a time, and then none.
     struct Small {
         room: usize,
+        most: usize,
         taken: Vec<u8>,
     }
 
     impl Write for Small {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let some = bytes.len().min(3).min(self.room);
+            let some = bytes.len().min(self.most).min(self.room);
             if some == 0 {
                 return Err(io::ErrorKind::StorageFull.into());
             }
@@ -227,26 +268,63 @@ mod tests {
 
     #[test]
     fn what_a_full_disk_refused_is_written_from_where_it_stopped() {
-        for room in 0..=20 {
+        let directory = tempfile::tempdir().unwrap();
+        for room in 0..=30 {
             let mut small = Small {
                 room,
+                most: 3,
                 taken: Vec::new(),
             };
             let mut buffer = Buffer::default();
             buffer.tail().extend_from_slice(b"one ");
             buffer.splice(Bytes::from_static(b"two "));
-            buffer.tail().extend_from_slice(b"three ");
-            assert_eq!(buffer.len(), 14);
-            let refused = buffer.write_to(&mut small).is_err();
-            assert_eq!(refused, room < 14);
-            assert_eq!(buffer.len(), 14_usize.saturating_sub(room));
+            let spool = Spool::begin(directory.path(), b"thr\0e ");
+            let spooled = spool.finish().unwrap();
+            buffer.refer(spooled.passage(Spelling::Escaped));
             buffer.tail().extend_from_slice(b"four ");
-            buffer.splice(Bytes::from_static(b"five"));
+            assert_eq!(buffer.len(), 19);
+            let refused = buffer.write_to(&mut small).is_err();
+            assert_eq!(refused, room < 24);
+            // What has not been looked at yet counts as it is, before it is escaped.
+            let left = 24_u64.saturating_sub(room as u64);
+            assert_eq!(buffer.len(), if room < 8 { left - 5 } else { left });
+            buffer.tail().extend_from_slice(b"five ");
+            buffer.splice(Bytes::from_static(b"six"));
             small.room = usize::MAX;
             buffer.write_to(&mut small).unwrap();
-            assert_eq!(small.taken, b"one two three four five");
+            assert_eq!(small.taken, b"one two thr\\u0000e four five six");
             assert_eq!(buffer.len(), 0);
         }
+    }
+
+    #[test]
+    fn compressing_stops_while_the_file_refuses_and_loses_nothing() {
+        // Does not get smaller.
+        let mut state = 1_u64;
+        let noise = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        });
+        let noise: Vec<u8> = noise.take(8 * CHUNK).collect();
+        let room = 2 * CHUNK;
+        let small = Small {
+            room,
+            taken: Vec::new(),
+            most: usize::MAX,
+        };
+        let mut output = Output::new(small, true).unwrap();
+        output.lines().splice(Bytes::from(noise.clone()));
+        for _ in 0..3 {
+            output.flush().unwrap_err();
+            let packed = output.compressor.as_ref().unwrap().packed.len();
+            assert!(packed < 3 * CHUNK as u64, "{packed}");
+        }
+        output.file.file.room = usize::MAX;
+        output.finish().unwrap();
+        let taken = &output.file.file.taken;
+        assert!(zstd::decode_all(&taken[..]).unwrap() == noise);
     }
 
     #[test]

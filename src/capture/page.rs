@@ -5,13 +5,14 @@ use super::output::Output;
 use super::record::{HttpPart, HttpRecord};
 use super::recorder::Totals;
 use super::scribe::TOO_SLOW;
+use super::spool::Spooled;
+use super::tally::{Failed, Tally};
 use super::write::{Line, Writer};
 use crate::tap::{Body, Gap, Party, SessionId, Timestamp};
-use crate::wire::{self, Envelope, Frame, Kind, envelope, object};
+use crate::wire::envelope;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 use std::io::{self, Write};
-use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
 pub(super) struct Page<W> {
@@ -44,22 +45,6 @@ struct Counts {
     operator: u64,
     failed: Failed,
     seq: u64,
-}
-
-/// Answers that say that something went wrong.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Failed {
-    /// JSON-RPC error responses.
-    errors: u64,
-    /// Results that say `isError: true`.
-    tool_errors: u64,
-}
-
-impl AddAssign for Failed {
-    fn add_assign(&mut self, more: Self) {
-        self.errors += more.errors;
-        self.tool_errors += more.tool_errors;
-    }
 }
 
 enum Missed {
@@ -113,26 +98,48 @@ impl<W: Write> Page<W> {
         keep: impl FnOnce() -> Bytes,
     ) {
         if self.forgetting {
-            // The line feed is lost as well, where there was one.
-            let gap = Gap {
-                messages: 1,
-                bytes: bytes.len() as u64 + u64::from(line.terminated),
-                reason: String::new(),
-            };
-            return self.gap(line.at, line.session, gap);
+            return self.forget_line(line, bytes.len() as u64);
         }
         let as_it_is = form.is_json && form.is_one_line;
         let out = self.output.lines();
         self.writer.line(out, line, bytes, as_it_is, keep);
-        match line.from {
+        self.count(line.from);
+        // The envelope is read only where a word for it is found: rarely.
+        if form.is_json && may_have_failed(&self.error_word, bytes) {
+            self.pending.failed += Tally::of(bytes).failed;
+        }
+    }
+
+    /// A line that was too long for memory.
+    pub fn long_line(&mut self, line: Line<'_>, bytes: Spooled) {
+        if self.forgetting {
+            return self.forget_line(line, bytes.len());
+        }
+        if bytes.is_json {
+            self.pending.failed += bytes.tally.failed;
+        }
+        let as_it_is = bytes.is_json && !bytes.has_line_feed;
+        let out = self.output.lines();
+        self.writer.long_line(out, line, bytes, as_it_is);
+        self.count(line.from);
+    }
+
+    fn forget_line(&mut self, line: Line<'_>, bytes: u64) {
+        // The line feed is lost as well, where there was one.
+        let gap = Gap {
+            messages: 1,
+            bytes: bytes + u64::from(line.terminated),
+            reason: String::new(),
+        };
+        self.gap(line.at, line.session, gap);
+    }
+
+    fn count(&mut self, from: Party) {
+        match from {
             Party::Client => self.pending.client += 1,
             Party::Server => self.pending.server += 1,
             Party::Operator => self.pending.operator += 1,
             Party::Sentinel => {}
-        }
-        // The envelope is read only where a word for it is found: rarely.
-        if form.is_json && may_have_failed(&self.error_word, bytes) {
-            self.pending.failed += failed(bytes);
         }
     }
 
@@ -252,7 +259,7 @@ impl<W: Write> Page<W> {
     }
 
     /// Bytes of lines that were not handed to the file yet.
-    pub fn len(&mut self) -> usize {
+    pub fn len(&mut self) -> u64 {
         self.output.lines().len()
     }
 
@@ -343,23 +350,4 @@ fn may_have_failed(error_word: &Finder<'_>, frame: &[u8]) -> bool {
         };
         before.ends_with(b"\"e") || (before.ends_with(b"\"isE") && says_so())
     })
-}
-
-/// The failures that one frame tells of.
-fn failed(frame: &[u8]) -> Failed {
-    let mut failed = Failed::default();
-    let mut count = |message: &Envelope<'_>| match message.kind() {
-        Kind::Error => failed.errors += 1,
-        Kind::Result => {
-            let says_so = message.result.and_then(|it| object::at(it, &["isError"]));
-            failed.tool_errors += u64::from(says_so == Some("true"));
-        }
-        Kind::Request | Kind::Notification | Kind::Malformed => {}
-    };
-    match wire::parse(frame) {
-        Frame::Message(message) => count(&message),
-        Frame::Batch(batch) => batch.iter().for_each(count),
-        Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => {}
-    }
-    failed
 }

@@ -1,9 +1,11 @@
 //! Puts streams together into lines, decides how each is recorded, and keeps account of what is not.
 //!
-//! A line is held until its end has come: only then is it known whether it is JSON and stands in the file as it is.
+//! A line is held until its end has come, in memory or, when it is long, in a spool: only then is it known whether it is
+//! JSON and stands in the file as it is.
 
 use super::http::{Entry, Exchanges};
 use super::page::Page;
+use super::spool::{Spool, WINDOW};
 use super::write::Line;
 use crate::tap::{Body, Event, Gap, Lost, Party, Queued, SessionId, Source, Timestamp};
 use crate::wire::framing::LineSplitter;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use std::borrow::Cow;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Why the tap drops anything.
 pub(super) const TOO_SLOW: &str = "the disk is too slow";
@@ -18,17 +21,51 @@ pub(super) const TOO_SLOW: &str = "the disk is too slow";
 const STDERR_PART: usize = 8 << 10;
 
 pub(super) struct Scribe<W> {
-    streams: HashMap<(SessionId, Source), LineSplitter>,
+    streams: HashMap<(SessionId, Source), Stream>,
+    /// Where long lines wait for their ends.
+    directory: PathBuf,
     exchanges: Exchanges,
     pub page: Page<W>,
     /// When the last event happened.
     latest: Timestamp,
 }
 
+/// What was not recorded yet of a stream.
+#[derive(Debug, Default)]
+struct Stream {
+    lines: LineSplitter,
+    /// The line that began last, when it is too long for memory; the splitter has none of it then.
+    long: Option<Box<Spool>>,
+}
+
+impl Stream {
+    /// Whether the chunk begins with more of a long line: that line when it is whole, and what follows of the chunk.
+    fn lengthen<'b>(&mut self, chunk: &'b [u8]) -> (Option<Box<Spool>>, &'b [u8]) {
+        let Some(long) = &mut self.long else {
+            return (None, chunk);
+        };
+        match memchr::memchr(b'\n', chunk) {
+            Some(end) => {
+                long.push(&chunk[..end]);
+                (self.long.take(), &chunk[end + 1..])
+            }
+            None => {
+                long.push(chunk);
+                (None, &[])
+            }
+        }
+    }
+
+    fn pending(&self) -> u64 {
+        self.lines.pending() as u64 + self.long.as_ref().map_or(0, |it| it.len())
+    }
+}
+
 impl<W: Write> Scribe<W> {
-    pub fn new(page: Page<W>, exchanges: Exchanges) -> Self {
+    pub fn new(page: Page<W>, exchanges: Exchanges, directory: PathBuf) -> Self {
         Self {
             streams: HashMap::new(),
+            directory,
             exchanges,
             page,
             latest: Timestamp::default(),
@@ -67,13 +104,24 @@ impl<W: Write> Scribe<W> {
                     via: None,
                     terminated: true,
                 };
-                self.streams
+                let stream = self
+                    .streams
                     .entry((session, Source::Stream(from)))
-                    .or_default()
-                    .look(bytes, |bytes| match bytes {
-                        Cow::Borrowed(bytes) => page.one_line(line, &bytes[..bytes.len() - 1]),
-                        Cow::Owned(bytes) => page.line(line, &without_line_feed(bytes.into())),
-                    });
+                    .or_default();
+                let (ended, rest) = stream.lengthen(bytes);
+                if let Some(long) = ended {
+                    end_long_line(page, line, *long);
+                }
+                stream.lines.look(rest, |bytes| match bytes {
+                    Cow::Borrowed(bytes) => page.one_line(line, &bytes[..bytes.len() - 1]),
+                    Cow::Owned(bytes) => page.line(line, &without_line_feed(bytes.into())),
+                });
+                if stream.lines.pending() > WINDOW
+                    && let Some(beginning) = stream.lines.finish()
+                {
+                    let long = Spool::begin(&self.directory, &beginning);
+                    stream.long = Some(Box::new(long));
+                }
             }
             Body::End { from } => self.end_stream(at, session, Source::Stream(*from)),
             Body::Line {
@@ -96,7 +144,7 @@ impl<W: Write> Scribe<W> {
             }
             Body::Stderr { bytes } => {
                 let key = (session, Source::Stderr);
-                let splitter = self.streams.entry(key).or_default();
+                let splitter = &mut self.streams.entry(key).or_default().lines;
                 splitter.look(bytes, |bytes| page.stderr(at, session, &bytes));
                 if splitter.pending() >= STDERR_PART {
                     self.end_stream(at, session, Source::Stderr);
@@ -123,17 +171,14 @@ impl<W: Write> Scribe<W> {
             let mut each = |entry: Entry<'_>| page.entry(lost.at, lost.session, entry);
             return self.exchanges.lose(lost.session, place, lost, &mut each);
         }
-        let beginning = self
-            .streams
-            .remove(&(lost.session, lost.source))
-            .and_then(|mut it| it.finish());
+        let beginning = self.streams.remove(&(lost.session, lost.source));
         let reason = match lost.source {
             Source::Stderr => "the disk is too slow; this is standard error",
             Source::Stream(_) | Source::Apart | Source::Body(..) => TOO_SLOW,
         };
         let gap = Gap {
             messages: lost.messages,
-            bytes: lost.bytes + beginning.map_or(0, |it| it.len() as u64),
+            bytes: lost.bytes + beginning.map_or(0, |it| it.pending()),
             reason: reason.into(),
         };
         self.page.gap(lost.at, lost.session, gap);
@@ -141,26 +186,28 @@ impl<W: Write> Scribe<W> {
 
     /// What is left of a stream is its last line.
     fn end_stream(&mut self, at: Timestamp, session: SessionId, source: Source) {
-        let rest = self.streams.remove(&(session, source));
-        let Some(rest) = rest.and_then(|mut it| it.finish()) else {
+        let Some(mut stream) = self.streams.remove(&(session, source)) else {
             return;
         };
-        match source {
-            Source::Stream(from) => {
-                let line = Line {
-                    at,
-                    session,
-                    from,
-                    to: None,
-                    replay_of: None,
-                    via: None,
-                    terminated: false,
-                };
-                self.page.line(line, &rest);
-            }
-            Source::Stderr | Source::Apart | Source::Body(..) => {
-                self.page.stderr(at, session, &rest);
-            }
+        let rest = stream.lines.finish();
+        let Source::Stream(from) = source else {
+            return rest
+                .into_iter()
+                .for_each(|it| self.page.stderr(at, session, &it));
+        };
+        let line = Line {
+            at,
+            session,
+            from,
+            to: None,
+            replay_of: None,
+            via: None,
+            terminated: false,
+        };
+        match (stream.long, rest) {
+            (Some(long), _) => end_long_line(&mut self.page, line, *long),
+            (None, Some(rest)) => self.page.line(line, &rest),
+            (None, None) => {}
         }
     }
 
@@ -205,6 +252,22 @@ impl<W: Write> Scribe<W> {
     }
 }
 
+/// What could not be kept until here is lost.
+fn end_long_line<W: Write>(page: &mut Page<W>, line: Line<'_>, long: Spool) {
+    let bytes = long.len() + u64::from(line.terminated);
+    match long.finish() {
+        Ok(spooled) => page.long_line(line, spooled),
+        Err(error) => {
+            let gap = Gap {
+                messages: 1,
+                bytes,
+                reason: format!("it was too long for memory: {error}"),
+            };
+            page.gap(line.at, line.session, gap);
+        }
+    }
+}
+
 fn without_line_feed(mut bytes: Bytes) -> Bytes {
     if bytes.last() == Some(&b'\n') {
         bytes.truncate(bytes.len() - 1);
@@ -217,5 +280,45 @@ fn expected(from: Party) -> Option<Party> {
         Party::Client | Party::Operator => Some(Party::Server),
         Party::Server => Some(Party::Client),
         Party::Sentinel => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::output::Output;
+
+    #[test]
+    fn the_beginning_of_a_long_line_is_lost_with_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.jsonl");
+        let output = Output::new(std::fs::File::create(&path).unwrap(), false).unwrap();
+        let page = Page::new(output);
+        let exchanges = Exchanges::new(Vec::new());
+        let mut scribe = Scribe::new(page, exchanges, directory.path().into());
+        let (at, session, from) = (Timestamp(1), SessionId(1), Party::Client);
+        let stream = |bytes: Bytes| {
+            let body = Body::Stream { from, bytes };
+            Queued::Event(Event { at, session, body }, 0)
+        };
+        for _ in 0..3 {
+            scribe.record(&stream(vec![b'x'; WINDOW].into()));
+        }
+        scribe.record(&Queued::Lost(Lost {
+            at,
+            session,
+            source: Source::Stream(from),
+            messages: 1,
+            bytes: 7,
+        }));
+        scribe.record(&stream("[1]\n".into()));
+        scribe.end();
+        scribe.page.flush().unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let bytes = 3 * WINDOW + 7;
+        assert!(lines[0].contains(&format!("\"gap\":{{\"messages\":1,\"bytes\":{bytes},")));
+        assert!(lines[1].ends_with(",\"message\":[1]}"));
+        assert_eq!(lines.len(), 2);
     }
 }

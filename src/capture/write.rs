@@ -5,6 +5,7 @@
 
 use super::output::Buffer;
 use super::record::{HttpPart, HttpRecord};
+use super::spool::{Spelling, Spooled};
 use crate::tap::{ExchangeId, Half, Party, SessionId, Timestamp, Via};
 use base64::Engine;
 use bytes::Bytes;
@@ -49,6 +50,40 @@ impl Writer {
         json: bool,
         keep: impl FnOnce() -> Bytes,
     ) {
+        let text = self.begin_line(out, line);
+        if json {
+            text.extend_from_slice(b",\"message\":");
+            if bytes.len() < LARGE {
+                text.extend_from_slice(bytes);
+            } else {
+                out.splice(keep());
+            }
+        } else {
+            string(text, "text", "base64", bytes);
+        }
+        end(out.tail());
+    }
+
+    /// The same of one that is not in memory.
+    pub fn long_line(&mut self, out: &mut Buffer, line: Line<'_>, bytes: Spooled, json: bool) {
+        let spelling = match json {
+            true => Spelling::AsTheyAre,
+            false => bytes.as_string(),
+        };
+        let (before, after) = match spelling {
+            Spelling::AsTheyAre => (",\"message\":", ""),
+            Spelling::Escaped => (",\"text\":\"", "\""),
+            Spelling::Base64 => (",\"base64\":\"", "\""),
+        };
+        let text = self.begin_line(out, line);
+        text.extend_from_slice(before.as_bytes());
+        out.refer(bytes.passage(spelling));
+        out.tail().extend_from_slice(after.as_bytes());
+        end(out.tail());
+    }
+
+    /// All of a line but its bytes.
+    fn begin_line<'b>(&mut self, out: &'b mut Buffer, line: Line<'_>) -> &'b mut Vec<u8> {
         let text = self.begin(out, line.at, line.session);
         text.extend_from_slice(b",\"from\":\"");
         text.extend_from_slice(party(line.from).as_bytes());
@@ -73,17 +108,7 @@ impl Writer {
         if !line.terminated {
             text.extend_from_slice(b",\"unterminated\":true");
         }
-        if json {
-            text.extend_from_slice(b",\"message\":");
-            if bytes.len() < LARGE {
-                text.extend_from_slice(bytes);
-            } else {
-                out.splice(keep());
-            }
-        } else {
-            string(text, "text", "base64", bytes);
-        }
-        end(out.tail());
+        text
     }
 
     /// A line of the server's standard error, line end included, or a part of one.
@@ -282,6 +307,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::spool::Spool;
 
     fn written(each: impl FnOnce(&mut Writer, &mut Buffer)) -> String {
         let mut out = Buffer::default();
@@ -386,6 +412,40 @@ mod tests {
                 .unwrap()
                 .ends_with(r#""from":"sentinel","note":"after"}"#)
         );
+    }
+
+    #[test]
+    fn what_was_spooled_is_written_as_if_it_were_in_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = "é\u{1f600}\"\\\n".repeat(30_000);
+        for shift in 0..8 {
+            let shifted = "x".repeat(shift) + &long;
+            let escaped = serde_json::to_string(&shifted).unwrap();
+            let marked = format!("\u{feff}{escaped}");
+            let broken = [shifted.as_bytes(), b"\xff", &long.as_bytes()[shift..]].concat();
+            for bytes in [
+                shifted.as_bytes(),
+                escaped.as_bytes(),
+                marked.as_bytes(),
+                &broken,
+                b"",
+            ] {
+                let mut spool = Spool::begin(directory.path(), &bytes[..bytes.len() / 3]);
+                spool.push(&bytes[bytes.len() / 3..]);
+                assert_eq!(spool.len(), bytes.len() as u64);
+                let spooled = spool.finish().unwrap();
+                let is_json = crate::wire::is_json(bytes);
+                assert_eq!(spooled.is_json, is_json);
+                let of_spool = written(|writer, out| {
+                    writer.long_line(out, LINE, spooled, is_json);
+                });
+                let of_memory = written(|writer, out| {
+                    let keep = || Bytes::copy_from_slice(bytes);
+                    writer.line(out, LINE, bytes, is_json, keep);
+                });
+                assert!(of_spool == of_memory);
+            }
+        }
     }
 
     #[test]

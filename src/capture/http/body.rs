@@ -4,9 +4,9 @@ use super::coding::Unpacker;
 use super::pieces::Pieces;
 use crate::capture::record::HttpPart;
 use crate::capture::redact;
+use crate::capture::tally::Tally;
 use crate::tap::{Half, Headers, ServerSent};
 use crate::wire::sse::{self, Decoder};
-use crate::wire::{self, Envelope, Frame, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -256,7 +256,7 @@ impl Form {
             Self::Json(pieces) => {
                 let body = pieces.join();
                 let text = body.strip_prefix(MARK).unwrap_or(&body);
-                match is_message(text) {
+                match Tally::of(text).speaks {
                     true => each(Found::Message {
                         is_json: Some(text.len() == body.len()),
                         bytes: body,
@@ -322,20 +322,6 @@ pub(super) fn event(event: ServerSent, secret: &[Regex]) -> ServerSent {
     ServerSent {
         data: event.data.map(|data| mask(&data, secret)),
         ..event
-    }
-}
-
-/// Whether a body of JSON speaks JSON-RPC. OAuth has an `error` member, too, and other documents have an `id`.
-fn is_message(body: &[u8]) -> bool {
-    let speaks = |envelope: &Envelope<'_>| match envelope.kind() {
-        Kind::Request | Kind::Notification | Kind::Result => true,
-        Kind::Error => envelope.version.is_some() || envelope.id.is_some(),
-        Kind::Malformed => envelope.version.is_some(),
-    };
-    match wire::parse(body) {
-        Frame::Message(envelope) => speaks(&envelope),
-        Frame::Batch(envelopes) => envelopes.iter().any(speaks),
-        Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => false,
     }
 }
 
