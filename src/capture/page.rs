@@ -1,10 +1,9 @@
 //! What the recorder writes on: lines for the file, and the account of what is in it and what is missing.
 
-use super::http::Entry;
+use super::http::{Content, Entry};
 use super::output::Output;
 use super::record::{HttpPart, HttpRecord};
 use super::recorder::Totals;
-use super::scribe::TOO_SLOW;
 use super::spool::Spooled;
 use super::tally::{Failed, Tally};
 use super::write::{Line, Writer};
@@ -115,9 +114,7 @@ impl<W: Write> Page<W> {
         if self.forgetting {
             return self.forget_line(line, bytes.len());
         }
-        if bytes.is_json {
-            self.pending.failed += bytes.tally.failed;
-        }
+        self.pending.failed += bytes.failed;
         let as_it_is = bytes.is_json && !bytes.has_line_feed;
         let out = self.output.lines();
         self.writer.long_line(out, line, bytes, as_it_is);
@@ -162,7 +159,7 @@ impl<W: Write> Page<W> {
                 from,
                 to,
                 via,
-                bytes,
+                content,
                 is_json,
             } => {
                 let line = Line {
@@ -174,8 +171,13 @@ impl<W: Write> Page<W> {
                     via: Some(&via),
                     terminated: true,
                 };
-                let is_json = is_json.unwrap_or_else(|| envelope::is_json(&bytes));
-                self.checked_line(line, &bytes, is_json);
+                match content {
+                    Content::Here(bytes) => {
+                        let is_json = is_json.unwrap_or_else(|| envelope::is_json(&bytes));
+                        self.checked_line(line, &bytes, is_json);
+                    }
+                    Content::Spooled(bytes) => self.long_line(line, bytes),
+                }
             }
             Entry::Part(part) => self.http(at, session, &part),
             Entry::Head(exchange, member) if !self.forgetting => {
@@ -183,15 +185,7 @@ impl<W: Write> Page<W> {
                 self.writer.head(out, at, session, exchange, member);
             }
             Entry::Head(..) => self.gap(at, session, Gap::default()),
-            Entry::Lost { messages, bytes } => {
-                let reason = TOO_SLOW.into();
-                let gap = Gap {
-                    messages,
-                    bytes,
-                    reason,
-                };
-                self.gap(at, session, gap);
-            }
+            Entry::Lost(gap) => self.gap(at, session, gap),
         }
     }
 

@@ -139,7 +139,11 @@ impl Recorder {
             drain,
             batch: VecDeque::new(),
             weight: 0,
-            scribe: Scribe::new(Page::new(output), Exchanges::new(options.secret), directory),
+            scribe: Scribe::new(
+                Page::new(output),
+                Exchanges::new(options.secret, directory.clone()),
+                directory,
+            ),
             trouble: None,
             burst: 0,
             at_rest: options.at_rest,

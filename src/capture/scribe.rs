@@ -3,9 +3,9 @@
 //! A line is held until its end has come, in memory or, when it is long, in a spool: only then is it known whether it is
 //! JSON and stands in the file as it is.
 
-use super::http::{Entry, Exchanges};
+use super::http::{Entry, Exchanges, TOO_SLOW};
 use super::page::Page;
-use super::spool::{Spool, WINDOW};
+use super::spool::{self, Spool, WINDOW};
 use super::write::Line;
 use crate::tap::{Body, Event, Gap, Lost, Party, Queued, SessionId, Source, Timestamp};
 use crate::wire::framing::LineSplitter;
@@ -15,8 +15,6 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Why the tap drops anything.
-pub(super) const TOO_SLOW: &str = "the disk is too slow";
 /// Standard error without a line end is recorded in parts of about this size.
 const STDERR_PART: usize = 8 << 10;
 
@@ -257,14 +255,7 @@ fn end_long_line<W: Write>(page: &mut Page<W>, line: Line<'_>, long: Spool) {
     let bytes = long.len() + u64::from(line.terminated);
     match long.finish() {
         Ok(spooled) => page.long_line(line, spooled),
-        Err(error) => {
-            let gap = Gap {
-                messages: 1,
-                bytes,
-                reason: format!("it was too long for memory: {error}"),
-            };
-            page.gap(line.at, line.session, gap);
-        }
+        Err(error) => page.gap(line.at, line.session, spool::gap(1, bytes, &error)),
     }
 }
 
@@ -294,7 +285,7 @@ mod tests {
         let path = directory.path().join("c.jsonl");
         let output = Output::new(std::fs::File::create(&path).unwrap(), false).unwrap();
         let page = Page::new(output);
-        let exchanges = Exchanges::new(Vec::new());
+        let exchanges = Exchanges::new(Vec::new(), directory.path().into());
         let mut scribe = Scribe::new(page, exchanges, directory.path().into());
         let (at, session, from) = (Timestamp(1), SessionId(1), Party::Client);
         let stream = |bytes: Bytes| {

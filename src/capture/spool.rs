@@ -3,7 +3,8 @@
 //! Only the end tells how one is recorded: as it stands when it is JSON, else as a string. So it is looked at while it
 //! comes, and copied from its file into the capture a part at a time.
 
-use super::tally::Tally;
+use super::tally::{Failed, Tally};
+use crate::tap::Gap;
 use crate::wire::check::Checker;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(super) const WINDOW: usize = 1 << 20;
 /// How much is read back at once. Divisible by three, so that base64 can be made of each part by itself.
 const PART: usize = 96 << 10;
+/// A byte order mark, which JSON forbids.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Something long whose end has not come.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(super) struct Spool {
     filed: u64,
     /// What came after the file had refused.
     lost: u64,
+    /// It begins with a byte order mark; what is said of its messages is said of what follows.
+    marked: bool,
     has_line_feed: bool,
     checker: Checker,
     tally: Tally,
@@ -41,19 +46,23 @@ pub(super) struct Spooled {
     len: u64,
     /// It is one JSON value in UTF-8.
     pub is_json: bool,
+    /// It speaks JSON-RPC, perhaps behind a byte order mark.
+    pub is_message: bool,
     is_text: bool,
     pub has_line_feed: bool,
-    pub tally: Tally,
+    /// What its messages tell of; nothing when it is not JSON.
+    pub failed: Failed,
 }
 
 impl Spool {
-    /// Goes on with what was held in memory so far, in a file in this directory.
+    /// Goes on with what was held in memory so far, enough to tell a byte order mark, in a file in this directory.
     pub fn begin(directory: &Path, beginning: &[u8]) -> Self {
         let mut spool = Self {
             file: nameless_file(directory),
             window: Vec::with_capacity(WINDOW),
             filed: 0,
             lost: 0,
+            marked: false,
             has_line_feed: false,
             checker: Checker::default(),
             tally: Tally::default(),
@@ -84,13 +93,21 @@ impl Spool {
     /// No more comes. When the file refused, it is lost.
     pub fn finish(mut self) -> io::Result<Spooled> {
         self.empty_window();
+        let (is_json, tally) = match self.checker.is_json() {
+            true => (!self.marked, self.tally),
+            false => (false, Tally::default()),
+        };
         Ok(Spooled {
             file: self.file?,
             len: self.filed,
-            is_json: self.checker.is_json(),
+            is_json,
+            is_message: tally.speaks,
             is_text: self.checker.is_text(),
             has_line_feed: self.has_line_feed,
-            tally: self.tally,
+            failed: match is_json {
+                true => tally.failed,
+                false => Failed::default(),
+            },
         })
     }
 
@@ -112,16 +129,30 @@ impl Spool {
             self.lost += bytes.len() as u64;
             return;
         }
+        let mut text = bytes;
+        if self.filed == 0
+            && let Some(rest) = bytes.strip_prefix(MARK)
+        {
+            self.marked = true;
+            text = rest;
+        }
         self.filed += bytes.len() as u64;
         self.has_line_feed |= memchr::memchr(b'\n', bytes).is_some();
-        self.checker
-            .push(bytes, |message| self.tally.count(message));
+        self.checker.push(text, |message| self.tally.count(message));
     }
 }
 
 impl Spooled {
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// All of it, in memory.
+    pub fn read_back(&self) -> io::Result<Bytes> {
+        let len = usize::try_from(self.len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes.into())
     }
 
     /// How it can stand in a string.
@@ -190,6 +221,15 @@ impl Passage {
         }
         self.rest.start = self.rest.end.min(self.rest.start + taken as u64);
         Ok(spelled)
+    }
+}
+
+/// What is missing when the disk refused.
+pub(super) fn gap(messages: u64, bytes: u64, error: &io::Error) -> Gap {
+    Gap {
+        messages,
+        bytes,
+        reason: format!("it was too long for memory: {error}"),
     }
 }
 

@@ -580,3 +580,42 @@ fn bodies_that_overflow_drops_are_gaps_and_no_message_is_torn() {
     assert_eq!(bytes, sent);
     assert!(broken.contains("not captured"), "{broken}");
 }
+
+#[test]
+fn a_long_message_in_a_body_stands_in_the_capture_as_a_short_one_does() {
+    let fill = "é".repeat(1 << 20);
+    let message = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{{\"x\":\"{fill}\"}}}}");
+    let on_two_lines = message.replacen(',', ",\n", 1);
+    for (name, coding) in [("c.jsonl", "identity"), ("c.jsonl.zst", "gzip")] {
+        let recording = Recording::start(name, BUDGET, Overflow::Wait);
+        let json = [
+            ("content-type", "application/json"),
+            ("content-encoding", coding),
+        ];
+        let sent = [(1, &message), (2, &on_two_lines)];
+        for (exchange, text) in sent {
+            recording.tap.push(response(exchange, &json));
+            for chunk in packed(coding, text.as_bytes()).chunks(60_001) {
+                let piece = body(exchange, Half::Response, chunk.to_vec());
+                recording.tap.push(piece);
+            }
+            recording.tap.push(end(exchange, Half::Response));
+        }
+        let totals = recording.recorder.totals();
+        recording.recorder.finish();
+        assert_eq!(totals.errors.load(Ordering::Acquire), 2);
+        let (mut lines, mut encodings) = (Vec::new(), Vec::new());
+        let mut reader = Reader::open(&recording.path).unwrap();
+        let mut each = |record: Record<'_>| {
+            if let Payload::Line { json, bytes, .. } = record.payload {
+                assert!(json);
+                lines.push(bytes.into_owned());
+                encodings.push(record.location.encoding);
+            }
+        };
+        while reader.read(100, &mut each).unwrap() > 0 {}
+        assert!(lines == [message.as_bytes(), on_two_lines.as_bytes()]);
+        // What has several lines cannot stand in one as it is.
+        assert_eq!(encodings, [Encoding::Verbatim, Encoding::Text]);
+    }
+}

@@ -1,19 +1,24 @@
 //! One half's body: what its bytes turn out to be. Knows the forms of bodies and nothing of who sends them.
 
+use super::Content;
 use super::coding::Unpacker;
+use super::held::Held;
 use super::pieces::Pieces;
 use crate::capture::record::HttpPart;
-use crate::capture::redact;
 use crate::capture::tally::Tally;
-use crate::tap::{Half, Headers, ServerSent};
+use crate::capture::{redact, spool};
+use crate::tap::{Gap, Half, Headers, ServerSent};
 use crate::wire::sse::{self, Decoder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use regex::Regex;
+use std::path::Path;
 
 /// What is no message is recorded in parts of at most this size.
 const PART: usize = 64 << 10;
+/// Why the tap drops anything.
+pub(in crate::capture) const TOO_SLOW: &str = "the disk is too slow";
 /// A byte order mark, which JSON forbids.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -22,18 +27,36 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) enum Found {
     /// A message or a batch.
     Message {
-        bytes: Bytes,
+        content: Content,
         /// The id of the event that it came in.
         event: Option<Box<str>>,
         /// Whether it is one JSON value, where that is known.
         is_json: Option<bool>,
     },
     Part(HttpPart),
-    /// This much was not recorded, of so many messages.
-    Lost {
-        messages: u64,
-        bytes: u64,
-    },
+    /// This was not recorded.
+    Lost(Gap),
+}
+
+impl Found {
+    /// The tap dropped this much, of so many messages.
+    fn dropped(messages: u64, bytes: u64) -> Self {
+        Self::Lost(Gap {
+            messages,
+            bytes,
+            reason: TOO_SLOW.into(),
+        })
+    }
+}
+
+/// What reading a body takes beside its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub of: Half,
+    /// What the configuration knows to be secret.
+    pub secret: &'a [Regex],
+    /// Where a long body waits for its end.
+    pub directory: &'a Path,
 }
 
 /// Who takes what is found.
@@ -57,9 +80,10 @@ enum Form {
     /// Nobody said; its first byte that is no white space tells.
     #[default]
     Unknown,
-    Blank(Pieces),
-    /// Kept until its end: only of the whole can be said whether it is a message, and what of it is secret.
-    Json(Pieces),
+    Blank(Held),
+    /// Kept until its end: only of the whole can be said whether it is a message, and what of it is secret. A long one
+    /// is in memory only when it is no message and has to be masked.
+    Json(Held),
     /// Parameters of a request.
     Parameters(Pieces),
     Events(Box<Decoder>),
@@ -100,70 +124,72 @@ impl Body {
         }
     }
 
-    pub fn push(&mut self, of: Half, bytes: Bytes, secret: &[Regex], each: Each<'_>) {
+    pub fn push(&mut self, setting: Setting<'_>, bytes: Bytes, each: Each<'_>) {
         self.bytes += bytes.len() as u64;
         match (&mut self.unpacker, &mut self.form) {
             (_, Form::Lost(lost)) => *lost += bytes.len() as u64,
-            (None, form) => form.push(of, bytes, secret, each),
+            (None, form) => form.push(setting, bytes, each),
             (Some(unpacker), form) => {
                 let unpacked =
-                    unpacker.push(bytes.clone(), |bytes| form.push(of, bytes, secret, each));
+                    unpacker.push(bytes.clone(), |bytes| form.push(setting, bytes, each));
                 if let Err(reason) = unpacked {
                     self.unpacker = None;
                     self.trouble = Some(reason);
-                    form.finish(of, secret, each);
+                    form.finish(setting, each);
                     // The rest can only be kept as it is.
                     self.form = Form::Other(Vec::new());
-                    self.form.push(of, bytes, secret, each);
+                    self.form.push(setting, bytes, each);
                 }
             }
         }
         if self.expected == Some(self.bytes) {
-            self.complete(of, secret, each);
+            self.complete(setting, each);
         }
     }
 
     /// No more bytes come: how many there were, and what is wrong with them.
-    pub fn finish(mut self, of: Half, secret: &[Regex], each: Each<'_>) -> (u64, Option<String>) {
-        self.complete(of, secret, each);
+    pub fn finish(mut self, setting: Setting<'_>, each: Each<'_>) -> (u64, Option<String>) {
+        self.complete(setting, each);
         (self.bytes, self.trouble)
     }
 
     /// That much was dropped before it came here, with so many blank lines in it.
     pub fn lose(&mut self, bytes: u64, blank_lines: u64, each: Each<'_>) {
         self.bytes += bytes;
-        self.trouble = Some("part of it was not captured: the disk is too slow".into());
+        self.trouble = Some(format!("part of it was not captured: {TOO_SLOW}"));
         let packed = self.unpacker.is_some();
         let (messages, held, form) = match std::mem::take(&mut self.form) {
             Form::Events(events) | Form::TornEvents(events) if !packed => {
-                let held = events.pending();
+                let held = events.pending() as u64;
                 let mut rest = Decoder::default();
                 // Whatever comes first ends an event that has begun.
                 rest.push(b":\n", |_| ());
                 (blank_lines, held, Form::TornEvents(Box::new(rest)))
             }
-            Form::Events(events) | Form::TornEvents(events) => (1, events.pending(), Form::Lost(0)),
-            Form::Json(pieces) => (1, pieces.len(), Form::Lost(0)),
-            Form::Blank(pieces) | Form::Parameters(pieces) => (0, pieces.len(), Form::Lost(0)),
+            Form::Events(events) | Form::TornEvents(events) => {
+                (1, events.pending() as u64, Form::Lost(0))
+            }
+            Form::Json(held) => (1, held.len(), Form::Lost(0)),
+            Form::Blank(held) => (0, held.len(), Form::Lost(0)),
+            Form::Parameters(pieces) => (0, pieces.len() as u64, Form::Lost(0)),
             Form::Unknown => (1, 0, Form::Lost(0)),
             Form::Other(held) if !packed => (0, 0, Form::Other(held)),
-            Form::Other(held) => (0, held.len(), Form::Lost(0)),
+            Form::Other(held) => (0, held.len() as u64, Form::Lost(0)),
             Form::Lost(more) => (0, 0, Form::Lost(more)),
             Form::Over => (0, 0, Form::Over),
         };
         self.form = form;
-        let bytes = bytes + held as u64;
-        each(Found::Lost { messages, bytes });
+        each(Found::dropped(messages, bytes + held));
     }
 
-    fn complete(&mut self, of: Half, secret: &[Regex], each: Each<'_>) {
+    fn complete(&mut self, setting: Setting<'_>, each: Each<'_>) {
         if let Some(mut unpacker) = self.unpacker.take()
             && let Err(reason) = unpacker.finish()
             && self.trouble.is_none()
         {
             self.trouble = Some(reason);
         }
-        std::mem::replace(&mut self.form, Form::Over).finish(of, secret, each);
+        std::mem::replace(&mut self.form, Form::Over).finish(setting, each);
     }
 }
 
@@ -181,44 +207,48 @@ impl Form {
         };
         match of {
             _ if is("application/x-www-form-urlencoded") => Self::Parameters(Pieces::default()),
-            _ if ends("/json") || ends("+json") => Self::Json(Pieces::default()),
+            _ if ends("/json") || ends("+json") => Self::Json(Held::default()),
             Half::Response if is("text/event-stream") => Self::Events(Box::default()),
             Half::Request => Self::Unknown,
             Half::Response => Self::Other(Vec::new()),
         }
     }
 
-    fn push(&mut self, of: Half, bytes: Bytes, secret: &[Regex], each: Each<'_>) {
+    fn push(&mut self, setting: Setting<'_>, bytes: Bytes, each: Each<'_>) {
+        let Setting { of, secret, .. } = setting;
         match self {
             Self::Unknown => {
-                *self = Self::Blank(Pieces::default());
-                self.push(of, bytes, secret, each);
+                *self = Self::Blank(Held::default());
+                self.push(setting, bytes, each);
             }
-            Self::Blank(pieces) => {
+            Self::Blank(held) => {
                 let first = bytes.iter().find(|it| !it.is_ascii_whitespace()).copied();
-                pieces.push(bytes);
+                held.push(bytes, setting.directory);
                 let Some(first) = first else { return };
-                let pieces = std::mem::take(pieces);
+                let held = std::mem::take(held);
                 // A byte order mark before JSON is against the rules, and happens.
                 *self = match first {
-                    b'{' | b'[' | 0xef => Self::Json(pieces),
+                    b'{' | b'[' | 0xef => Self::Json(held),
                     _ => {
                         let mut other = Self::Other(Vec::new());
-                        other.push(of, pieces.join(), secret, each);
+                        if let Some(bytes) = in_memory(held, each) {
+                            other.push(setting, bytes, each);
+                        }
                         other
                     }
                 };
             }
-            Self::Json(pieces) | Self::Parameters(pieces) => pieces.push(bytes),
+            Self::Json(held) => held.push(bytes, setting.directory),
+            Self::Parameters(pieces) => pieces.push(bytes),
             Self::Events(events) => events.push(&bytes, |event| found_event(event, secret, each)),
             Self::TornEvents(events) => {
                 let mut torn = true;
                 let mut rest = Vec::new();
                 events.push(&bytes, |event| match std::mem::take(&mut torn) {
-                    true => each(Found::Lost {
-                        messages: 1,
-                        bytes: event.data.map_or(0, |it| it.len() as u64),
-                    }),
+                    true => each(Found::dropped(
+                        1,
+                        event.data.map_or(0, |it| it.len() as u64),
+                    )),
                     false => rest.push(event),
                 });
                 rest.into_iter()
@@ -244,27 +274,17 @@ impl Form {
             // More than was announced.
             Self::Over => {
                 *self = Self::Other(Vec::new());
-                self.push(of, bytes, secret, each);
+                self.push(setting, bytes, each);
             }
         }
     }
 
-    fn finish(&mut self, of: Half, secret: &[Regex], each: Each<'_>) {
+    fn finish(&mut self, setting: Setting<'_>, each: Each<'_>) {
+        let Setting { of, secret, .. } = setting;
         let any = |text: &str| redact::http::text(text, secret);
         match std::mem::take(self) {
             Self::Unknown | Self::Over => {}
-            Self::Json(pieces) => {
-                let body = pieces.join();
-                let text = body.strip_prefix(MARK).unwrap_or(&body);
-                match Tally::of(text).speaks {
-                    true => each(Found::Message {
-                        is_json: Some(text.len() == body.len()),
-                        bytes: body,
-                        event: None,
-                    }),
-                    false => record(of, &body, any, each),
-                }
-            }
+            Self::Json(held) => json(held, setting, each),
             Self::Parameters(pieces) => {
                 record(
                     of,
@@ -273,17 +293,60 @@ impl Form {
                     each,
                 );
             }
-            Self::Blank(pieces) => record(of, &pieces.join(), any, each),
+            Self::Blank(held) => {
+                if let Some(bytes) = in_memory(held, each) {
+                    record(of, &bytes, any, each);
+                }
+            }
             // An event without its end is none; what there is of it is kept as a piece of text.
             Self::Events(mut events) => record(of, &events.take_rest(), any, each),
-            Self::TornEvents(events) => each(Found::Lost {
-                messages: 0,
-                bytes: events.pending() as u64,
-            }),
+            Self::TornEvents(events) => each(Found::dropped(0, events.pending() as u64)),
             Self::Other(held) => record(of, &held, any, each),
-            Self::Lost(bytes) => each(Found::Lost { messages: 0, bytes }),
+            Self::Lost(bytes) => each(Found::dropped(0, bytes)),
         }
     }
+}
+
+/// A whole body of JSON: a message, or a document.
+fn json(held: Held, setting: Setting<'_>, each: Each<'_>) {
+    let bytes = held.len();
+    let message = |content, is_json| Found::Message {
+        content,
+        event: None,
+        is_json: Some(is_json),
+    };
+    let document = match held.finish() {
+        Ok(Content::Here(body)) => {
+            let text = body.strip_prefix(MARK).unwrap_or(&body);
+            let is_json = text.len() == body.len();
+            if Tally::of(text).speaks {
+                return each(message(Content::Here(body), is_json));
+            }
+            Ok(body)
+        }
+        Ok(Content::Spooled(spooled)) if spooled.is_message => {
+            let is_json = spooled.is_json;
+            return each(message(Content::Spooled(spooled), is_json));
+        }
+        Ok(Content::Spooled(spooled)) => spooled.read_back().map_err(|error| (0, error)),
+        Err(error) => Err((1, error)),
+    };
+    match document {
+        Ok(document) => {
+            let mask = |text: &str| redact::http::text(text, setting.secret);
+            record(setting.of, &document, mask, each);
+        }
+        Err((messages, error)) => each(Found::Lost(spool::gap(messages, bytes, &error))),
+    }
+}
+
+/// All of what was held and is no message.
+fn in_memory(held: Held, each: Each<'_>) -> Option<Bytes> {
+    let bytes = held.len();
+    let joined = held.join();
+    joined
+        .map_err(|error| each(Found::Lost(spool::gap(0, bytes, &error))))
+        .ok()
 }
 
 /// An event with data is a message, whatever is in it, unless its type says that it is something else.
@@ -298,7 +361,7 @@ fn found_event(found: sse::Event, secret: &[Regex], each: Each<'_>) {
             each(Found::Part(HttpPart::Event(rest)));
         }
         return each(Found::Message {
-            bytes: message,
+            content: Content::Here(message),
             event: found.id.map(Into::into),
             is_json: None,
         });

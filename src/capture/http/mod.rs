@@ -2,20 +2,25 @@
 //! in them is no message.
 //!
 //! Bodies come as they were sent, cut anywhere, perhaps compressed; each half is read by itself. What is known of an
-//! exchange is forgotten when both of its halves have ended.
+//! exchange is forgotten when both of its halves have ended. A long body of JSON waits for its end outside of memory;
+//! one event of a stream, and what is no message and has to be masked, is held whole.
 
 mod body;
 mod coding;
 mod heads;
+mod held;
 mod pieces;
 
 use super::record::{HttpPart, HttpRecord};
-use crate::tap::{ExchangeId, Half, Http, Lost, Party, SessionId, Via};
-use body::{Body, Found};
+use super::spool::Spooled;
+use crate::tap::{ExchangeId, Gap, Half, Http, Lost, Party, SessionId, Via};
+pub(super) use body::TOO_SLOW;
+use body::{Body, Found, Setting};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use heads::Heads;
 use regex::Regex;
+use std::path::PathBuf;
 
 /// Something to record of an exchange.
 #[derive(Debug)]
@@ -24,18 +29,22 @@ pub(super) enum Entry<'a> {
         from: Party,
         to: Option<Party>,
         via: Via,
-        bytes: Bytes,
+        content: Content,
         /// Whether it is one JSON value, where that is known.
         is_json: Option<bool>,
     },
     Part(HttpRecord),
     /// A head, as a member of the exchange's object.
     Head(ExchangeId, &'a [u8]),
-    /// This much was not recorded, of so many messages.
-    Lost {
-        messages: u64,
-        bytes: u64,
-    },
+    /// This was not recorded.
+    Lost(Gap),
+}
+
+/// A message's bytes.
+#[derive(Debug)]
+pub(super) enum Content {
+    Here(Bytes),
+    Spooled(Spooled),
 }
 
 /// The exchanges that are going on.
@@ -43,6 +52,8 @@ pub(super) enum Entry<'a> {
 pub(super) struct Exchanges {
     going: HashMap<ExchangeId, Exchange>,
     heads: Heads,
+    /// Where long bodies wait for their ends.
+    directory: PathBuf,
 }
 
 /// What is known of one exchange.
@@ -83,10 +94,11 @@ impl Exchange {
 }
 
 impl Exchanges {
-    pub fn new(secret: Vec<Regex>) -> Self {
+    pub fn new(secret: Vec<Regex>, directory: PathBuf) -> Self {
         Self {
             going: HashMap::new(),
             heads: Heads::new(secret),
+            directory,
         }
     }
 
@@ -111,8 +123,8 @@ impl Exchanges {
                 each(Entry::Head(id, self.heads.response(head)));
             }
             Http::Body { of, bytes, is_last } => {
-                self.read(session, id, *of, each, |body, secret, found| {
-                    body.push(*of, bytes.clone(), secret, found);
+                self.read(session, id, *of, each, |body, setting, found| {
+                    body.push(setting, bytes.clone(), found);
                 });
                 if *is_last {
                     self.close(id, *of, None, None, each);
@@ -191,12 +203,17 @@ impl Exchanges {
         id: ExchangeId,
         of: Half,
         each: &mut impl FnMut(Entry<'_>),
-        read: impl FnOnce(&mut Body, &[Regex], &mut dyn FnMut(Found)),
+        read: impl FnOnce(&mut Body, Setting<'_>, &mut dyn FnMut(Found)),
     ) {
         let exchange = going(&mut self.going, session, id);
         let parties = exchange.parties(of);
         let body = exchange.half(of).get_or_insert_default();
-        read(body, self.heads.secret(), &mut |found| {
+        let setting = Setting {
+            of,
+            secret: self.heads.secret(),
+            directory: &self.directory,
+        };
+        read(body, setting, &mut |found| {
             each(entry(id, parties, found));
         });
     }
@@ -218,7 +235,12 @@ impl Exchanges {
         }
         body.map_or((0, None), |body| {
             let mut found = |found| each(entry(id, parties, found));
-            body.finish(of, self.heads.secret(), &mut found)
+            let setting = Setting {
+                of,
+                secret: self.heads.secret(),
+                directory: &self.directory,
+            };
+            body.finish(setting, &mut found)
         })
     }
 }
@@ -244,18 +266,18 @@ fn part(exchange: ExchangeId, part: HttpPart) -> Entry<'static> {
 fn entry(exchange: ExchangeId, (from, to): (Party, Option<Party>), found: Found) -> Entry<'static> {
     match found {
         Found::Message {
-            bytes,
+            content,
             event,
             is_json,
         } => Entry::Message {
             from,
             to,
             via: Via { exchange, event },
-            bytes,
+            content,
             is_json,
         },
         Found::Part(found) => part(exchange, found),
-        Found::Lost { messages, bytes } => Entry::Lost { messages, bytes },
+        Found::Lost(gap) => Entry::Lost(gap),
     }
 }
 

@@ -51,7 +51,11 @@ fn end(of: Half) -> Http {
 
 /// What is recorded, in short.
 #[derive(Default)]
-struct Recorded(Vec<String>);
+struct Recorded {
+    said: Vec<String>,
+    /// How many messages were not in memory.
+    spooled: usize,
+}
 
 impl Recorded {
     fn add(&mut self, entry: Entry<'_>) {
@@ -60,9 +64,16 @@ impl Recorded {
                 from,
                 to,
                 via,
-                bytes,
+                content,
                 is_json,
             } => {
+                let bytes = match content {
+                    Content::Here(bytes) => bytes,
+                    Content::Spooled(spooled) => {
+                        self.spooled += 1;
+                        spooled.read_back().unwrap()
+                    }
+                };
                 assert_eq!(via.exchange, ID);
                 let found_out = crate::wire::envelope::is_json(&bytes);
                 assert_eq!(is_json.unwrap_or(found_out), found_out);
@@ -70,7 +81,7 @@ impl Recorded {
                 let event = via.event.map(|id| format!(" #{id}")).unwrap_or_default();
                 format!("{from:?}{to}{event}: {}", String::from_utf8_lossy(&bytes))
             }
-            Entry::Lost { messages, bytes } => format!("lost({messages}, {bytes})"),
+            Entry::Lost(gap) => format!("lost({}, {})", gap.messages, gap.bytes),
             Entry::Head(exchange, member) => {
                 let part = serde_json::from_slice(&[b"{", member, b"}"].concat()).unwrap();
                 return self.add(Entry::Part(HttpRecord { exchange, part }));
@@ -94,7 +105,7 @@ impl Recorded {
                 }
             }
         };
-        self.0.push(said);
+        self.said.push(said);
     }
 }
 
@@ -110,7 +121,7 @@ fn recorded(steps: impl IntoIterator<Item = Http>) -> Vec<String> {
             .all(|it| it.request.is_some() || it.response.is_some())
     );
     exchanges.end(|_, entry: Entry<'_>| recorded.add(entry));
-    recorded.0
+    recorded.said
 }
 
 #[test]
@@ -168,7 +179,7 @@ fn an_exchange_is_its_heads_its_messages_and_its_ends_and_is_then_forgotten() {
         format!("Server: {answer}"),
         format!("Response over, {} bytes", answer.len()),
     ];
-    assert_eq!(said.0, expected);
+    assert_eq!(said.said, expected);
 }
 
 #[test]
@@ -427,7 +438,7 @@ fn events_come_out_of_a_compressed_stream_as_soon_as_they_are_in_it() {
         exchanges.take(SESSION, ID, &body(Half::Response, bytes), &mut |entry| {
             said.add(entry)
         });
-        assert_eq!(said.0, [format!("Server: {number}")]);
+        assert_eq!(said.said, [format!("Server: {number}")]);
     }
 }
 
@@ -475,7 +486,7 @@ fn with_losses(pairs: &[(&'static str, &'static str)], pieces: &[&'static str]) 
     exchanges.take(SESSION, ID, &end(Half::Response), &mut |entry| {
         said.add(entry)
     });
-    said.0
+    said.said
 }
 
 #[test]
@@ -530,4 +541,93 @@ fn a_hundred_thousand_exchanges_leave_nothing_behind() {
     assert!(exchanges.going.is_empty());
     exchanges.slim();
     assert!(exchanges.going.capacity() < 1000);
+}
+
+/// What a body of JSON comes to when it arrives in pieces of this length, and how many messages were not in memory.
+fn long(body_of: Half, bytes: &[u8], directory: &std::path::Path) -> (Vec<String>, usize) {
+    let mut exchanges = Exchanges::new(Vec::new(), directory.into());
+    let mut recorded = Recorded::default();
+    let json = [("content-type", "application/json")];
+    let mut steps = vec![match body_of {
+        Half::Request => request(Party::Client, &json),
+        Half::Response => response(Party::Server, &json),
+    }];
+    let piece = |piece: &[u8]| body(body_of, Bytes::copy_from_slice(piece));
+    steps.extend(bytes.chunks(300_000).map(piece));
+    steps.push(end(body_of));
+    for step in steps {
+        exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
+    }
+    recorded.said.remove(0);
+    recorded.said.pop();
+    (recorded.said, recorded.spooled)
+}
+
+#[test]
+fn a_long_message_in_a_body_is_not_held_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let fill = "é".repeat(1 << 20);
+    for message in [
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\n\"result\":\"{fill}\"}}"),
+        format!("[1,{{\"id\":\"{fill}\",\"method\":\"m\"}}]"),
+        format!("\u{feff}{{\"x\":\"{fill}\",\"id\":1,\"error\":{{}}}}"),
+    ] {
+        for (of, who) in [(Half::Request, "Client"), (Half::Response, "Server")] {
+            let (said, spooled) = long(of, message.as_bytes(), directory.path());
+            assert_eq!(spooled, 1);
+            assert!(said == [format!("{who}: {message}")]);
+        }
+    }
+}
+
+#[test]
+fn a_long_body_that_is_no_message_is_masked_and_kept_in_parts() {
+    let directory = tempfile::tempdir().unwrap();
+    let fill = "é ".repeat(1 << 20);
+    for body in [
+        format!("{{\"access_token\":\"abc\",\"x\":\"{fill}\"}}"),
+        format!("{{\"jsonrpc\":\"2.0\",\"access_token\":\"abc\",\"x\":\"{fill}\""),
+    ] {
+        let (said, spooled) = long(Half::Response, body.as_bytes(), directory.path());
+        assert_eq!(spooled, 0);
+        let text: String = said
+            .iter()
+            .map(|it| it.strip_prefix("text: ").unwrap())
+            .collect();
+        assert!(text == body.replace("abc", "***"));
+    }
+}
+
+#[test]
+fn a_long_body_that_nothing_can_hold_is_a_lost_message() {
+    let nowhere = std::path::Path::new("/nowhere/at/all");
+    let body = format!("{{\"id\":1,\"result\":\"{}\"}}", "x".repeat(3 << 20));
+    let (said, _) = long(Half::Response, body.as_bytes(), nowhere);
+    assert_eq!(said, [format!("lost(1, {})", body.len())]);
+}
+
+#[test]
+fn a_long_beginning_without_a_sign_of_its_kind_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let blank = " \n".repeat(1 << 20);
+    for (rest, message) in [("{\"id\":1,\"result\":1}", true), ("words", false)] {
+        let mut exchanges = Exchanges::new(Vec::new(), directory.path().into());
+        let mut recorded = Recorded::default();
+        for step in [
+            request(Party::Client, &[]),
+            body(Half::Request, blank.clone()),
+            body(Half::Request, rest),
+            end(Half::Request),
+        ] {
+            exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
+        }
+        assert_eq!(recorded.spooled, usize::from(message));
+        let said = &recorded.said[1..recorded.said.len() - 1];
+        let prefix = if message { "Client: " } else { "text: " };
+        let text: String = said
+            .iter()
+            .map(|it| it.strip_prefix(prefix).unwrap())
+            .collect();
+        assert!(text == format!("{blank}{rest}"));
+    }
 }
