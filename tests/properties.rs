@@ -231,6 +231,36 @@ proptest! {
     }
 
     #[test]
+    fn data_that_is_taken_out_early_is_part_of_the_event(
+        stream in event_stream(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        at_least in 0..5_usize,
+    ) {
+        let (mut whole, mut decoder) = (Decoder::default(), Decoder::default());
+        let (mut expected, mut events) = (Vec::new(), Vec::new());
+        let mut taken: Option<Vec<u8>> = None;
+        for piece in pieces(&stream, &cuts) {
+            whole.push(&piece, |event| expected.push(event));
+            decoder.push(&piece, |mut event| {
+                if let Some(data) = &mut event.data && let Some(taken) = taken.take() {
+                    *data = Bytes::from([taken, data.to_vec()].concat());
+                }
+                events.push(event);
+            });
+            if let Some(data) = decoder.take_data(at_least) {
+                taken.get_or_insert_default().extend_from_slice(&data);
+            }
+            let pending = decoder.pending() + taken.as_ref().map_or(0, Vec::len);
+            prop_assert_eq!(pending, whole.pending());
+        }
+        prop_assert_eq!(events, expected);
+        if let Some(taken) = taken {
+            decoder.put_back(&taken);
+        }
+        prop_assert_eq!(decoder.take_rest(), whole.take_rest());
+    }
+
+    #[test]
     fn events_are_read_as_they_were_written(events in prop::collection::vec(event(), 0..6)) {
         let mut stream = Vec::new();
         for event in &events {

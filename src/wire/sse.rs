@@ -28,10 +28,14 @@ pub struct Event {
 impl Event {
     /// The data of an event of type `message` that has some.
     pub fn message(&self) -> Option<&Bytes> {
-        let is_message = self.name.as_deref().is_none_or(|it| it == "message");
         self.data
             .as_ref()
-            .filter(|data| is_message && !data.is_empty())
+            .filter(|data| self.is_of_messages() && !data.is_empty())
+    }
+
+    /// Whether its type is `message`.
+    pub fn is_of_messages(&self) -> bool {
+        self.name.as_deref().is_none_or(|it| it == "message")
     }
 }
 
@@ -47,6 +51,24 @@ pub struct Decoder {
     /// What has come of the next event. Its data is in `data`.
     event: Event,
     data: Option<BytesMut>,
+    /// Some of its data was taken out; `data` has the rest.
+    taken: Option<Taken>,
+}
+
+/// Data that was taken out of an event before its end.
+#[derive(Debug)]
+struct Taken {
+    bytes: usize,
+    /// The line that it was taken from goes on.
+    line: Option<CutLine>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct CutLine {
+    /// Where in `held` its value goes on; before that is what introduced it.
+    rest: usize,
+    /// Where its value begins in all that was taken.
+    start: usize,
 }
 
 impl Decoder {
@@ -72,15 +94,77 @@ impl Decoder {
         self.held.extend_from_slice(rest);
     }
 
-    /// Bytes held of an event that is not complete yet.
+    /// Bytes held of an event that is not complete yet; with those that were taken out, what has come of it.
     pub fn pending(&self) -> usize {
         let text = |it: &Option<String>| it.as_ref().map_or(0, String::len);
         let event = &self.event;
+        let cut = self.taken.as_ref().and_then(|it| it.line);
         self.held.len()
             + self.data.as_ref().map_or(0, BytesMut::len)
             + text(&event.name)
             + text(&event.id)
             + text(&event.comment)
+            // The line feed before a cut line was taken out, and counts when the line is complete.
+            - usize::from(cut.is_some_and(|it| it.start > 0))
+    }
+
+    /// Takes out what has come of the data of an event that is not complete, if it is at least so much: the event will
+    /// have the rest, and [`Decoder::put_back`] makes it whole when it is not completed.
+    pub fn take_data(&mut self, at_least: usize) -> Option<Bytes> {
+        let before = self.taken.as_ref();
+        let cut = before.and_then(|it| it.line);
+        let rest = cut.map(|it| it.rest).or_else(|| self.start_of_data());
+        let of_line = rest.map_or(0, |rest| self.held.len() - rest);
+        if self.data.as_ref().map_or(0, BytesMut::len) + of_line < at_least.max(1) {
+            return None;
+        }
+        let before = before.map_or(0, |it| it.bytes);
+        let is_first = self.data.is_none();
+        let mut data = self.data.replace(BytesMut::new()).unwrap_or_default();
+        let line = rest.map(|rest| {
+            if cut.is_none() && !is_first {
+                data.extend_from_slice(b"\n");
+            }
+            let start = cut.map_or(before + data.len(), |it| it.start);
+            data.extend_from_slice(&self.held[rest..]);
+            self.held.truncate(rest);
+            CutLine { rest, start }
+        });
+        let bytes = before + data.len();
+        self.taken = Some(Taken { bytes, line });
+        Some(data.freeze())
+    }
+
+    /// Gives back all that was taken out of the event that is not complete.
+    pub fn put_back(&mut self, data: &[u8]) {
+        let Some(taken) = self.taken.take() else {
+            return;
+        };
+        let Some(CutLine { rest, start }) = taken.line else {
+            let mut data = BytesMut::from(data);
+            data.extend_from_slice(&self.data.take().unwrap_or_default());
+            self.data = Some(data);
+            return;
+        };
+        let more = self.held.split_off(rest);
+        self.held.extend_from_slice(&data[start..]);
+        self.held.extend_from_slice(&more);
+        self.data = start.checked_sub(1).map(|end| BytesMut::from(&data[..end]));
+    }
+
+    /// Where the value begins when the line that is not complete is one of data.
+    fn start_of_data(&self) -> Option<usize> {
+        let line = match self.begun {
+            true => &self.held[..],
+            false => self
+                .held
+                .strip_prefix(BYTE_ORDER_MARK)
+                .unwrap_or(&self.held),
+        };
+        // Whether a space follows the colon must be known.
+        let value = line.strip_prefix(b"data:").filter(|it| !it.is_empty())?;
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        Some(self.held.len() - value.len())
     }
 
     /// What has come of an event that will not be completed, as text: its fields so far and the start of a line.
@@ -97,6 +181,12 @@ impl Decoder {
 
     /// A line that came in pieces. The first one of data, which may be large, is kept as it is.
     fn held_line(&mut self, mut line: BytesMut) -> Option<Event> {
+        if let Some(cut) = self.taken.as_mut().and_then(|it| it.line.take()) {
+            self.begun = true;
+            let data = self.data.get_or_insert_default();
+            data.extend_from_slice(&line[cut.rest..]);
+            return None;
+        }
         if self.begun
             && self.data.is_none()
             && let Some((b"data", value)) = field(&line)
@@ -152,6 +242,7 @@ impl Decoder {
     }
 
     fn dispatch(&mut self) -> Option<Event> {
+        self.taken = None;
         let event = Event {
             data: self.data.take().map(BytesMut::freeze),
             ..std::mem::take(&mut self.event)

@@ -2,13 +2,14 @@
 
 use super::Content;
 use super::coding::Unpacker;
+use super::events::{self, Events};
 use super::held::Held;
 use super::pieces::Pieces;
 use crate::capture::record::HttpPart;
 use crate::capture::tally::Tally;
 use crate::capture::{redact, spool};
-use crate::tap::{Gap, Half, Headers, ServerSent};
-use crate::wire::sse::{self, Decoder};
+use crate::tap::{Gap, Half, Headers};
+use crate::wire::sse::Decoder;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -86,7 +87,7 @@ enum Form {
     Json(Held),
     /// Parameters of a request.
     Parameters(Pieces),
-    Events(Box<Decoder>),
+    Events(Box<Events>),
     /// Part of an event was lost: what comes first is the rest of it.
     TornEvents(Box<Decoder>),
     /// Anything else: what was not recorded yet.
@@ -159,16 +160,12 @@ impl Body {
         self.trouble = Some(format!("part of it was not captured: {TOO_SLOW}"));
         let packed = self.unpacker.is_some();
         let (messages, held, form) = match std::mem::take(&mut self.form) {
-            Form::Events(events) | Form::TornEvents(events) if !packed => {
-                let held = events.pending() as u64;
-                let mut rest = Decoder::default();
-                // Whatever comes first ends an event that has begun.
-                rest.push(b":\n", |_| ());
-                (blank_lines, held, Form::TornEvents(Box::new(rest)))
+            Form::Events(events) if !packed => (blank_lines, events.pending(), Form::torn()),
+            Form::TornEvents(events) if !packed => {
+                (blank_lines, events.pending() as u64, Form::torn())
             }
-            Form::Events(events) | Form::TornEvents(events) => {
-                (1, events.pending() as u64, Form::Lost(0))
-            }
+            Form::Events(events) => (1, events.pending(), Form::Lost(0)),
+            Form::TornEvents(events) => (1, events.pending() as u64, Form::Lost(0)),
             Form::Json(held) => (1, held.len(), Form::Lost(0)),
             Form::Blank(held) => (0, held.len(), Form::Lost(0)),
             Form::Parameters(pieces) => (0, pieces.len() as u64, Form::Lost(0)),
@@ -214,6 +211,14 @@ impl Form {
         }
     }
 
+    /// Events of which a part was lost.
+    fn torn() -> Self {
+        let mut rest = Decoder::default();
+        // Whatever comes first ends an event that has begun.
+        rest.push(b":\n", |_| ());
+        Self::TornEvents(Box::new(rest))
+    }
+
     fn push(&mut self, setting: Setting<'_>, bytes: Bytes, each: Each<'_>) {
         let Setting { of, secret, .. } = setting;
         match self {
@@ -240,7 +245,7 @@ impl Form {
             }
             Self::Json(held) => held.push(bytes, setting.directory),
             Self::Parameters(pieces) => pieces.push(bytes),
-            Self::Events(events) => events.push(&bytes, |event| found_event(event, secret, each)),
+            Self::Events(events) => events.push(setting, &bytes, each),
             Self::TornEvents(events) => {
                 let mut torn = true;
                 let mut rest = Vec::new();
@@ -252,9 +257,10 @@ impl Form {
                     false => rest.push(event),
                 });
                 rest.into_iter()
-                    .for_each(|event| found_event(event, secret, each));
+                    .for_each(|event| events::found(event, None, secret, each));
                 if !torn {
-                    *self = Self::Events(std::mem::take(events));
+                    let decoder = std::mem::take(&mut **events);
+                    *self = Self::Events(Box::new(decoder.into()));
                 }
             }
             Self::Other(held) => {
@@ -299,7 +305,11 @@ impl Form {
                 }
             }
             // An event without its end is none; what there is of it is kept as a piece of text.
-            Self::Events(mut events) => record(of, &events.take_rest(), any, each),
+            Self::Events(events) => {
+                if let Some(rest) = events.finish(each) {
+                    record(of, &rest, any, each);
+                }
+            }
             Self::TornEvents(events) => each(Found::dropped(0, events.pending() as u64)),
             Self::Other(held) => record(of, &held, any, each),
             Self::Lost(bytes) => each(Found::dropped(0, bytes)),
@@ -347,45 +357,6 @@ fn in_memory(held: Held, each: Each<'_>) -> Option<Bytes> {
     joined
         .map_err(|error| each(Found::Lost(spool::gap(0, bytes, &error))))
         .ok()
-}
-
-/// An event with data is a message, whatever is in it, unless its type says that it is something else.
-fn found_event(found: sse::Event, secret: &[Regex], each: Each<'_>) {
-    let mut rest = ServerSent {
-        retry: found.retry,
-        comment: found.comment.clone(),
-        ..ServerSent::default()
-    };
-    if let Some(message) = found.message().cloned() {
-        if rest != ServerSent::default() {
-            each(Found::Part(HttpPart::Event(rest)));
-        }
-        return each(Found::Message {
-            content: Content::Here(message),
-            event: found.id.map(Into::into),
-            is_json: None,
-        });
-    }
-    let data = |data: Bytes| String::from_utf8_lossy(&data).into_owned();
-    rest.data = found.data.map(data);
-    rest.id = found.id;
-    rest.name = found.name;
-    each(Found::Part(HttpPart::Event(event(rest, secret))));
-}
-
-/// An event that is no message, secrets masked.
-pub(super) fn event(event: ServerSent, secret: &[Regex]) -> ServerSent {
-    let mask = match event.name.as_deref() {
-        // Where an old client is to send its messages.
-        Some("endpoint") => {
-            |text: &str, secret: &[Regex]| redact::http::target(text, secret).into()
-        }
-        _ => redact::http::text,
-    };
-    ServerSent {
-        data: event.data.map(|data| mask(&data, secret)),
-        ..event
-    }
 }
 
 /// Records bytes of which no more come, in parts, secrets masked.

@@ -2,11 +2,12 @@
 //! in them is no message.
 //!
 //! Bodies come as they were sent, cut anywhere, perhaps compressed; each half is read by itself. What is known of an
-//! exchange is forgotten when both of its halves have ended. A long body of JSON waits for its end outside of memory;
-//! one event of a stream, and what is no message and has to be masked, is held whole.
+//! exchange is forgotten when both of its halves have ended. A long body of JSON, or event of a stream, waits for
+//! its end outside of memory; what is no message and has to be masked is held whole.
 
 mod body;
 mod coding;
+mod events;
 mod heads;
 mod held;
 mod pieces;
@@ -132,7 +133,7 @@ impl Exchanges {
             }
             Http::Event(event) => each(part(
                 id,
-                HttpPart::Event(body::event(event.clone(), self.heads.secret())),
+                HttpPart::Event(events::event(event.clone(), self.heads.secret())),
             )),
             Http::End { of, bytes, broken } => {
                 self.close(id, *of, *bytes, broken.clone(), each);

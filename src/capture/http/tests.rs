@@ -631,3 +631,77 @@ fn a_long_beginning_without_a_sign_of_its_kind_is_kept() {
         assert!(text == format!("{blank}{rest}"));
     }
 }
+
+/// What a stream of events comes to when it arrives in pieces, and how many messages were not in memory.
+fn streamed(stream: &str, directory: &std::path::Path) -> (Vec<String>, usize) {
+    let mut exchanges = Exchanges::new(Vec::new(), directory.into());
+    let mut recorded = Recorded::default();
+    let mut steps = vec![response(
+        Party::Server,
+        &[("content-type", "text/event-stream")],
+    )];
+    let piece = |piece: &[u8]| body(Half::Response, Bytes::copy_from_slice(piece));
+    steps.extend(stream.as_bytes().chunks(300_000).map(piece));
+    steps.push(end(Half::Response));
+    for step in steps {
+        exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
+    }
+    recorded.said.remove(0);
+    recorded.said.pop();
+    (recorded.said, recorded.spooled)
+}
+
+#[test]
+fn a_long_event_is_not_held_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let fill = "é".repeat(1 << 20);
+    let lines = "\"xxxxxxxxx\",\ndata: ".repeat(200_000);
+    let stream = format!(
+        "data: {{\"a\":\"{fill}\"}}\n\ndata: 1\nid: 7\n\n: note\nid: 8\ndata: [{lines}\ndata:1]\n\ndata: 2\n\n"
+    );
+    let (said, spooled) = streamed(&stream, directory.path());
+    assert_eq!(spooled, 2);
+    let joined = lines.replace("data: ", "");
+    let expected = [
+        format!("Server: {{\"a\":\"{fill}\"}}"),
+        "Server #7: 1".into(),
+        said[2].clone(),
+        format!("Server #8: [{joined}\n1]"),
+        "Server: 2".into(),
+    ];
+    assert!(said[2].starts_with("event ") && said[2].contains("note"));
+    assert!(said == expected);
+}
+
+#[test]
+fn a_long_event_that_is_no_message_or_has_no_end_is_masked() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = format!(
+        "{{\"access_token\":\"abc\",\"x\":\"{}\"}}",
+        "x".repeat(3 << 20)
+    );
+    let masked = secret.replace("abc", "***");
+    let (said, spooled) = streamed(&format!("event: e\ndata: {secret}\n\n"), directory.path());
+    assert_eq!((said.len(), spooled), (1, 0));
+    assert!(said[0].contains(&masked.replace('"', "\\\"")));
+    for torn in ["data:", "data: one\ndata: "] {
+        let (said, spooled) = streamed(&format!("{torn}{secret}"), directory.path());
+        assert_eq!(spooled, 0);
+        let text: String = said
+            .iter()
+            .map(|it| it.strip_prefix("text: ").unwrap())
+            .collect();
+        assert!(text == format!("{torn}{masked}"));
+    }
+}
+
+#[test]
+fn a_long_event_that_nothing_can_hold_is_lost_and_the_next_is_not() {
+    let nowhere = std::path::Path::new("/nowhere/at/all");
+    let long = "x".repeat(3 << 20);
+    let (said, _) = streamed(&format!("data: {long}\n\ndata: 2\n\n"), nowhere);
+    assert_eq!(
+        said,
+        [format!("lost(1, {})", long.len()), "Server: 2".into()]
+    );
+}
