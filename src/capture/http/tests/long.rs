@@ -1,0 +1,166 @@
+//! Bodies and events that are too long for memory.
+
+use super::*;
+
+/// What a body of JSON comes to when it arrives in pieces of this length, and how many messages were not in memory.
+fn long(body_of: Half, bytes: &[u8], directory: &std::path::Path) -> (Vec<String>, usize) {
+    let mut exchanges = Exchanges::new(Vec::new(), directory.into());
+    let mut recorded = Recorded::default();
+    let json = [("content-type", "application/json")];
+    let mut steps = vec![match body_of {
+        Half::Request => request(Party::Client, &json),
+        Half::Response => response(Party::Server, &json),
+    }];
+    let piece = |piece: &[u8]| body(body_of, Bytes::copy_from_slice(piece));
+    steps.extend(bytes.chunks(300_000).map(piece));
+    steps.push(end(body_of));
+    for step in steps {
+        exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
+    }
+    recorded.said.remove(0);
+    recorded.said.pop();
+    (recorded.said, recorded.spooled)
+}
+
+#[test]
+fn a_long_message_in_a_body_is_not_held_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let fill = "é".repeat(1 << 20);
+    for message in [
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\n\"result\":\"{fill}\"}}"),
+        format!("[1,{{\"id\":\"{fill}\",\"method\":\"m\"}}]"),
+        format!("\u{feff}{{\"x\":\"{fill}\",\"id\":1,\"error\":{{}}}}"),
+    ] {
+        for (of, who) in [(Half::Request, "Client"), (Half::Response, "Server")] {
+            let (said, spooled) = long(of, message.as_bytes(), directory.path());
+            assert_eq!(spooled, 1);
+            assert!(said == [format!("{who}: {message}")]);
+        }
+    }
+}
+
+#[test]
+fn a_long_body_that_is_no_message_is_masked_and_kept_in_parts() {
+    let directory = tempfile::tempdir().unwrap();
+    let fill = "é ".repeat(1 << 20);
+    for body in [
+        format!("{{\"access_token\":\"abc\",\"x\":\"{fill}\"}}"),
+        format!("{{\"jsonrpc\":\"2.0\",\"access_token\":\"abc\",\"x\":\"{fill}\""),
+    ] {
+        let (said, spooled) = long(Half::Response, body.as_bytes(), directory.path());
+        assert_eq!(spooled, 0);
+        let text: String = said
+            .iter()
+            .map(|it| it.strip_prefix("text: ").unwrap())
+            .collect();
+        assert!(text == body.replace("abc", "***"));
+    }
+}
+
+#[test]
+fn a_long_body_that_nothing_can_hold_is_a_lost_message() {
+    let nowhere = std::path::Path::new("/nowhere/at/all");
+    let body = format!("{{\"id\":1,\"result\":\"{}\"}}", "x".repeat(3 << 20));
+    let (said, _) = long(Half::Response, body.as_bytes(), nowhere);
+    assert_eq!(said, [format!("lost(1, {})", body.len())]);
+}
+
+#[test]
+fn a_long_beginning_without_a_sign_of_its_kind_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let blank = " \n".repeat(1 << 20);
+    for (rest, message) in [("{\"id\":1,\"result\":1}", true), ("words", false)] {
+        let mut exchanges = Exchanges::new(Vec::new(), directory.path().into());
+        let mut recorded = Recorded::default();
+        for step in [
+            request(Party::Client, &[]),
+            body(Half::Request, blank.clone()),
+            body(Half::Request, rest),
+            end(Half::Request),
+        ] {
+            exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
+        }
+        assert_eq!(recorded.spooled, usize::from(message));
+        let said = &recorded.said[1..recorded.said.len() - 1];
+        let prefix = if message { "Client: " } else { "text: " };
+        let text: String = said
+            .iter()
+            .map(|it| it.strip_prefix(prefix).unwrap())
+            .collect();
+        assert!(text == format!("{blank}{rest}"));
+    }
+}
+
+/// What a stream of events comes to when it arrives in pieces, and how many messages were not in memory.
+fn streamed(stream: &str, directory: &std::path::Path) -> (Vec<String>, usize) {
+    let mut exchanges = Exchanges::new(Vec::new(), directory.into());
+    let mut recorded = Recorded::default();
+    let mut steps = vec![response(
+        Party::Server,
+        &[("content-type", "text/event-stream")],
+    )];
+    let piece = |piece: &[u8]| body(Half::Response, Bytes::copy_from_slice(piece));
+    steps.extend(stream.as_bytes().chunks(300_000).map(piece));
+    steps.push(end(Half::Response));
+    for step in steps {
+        exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
+    }
+    recorded.said.remove(0);
+    recorded.said.pop();
+    (recorded.said, recorded.spooled)
+}
+
+#[test]
+fn a_long_event_is_not_held_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let fill = "é".repeat(1 << 20);
+    let lines = "\"xxxxxxxxx\",\ndata: ".repeat(200_000);
+    let stream = format!(
+        "data: {{\"a\":\"{fill}\"}}\n\ndata: 1\nid: 7\n\n: note\nid: 8\ndata: [{lines}\ndata:1]\n\ndata: 2\n\n"
+    );
+    let (said, spooled) = streamed(&stream, directory.path());
+    assert_eq!(spooled, 2);
+    let joined = lines.replace("data: ", "");
+    let expected = [
+        format!("Server: {{\"a\":\"{fill}\"}}"),
+        "Server #7: 1".into(),
+        said[2].clone(),
+        format!("Server #8: [{joined}\n1]"),
+        "Server: 2".into(),
+    ];
+    assert!(said[2].starts_with("event ") && said[2].contains("note"));
+    assert!(said == expected);
+}
+
+#[test]
+fn a_long_event_that_is_no_message_or_has_no_end_is_masked() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = format!(
+        "{{\"access_token\":\"abc\",\"x\":\"{}\"}}",
+        "x".repeat(3 << 20)
+    );
+    let masked = secret.replace("abc", "***");
+    let (said, spooled) = streamed(&format!("event: e\ndata: {secret}\n\n"), directory.path());
+    assert_eq!((said.len(), spooled), (1, 0));
+    assert!(said[0].contains(&masked.replace('"', "\\\"")));
+    for torn in ["data:", "data: one\ndata: "] {
+        let (said, spooled) = streamed(&format!("{torn}{secret}"), directory.path());
+        assert_eq!(spooled, 0);
+        let text: String = said
+            .iter()
+            .map(|it| it.strip_prefix("text: ").unwrap())
+            .collect();
+        assert!(text == format!("{torn}{masked}"));
+    }
+}
+
+#[test]
+fn a_long_event_that_nothing_can_hold_is_lost_and_the_next_is_not() {
+    let nowhere = std::path::Path::new("/nowhere/at/all");
+    let long = "x".repeat(3 << 20);
+    let (said, _) = streamed(&format!("data: {long}\n\ndata: 2\n\n"), nowhere);
+    assert_eq!(
+        said,
+        [format!("lost(1, {})", long.len()), "Server: 2".into()]
+    );
+}
