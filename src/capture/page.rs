@@ -5,7 +5,7 @@ use super::output::Output;
 use super::record::{HttpPart, HttpRecord};
 use super::recorder::Totals;
 use super::spool::Spooled;
-use super::tally::{Failed, Tally};
+use super::tally::{Discoveries, Failed, Tally};
 use super::write::{Line, Writer};
 use crate::tap::{Body, Gap, Party, SessionId, Timestamp};
 use crate::wire::envelope;
@@ -28,6 +28,7 @@ pub(super) struct Page<W> {
     /// Why things are missed.
     blame: String,
     error_word: Finder<'static>,
+    discoveries: Discoveries,
 }
 
 /// What is known of a message's text.
@@ -63,6 +64,7 @@ impl<W: Write> Page<W> {
             missed: Vec::new(),
             blame: String::new(),
             error_word: Finder::new(ERROR_WORD),
+            discoveries: Discoveries::default(),
         }
     }
 
@@ -103,9 +105,16 @@ impl<W: Write> Page<W> {
         let out = self.output.lines();
         self.writer.line(out, line, bytes, as_it_is, keep);
         self.count(line.from);
-        // The envelope is read only where a word for it is found: rarely.
-        if form.is_json && may_have_failed(&self.error_word, bytes) {
-            self.pending.failed += Tally::of(bytes).failed;
+        if form.is_json {
+            self.look_into(line, bytes);
+        }
+    }
+
+    /// The envelope is read only where a word for it is found: rarely.
+    fn look_into(&mut self, line: Line<'_>, text: &[u8]) {
+        self.discoveries.look(line, text);
+        if may_have_failed(&self.error_word, text) && !self.discoveries.are_refused(line, text) {
+            self.pending.failed += Tally::of(text).failed;
         }
     }
 

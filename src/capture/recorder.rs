@@ -41,7 +41,7 @@ pub struct Totals {
     pub server_messages: AtomicU64,
     /// Lines in the file from the operator.
     pub operator_messages: AtomicU64,
-    /// JSON-RPC error responses in the file. (A tool's own error is a result, and the model's business.)
+    /// JSON-RPC error responses in the file. That a server refuses to be discovered is none.
     pub errors: AtomicU64,
     /// Results in the file that say `isError: true`.
     pub tool_errors: AtomicU64,

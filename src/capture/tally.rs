@@ -1,7 +1,15 @@
 //! What recording wants to know of the messages in a text: how many tell of a failure, and whether any is one at all.
 
+use super::write::Line;
+use crate::mcp::methods;
+use crate::tap::{ExchangeId, Party, SessionId};
 use crate::wire::{self, Envelope, Frame, Kind, object};
+use memchr::memmem::Finder;
+use std::collections::VecDeque;
 use std::ops::AddAssign;
+
+/// So many discoveries are remembered: an answer comes soon or never.
+const DISCOVERIES: usize = 16;
 
 /// Answers that say that something went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,5 +61,69 @@ impl Tally {
             }
             Kind::Request | Kind::Notification | Kind::Malformed => {}
         }
+    }
+}
+
+/// A request to be told what the server is.
+#[derive(Debug)]
+struct Discovery {
+    session: SessionId,
+    exchange: Option<ExchangeId>,
+    id: Box<str>,
+}
+
+/// The last discoveries. A server of the older era refuses them: that is its answer, and nothing went wrong.
+#[derive(Debug)]
+pub(super) struct Discoveries {
+    word: Finder<'static>,
+    asked: VecDeque<Discovery>,
+}
+
+impl Default for Discoveries {
+    fn default() -> Self {
+        Self {
+            word: Finder::new(methods::DISCOVER),
+            asked: VecDeque::new(),
+        }
+    }
+}
+
+impl Discoveries {
+    /// Looks whether a line of JSON is one.
+    pub fn look(&mut self, line: Line<'_>, text: &[u8]) {
+        if line.from == Party::Server || self.word.find(text).is_none() {
+            return;
+        }
+        if let Frame::Message(message) = wire::parse(text)
+            && message.method.as_deref() == Some(methods::DISCOVER)
+            && let Some(id) = message.id
+        {
+            self.asked.truncate(DISCOVERIES - 1);
+            self.asked.push_front(Discovery {
+                session: line.session,
+                exchange: line.via.map(|via| via.exchange),
+                id: id.into(),
+            });
+        }
+    }
+
+    /// Whether a line of JSON refuses one. Where the exchanges of both are known, they are the same.
+    pub fn are_refused(&mut self, line: Line<'_>, text: &[u8]) -> bool {
+        if self.asked.is_empty() {
+            return false;
+        }
+        let Frame::Message(message) = wire::parse(text) else {
+            return false;
+        };
+        let exchange = line.via.map(|via| via.exchange);
+        let is_refused = |it: &Discovery| {
+            let elsewhere = exchange.is_some() && it.exchange.is_some() && exchange != it.exchange;
+            it.session == line.session && !elsewhere && Some(&*it.id) == message.id
+        };
+        let found = match message.kind() {
+            Kind::Error => self.asked.iter().position(is_refused),
+            _ => None,
+        };
+        found.and_then(|at| self.asked.remove(at)).is_some()
     }
 }

@@ -221,6 +221,36 @@ fn error_responses_are_counted_and_words_are_not() {
 }
 
 #[test]
+fn a_refused_discovery_is_no_error_and_whatever_else_is_refused_is_one() {
+    let recording = Recording::start("c.jsonl", BUDGET, Overflow::Wait);
+    let refusal = |id: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":""}}}}"#)
+    };
+    let asked = |id: &str, method: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#)
+    };
+    for (from, text) in [
+        (Party::Client, asked("0", "server/discover")),
+        (Party::Client, asked("\"0\"", "tools/list")),
+        // Only a word.
+        (
+            Party::Client,
+            r#"{"id":7,"method":"x","params":"server/discover"}"#.to_owned(),
+        ),
+        (Party::Server, refusal("\"0\"")),
+        (Party::Server, refusal("7")),
+        (Party::Server, refusal("0")),
+        // It was answered.
+        (Party::Server, refusal("0")),
+    ] {
+        recording.tap.push(stream(from, text + "\n"));
+    }
+    let totals = recording.recorder.totals();
+    recording.recorder.finish();
+    assert_eq!(totals.errors.load(Ordering::Acquire), 3);
+}
+
+#[test]
 fn tool_errors_are_counted_however_they_are_written() {
     let recording = Recording::start("c.jsonl", BUDGET, Overflow::Wait);
     for text in [
