@@ -202,6 +202,7 @@ impl Plan {
             .with_context(|| format!("cannot listen on {}", socket.display()))?;
         let entry = Entry {
             socket,
+            counts: self.totals.as_deref().map(counts),
             ..self.entry.clone()
         };
         let published = Published::publish(&directory, entry)

@@ -67,6 +67,14 @@ fn a_live_proxy_tells_how_much_was_said_and_what_of_it_went_wrong() {
 }
 
 #[test]
+fn a_proxy_of_which_nothing_is_known_yet_is_listed_with_nothing_said() {
+    let house = House::new();
+    let _proxy = house.start(&[], &["cat"]);
+    until("it is listed", || !house.live().is_empty());
+    assert_eq!(house.live()[0].counts, Some(Counts::default()));
+}
+
+#[test]
 fn a_proxy_that_was_killed_is_not_live_and_neither_is_its_entry() {
     let house = House::new();
     let mut proxy = house.start(&[], &DEMO);
