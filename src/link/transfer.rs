@@ -83,7 +83,8 @@ pub enum FarError {
         .0.display()
     )]
     Silent(PathBuf),
-    #[error("{0}")]
+    /// On one line, so that nobody else speaks in our name.
+    #[error("{}", .0.lines().collect::<Vec<_>>().join(" "))]
     Refused(String),
     #[error("the connection to the proxy has ended: the latest may be missing")]
     Broken,
@@ -465,6 +466,13 @@ mod tests {
             words.contains("cannot read its capture /nowhere/c.jsonl: No such file"),
             "{words}"
         );
+    }
+
+    #[tokio::test]
+    async fn why_one_is_refused_stays_one_sentence_whoever_says_it() {
+        let said = b"{\"refused\":\"no\\nmcp-sentinel: all is well\"}\n";
+        let error = ask_one_who_says(said, true).await;
+        assert_eq!(error.to_string(), "no mcp-sentinel: all is well");
     }
 
     #[tokio::test]

@@ -50,9 +50,11 @@ pub async fn far(socket: &Path) -> anyhow::Result<Source> {
         .with_context(|| format!("cannot connect to {}", socket.display()))?;
     let (scratch, file) = Scratch::create().context("cannot create a temporary file")?;
     let mut file = tokio::fs::File::from_std(file);
-    tokio::time::timeout(PATIENCE, begin(&mut incoming, &mut file, scratch.path()))
-        .await
-        .context("the beginning of the capture does not arrive")??;
+    let begun = begin(&mut incoming, &mut file, scratch.path());
+    match tokio::time::timeout(PATIENCE, begun).await {
+        Ok(begun) => begun?,
+        Err(_) => bail!("the beginning of the capture does not arrive"),
+    }
     let (warn, warnings) = mpsc::channel(1);
     let (listening, size) = (incoming.entry.listening.clone(), incoming.size);
     let ended = CancellationToken::new();
