@@ -157,7 +157,7 @@ impl Hub {
 
     /// The lines on a screen of `height` lines, around the selected one.
     pub fn lines(&self, height: usize) -> Vec<Line> {
-        let items = self.items();
+        let (items, chosen) = (self.items(), self.selected());
         let live = items
             .iter()
             .take_while(|item| matches!(item, Item::Live(_)))
@@ -174,7 +174,7 @@ impl Hub {
             if index == live {
                 lines.push(Line::Saved);
             }
-            if index == self.selected() {
+            if index == chosen {
                 selected = lines.len();
             }
             lines.push(Line::Item(index));
