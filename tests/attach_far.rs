@@ -187,6 +187,33 @@ fn a_listed_proxy_whose_capture_is_elsewhere_sends_it() {
 }
 
 #[test]
+fn the_hub_does_not_wait_for_a_proxy_longer_than_the_operator_does() {
+    let house = House::new();
+    let socket = house.path("mute.sock");
+    let _mute = UnixListener::bind(&socket).unwrap();
+    let entry = Entry {
+        pid: 7,
+        name: "mute".to_owned(),
+        capture: Some("/in/a/container/c.jsonl".into()),
+        socket,
+        ..Entry::default()
+    };
+    std::fs::create_dir_all(house.registry()).unwrap();
+    let listed = house.registry().join("7.json");
+    std::fs::write(listed, serde_json::to_vec(&entry).unwrap()).unwrap();
+    let mut hub = Terminal::start(PROGRAM, &[], &house.path(""), 80, 24);
+    hub.wait_for("mute");
+    hub.press("\r");
+    hub.press(ESC);
+    hub.wait_for("mute has not answered yet");
+    hub.press("\r");
+    hub.press("q");
+    hub.wait_for("mute has not answered yet");
+    hub.press("q");
+    assert_eq!(hub.wait_exit(), 0);
+}
+
+#[test]
 fn the_path_of_a_proxy_on_this_machine_is_as_good_as_its_name() {
     let house = House::new();
     let (_proxy, entry) = conversation(&house, &[]);

@@ -27,6 +27,7 @@ use app::{App, Kept, Session, hub::Hub};
 use event::{Effect, Event, Fed, Notice};
 use futures_util::StreamExt as _;
 use keep::Keeper;
+use keymap::{Action, Context};
 use ratatui::Frame;
 use ratatui::crossterm::event::{Event as Input, EventStream, KeyEventKind, MouseEventKind};
 use std::path::PathBuf;
@@ -107,7 +108,14 @@ pub async fn hub() -> anyhow::Result<Left> {
         let source = match stage.drive(&mut hub, Behind::default()).await? {
             Exit::Left(left) => return Ok(left),
             Exit::Open(capture) => Ok(Source::saved(capture)),
-            Exit::Attach(entry) => attach::listed(&entry).await,
+            Exit::Attach(entry) => tokio::select! { biased;
+                source = attach::listed(&entry) => source,
+                signal = stage.signals.next() => return Ok(Left::Signalled(signal)),
+                enough = has_enough(&mut stage.input) => {
+                    enough?;
+                    Err(anyhow::anyhow!("{} has not answered yet", entry.name))
+                }
+            },
         };
         match source {
             Ok(source) => {
@@ -118,6 +126,24 @@ pub async fn hub() -> anyhow::Result<Left> {
             Err(error) => hub.notice = Some(Notice::error(format!("{error:#}"))),
         }
     }
+}
+
+/// Waits until the operator does not want to wait any more.
+async fn has_enough(input: &mut EventStream) -> anyhow::Result<()> {
+    loop {
+        let Some(Event::Key(key)) = understood(next_input(input).await?) else {
+            continue;
+        };
+        let action = keymap::lookup(&[Context::Hub, Context::Global], &key);
+        if let Some(Action::Back | Action::Quit) = action {
+            return Ok(());
+        }
+    }
+}
+
+async fn next_input(input: &mut EventStream) -> anyhow::Result<Input> {
+    let next = input.next().await.context("the terminal is gone")?;
+    next.context("cannot read the terminal")
 }
 
 /// What the loop shows: a conversation or the hub.
@@ -309,9 +335,9 @@ impl Stage {
             }
             let mut pace = FRAME;
             let event = tokio::select! { biased;
-                input = self.input.next() => {
+                input = next_input(&mut self.input) => {
                     pace = KEY_FRAME;
-                    match understood(input.context("the terminal is gone")?.context("cannot read the terminal")?) {
+                    match understood(input?) {
                         Some(event) => event,
                         None => continue,
                     }
