@@ -1,25 +1,39 @@
 //! Bodies and events that are too long for memory.
 
 use super::*;
+use std::path::Path;
 
-/// What a body of JSON comes to when it arrives in pieces of this length, and how many messages were not in memory.
-fn long(body_of: Half, bytes: &[u8], directory: &std::path::Path) -> (Vec<String>, usize) {
+/// What a half comes to that has this head and whose body arrives in pieces, and how many messages were not in memory.
+fn in_pieces(head: Http, of: Half, bytes: &[u8], directory: &Path) -> (Vec<String>, usize) {
     let mut exchanges = Exchanges::new(Vec::new(), directory.into());
     let mut recorded = Recorded::default();
-    let json = [("content-type", "application/json")];
-    let mut steps = vec![match body_of {
-        Half::Request => request(Party::Client, &json),
-        Half::Response => response(Party::Server, &json),
-    }];
-    let piece = |piece: &[u8]| body(body_of, Bytes::copy_from_slice(piece));
+    let piece = |piece: &[u8]| body(of, Bytes::copy_from_slice(piece));
+    let mut steps = vec![head];
     steps.extend(bytes.chunks(300_000).map(piece));
-    steps.push(end(body_of));
+    steps.push(end(of));
     for step in steps {
         exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
     }
     recorded.said.remove(0);
     recorded.said.pop();
     (recorded.said, recorded.spooled)
+}
+
+/// A body of JSON.
+fn long(body_of: Half, bytes: &[u8], directory: &Path) -> (Vec<String>, usize) {
+    let json = [("content-type", "application/json")];
+    let head = match body_of {
+        Half::Request => request(Party::Client, &json),
+        Half::Response => response(Party::Server, &json),
+    };
+    in_pieces(head, body_of, bytes, directory)
+}
+
+/// A stream of events.
+fn streamed(stream: &str, directory: &Path) -> (Vec<String>, usize) {
+    let events = [("content-type", "text/event-stream")];
+    let head = response(Party::Server, &events);
+    in_pieces(head, Half::Response, stream.as_bytes(), directory)
 }
 
 #[test]
@@ -89,25 +103,6 @@ fn a_long_beginning_without_a_sign_of_its_kind_is_kept() {
             .collect();
         assert!(text == format!("{blank}{rest}"));
     }
-}
-
-/// What a stream of events comes to when it arrives in pieces, and how many messages were not in memory.
-fn streamed(stream: &str, directory: &std::path::Path) -> (Vec<String>, usize) {
-    let mut exchanges = Exchanges::new(Vec::new(), directory.into());
-    let mut recorded = Recorded::default();
-    let mut steps = vec![response(
-        Party::Server,
-        &[("content-type", "text/event-stream")],
-    )];
-    let piece = |piece: &[u8]| body(Half::Response, Bytes::copy_from_slice(piece));
-    steps.extend(stream.as_bytes().chunks(300_000).map(piece));
-    steps.push(end(Half::Response));
-    for step in steps {
-        exchanges.take(SESSION, ID, &step, &mut |entry| recorded.add(entry));
-    }
-    recorded.said.remove(0);
-    recorded.said.pop();
-    (recorded.said, recorded.spooled)
 }
 
 #[test]
