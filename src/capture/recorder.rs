@@ -239,7 +239,6 @@ impl<W: Write> Work<W> {
                 self.drain.take(&mut self.batch);
             }
             let idle = self.batch.is_empty();
-            let before = self.burst;
             self.record(ending);
             match &self.trouble {
                 Some(_) if ending => break self.give_up(),
@@ -250,7 +249,7 @@ impl<W: Write> Work<W> {
                     }
                     self.drain.sleep(pause);
                 }
-                None if !idle => self.drain.nap(self.burst - before),
+                None if !idle => self.drain.nap(),
                 None if ending => break,
                 None => self.wait(),
             }

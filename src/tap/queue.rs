@@ -2,8 +2,8 @@
 //!
 //! What a push costs is what the traffic pays, so a push is a short lock and a refcount: it never waits for the disk,
 //! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
-//! queue out at once. It looks again about a millisecond after each batch, somewhat later under heavy traffic, and parks
-//! only after finding nothing. What it is done with goes back to be let go of by who pushed it.
+//! queue out at once. It looks again about a millisecond after each batch, and parks only after finding nothing. What it
+//! is done with goes back to be let go of by who pushed it.
 
 use super::{Body, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
@@ -15,11 +15,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long the recorder lets events gather before it looks again: at most a thousand looks a second, and a message
-/// in the file a millisecond after it was forwarded.
+/// in the file a millisecond after it was forwarded. What gathers under heavy traffic in a longer time is no longer in
+/// the processor's cache when it is written.
 const NAP: Duration = Duration::from_millis(1);
-/// When this much had gathered the traffic is heavy, wants the processor itself, and has some more time.
-const HEAVY: usize = 64 << 10;
-const LONG_NAP: Duration = Duration::from_millis(4);
 /// With this much in the queue there is no nap: memory is worth something, too.
 const PLENTY: usize = 4 << 20;
 
@@ -199,11 +197,11 @@ impl Drain {
         self.queue.queued_bytes.load(Ordering::Acquire) >= self.queue.budget_bytes.div_ceil(2)
     }
 
-    /// Lets events gather for some milliseconds, after so many bytes of them, unless there are plenty already.
-    pub(crate) fn nap(&self, gathered: usize) {
+    /// Lets events gather for about a millisecond, unless there are plenty already.
+    pub(crate) fn nap(&self) {
         let queued = self.queue.queued_bytes.load(Ordering::Acquire);
         if queued < PLENTY.min(self.queue.budget_bytes) {
-            self.sleep(if gathered < HEAVY { NAP } else { LONG_NAP });
+            self.sleep(NAP);
         }
     }
 
