@@ -83,12 +83,13 @@ pub(super) struct Line {
     pub offset: u64,
     /// Counted from 1.
     pub number: u64,
+    pub length: u64,
     /// Where it stands in the window; nowhere when it is too long.
     text: Option<Range<usize>>,
 }
 
 impl Lines {
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: Source, longest: usize) -> Self {
         Self {
             source,
             window: vec![0; WINDOW],
@@ -96,7 +97,7 @@ impl Lines {
             scanned: 0,
             offset: 0,
             number: 0,
-            longest: u32::MAX as usize,
+            longest,
             passing: None,
             joining: false,
             exhausted: None,
@@ -131,9 +132,11 @@ impl Lines {
                     continue;
                 }
                 let too_long = self.passing.take();
+                let offset = too_long.unwrap_or(self.offset);
                 let line = Line {
-                    offset: too_long.unwrap_or(self.offset),
+                    offset,
                     number: self.number + 1,
+                    length: self.offset + text.len() as u64 - offset,
                     text: (too_long.is_none() && text.len() < self.longest).then_some(text.clone()),
                 };
                 self.number += 1;
@@ -141,7 +144,7 @@ impl Lines {
                 return Ok(Some(line));
             }
             self.scanned = self.unread.end;
-            if self.unread.len() >= self.longest {
+            if self.passing.is_some() || self.unread.len() >= self.longest {
                 self.passing.get_or_insert(self.offset);
                 self.pass(self.unread.len());
             }
@@ -193,10 +196,17 @@ impl Lines {
         // The beginning of a line is read again when there is more: it may have been taken back by then.
         self.unread.end = self.unread.start;
         self.scanned = self.unread.start;
-        self.exhausted = Some(stored);
-        if let Source::Plain(_) = self.source {
-            self.offset = self.offset.min(stored);
+        if let Source::Plain(_) = self.source
+            && stored < self.offset
+        {
+            // What was passed over may be another line by now.
+            let again = self.passing.take();
+            self.offset = again.unwrap_or(stored).min(stored);
+            if again.is_some() {
+                return Ok(true);
+            }
         }
+        self.exhausted = Some(stored);
         Ok(false)
     }
 
@@ -214,5 +224,28 @@ impl Lines {
             self.window.truncate(WINDOW);
             self.window.shrink_to_fit();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn what_comes_of_a_line_that_is_passed_over_is_not_held() {
+        let mut file = tempfile::tempfile().unwrap();
+        let source = Source::Plain(Arc::new(file.try_clone().unwrap()));
+        let mut lines = Lines::new(source, 4 * WINDOW);
+        for _ in 0..9 {
+            file.write_all(&[b'x'; 3 * WINDOW]).unwrap();
+            assert!(lines.next().unwrap().is_none());
+        }
+        assert_eq!(lines.window.len(), WINDOW);
+        file.write_all(b"\nshort\n").unwrap();
+        let long = lines.next().unwrap().unwrap();
+        assert!(lines.text(&long).is_none());
+        let short = lines.next().unwrap().unwrap();
+        assert_eq!(lines.text(&short), Some(&b"short"[..]));
     }
 }

@@ -13,6 +13,10 @@ use std::sync::Arc;
 
 /// A first line that is longer is no header.
 const LONGEST_HEADER: usize = 16 << 20;
+/// More than any message takes. A file, which may be anybody's, cannot fill the memory with one line.
+const LONGEST_RECORD: usize = 256 << 20;
+/// For [`Reader::pass_over`], where the recording is our own: as far as a [`Location`] reaches.
+pub const ANY_LENGTH: usize = u32::MAX as usize;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The newest format that this version reads.
 const FORMAT: u32 = 1;
@@ -61,13 +65,12 @@ impl Reader {
             return Err(no_capture("it is not a regular file".into()));
         }
         let file = File::open(path).map_err(failed)?;
-        let mut lines = Lines::new(source(file).map_err(failed)?);
-        lines.longest = LONGEST_HEADER;
+        let mut lines = Lines::new(source(file).map_err(failed)?, LONGEST_HEADER);
         let Some(line) = lines.next().map_err(failed)? else {
             return Err(no_capture("it has no complete first line".into()));
         };
         let header = header(lines.text(&line)).map_err(no_capture)?;
-        lines.longest = u32::MAX as usize;
+        lines.longest = LONGEST_RECORD;
         lines.skip_to(offset).map_err(failed)?;
         Ok(Self {
             lines,
@@ -80,7 +83,8 @@ impl Reader {
         &self.header
     }
 
-    /// Lines from this length on are not read, and told of as damaged ones.
+    /// Lines from this length on are not read, and told of as damaged ones; unless told otherwise, those that are longer
+    /// than any message.
     pub fn pass_over(mut self, longest: usize) -> Self {
         self.lines.longest = longest;
         self
@@ -109,7 +113,8 @@ impl Reader {
                         line: line.offset,
                         ..Location::default()
                     };
-                    parse::damaged(location, line.number, "the line is too long")
+                    let reason = format!("{} bytes are too many for one record", line.length);
+                    parse::damaged(location, line.number, reason)
                 }
             };
             each(record);
@@ -462,6 +467,38 @@ mod tests {
         assert_eq!(growing.read(), ["0 damaged line 3", "3 {}"]);
         growing.grow(&format!("{}\n", message(4, &"[1]".repeat(20))));
         assert_eq!(growing.read(), ["0 damaged line 5"]);
+    }
+
+    #[test]
+    fn what_is_longer_than_any_message_is_told_of_with_its_size_and_the_next_record_is_read() {
+        let mut growing = Growing::new("");
+        let length = 300 << 20;
+        let end = (HEADER.len() + 1) as u64 + length;
+        // A hole: it takes no room on the disk.
+        growing.cut(end);
+        growing.grow(&format!("\n{}\n", message(1, "{}")));
+        let mut reasons = Vec::new();
+        let count = growing.reader.read(1, |record| {
+            if let Payload::Damaged { reason, .. } = &record.payload {
+                reasons.push(reason.to_string());
+            }
+        });
+        assert_eq!((count.unwrap(), reasons.len()), (1, 1));
+        assert!(reasons[0].contains("314572800 bytes"), "{reasons:?}");
+        assert_eq!(growing.read(), ["1 {}"]);
+    }
+
+    #[test]
+    fn a_line_that_is_passed_over_may_be_taken_back_and_replaced() {
+        let first = message(1, "{}");
+        let mut growing = Growing::new(&format!("{first}\n"));
+        growing.reader.lines.longest = 100;
+        let whole = (HEADER.len() + 1 + first.len() + 1) as u64;
+        growing.grow(&message(2, &"[1]".repeat(1000)));
+        assert_eq!(growing.read(), ["1 {}"]);
+        growing.cut(whole);
+        growing.grow(&(message(2, "[]") + "\n"));
+        assert_eq!(growing.read(), ["2 []"]);
     }
 
     #[test]

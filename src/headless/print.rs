@@ -4,7 +4,7 @@ mod answers;
 mod exchanges;
 
 use super::Print;
-use crate::capture::reader::{ReadError, Reader};
+use crate::capture::reader::{ANY_LENGTH, ReadError, Reader};
 use crate::capture::record::{Location, Record};
 use crate::tap::{SessionId, Timestamp};
 use crate::traffic::digest::{Content, Message, MessageKind, Messages, digest};
@@ -80,7 +80,7 @@ fn follow(
     ended: &CancellationToken,
     out: &mut impl Write,
 ) -> Result<(), ReadError> {
-    let mut reader = Reader::open(capture)?;
+    let mut reader = Reader::open(capture)?.pass_over(ANY_LENGTH);
     let bodies = reader.bodies()?;
     let (mut text, mut json) = (Text::default(), Json::default());
     let mut lines = Vec::new();

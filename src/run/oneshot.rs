@@ -5,7 +5,7 @@
 use super::failure::Failure;
 use super::recording::{Identity, Recording};
 use super::screen::block_on;
-use crate::capture::reader::{Bodies, Reader};
+use crate::capture::reader::{ANY_LENGTH, Bodies, Reader};
 use crate::cli::{CaptureTo, Oneshot};
 use crate::headless;
 use crate::mcp::{compose, methods};
@@ -109,7 +109,7 @@ impl Conversation {
         over: CancellationToken,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
-        let reader = Reader::open(recording.path())?;
+        let reader = Reader::open(recording.path())?.pass_over(ANY_LENGTH);
         Ok(Self {
             orders,
             bodies: reader.bodies()?,
