@@ -229,8 +229,8 @@ Exit codes:
 const ATTACH_HELP: &str = "\
 A socket is enough to see everything and to call tools, also when the proxy runs elsewhere and its files are out of reach:
   ssh host mcp-sentinel ps --json            tells the socket there (live[].socket)
-  ssh -fN -L /tmp/far.sock:SOCKET host       brings it here
-  mcp-sentinel attach /tmp/far.sock";
+  ssh -fN -L ~/far.sock:SOCKET host          brings it here
+  mcp-sentinel attach ~/far.sock";
 
 #[derive(Debug, Subcommand)]
 enum ModeArguments {
