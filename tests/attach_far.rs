@@ -204,9 +204,11 @@ fn the_hub_does_not_wait_for_a_proxy_longer_than_the_operator_does() {
     let mut hub = Terminal::start(PROGRAM, &[], &house.path(""), 80, 24);
     hub.wait_for("mute");
     hub.press("\r");
+    hub.wait_for("waiting for 7 mute …; Esc leaves it");
     hub.press(ESC);
     hub.wait_for("mute has not answered yet");
     hub.press("\r");
+    hub.wait_for("waiting for 7 mute");
     hub.press("q");
     hub.wait_for("mute has not answered yet");
     hub.press("q");

@@ -108,15 +108,19 @@ pub async fn hub() -> anyhow::Result<Left> {
         let source = match stage.drive(&mut hub, Behind::default()).await? {
             Exit::Left(left) => return Ok(left),
             Exit::Open(capture) => Ok(Source::saved(capture)),
-            Exit::Attach(entry) => tokio::select! { biased;
-                source = attach::listed(&entry) => source,
-                signal = stage.signals.next() => return Ok(Left::Signalled(signal)),
-                enough = has_enough(&mut stage.input) => {
-                    enough?;
-                    Err(anyhow::anyhow!("{} has not answered yet", entry.name))
+            Exit::Attach(entry) => {
+                hub.wait_for(&entry);
+                tokio::select! { biased;
+                    source = attach::listed(&entry) => source,
+                    signal = stage.signals.next() => return Ok(Left::Signalled(signal)),
+                    enough = has_enough(&mut hub, &mut stage.screen, &mut stage.input) => {
+                        enough?;
+                        Err(anyhow::anyhow!("{} has not answered yet", entry.name))
+                    }
                 }
-            },
+            }
         };
+        hub.notice = None;
         match source {
             Ok(source) => {
                 if let Left::Signalled(signal) = stage.conversation(source, true).await? {
@@ -128,15 +132,24 @@ pub async fn hub() -> anyhow::Result<Left> {
     }
 }
 
-/// Waits until the operator does not want to wait any more.
-async fn has_enough(input: &mut EventStream) -> anyhow::Result<()> {
+/// Waits, and says so, until the operator does not want to wait any more.
+async fn has_enough(
+    hub: &mut Hub,
+    screen: &mut Screen,
+    input: &mut EventStream,
+) -> anyhow::Result<()> {
     loop {
-        let Some(Event::Key(key)) = understood(next_input(input).await?) else {
-            continue;
-        };
-        let action = keymap::lookup(&[Context::Hub, Context::Global], &key);
-        if let Some(Action::Back | Action::Quit) = action {
-            return Ok(());
+        let draw = |frame: &mut Frame<'_>| render::hub::render(hub, frame);
+        screen.draw(draw).context("cannot draw")?;
+        match understood(next_input(input).await?) {
+            Some(Event::Key(key)) => {
+                let action = keymap::lookup(&[Context::Hub, Context::Global], &key);
+                if let Some(Action::Back | Action::Quit) = action {
+                    return Ok(());
+                }
+            }
+            Some(Event::Resize { width, height }) => hub.size = (width, height),
+            _ => {}
         }
     }
 }

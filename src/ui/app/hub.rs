@@ -99,6 +99,12 @@ impl Hub {
         }
     }
 
+    /// Says that a proxy was asked, and how not to wait for it.
+    pub fn wait_for(&mut self, entry: &Entry) {
+        let said = format!("waiting for {} {} …; Esc leaves it", entry.pid, entry.name);
+        self.notice = Some(Notice::info(said));
+    }
+
     /// What is shown, in order.
     pub fn items(&self) -> Vec<Item<'_>> {
         let words: Vec<String> = self
