@@ -9,6 +9,7 @@ pub mod server;
 pub mod transfer;
 
 use crate::tap::{Command, Health, Refused, Reply};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The longest line either end accepts: an edited message travels in one.
@@ -76,4 +77,26 @@ fn to_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     Ok(line)
+}
+
+/// Reads such a line. It holds an object; serde alone would read our structs from an array as well.
+fn from_line<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(line).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_asks_for_nothing() {
+        let line = to_line(&CaptureRequest { capture: 1 }).unwrap();
+        assert!(from_line::<CaptureRequest>(&line).is_some());
+        assert!(from_line::<CaptureRequest>(b"[1]\n").is_none());
+        let (id, command) = (1, Command::Refresh);
+        let line = to_line(&Request { id, command }).unwrap();
+        assert!(from_line::<Request>(&line).is_some());
+        assert!(from_line::<Request>(b"[1,\"refresh\"]\n").is_none());
+    }
 }

@@ -1,7 +1,7 @@
 //! The proxy's end of the link.
 
 use super::registry::Entry;
-use super::{CaptureRequest, LONGEST_LINE, Request, Response, Said, to_line, transfer};
+use super::{CaptureRequest, LONGEST_LINE, Request, Response, Said, from_line, to_line, transfer};
 use crate::tap::{Order, Orders, Pulse, Refused};
 use std::fs::{self, Permissions};
 use std::io;
@@ -162,9 +162,8 @@ async fn next_asked(reading: &mut BufReader<OwnedReadHalf>) -> Option<Asked> {
     if length == 0 {
         return None;
     }
-    let command = serde_json::from_slice(&line).map(Asked::Command);
-    let capture = |_| serde_json::from_slice(&line).map(Asked::Capture);
-    command.or_else(capture).ok()
+    let command = from_line(&line).map(Asked::Command);
+    command.or_else(|| from_line(&line).map(Asked::Capture))
 }
 
 async fn carry_out(request: Request, orders: &Orders) -> Result<crate::tap::Reply, Refused> {

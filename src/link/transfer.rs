@@ -481,7 +481,13 @@ mod tests {
         proxy.health.send_replace(Health::default());
         let refused = proxy.answers("{\"capture\":2}\n").await;
         assert!(refused.contains("same version"), "{refused}");
-        for nonsense in ["GET / HTTP/1.1\r\n", "{\"capture\":\"all\"}\n", "{}\n"] {
+        proxy.recorded.cancel();
+        for nonsense in [
+            "GET / HTTP/1.1\r\n",
+            "{\"capture\":\"all\"}\n",
+            "[1]\n",
+            "{}\n",
+        ] {
             let said = proxy.answers(nonsense).await;
             assert!(!said.contains("opened"), "{said}");
         }
