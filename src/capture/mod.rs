@@ -11,8 +11,8 @@
 //! ```
 //!
 //! [`redact`] masks what must not be recorded, [`store`] names captures and decides how long they stay,
-//! [`scratch`] hides those that nobody asked to keep. Nothing here knows what a message means, beyond counting error
-//! responses.
+//! [`scratch`] hides those that nobody asked to keep. Nothing here knows what a message means, beyond counting
+//! messages and error responses.
 
 mod http;
 mod inflate;

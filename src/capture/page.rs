@@ -104,18 +104,25 @@ impl<W: Write> Page<W> {
         let as_it_is = form.is_json && form.is_one_line;
         let out = self.output.lines();
         self.writer.line(out, line, bytes, as_it_is, keep);
-        self.count(line.from);
-        if form.is_json {
-            self.look_into(line, bytes);
-        }
+        let messages = match form.is_json {
+            true => self.look_into(line, bytes),
+            false => 1,
+        };
+        self.count(line.from, messages);
     }
 
-    /// The envelope is read only where a word for it is found: rarely.
-    fn look_into(&mut self, line: Line<'_>, text: &[u8]) {
+    /// How many messages a text is. Envelopes are read only in a batch and where a word for a failure is found: rarely.
+    fn look_into(&mut self, line: Line<'_>, text: &[u8]) -> u64 {
         self.discoveries.look(line, text);
-        if may_have_failed(&self.error_word, text) && !self.discoveries.are_refused(line, text) {
-            self.pending.failed += Tally::of(text).failed;
+        let is_batch = text.trim_ascii_start().starts_with(b"[");
+        if !is_batch && !may_have_failed(&self.error_word, text) {
+            return 1;
         }
+        let tally = Tally::of(text);
+        if !self.discoveries.are_refused(line, text) {
+            self.pending.failed += tally.failed;
+        }
+        tally.messages()
     }
 
     /// A line that was too long for memory.
@@ -123,11 +130,15 @@ impl<W: Write> Page<W> {
         if self.forgetting {
             return self.forget_line(line, bytes.len());
         }
-        self.pending.failed += bytes.failed;
+        let tally = match bytes.is_json {
+            true => bytes.tally,
+            false => Tally::default(),
+        };
+        self.pending.failed += tally.failed;
         let as_it_is = bytes.is_json && !bytes.has_line_feed;
         let out = self.output.lines();
         self.writer.long_line(out, line, bytes, as_it_is);
-        self.count(line.from);
+        self.count(line.from, tally.messages());
     }
 
     fn forget_line(&mut self, line: Line<'_>, bytes: u64) {
@@ -140,11 +151,11 @@ impl<W: Write> Page<W> {
         self.gap(line.at, line.session, gap);
     }
 
-    fn count(&mut self, from: Party) {
+    fn count(&mut self, from: Party, messages: u64) {
         match from {
-            Party::Client => self.pending.client += 1,
-            Party::Server => self.pending.server += 1,
-            Party::Operator => self.pending.operator += 1,
+            Party::Client => self.pending.client += messages,
+            Party::Server => self.pending.server += messages,
+            Party::Operator => self.pending.operator += messages,
             Party::Sentinel => {}
         }
     }

@@ -35,11 +35,11 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// Running totals that the recorder publishes; all monotonic but the health.
 #[derive(Debug, Default)]
 pub struct Totals {
-    /// Lines in the file from the client, JSON or not.
+    /// Messages in the file from the client: each part of a batch is one, and each other line, JSON or not.
     pub client_messages: AtomicU64,
-    /// Lines in the file from the server, those that only the operator got included.
+    /// The same from the server, those that only the operator got included.
     pub server_messages: AtomicU64,
-    /// Lines in the file from the operator.
+    /// The same from the operator.
     pub operator_messages: AtomicU64,
     /// JSON-RPC error responses in the file. That a server refuses to be discovered is none.
     pub errors: AtomicU64,

@@ -3,7 +3,7 @@
 //! Only the end tells how one is recorded: as it stands when it is JSON, else as a string. So it is looked at while it
 //! comes, and copied from its file into the capture a part at a time.
 
-use super::tally::{Failed, Tally};
+use super::tally::Tally;
 use crate::tap::Gap;
 use crate::wire::check::Checker;
 use base64::Engine as _;
@@ -46,12 +46,10 @@ pub(super) struct Spooled {
     len: u64,
     /// It is one JSON value in UTF-8.
     pub is_json: bool,
-    /// It speaks JSON-RPC, perhaps behind a byte order mark.
-    pub is_message: bool,
     is_text: bool,
     pub has_line_feed: bool,
-    /// What its messages tell of; nothing when it is not JSON.
-    pub failed: Failed,
+    /// What messages are in it, perhaps behind a byte order mark; none when it is not JSON.
+    pub tally: Tally,
 }
 
 impl Spool {
@@ -101,13 +99,9 @@ impl Spool {
             file: self.file?,
             len: self.filed,
             is_json,
-            is_message: tally.speaks,
             is_text: self.checker.is_text(),
             has_line_feed: self.has_line_feed,
-            failed: match is_json {
-                true => tally.failed,
-                false => Failed::default(),
-            },
+            tally,
         })
     }
 

@@ -1,4 +1,5 @@
-//! What recording wants to know of the messages in a text: how many tell of a failure, and whether any is one at all.
+//! What recording wants to know of the messages in a text: how many there are, how many tell of a failure, and
+//! whether any is one at all.
 
 use super::write::Line;
 use crate::mcp::methods;
@@ -29,6 +30,9 @@ impl AddAssign for Failed {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
+    /// The parts of a batch, whatever they are (numbers and the like only while it fits in memory); of anything else,
+    /// whether it is a message.
+    parts: u64,
     pub failed: Failed,
     /// Something in it speaks JSON-RPC.
     pub speaks: bool,
@@ -53,6 +57,7 @@ impl Tally {
             Kind::Error => message.version.is_some() || message.id.is_some(),
             Kind::Malformed => message.version.is_some(),
         };
+        self.parts += 1;
         match message.kind() {
             Kind::Error => self.failed.errors += 1,
             Kind::Result => {
@@ -61,6 +66,11 @@ impl Tally {
             }
             Kind::Request | Kind::Notification | Kind::Malformed => {}
         }
+    }
+
+    /// How many messages the text counts as. What is no message counts as one.
+    pub fn messages(&self) -> u64 {
+        self.parts.max(1)
     }
 }
 

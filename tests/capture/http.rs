@@ -7,14 +7,14 @@ use mcp_sentinel::tap::{ExchangeId, Half, Headers, Http, Request, Response, Serv
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-fn http(exchange: u64, what: Http) -> Event {
+pub(super) fn http(exchange: u64, what: Http) -> Event {
     event(Body::Http {
         exchange: ExchangeId(exchange),
         what: Box::new(what),
     })
 }
 
-fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+pub(super) fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&str, &str)| {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         (name, HeaderValue::from_str(value).unwrap())
@@ -22,7 +22,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     pairs.iter().map(pair).collect()
 }
 
-fn request(exchange: u64, pairs: &[(&str, &str)]) -> Event {
+pub(super) fn request(exchange: u64, pairs: &[(&str, &str)]) -> Event {
     let head = Request {
         by: Party::Client,
         method: Method::POST,
@@ -33,7 +33,7 @@ fn request(exchange: u64, pairs: &[(&str, &str)]) -> Event {
     http(exchange, Http::Request(head))
 }
 
-fn response(exchange: u64, pairs: &[(&str, &str)]) -> Event {
+pub(super) fn response(exchange: u64, pairs: &[(&str, &str)]) -> Event {
     let head = Response {
         by: Party::Server,
         status: StatusCode::OK,
@@ -43,13 +43,13 @@ fn response(exchange: u64, pairs: &[(&str, &str)]) -> Event {
     http(exchange, Http::Response(head))
 }
 
-fn body(exchange: u64, of: Half, bytes: impl Into<Bytes>) -> Event {
+pub(super) fn body(exchange: u64, of: Half, bytes: impl Into<Bytes>) -> Event {
     let bytes = bytes.into();
     let is_last = false;
     http(exchange, Http::Body { of, bytes, is_last })
 }
 
-fn end(exchange: u64, of: Half) -> Event {
+pub(super) fn end(exchange: u64, of: Half) -> Event {
     let end = Http::End {
         of,
         bytes: None,

@@ -79,7 +79,7 @@ fn failures_in_long_lines_are_counted_like_others() {
     recording.recorder.finish();
     assert_eq!(totals.errors.load(Ordering::Acquire), 3);
     assert_eq!(totals.tool_errors.load(Ordering::Acquire), 2);
-    assert_eq!(totals.server_messages.load(Ordering::Acquire), 5);
+    assert_eq!(totals.server_messages.load(Ordering::Acquire), 7);
 }
 
 /// A proxy before `cat`, and what goes through it.

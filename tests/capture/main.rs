@@ -1,6 +1,7 @@
 //! What goes through the tap comes out of the capture: every byte, in order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod counts;
 mod http;
 mod long;
 mod recording;

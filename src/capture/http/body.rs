@@ -334,7 +334,7 @@ fn json(held: Held, setting: Setting<'_>, each: Each<'_>) {
             }
             Ok(body)
         }
-        Ok(Content::Spooled(spooled)) if spooled.is_message => {
+        Ok(Content::Spooled(spooled)) if spooled.tally.speaks => {
             let is_json = spooled.is_json;
             return each(message(Content::Spooled(spooled), is_json));
         }
