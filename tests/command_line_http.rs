@@ -6,6 +6,7 @@
 mod house;
 
 use house::{DEMO, House, PROGRAM, Proxy, Ran, until};
+use mcp_sentinel::link::registry::Counts;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -165,6 +166,42 @@ fn why_a_server_cannot_be_used_is_said_once_in_one_sentence() {
             }
         }
     }
+}
+
+#[test]
+fn a_live_proxy_counts_a_call_that_http_refuses_as_an_error() {
+    let house = House::new();
+    let refusing =
+        answering("HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let (proxy, line) = listening(&house, &["--listen", "0", &refusing]);
+    let url = line["mcp-sentinel: http://".len()..].split(' ').next();
+    let (address, path) = url.unwrap().split_once('/').unwrap();
+    let call = r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}},{"jsonrpc":"2.0","method":"notifications/x"}]"#;
+    let mut client = TcpStream::connect(address).unwrap();
+    write!(
+        client,
+        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{call}",
+        call.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+    let counts = Counts {
+        messages: 2,
+        errors: 2,
+    };
+    until("all of it is counted", || {
+        house
+            .live()
+            .first()
+            .is_some_and(|it| it.counts == Some(counts))
+    });
+    let pid = rustix::process::Pid::from_child(&proxy.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let (_, said) = proxy.leave();
+    let counted = "2 messages from the client, 0 from the server, 2 errors, ";
+    assert!(said.contains(counted), "{said}");
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //!
 //! [`redact`] masks what must not be recorded, [`store`] names captures and decides how long they stay,
 //! [`scratch`] hides those that nobody asked to keep. Nothing here knows what a message means, beyond counting
-//! messages and error responses.
+//! messages and failures.
 
 mod http;
 mod inflate;

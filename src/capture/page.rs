@@ -205,6 +205,8 @@ impl<W: Write> Page<W> {
                 self.writer.head(out, at, session, exchange, member);
             }
             Entry::Head(..) => self.gap(at, session, Gap::default()),
+            Entry::Failed(_) if self.forgetting => {}
+            Entry::Failed(failed) => self.pending.failed += failed,
             Entry::Lost(gap) => self.gap(at, session, gap),
         }
     }

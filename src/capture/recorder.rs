@@ -41,7 +41,9 @@ pub struct Totals {
     pub server_messages: AtomicU64,
     /// The same from the operator.
     pub operator_messages: AtomicU64,
-    /// JSON-RPC error responses in the file. That a server refuses to be discovered is none.
+    /// JSON-RPC error responses in the file; requests and notifications that HTTP refused (status 400 or more) without an
+    /// answer in the same exchange; whatever else HTTP failed at (500 or more). That a server refuses to be discovered
+    /// is none.
     pub errors: AtomicU64,
     /// Results in the file that say `isError: true`.
     pub tool_errors: AtomicU64,

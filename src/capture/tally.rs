@@ -1,5 +1,5 @@
-//! What recording wants to know of the messages in a text: how many there are, how many tell of a failure, and
-//! whether any is one at all.
+//! What recording wants to know of the messages in a text: how many there are, how many ask, answer and tell of a
+//! failure, and whether any is one at all.
 
 use super::write::Line;
 use crate::mcp::methods;
@@ -33,6 +33,10 @@ pub(super) struct Tally {
     /// The parts of a batch, whatever they are (numbers and the like only while it fits in memory); of anything else,
     /// whether it is a message.
     parts: u64,
+    pub requests: u64,
+    /// Those that are about something else are not among them: that something was cancelled, or goes on.
+    pub notifications: u64,
+    pub answers: u64,
     pub failed: Failed,
     /// Something in it speaks JSON-RPC.
     pub speaks: bool,
@@ -59,12 +63,22 @@ impl Tally {
         };
         self.parts += 1;
         match message.kind() {
-            Kind::Error => self.failed.errors += 1,
+            Kind::Error => {
+                self.answers += 1;
+                self.failed.errors += 1;
+            }
             Kind::Result => {
                 let says_so = message.result.and_then(|it| object::at(it, &["isError"]));
+                self.answers += 1;
                 self.failed.tool_errors += u64::from(says_so == Some("true"));
             }
-            Kind::Request | Kind::Notification | Kind::Malformed => {}
+            Kind::Request => self.requests += 1,
+            Kind::Notification => {
+                let method = message.method.as_deref();
+                let of_another = matches!(method, Some(methods::CANCELLED | methods::PROGRESS));
+                self.notifications += u64::from(!of_another);
+            }
+            Kind::Malformed => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the recorder counts while it records, beside what the screen counts once it has read the same capture.
 
-use super::http::{body, end, http};
+use super::http::{body, end, http, request, response};
 use super::*;
 use ::http::{Method, StatusCode};
 use mcp_sentinel::tap::{Half, Headers, Http, Request, Response};
@@ -8,6 +8,7 @@ use mcp_sentinel::traffic::{Traffic, digest::digest};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
 const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 const REFUSAL: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":""}}"#;
 
 /// Messages and errors, as they were counted while they were recorded and as they are counted when they are read.
@@ -85,6 +86,103 @@ fn posted(sent: &str, status: u16, headers: &[(&str, &str)], reply: &str) -> Cou
         body(1, Half::Response, reply.to_owned()),
         end(1, Half::Response),
     ])
+}
+
+#[test]
+fn what_http_refuses_without_an_answer_is_an_error() {
+    for status in [400, 401, 404, 501, 503] {
+        let refused = posted(CALL, status, &[], "not here");
+        assert_eq!(refused, both(1, 1), "{status}");
+    }
+    let document = r#"{"error":"invalid_token"}"#;
+    assert_eq!(posted(CALL, 401, &[JSON], document), both(1, 1));
+    assert_eq!(posted(NOTIFICATION, 501, &[], ""), both(1, 1));
+}
+
+#[test]
+fn what_is_refused_and_answered_is_one_error() {
+    assert_eq!(posted(CALL, 400, &[JSON], REFUSAL), both(2, 1));
+    assert_eq!(posted(CALL, 500, &[JSON], RESULT), both(2, 0));
+    let stream = [("content-type", "text/event-stream")];
+    let event = format!("data: {REFUSAL}\n\n");
+    assert_eq!(posted(CALL, 500, &stream, &event), both(2, 1));
+    let note = format!("data: {NOTIFICATION}\n\n");
+    assert_eq!(posted(CALL, 500, &stream, &note), both(2, 1));
+}
+
+#[test]
+fn each_request_of_a_refused_batch_is_an_error() {
+    let batch = format!("[{CALL},{},{NOTIFICATION}]", CALL.replace('1', "2"));
+    assert_eq!(posted(&batch, 501, &[], ""), both(3, 3));
+    let partly = format!("[{REFUSAL}]");
+    assert_eq!(posted(&batch, 501, &[JSON], &partly), both(4, 3));
+}
+
+#[test]
+fn what_carries_nothing_that_waits_for_an_answer_is_an_error_when_the_server_fails() {
+    for (status, errors) in [(202, 0), (404, 0), (502, 1)] {
+        assert_eq!(posted(RESULT, status, &[], ""), both(1, errors), "{status}");
+        let form = posted("{\"x\":1}", status, &[], "");
+        assert_eq!(form, both(0, errors), "{status}");
+        let cancelled =
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+        let get = counted([
+            asked(Method::GET, &[JSON]),
+            end(1, Half::Request),
+            answered(status, &[]),
+            end(1, Half::Response),
+        ]);
+        assert_eq!(get, both(0, errors), "{status}");
+        let call = stream(Party::Client, format!("{CALL}\n"));
+        let cancel = counted([
+            call,
+            asked(Method::POST, &[JSON]),
+            body(1, Half::Request, cancelled),
+            end(1, Half::Request),
+            answered(status, &[]),
+            end(1, Half::Response),
+        ]);
+        assert_eq!(cancel, both(2, errors), "{status}");
+    }
+}
+
+#[test]
+fn a_bridge_answers_what_was_refused_itself() {
+    let to_client = Body::Line {
+        from: Party::Sentinel,
+        to: Party::Client,
+        bytes: REFUSAL.into(),
+        replay_of: None,
+        via: None,
+    };
+    let bridged = |method: Method| {
+        counted([
+            stream(Party::Client, format!("{CALL}\n")),
+            asked(method, &[]),
+            end(1, Half::Request),
+            answered(503, &[]),
+            end(1, Half::Response),
+            event(to_client.clone()),
+        ])
+    };
+    assert_eq!(bridged(Method::POST).live.1, 1);
+    // The stream that it opens is for nobody who could be answered.
+    assert_eq!(bridged(Method::GET).live.1, 2);
+}
+
+#[test]
+fn an_exchange_that_failed_is_one_error_however_often_it_ends() {
+    let twice = counted([
+        request(1, &[JSON]),
+        body(1, Half::Request, CALL),
+        end(1, Half::Request),
+        answered(501, &[]),
+        end(1, Half::Response),
+        end(1, Half::Response),
+        response(1, &[]),
+        end(1, Half::Response),
+    ]);
+    assert_eq!(twice.live, (1, 1));
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) enum Found {
         event: Option<Box<str>>,
         /// Whether it is one JSON value, where that is known.
         is_json: Option<bool>,
+        /// What is in it, where that is known.
+        tally: Option<Tally>,
     },
     Part(HttpPart),
     /// This was not recorded.
@@ -320,23 +322,26 @@ impl Form {
 /// A whole body of JSON: a message, or a document.
 fn json(held: Held, setting: Setting<'_>, each: Each<'_>) {
     let bytes = held.len();
-    let message = |content, is_json| Found::Message {
+    let message = |content, is_json, tally| Found::Message {
         content,
         event: None,
         is_json: Some(is_json),
+        // Behind a byte order mark, nobody reads it as a message.
+        tally: Some(if is_json { tally } else { Tally::default() }),
     };
     let document = match held.finish() {
         Ok(Content::Here(body)) => {
             let text = body.strip_prefix(MARK).unwrap_or(&body);
             let is_json = text.len() == body.len();
-            if Tally::of(text).speaks {
-                return each(message(Content::Here(body), is_json));
+            let tally = Tally::of(text);
+            if tally.speaks {
+                return each(message(Content::Here(body), is_json, tally));
             }
             Ok(body)
         }
         Ok(Content::Spooled(spooled)) if spooled.tally.speaks => {
-            let is_json = spooled.is_json;
-            return each(message(Content::Spooled(spooled), is_json));
+            let (is_json, tally) = (spooled.is_json, spooled.tally);
+            return each(message(Content::Spooled(spooled), is_json, tally));
         }
         Ok(Content::Spooled(spooled)) => spooled.read_back().map_err(|error| (0, error)),
         Err(error) => Err((1, error)),

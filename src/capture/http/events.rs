@@ -102,6 +102,7 @@ pub(super) fn found(mut found: sse::Event, long: Option<Spool>, secret: &[Regex]
             content,
             event: found.id.map(Into::into),
             is_json,
+            tally: None,
         });
     }
     let data = |data: Bytes| String::from_utf8_lossy(&data).into_owned();

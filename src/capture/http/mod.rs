@@ -10,16 +10,19 @@ mod coding;
 mod events;
 mod heads;
 mod held;
+mod outcome;
 mod pieces;
 
 use super::record::{HttpPart, HttpRecord};
 use super::spool::Spooled;
+use super::tally::Failed;
 use crate::tap::{ExchangeId, Gap, Half, Http, Lost, Party, SessionId, Via};
 pub(super) use body::TOO_SLOW;
 use body::{Body, Found, Setting};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use heads::Heads;
+use outcome::Outcome;
 use regex::Regex;
 use std::path::PathBuf;
 
@@ -39,6 +42,8 @@ pub(super) enum Entry<'a> {
     Head(ExchangeId, &'a [u8]),
     /// This was not recorded.
     Lost(Gap),
+    /// So much failed, and no message says so.
+    Failed(Failed),
 }
 
 /// A message's bytes.
@@ -57,6 +62,16 @@ pub(super) struct Exchanges {
     directory: PathBuf,
 }
 
+/// What a half was, now that it is over.
+#[derive(Default)]
+struct EndedHalf {
+    bytes: u64,
+    /// What is wrong with them.
+    trouble: Option<String>,
+    /// With the response only.
+    failed: Failed,
+}
+
 /// What is known of one exchange.
 struct Exchange {
     session: SessionId,
@@ -65,14 +80,17 @@ struct Exchange {
     /// None when it is over.
     request: Option<Body>,
     response: Option<Body>,
+    outcome: Outcome,
 }
 
 impl Exchange {
-    fn half(&mut self, of: Half) -> &mut Option<Body> {
-        match of {
+    /// The body of a half, and what all of it comes to.
+    fn half(&mut self, of: Half) -> (&mut Option<Body>, &mut Outcome) {
+        let body = match of {
             Half::Request => &mut self.request,
             Half::Response => &mut self.response,
-        }
+        };
+        (body, &mut self.outcome)
     }
 
     /// Who wrote the messages of a half, and to whom when that is not as usual.
@@ -114,12 +132,14 @@ impl Exchanges {
             Http::Request(head) => {
                 let exchange = self.exchange(session, id);
                 exchange.asks = head.by;
+                exchange.outcome.asked(head);
                 exchange.request = Some(Body::announced(Half::Request, &head.headers));
                 each(Entry::Head(id, self.heads.request(head)));
             }
             Http::Response(head) => {
                 let exchange = self.exchange(session, id);
                 exchange.answers = head.by;
+                exchange.outcome.answered(head);
                 exchange.response = Some(Body::announced(Half::Response, &head.headers));
                 each(Entry::Head(id, self.heads.response(head)));
             }
@@ -150,14 +170,15 @@ impl Exchanges {
         broken: Option<String>,
         each: &mut impl FnMut(Entry<'_>),
     ) {
-        let (seen, trouble) = self.end_half(id, of, each);
-        let reasons: Vec<_> = broken.into_iter().chain(trouble).collect();
+        let ended = self.end_half(id, of, each);
+        let reasons: Vec<_> = broken.into_iter().chain(ended.trouble).collect();
         let end = HttpPart::End {
             of,
-            bytes: bytes.unwrap_or(seen),
+            bytes: bytes.unwrap_or(ended.bytes),
             broken: (!reasons.is_empty()).then(|| reasons.join("; ")),
         };
         each(part(id, end));
+        each(Entry::Failed(ended.failed));
     }
 
     /// Bytes of a body were dropped before they came here.
@@ -208,41 +229,49 @@ impl Exchanges {
     ) {
         let exchange = going(&mut self.going, session, id);
         let parties = exchange.parties(of);
-        let body = exchange.half(of).get_or_insert_default();
+        let (body, outcome) = exchange.half(of);
+        let body = body.get_or_insert_default();
         let setting = Setting {
             of,
             secret: self.heads.secret(),
             directory: &self.directory,
         };
         read(body, setting, &mut |found| {
+            outcome.found(of, &found);
             each(entry(id, parties, found));
         });
     }
 
-    /// How many bytes the half had, and what is wrong with them.
     fn end_half(
         &mut self,
         id: ExchangeId,
         of: Half,
         each: &mut impl FnMut(Entry<'_>),
-    ) -> (u64, Option<String>) {
+    ) -> EndedHalf {
+        let mut ended = EndedHalf::default();
         let Some(exchange) = self.going.get_mut(&id) else {
-            return (0, None);
+            return ended;
         };
         let parties = exchange.parties(of);
-        let body = exchange.half(of).take();
-        if exchange.request.is_none() && exchange.response.is_none() {
-            self.going.remove(&id);
-        }
-        body.map_or((0, None), |body| {
-            let mut found = |found| each(entry(id, parties, found));
+        let (body, outcome) = exchange.half(of);
+        if let Some(body) = body.take() {
             let setting = Setting {
                 of,
                 secret: self.heads.secret(),
                 directory: &self.directory,
             };
-            body.finish(setting, &mut found)
-        })
+            (ended.bytes, ended.trouble) = body.finish(setting, &mut |found| {
+                outcome.found(of, &found);
+                each(entry(id, parties, found));
+            });
+            if of == Half::Response {
+                ended.failed = outcome.failed();
+            }
+        }
+        if exchange.request.is_none() && exchange.response.is_none() {
+            self.going.remove(&id);
+        }
+        ended
     }
 }
 
@@ -257,6 +286,7 @@ fn going(
         answers: Party::Server,
         request: Some(Body::default()),
         response: Some(Body::default()),
+        outcome: Outcome::default(),
     })
 }
 
@@ -270,6 +300,7 @@ fn entry(exchange: ExchangeId, (from, to): (Party, Option<Party>), found: Found)
             content,
             event,
             is_json,
+            ..
         } => Entry::Message {
             from,
             to,
