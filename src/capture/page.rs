@@ -183,13 +183,9 @@ impl<W: Write> Page<W> {
                 is_json,
             } => {
                 let line = Line {
-                    at,
-                    session,
-                    from,
                     to,
-                    replay_of: None,
                     via: Some(&via),
-                    terminated: true,
+                    ..Line::of_stream(at, session, from)
                 };
                 match content {
                     Content::Here(bytes) => {

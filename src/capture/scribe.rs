@@ -92,19 +92,10 @@ impl<W: Write> Scribe<W> {
         let page = &mut self.page;
         match body {
             Body::Stream { from, bytes } => {
-                let from = *from;
-                let line = Line {
-                    at,
-                    session,
-                    from,
-                    to: None,
-                    replay_of: None,
-                    via: None,
-                    terminated: true,
-                };
+                let line = Line::of_stream(at, session, *from);
                 let stream = self
                     .streams
-                    .entry((session, Source::Stream(from)))
+                    .entry((session, Source::Stream(*from)))
                     .or_default();
                 let (ended, rest) = stream.lengthen(bytes);
                 if let Some(long) = ended {
@@ -130,13 +121,10 @@ impl<W: Write> Scribe<W> {
                 via,
             } => {
                 let line = Line {
-                    at,
-                    session,
-                    from: *from,
                     to: Some(*to).filter(|to| Some(*to) != expected(*from)),
                     replay_of: *replay_of,
                     via: via.as_deref(),
-                    terminated: true,
+                    ..Line::of_stream(at, session, *from)
                 };
                 page.line(line, &without_line_feed(bytes.clone()));
             }
@@ -194,13 +182,8 @@ impl<W: Write> Scribe<W> {
                 .for_each(|it| self.page.stderr(at, session, &it));
         };
         let line = Line {
-            at,
-            session,
-            from,
-            to: None,
-            replay_of: None,
-            via: None,
             terminated: false,
+            ..Line::of_stream(at, session, from)
         };
         match (stream.long, rest) {
             (Some(long), _) => end_long_line(&mut self.page, line, *long),

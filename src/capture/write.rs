@@ -27,6 +27,21 @@ pub(super) struct Line<'a> {
     pub terminated: bool,
 }
 
+impl Line<'_> {
+    /// One of a stream that has gone the usual way.
+    pub fn of_stream(at: Timestamp, session: SessionId, from: Party) -> Self {
+        Self {
+            at,
+            session,
+            from,
+            to: None,
+            replay_of: None,
+            via: None,
+            terminated: true,
+        }
+    }
+}
+
 /// Numbers the lines and writes them to a buffer.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
