@@ -237,7 +237,7 @@ impl Plan {
             tokio::select! {
                 () = over.cancelled() => return,
                 found = &mut introduction, if !introduced => (introduced, client) = (true, found),
-                () = tokio::time::sleep(COUNTED) => {}
+                () = tokio::time::sleep(COUNTED), if self.totals.is_some() => {}
             }
             let written = published.update(|entry| {
                 entry.client.clone_from(&client);
