@@ -21,8 +21,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Lines are written when there are this many bytes of them, at the latest.
-const CHUNK: u64 = 1 << 20;
+/// Lines are written when there are this many bytes of them, at the latest: as much as the buffer keeps. One that grows
+/// for each burst is memory that the system has to find and clear again, which takes longer than all the rest.
+const CHUNK: u64 = 64 << 10;
 /// How long the recorder waits for the rest of a line on standard error before it records the part.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// What passes through the queue lies in the heaps of the threads that read it, and an allocator keeps it there. After
