@@ -298,6 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_of_the_value_after_it_and_of_no_other() {
+        let mut found = Vec::new();
+        let batch = br#"[{"id":1,"result":{"error":1}},[2]]"#;
+        Checker::default().push(batch, |it| found.push((it.kind(), it.error.is_some())));
+        assert_eq!(found[0], (crate::wire::Kind::Result, false));
+        assert!(found[1..].iter().all(|it| !it.1), "{found:?}");
+    }
+
+    #[test]
     fn characters_may_be_cut_and_must_be_whole() {
         for (pieces, is_text) in [
             (&[b"\"\xf0".as_slice(), b"\x9f", b"\x98\x80\""][..], true),

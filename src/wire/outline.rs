@@ -51,9 +51,8 @@ impl Outline {
         } else if self.in_result && depth == self.level + 1 && name(&self.key) == "isError" {
             // Of valid JSON only `true` begins so.
             self.envelope.result = Some(if first == b't' { SAYS_ERROR } else { OTHER });
-        } else {
-            return;
         }
+        // It is of no other value: not of the first in an array where an object was.
         self.key.clear();
     }
 
