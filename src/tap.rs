@@ -9,7 +9,8 @@ mod queue;
 
 pub use health::{Health, Pulse};
 pub use http::{
-    CLIENT_GONE, ExchangeId, Half, Header, Headers, Http, Request, Response, ServerSent, Via,
+    CLIENT_GONE, ExchangeId, Half, Header, Headers, Http, LITTLE, Request, Response, ServerSent,
+    Via,
 };
 pub use queue::{Drain, Tap, queue};
 pub(crate) use queue::{Lost, Queued, Source};
@@ -89,7 +90,7 @@ pub enum Body {
     /// Part of an HTTP exchange.
     Http {
         exchange: ExchangeId,
-        what: Box<Http>,
+        what: Http,
     },
     /// Bytes of the server's standard error, cut anywhere.
     Stderr {

@@ -1,11 +1,10 @@
 //! What an HTTP exchange tells the tap. Knows events; must not know who forwards what.
 
 use crate::tap::{
-    Body, Event, ExchangeId, Half, Headers, Http, Party, Request, Response, ServerSent, SessionId,
-    Tap, Timestamp, Via,
+    Body, Event, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap,
+    Timestamp, Via,
 };
 use bytes::Bytes;
-use http::HeaderMap;
 
 /// One HTTP exchange, on record.
 #[derive(Debug, Clone)]
@@ -16,14 +15,6 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// What goes on record of a head's headers: nothing where nobody records.
-    pub fn headers(&self, all: &HeaderMap) -> Headers {
-        match self.tap.is_enabled() {
-            true => all.into(),
-            false => Headers::default(),
-        }
-    }
-
     pub fn request(&self, request: Request) {
         self.http(Http::Request(request));
     }
@@ -87,7 +78,7 @@ impl Exchange {
     fn http(&self, what: Http) {
         self.push(Body::Http {
             exchange: self.id,
-            what: Box::new(what),
+            what,
         });
     }
 

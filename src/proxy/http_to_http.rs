@@ -8,6 +8,7 @@
 
 mod bell;
 mod body;
+mod document;
 mod forward;
 mod made_up;
 mod mended;

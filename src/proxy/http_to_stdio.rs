@@ -362,13 +362,13 @@ impl Visit {
             session,
             id: self.id,
         };
-        exchange.request(tap::Request {
-            by: Party::Client,
-            method: self.method.clone(),
-            target: self.target.clone(),
-            headers: (&self.headers).into(),
-            added: tap::Headers::default(),
-        });
+        let (method, headers) = (self.method.clone(), &self.headers);
+        exchange.request(tap::Request::new(
+            Party::Client,
+            method,
+            &self.target,
+            headers,
+        ));
         if !self.body.is_empty() {
             let body = self.body.clone();
             exchange.message(Party::Client, Party::Server, body, None);

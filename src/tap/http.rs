@@ -65,49 +65,197 @@ pub enum Http {
     },
 }
 
-/// The head of a request.
+impl Http {
+    /// Takes the body off a head, to be told by itself.
+    pub(super) fn take_body(&mut self) -> Option<Self> {
+        let (of, bytes) = match self {
+            Self::Request(head) => (Half::Request, head.text.take_rest()?),
+            Self::Response(head) => (Half::Response, head.text.take_rest()?),
+            Self::Body { .. } | Self::Event(_) | Self::End { .. } => return None,
+        };
+        let is_last = true;
+        Some(Self::Body { of, bytes, is_last })
+    }
+
+    /// What it keeps in memory beside itself.
+    pub(super) fn heft(&self) -> usize {
+        match self {
+            Self::Request(head) => head.text.bytes.capacity(),
+            Self::Response(head) => head.text.bytes.capacity(),
+            Self::Body { bytes, .. } => bytes.len(),
+            Self::Event(_) | Self::End { .. } => 0,
+        }
+    }
+}
+
+/// The head of a request, and its body where all of that came with the head.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Who asks: the client, the operator, or we ourselves (a stream that a bridge opens, a retry).
     pub by: Party,
     pub method: Method,
-    /// Path and query.
-    pub target: String,
-    /// As the asking side sent them. Secrets are masked by the recorder.
-    pub headers: Headers,
-    /// Headers that the other side got from us, in addition or instead.
-    pub added: Headers,
+    /// Target, headers, added headers, body.
+    text: Text<3>,
 }
 
-/// The head of a response.
+/// The head of a response, and its body where all of that came with the head.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// Who answers: the server, or we ourselves (an upstream that cannot be reached, a request that is refused).
     pub by: Party,
     pub status: StatusCode,
-    /// As the answering side sent them.
-    pub headers: Headers,
     /// What the asking side got instead, where that is not the same.
     pub rewritten: Vec<(HeaderName, String)>,
+    /// Headers, body.
+    text: Text<1>,
 }
 
-/// Names and values of headers, in the order of first appearance. Copied into one piece of memory: what the recorder reads
-/// and lets go of is little, and no buffer of a connection is kept for its sake.
-#[derive(Debug, Clone, Default)]
-pub struct Headers {
-    /// One entry after another: the lengths of name and value, whether it is sensitive, name, value.
-    entries: Vec<u8>,
+/// A body up to this size is sooner copied beside its head than shared.
+pub const LITTLE: usize = 4 << 10;
+
+impl Request {
+    /// For path and query, with headers as the asking side sent them. Secrets are masked by the recorder.
+    pub fn new(by: Party, method: Method, target: &str, headers: &HeaderMap) -> Self {
+        let mut text = Text::with_room(target.len() + room(headers));
+        text.bytes.extend_from_slice(target.as_bytes());
+        text.end(0);
+        pack(&mut text.bytes, headers);
+        text.end(1);
+        text.end(2);
+        Self { by, method, text }
+    }
+
+    /// With headers that the other side got from us, in addition or instead.
+    #[must_use]
+    pub fn adding(mut self, added: &HeaderMap) -> Self {
+        debug_assert!(self.text.rest().is_empty(), "the body comes last");
+        pack(&mut self.text.bytes, added);
+        self.text.end(2);
+        self
+    }
+
+    /// With all of its body: this half is over then. At most [`LITTLE`].
+    #[must_use]
+    pub fn whole(mut self, body: &[u8]) -> Self {
+        self.text.put_rest(body);
+        self
+    }
+
+    pub fn target(&self) -> &str {
+        std::str::from_utf8(self.text.part(0)).unwrap_or_default()
+    }
+
+    pub fn headers(&self) -> Headers<'_> {
+        Headers(self.text.part(1))
+    }
+
+    pub fn added(&self) -> Headers<'_> {
+        Headers(self.text.part(2))
+    }
+
+    pub fn body(&self) -> Option<&[u8]> {
+        self.text.whole_rest()
+    }
 }
+
+impl Response {
+    /// With headers as the answering side sent them.
+    pub fn new(by: Party, status: StatusCode, headers: &HeaderMap) -> Self {
+        let mut text = Text::with_room(room(headers));
+        pack(&mut text.bytes, headers);
+        text.end(0);
+        Self {
+            by,
+            status,
+            rewritten: Vec::new(),
+            text,
+        }
+    }
+
+    /// With all of its body: this half is over then. At most [`LITTLE`].
+    #[must_use]
+    pub fn whole(mut self, body: &[u8]) -> Self {
+        self.text.put_rest(body);
+        self
+    }
+
+    pub fn headers(&self) -> Headers<'_> {
+        Headers(self.text.part(0))
+    }
+
+    pub fn body(&self) -> Option<&[u8]> {
+        self.text.whole_rest()
+    }
+}
+
+/// Parts one after another in one piece of memory: what crosses to the recorder and comes back is little, and no buffer
+/// of a connection is kept for its sake.
+#[derive(Debug, Clone)]
+struct Text<const PARTS: usize> {
+    bytes: Vec<u8>,
+    ends: [usize; PARTS],
+    /// What follows the parts is a whole body, which may be empty.
+    has_rest: bool,
+}
+
+impl<const PARTS: usize> Text<PARTS> {
+    fn with_room(room: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(room),
+            ends: [0; PARTS],
+            has_rest: false,
+        }
+    }
+
+    /// The part ends here.
+    fn end(&mut self, part: usize) {
+        self.ends[part] = self.bytes.len();
+    }
+
+    fn part(&self, part: usize) -> &[u8] {
+        let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[part]]
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.ends[PARTS - 1]..]
+    }
+
+    fn put_rest(&mut self, body: &[u8]) {
+        self.bytes.extend_from_slice(body);
+        self.has_rest = true;
+    }
+
+    fn whole_rest(&self) -> Option<&[u8]> {
+        self.has_rest.then(|| self.rest())
+    }
+
+    fn take_rest(&mut self) -> Option<Bytes> {
+        let rest = self.whole_rest().map(Bytes::copy_from_slice);
+        self.has_rest = false;
+        self.bytes.truncate(self.ends[PARTS - 1]);
+        rest
+    }
+}
+
+/// Names and values of headers, in the order of first appearance.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Headers<'a>(
+    /// One entry after another: the lengths of name and value, whether it is sensitive, name, value.
+    &'a [u8],
+);
 
 /// Bytes of an entry before its name, and of a usual one.
 const LENGTHS: usize = 7;
 const USUAL: usize = 64;
+/// Room for a usual body behind a head.
+const BODY: usize = 256;
 
 /// One header.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
-    /// In lower case.
-    pub name: &'a str,
+    /// In lower case, ASCII.
+    pub name: &'a [u8],
     pub value: &'a [u8],
     /// Whoever set it knows that it is secret.
     pub is_sensitive: bool,
@@ -115,9 +263,9 @@ pub struct Header<'a> {
     pub entry: &'a [u8],
 }
 
-impl Headers {
-    pub fn iter(&self) -> impl Iterator<Item = Header<'_>> {
-        let mut rest = &self.entries[..];
+impl<'a> Headers<'a> {
+    pub fn iter(self) -> impl Iterator<Item = Header<'a>> {
+        let mut rest = self.0;
         std::iter::from_fn(move || {
             let (&[n0, n1, v0, v1, v2, v3, sensitive], text) = rest.split_first_chunk()?;
             let name = usize::from(u16::from_le_bytes([n0, n1]));
@@ -126,7 +274,7 @@ impl Headers {
             let (name, value) = text[..name + value].split_at(name);
             rest = after;
             Some(Header {
-                name: std::str::from_utf8(name).ok()?,
+                name,
                 value,
                 is_sensitive: sensitive != 0,
                 entry,
@@ -134,34 +282,30 @@ impl Headers {
         })
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// What they keep in memory.
-    pub fn heft(&self) -> usize {
-        self.entries.capacity()
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
     }
 }
 
-impl From<&HeaderMap> for Headers {
-    fn from(map: &HeaderMap) -> Self {
-        let mut entries = Vec::with_capacity(map.len() * USUAL);
-        for (name, value) in map {
-            let name = name.as_str().as_bytes();
-            // Neither is ever as long: no head is.
-            let (Ok(name_length), Ok(value_length)) =
-                (u16::try_from(name.len()), u32::try_from(value.len()))
-            else {
-                continue;
-            };
-            entries.extend_from_slice(&name_length.to_le_bytes());
-            entries.extend_from_slice(&value_length.to_le_bytes());
-            entries.push(value.is_sensitive().into());
-            entries.extend_from_slice(name);
-            entries.extend_from_slice(value.as_bytes());
-        }
-        Self { entries }
+/// What a head with these headers usually takes, and a little body.
+fn room(headers: &HeaderMap) -> usize {
+    headers.len() * USUAL + BODY
+}
+
+fn pack(entries: &mut Vec<u8>, headers: &HeaderMap) {
+    for (name, value) in headers {
+        let name = name.as_str().as_bytes();
+        // Neither is ever as long: no head is.
+        let (Ok(name_length), Ok(value_length)) =
+            (u16::try_from(name.len()), u32::try_from(value.len()))
+        else {
+            continue;
+        };
+        entries.extend_from_slice(&name_length.to_le_bytes());
+        entries.extend_from_slice(&value_length.to_le_bytes());
+        entries.push(value.is_sensitive().into());
+        entries.extend_from_slice(name);
+        entries.extend_from_slice(value.as_bytes());
     }
 }
 
@@ -212,15 +356,42 @@ mod tests {
         map.append("x-door", secret);
         map.append("x-long", long);
         map.append("accept", old);
-        let headers = Headers::from(&map);
-        let told: Vec<_> = headers.iter().collect();
+        let request = Request::new(Party::Client, Method::GET, "/mcp?a", &map);
+        let told: Vec<_> = request.headers().iter().collect();
         assert_eq!(told.len(), map.len());
         for (told, (name, value)) in told.iter().zip(&map) {
-            assert_eq!(told.name, name.as_str());
+            assert_eq!(told.name, name.as_str().as_bytes());
             assert_eq!(told.value, value.as_bytes());
             assert_eq!(told.is_sensitive, value.is_sensitive());
         }
-        assert!(!headers.is_empty() && Headers::default().is_empty());
+        assert!(!request.headers().is_empty() && request.added().is_empty());
+        assert_eq!((request.target(), request.body()), ("/mcp?a", None));
+    }
+
+    #[test]
+    fn a_body_is_told_with_its_head_until_it_is_taken_off() {
+        let map = HeaderMap::from_iter([(HeaderName::from_static("a"), HeaderValue::from(1))]);
+        let entries = |headers: Headers<'_>| headers.iter().count();
+        for body in ["", "{}"] {
+            let body = body.as_bytes();
+            let request = Request::new(Party::Client, Method::POST, "/", &map).adding(&map);
+            let response = Response::new(Party::Server, StatusCode::OK, &map);
+            let mut asked = Http::Request(request.whole(body));
+            let mut answered = Http::Response(response.whole(body));
+            for (half, told) in [(Half::Request, &mut asked), (Half::Response, &mut answered)] {
+                let Some(Http::Body { of, bytes, is_last }) = told.take_body() else {
+                    panic!("there is a body");
+                };
+                assert_eq!((of, &*bytes, is_last), (half, body, true));
+                assert!(told.take_body().is_none());
+            }
+            let (Http::Request(asked), Http::Response(answered)) = (asked, answered) else {
+                panic!("they are heads");
+            };
+            assert_eq!((asked.body(), answered.body()), (None, None));
+            assert_eq!((entries(asked.headers()), entries(asked.added())), (1, 1));
+            assert_eq!((entries(answered.headers()), asked.target()), (1, "/"));
+        }
     }
 
     #[test]
@@ -229,7 +400,8 @@ mod tests {
             let mut value = HeaderValue::from_static(value);
             value.set_sensitive(is_sensitive);
             let map = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
-            Headers::from(&map).iter().next().unwrap().entry.to_vec()
+            let response = Response::new(Party::Server, StatusCode::OK, &map);
+            response.headers().iter().next().unwrap().entry.to_vec()
         };
         let one = entry("ab", "c", false);
         assert_eq!(entry("ab", "c", false), one);

@@ -311,19 +311,26 @@ impl Queue {
         if slots.closed {
             return;
         }
-        let event = match self.overflow {
-            Overflow::Wait => Some(event),
-            Overflow::Drop => slots.admit(event, self.is_full()),
-        };
-        if let Some(event) = event {
-            let item = Queued::Event(event, thread);
-            self.queued_bytes.fetch_add(item.weight(), Ordering::AcqRel);
-            slots.items.push_back(item);
+        match self.overflow {
+            Overflow::Wait => self.put(&mut slots, event, thread),
+            Overflow::Drop => {
+                for part in event.in_parts() {
+                    if let Some(part) = slots.admit(part, self.is_full()) {
+                        self.put(&mut slots, part, thread);
+                    }
+                }
+            }
         }
         let done = &mut slots.spent[thread];
         let spent = [done.pop_front(), done.pop_front()];
         drop(slots);
         drop(spent);
+    }
+
+    fn put(&self, slots: &mut Slots, event: Event, thread: usize) {
+        let item = Queued::Event(event, thread);
+        self.queued_bytes.fetch_add(item.weight(), Ordering::AcqRel);
+        slots.items.push_back(item);
     }
 
     fn is_full(&self) -> bool {
@@ -478,6 +485,22 @@ impl Slots {
 }
 
 impl Event {
+    /// A head and its body by themselves: the one is never dropped, and the other may be.
+    fn in_parts(mut self) -> impl Iterator<Item = Self> {
+        let body = match &mut self.body {
+            Body::Http { exchange, what } => what.take_body().map(|what| Self {
+                at: self.at,
+                session: self.session,
+                body: Body::Http {
+                    exchange: *exchange,
+                    what,
+                },
+            }),
+            _ => None,
+        };
+        [Some(self), body].into_iter().flatten()
+    }
+
     /// What must be told of an event whose bytes were dropped.
     fn end_of_dropped(mut self) -> Option<Self> {
         let Body::Http { what, .. } = &mut self.body else {
@@ -485,11 +508,11 @@ impl Event {
         };
         let Http::Body {
             of, is_last: true, ..
-        } = **what
+        } = *what
         else {
             return None;
         };
-        **what = Http::End {
+        *what = Http::End {
             of,
             bytes: None,
             broken: None,
@@ -516,8 +539,8 @@ impl Body {
             Self::Stream { from, .. } => Some(Source::Stream(*from)),
             Self::Stderr { .. } => Some(Source::Stderr),
             Self::Line { .. } => Some(Source::Apart),
-            Self::Http { exchange, what } => match **what {
-                Http::Body { of, .. } => Some(Source::Body(*exchange, of)),
+            Self::Http { exchange, what } => match what {
+                Http::Body { of, .. } => Some(Source::Body(*exchange, *of)),
                 _ => None,
             },
             Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
@@ -526,16 +549,10 @@ impl Body {
 
     /// What it keeps in memory beside itself.
     fn heft(&self) -> usize {
-        let Self::Http { what, .. } = self else {
-            return self.payload().map_or(0, Bytes::len);
-        };
-        size_of::<Http>()
-            + match &**what {
-                Http::Request(head) => head.target.len() + head.headers.heft() + head.added.heft(),
-                Http::Response(head) => head.headers.heft(),
-                Http::Body { bytes, .. } => bytes.len(),
-                Http::Event(_) | Http::End { .. } => 0,
-            }
+        match self {
+            Self::Http { what, .. } => what.heft(),
+            _ => self.payload().map_or(0, Bytes::len),
+        }
     }
 
     fn payload(&self) -> Option<&Bytes> {
@@ -543,7 +560,7 @@ impl Body {
             Self::Stream { bytes, .. } | Self::Stderr { bytes } | Self::Line { bytes, .. } => {
                 Some(bytes)
             }
-            Self::Http { what, .. } => match &**what {
+            Self::Http { what, .. } => match what {
                 Http::Body { bytes, .. } => Some(bytes),
                 _ => None,
             },
@@ -551,13 +568,8 @@ impl Body {
         }
     }
 
-    /// Bytes on their way are a part of the buffer that they were read into; only the last of a body may be a copy.
+    /// Bytes on their way are a part of the buffer that they were read into.
     fn let_go_of_shared(&mut self) {
-        if let Self::Http { what, .. } = self
-            && let Http::Body { is_last: true, .. } = **what
-        {
-            return;
-        }
         if let Some(bytes) = self.payload_mut() {
             *bytes = Bytes::new();
         }
@@ -568,7 +580,7 @@ impl Body {
             Self::Stream { bytes, .. } | Self::Stderr { bytes } | Self::Line { bytes, .. } => {
                 Some(bytes)
             }
-            Self::Http { what, .. } => match &mut **what {
+            Self::Http { what, .. } => match what {
                 Http::Body { bytes, .. } => Some(bytes),
                 _ => None,
             },

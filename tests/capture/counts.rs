@@ -3,7 +3,7 @@
 use super::http::{body, end, http, request, response};
 use super::*;
 use ::http::{Method, StatusCode};
-use mcp_sentinel::tap::{Half, Headers, Http, Request, Response};
+use mcp_sentinel::tap::{Half, Http, Request, Response};
 use mcp_sentinel::traffic::{Traffic, digest::digest};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
@@ -54,23 +54,14 @@ fn both(messages: u64, errors: u64) -> Counted {
 }
 
 fn asked(method: Method, headers: &[(&str, &str)]) -> Event {
-    let head = Request {
-        by: Party::Client,
-        method,
-        target: "/mcp".into(),
-        headers: (&super::http::headers(headers)).into(),
-        added: Headers::default(),
-    };
+    let headers = super::http::headers(headers);
+    let head = Request::new(Party::Client, method, "/mcp", &headers);
     http(1, Http::Request(head))
 }
 
 fn answered(status: u16, headers: &[(&str, &str)]) -> Event {
-    let head = Response {
-        by: Party::Server,
-        status: StatusCode::from_u16(status).unwrap(),
-        headers: (&super::http::headers(headers)).into(),
-        rewritten: Vec::new(),
-    };
+    let (status, headers) = (StatusCode::from_u16(status), super::http::headers(headers));
+    let head = Response::new(Party::Server, status.unwrap(), &headers);
     http(1, Http::Response(head))
 }
 

@@ -3,14 +3,14 @@
 use super::*;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_sentinel::capture::record::{Encoding, HttpPart, HttpRecord};
-use mcp_sentinel::tap::{ExchangeId, Half, Headers, Http, Request, Response, ServerSent, Via};
+use mcp_sentinel::tap::{ExchangeId, Half, Http, Request, Response, ServerSent, Via};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 pub(super) fn http(exchange: u64, what: Http) -> Event {
     event(Body::Http {
         exchange: ExchangeId(exchange),
-        what: Box::new(what),
+        what,
     })
 }
 
@@ -23,23 +23,12 @@ pub(super) fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 pub(super) fn request(exchange: u64, pairs: &[(&str, &str)]) -> Event {
-    let head = Request {
-        by: Party::Client,
-        method: Method::POST,
-        target: "/mcp".into(),
-        headers: (&headers(pairs)).into(),
-        added: Headers::default(),
-    };
+    let head = Request::new(Party::Client, Method::POST, "/mcp", &headers(pairs));
     http(exchange, Http::Request(head))
 }
 
 pub(super) fn response(exchange: u64, pairs: &[(&str, &str)]) -> Event {
-    let head = Response {
-        by: Party::Server,
-        status: StatusCode::OK,
-        headers: (&headers(pairs)).into(),
-        rewritten: Vec::new(),
-    };
+    let head = Response::new(Party::Server, StatusCode::OK, &headers(pairs));
     http(exchange, Http::Response(head))
 }
 
@@ -422,19 +411,16 @@ fn records_of_exchanges_that_another_program_wrote_are_read_all_the_same() {
 fn no_secret_of_a_head_or_of_a_token_endpoint_reaches_the_file() {
     let recording = Recording::start("c.jsonl", BUDGET, Overflow::Wait);
     let secret = "hunter2hunter2";
-    let head = Request {
-        by: Party::Client,
-        method: Method::POST,
-        target: format!("/token?access_token={secret}"),
-        headers: (&headers(&[
-            ("authorization", &format!("Bearer {secret}")),
-            ("cookie", &format!("sid={secret}")),
-            ("x-api-key", secret),
-            ("content-type", "application/x-www-form-urlencoded"),
-        ]))
-            .into(),
-        added: (&headers(&[("authorization", &format!("Bearer {secret}"))])).into(),
-    };
+    let bearer = format!("Bearer {secret}");
+    let sent = headers(&[
+        ("authorization", &bearer),
+        ("cookie", &format!("sid={secret}")),
+        ("x-api-key", secret),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ]);
+    let target = format!("/token?access_token={secret}");
+    let head = Request::new(Party::Client, Method::POST, &target, &sent)
+        .adding(&headers(&[("authorization", &bearer)]));
     let answer = format!(r#"{{"access_token":"{secret}","refresh_token":"{secret}"}}"#);
     let json = ("content-type", "application/json");
     for event in [

@@ -102,15 +102,15 @@ enum Form {
 
 impl Body {
     /// What the head of this half says of it.
-    pub fn announced(of: Half, headers: &Headers) -> Self {
+    pub fn announced(of: Half, headers: Headers<'_>) -> Self {
         let (mut media_type, mut length, mut encodings) = (None, None, Vec::new());
         for header in headers.iter() {
             let text = || std::str::from_utf8(header.value).ok();
             match header.name {
-                "content-type" if media_type.is_none() => media_type = text(),
-                "content-length" if length.is_none() => length = text(),
+                b"content-type" if media_type.is_none() => media_type = text(),
+                b"content-length" if length.is_none() => length = text(),
                 // What is no text names no coding that anybody knows.
-                "content-encoding" => encodings.push(text().unwrap_or("?")),
+                b"content-encoding" => encodings.push(text().unwrap_or("?")),
                 _ => {}
             }
         }

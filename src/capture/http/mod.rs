@@ -133,15 +133,17 @@ impl Exchanges {
                 let exchange = self.exchange(session, id);
                 exchange.asks = head.by;
                 exchange.outcome.asked(head);
-                exchange.request = Some(Body::announced(Half::Request, &head.headers));
+                exchange.request = Some(Body::announced(Half::Request, head.headers()));
                 each(Entry::Head(id, self.heads.request(head)));
+                self.whole(session, id, Half::Request, head.body(), each);
             }
             Http::Response(head) => {
                 let exchange = self.exchange(session, id);
                 exchange.answers = head.by;
                 exchange.outcome.answered(head);
-                exchange.response = Some(Body::announced(Half::Response, &head.headers));
+                exchange.response = Some(Body::announced(Half::Response, head.headers()));
                 each(Entry::Head(id, self.heads.response(head)));
+                self.whole(session, id, Half::Response, head.body(), each);
             }
             Http::Body { of, bytes, is_last } => {
                 self.read(session, id, *of, each, |body, setting, found| {
@@ -159,6 +161,24 @@ impl Exchanges {
                 self.close(id, *of, *bytes, broken.clone(), each);
             }
         }
+    }
+
+    /// A body that came with its head.
+    fn whole(
+        &mut self,
+        session: SessionId,
+        id: ExchangeId,
+        of: Half,
+        body: Option<&[u8]>,
+        each: &mut impl FnMut(Entry<'_>),
+    ) {
+        let Some(bytes) = body else { return };
+        if !bytes.is_empty() {
+            self.read(session, id, of, each, |body, setting, found| {
+                body.push(setting, Bytes::copy_from_slice(bytes), found);
+            });
+        }
+        self.close(id, of, None, None, each);
     }
 
     /// A half is over: so many bytes of it came, if that is not what was seen of it.

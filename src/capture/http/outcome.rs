@@ -24,7 +24,7 @@ pub(super) struct Outcome {
 impl Outcome {
     pub fn asked(&mut self, head: &Request) {
         // A bridge makes all of it.
-        self.is_on_behalf = head.headers.is_empty() && head.method == Method::POST;
+        self.is_on_behalf = head.headers().is_empty() && head.method == Method::POST;
     }
 
     pub fn answered(&mut self, head: &Response) {

@@ -3,7 +3,7 @@
 mod long;
 
 use super::*;
-use crate::tap::{Headers, Request, Response, ServerSent, Source, Timestamp};
+use crate::tap::{Request, Response, ServerSent, Source, Timestamp};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::io::Write as _;
 
@@ -19,22 +19,14 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 fn request(by: Party, pairs: &[(&'static str, &'static str)]) -> Http {
-    Http::Request(Request {
-        by,
-        method: Method::POST,
-        target: "/mcp?code=secret".into(),
-        headers: (&headers(pairs)).into(),
-        added: Headers::default(),
-    })
+    let target = "/mcp?code=secret";
+    Http::Request(Request::new(by, Method::POST, target, &headers(pairs)))
 }
 
 fn response(by: Party, pairs: &[(&'static str, &'static str)]) -> Http {
-    Http::Response(Response {
-        by,
-        status: StatusCode::OK,
-        headers: (&headers(pairs)).into(),
-        rewritten: vec![(::http::header::LOCATION, "/x?code=1".into())],
-    })
+    let mut head = Response::new(by, StatusCode::OK, &headers(pairs));
+    head.rewritten = vec![(::http::header::LOCATION, "/x?code=1".into())];
+    Http::Response(head)
 }
 
 fn body(of: Half, bytes: impl Into<Bytes>) -> Http {

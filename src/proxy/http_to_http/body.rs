@@ -15,9 +15,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// Bytes of a body that are sooner copied than shared.
-const LITTLE: usize = 4 << 10;
-
 /// What is pushed on the tap of one half of an exchange.
 #[derive(Debug)]
 pub struct Witness {
@@ -42,15 +39,17 @@ impl Witness {
         self.bell.ring();
     }
 
-    /// The last bytes. A little is copied: the buffer that it was read into is free for what comes next then.
+    /// The last bytes.
     pub fn saw_last(&mut self, bytes: &Bytes) {
-        let of_its_own = match self.exchange.tap.is_enabled() && bytes.len() <= LITTLE {
-            true => Bytes::copy_from_slice(bytes),
-            false => bytes.clone(),
-        };
+        if !std::mem::replace(&mut self.ended, true) {
+            self.exchange.last_of_body(self.of, bytes.clone());
+            self.bell.ring();
+        }
+    }
+
+    /// That the half is over is on record already.
+    pub fn is_told(&mut self) {
         self.ended = true;
-        self.exchange.last_of_body(self.of, of_its_own);
-        self.bell.ring();
     }
 
     /// Only the first end counts.
@@ -310,7 +309,7 @@ fn longer(first: Option<&Bytes>, rest: &SizeHint) -> SizeHint {
     all
 }
 
-fn broken_off(who: &str, error: &dyn Error) -> String {
+pub fn broken_off(who: &str, error: &dyn Error) -> String {
     let words = crate::proxy::http_client::in_words(error);
     format!("{who} broke it off: {words}")
 }

@@ -2,8 +2,9 @@
 
 use super::Reverse;
 use super::body::{Broken, Download, Upload, Witness};
+use super::document::Document;
 use super::made_up::whole;
-use super::oauth::{Concern, Document};
+use super::oauth::Concern;
 use super::rewrite::{self, Places};
 use super::sessions::{self, Visit};
 use super::sieve::Sieve;
@@ -11,7 +12,7 @@ use crate::proxy::challenge::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{Outgoing, OutgoingBody, UpstreamBody, drop_hop_by_hop, in_words};
 use crate::proxy::listener::{RequestBody, Response};
-use crate::tap::{self, Half, Party};
+use crate::tap::{self, Half, LITTLE, Party};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -112,7 +113,10 @@ impl Reverse {
 
     /// Sends the request on, and the response back.
     async fn ask(&self, mut passage: Passage, head: Parts, payload: Payload) -> Response {
-        let original = passage.exchange.headers(&head.headers);
+        let told = self.tap.is_enabled().then(|| {
+            let (by, method) = (Party::Client, head.method);
+            tap::Request::new(by, method, passage.target(), &head.headers)
+        });
         let mut headers = head.headers;
         drop_hop_by_hop(&mut headers);
         headers.insert(header::HOST, self.client.host().clone());
@@ -120,20 +124,21 @@ impl Reverse {
         put_on(&mut headers, &added);
         let token = added.get(header::AUTHORIZATION).cloned();
         passage.brings_token = token.is_some();
-        passage.exchange.request(tap::Request {
-            by: Party::Client,
-            method: head.method,
-            target: passage.target().to_owned(),
-            headers: original,
-            added: passage.exchange.headers(&added),
-        });
         let asked = payload.at_hand();
+        let little = asked.as_deref().filter(|it| it.len() <= LITTLE);
+        if let Some(told) = told.map(|it| it.adding(&added)) {
+            passage.exchange.request(match little {
+                Some(body) => told.whole(body),
+                None => told,
+            });
+        }
+        let is_told = little.is_some();
         // What it takes to ask again, where that may be of use.
         let again = token
             .filter(|_| self.client.origin().credentials.is_some())
             .zip(asked.clone())
             .map(|(token, body)| (token, body, headers.clone(), passage.extensions.clone()));
-        let body = self.upload(&passage, payload);
+        let body = self.upload(&passage, payload, is_told);
         self.bell.ring();
         // Says on record that the client went away, should this future be dropped.
         let mut waiting = self.witness(&passage, Half::Response);
@@ -145,12 +150,9 @@ impl Reverse {
             && let Some((refused, body, headers, extensions)) = again
             && let Some(token) = self.another_token(&passage, &refused, &refusal).await
         {
-            passage.exchange.response(tap::Response {
-                by: Party::Server,
-                status: response.status(),
-                headers: response.headers().into(),
-                rewritten: Vec::new(),
-            });
+            let (status, refusal) = (response.status(), response.headers());
+            let told = tap::Response::new(Party::Server, status, refusal);
+            passage.exchange.response(told);
             waiting.end(Some("asked again with another token".into()));
             passage.extensions = extensions;
             return self.ask_again(passage, headers, token, body).await;
@@ -168,13 +170,10 @@ impl Reverse {
     ) -> Response {
         passage.exchange.id = self.roster.exchange();
         headers.insert(header::AUTHORIZATION, token.clone());
-        passage.exchange.request(tap::Request {
-            by: Party::Sentinel,
-            method: passage.method.clone(),
-            target: passage.target().to_owned(),
-            headers: (&headers).into(),
-            added: (&HeaderMap::from_iter([(header::AUTHORIZATION, token)])).into(),
-        });
+        let (by, method) = (Party::Sentinel, passage.method.clone());
+        let told = tap::Request::new(by, method, passage.target(), &headers);
+        let added = HeaderMap::from_iter([(header::AUTHORIZATION, token)]);
+        passage.exchange.request(told.adding(&added));
         // What it says is on record with the exchange that it repeats.
         let length = body.len() as u64;
         passage.exchange.end(Half::Request, Some(length), None);
@@ -241,19 +240,18 @@ impl Reverse {
         })
     }
 
-    /// The body for the upstream, and on record as far as it is at hand.
-    fn upload(&self, passage: &Passage, payload: Payload) -> OutgoingBody {
-        let mut witness = self.witness(passage, Half::Request);
+    /// The body for the upstream, and on record as far as it is at hand and was not told with its head.
+    fn upload(&self, passage: &Passage, payload: Payload, is_told: bool) -> OutgoingBody {
         match payload {
-            Payload::Nothing => {
-                witness.end(None);
-                OutgoingBody::default()
-            }
+            Payload::Nothing => OutgoingBody::default(),
             Payload::Whole(bytes) => {
-                witness.saw_last(&bytes);
+                if !is_told {
+                    self.witness(passage, Half::Request).saw_last(&bytes);
+                }
                 bytes.into()
             }
             Payload::Begun(first, rest) => {
+                let witness = self.witness(passage, Half::Request);
                 if let Some(first) = &first {
                     witness.saw(first);
                 }
@@ -270,13 +268,16 @@ impl Reverse {
     async fn answer(&self, passage: Passage, mut witness: Witness, response: Answer) -> Response {
         let (mut head, body) = response.into_parts();
         passage.visit.answered(head.status, &head.headers);
-        let original = passage.exchange.headers(&head.headers);
+        let told = self.tap.is_enabled().then(|| {
+            let by = Party::Server;
+            tap::Response::new(by, head.status, &head.headers)
+        });
         drop_hop_by_hop(&mut head.headers);
         head.version = http::Version::HTTP_11;
         let mut rewritten = passage.rewrite(head.status, &mut head.headers);
         let document = match Concern::of(&passage.method, passage.target(), head.status) {
             Some(concern) => self.document(&passage, concern, body).await,
-            None => Document::Unread(None, body),
+            None => Document::at_hand(body).await,
         };
         if let Document::Read {
             replaced: Some(it), ..
@@ -286,12 +287,20 @@ impl Reverse {
             *length = HeaderValue::from(it.len());
             rewritten.push((header::CONTENT_LENGTH, it.len().to_string()));
         }
-        passage.exchange.response(tap::Response {
-            by: Party::Server,
-            status: head.status,
-            headers: original,
-            rewritten,
-        });
+        let little = match &document {
+            Document::Read { bytes, .. } if bytes.len() <= LITTLE => Some(bytes),
+            _ => None,
+        };
+        if let Some(mut told) = told {
+            told.rewritten = rewritten;
+            passage.exchange.response(match little {
+                Some(body) => told.whole(body),
+                None => told,
+            });
+        }
+        if little.is_some() {
+            witness.is_told();
+        }
         self.bell.ring();
         self.explain(&passage, head.status, &head.headers);
         let body = match document {
@@ -303,8 +312,7 @@ impl Reverse {
                 Download::new(first, rest, witness, sieve, passage.visit).boxed_unsync()
             }
             Document::Read { bytes, replaced } => {
-                witness.saw(&bytes);
-                witness.end(None);
+                witness.saw_last(&bytes);
                 whole(replaced.unwrap_or(bytes))
             }
             Document::Broken(words) => {

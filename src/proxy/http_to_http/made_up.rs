@@ -16,13 +16,12 @@ impl Reverse {
     /// A client that broke off in its first words: there is nobody to answer, or somebody very slow.
     pub(super) fn unheard(&self, exchange: &Exchange, head: Parts, error: &io::Error) -> Response {
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
-        exchange.request(tap::Request {
-            by: Party::Client,
-            method: head.method,
-            target: target.to_owned(),
-            headers: (&head.headers).into(),
-            added: tap::Headers::default(),
-        });
+        exchange.request(tap::Request::new(
+            Party::Client,
+            head.method,
+            target,
+            &head.headers,
+        ));
         let words = error.to_string();
         exchange.end(Half::Request, None, Some(words.clone()));
         let status = match error.kind() {
@@ -66,12 +65,8 @@ fn made_up(status: StatusCode, body: Body, mut witness: Witness) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-    witness.exchange.response(tap::Response {
-        by: Party::Sentinel,
-        status,
-        headers: (&headers).into(),
-        rewritten: Vec::new(),
-    });
+    let told = tap::Response::new(Party::Sentinel, status, &headers);
+    witness.exchange.response(told);
     let bytes = Bytes::from(text.clone());
     match body {
         Body::Text(_) => witness.saw(&bytes),

@@ -3,17 +3,13 @@
 //! Documents that matter to it are read whole before they are handed on; nothing else is.
 
 use super::Reverse;
+use super::document::Document;
 use super::forward::Passage;
 use super::rewrite;
 use crate::proxy::challenge::Refusal;
-use crate::proxy::http_client::{UpstreamBody, in_words};
-use bytes::{Bytes, BytesMut};
+use crate::proxy::http_client::UpstreamBody;
 use http::{HeaderMap, Method, StatusCode, header};
-use http_body_util::BodyExt;
 use std::sync::atomic::Ordering;
-
-/// A document that is longer is something else.
-const LENGTH: usize = 256 * 1024;
 
 /// Why a document is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,39 +31,6 @@ impl Concern {
                 Some(Self::NoToken)
             }
             _ => None,
-        }
-    }
-}
-
-/// A response's body, if it was read.
-pub enum Document {
-    /// Not to its end, at least.
-    Unread(Option<Bytes>, UpstreamBody),
-    Read {
-        bytes: Bytes,
-        /// What the client gets instead.
-        replaced: Option<Bytes>,
-    },
-    /// It broke off.
-    Broken(String),
-}
-
-impl Document {
-    async fn read(mut body: UpstreamBody) -> Self {
-        let mut read = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(bytes)) => read.extend_from_slice(&bytes),
-                Ok(Err(_)) => {}
-                Err(error) => return Self::Broken(in_words(&error)),
-            }
-            if read.len() > LENGTH {
-                return Self::Unread(Some(read.freeze()), body);
-            }
-        }
-        Self::Read {
-            bytes: read.freeze(),
-            replaced: None,
         }
     }
 }

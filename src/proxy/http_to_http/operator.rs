@@ -133,13 +133,13 @@ pub(super) fn outgoing(
 
 /// What goes on record of it, with the headers of it that we added.
 pub(super) fn head(by: Party, request: &Outgoing, added: &HeaderMap) -> tap::Request {
-    tap::Request {
+    tap::Request::new(
         by,
-        method: request.method.clone(),
-        target: request.target.clone(),
-        headers: (&request.headers).into(),
-        added: added.into(),
-    }
+        request.method.clone(),
+        &request.target,
+        &request.headers,
+    )
+    .adding(added)
 }
 
 /// A stream of answers that has ended.
@@ -304,12 +304,8 @@ impl Desk {
                 return heard;
             }
         };
-        exchange.response(tap::Response {
-            by: Party::Server,
-            status: response.status(),
-            headers: response.headers().into(),
-            rewritten: Vec::new(),
-        });
+        let (status, headers) = (response.status(), response.headers());
+        exchange.response(tap::Response::new(Party::Server, status, headers));
         heard.accepted = response.status() == StatusCode::ACCEPTED;
         let is_stream = is_event_stream(response.headers());
         let read = if is_stream {

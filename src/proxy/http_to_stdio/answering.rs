@@ -92,12 +92,8 @@ impl Answering {
     /// Records the head, and hands out its headers.
     fn head(&mut self, by: Party, status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
         headers.extend(std::mem::take(&mut self.always));
-        self.exchange.response(tap::Response {
-            by,
-            status,
-            headers: (&headers).into(),
-            rewritten: Vec::new(),
-        });
+        self.exchange
+            .response(tap::Response::new(by, status, &headers));
         headers
     }
 

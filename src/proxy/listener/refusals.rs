@@ -3,7 +3,7 @@
 use super::guard::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::live::Roster;
-use crate::tap::{Body, Event, Half, Headers, Party, Request, Response, SessionId, Tap, Timestamp};
+use crate::tap::{Body, Event, Half, Party, Request, Response, SessionId, Tap, Timestamp};
 use http::request::Parts;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,19 +51,10 @@ impl Refusals {
             session: SessionId::NONE,
             id: self.roster.exchange(),
         };
-        exchange.request(Request {
-            by: Party::Client,
-            method: asked.method.clone(),
-            target: asked.uri.to_string(),
-            headers: (&asked.headers).into(),
-            added: Headers::default(),
-        });
-        exchange.response(Response {
-            by: Party::Sentinel,
-            status: refusal.status,
-            headers: (&refusal.headers()).into(),
-            rewritten: Vec::new(),
-        });
+        let (method, target) = (asked.method.clone(), asked.uri.to_string());
+        exchange.request(Request::new(Party::Client, method, &target, &asked.headers));
+        let headers = refusal.headers();
+        exchange.response(Response::new(Party::Sentinel, refusal.status, &headers));
         exchange.end(Half::Response, None, None);
         self.note(format!(
             "refused {} {} of {peer} with {}: {}",

@@ -101,13 +101,8 @@ pub async fn ask(
     for (name, value) in added.iter().flatten() {
         headers.insert(name, value.clone());
     }
-    exchange.request(tap::Request {
-        by: ask.by,
-        method: ask.method.clone(),
-        target: ask.target.clone(),
-        headers: tap::Headers::default(),
-        added: (&headers).into(),
-    });
+    let told = tap::Request::new(ask.by, ask.method.clone(), &ask.target, &HeaderMap::new());
+    exchange.request(told.adding(&headers));
     record(&exchange);
     if let Err(reason) = added {
         exchange.end(Half::Request, Some(0), Some(reason.clone()));
@@ -145,12 +140,8 @@ pub async fn ask(
     exchange.tap.wake();
     match response {
         Ok(response) => {
-            exchange.response(tap::Response {
-                by: Party::Server,
-                status: response.status(),
-                headers: response.headers().into(),
-                rewritten: Vec::new(),
-            });
+            let (status, headers) = (response.status(), response.headers());
+            exchange.response(tap::Response::new(Party::Server, status, headers));
             Ok(Incoming {
                 exchange,
                 response,

@@ -1,6 +1,8 @@
 //! What a queue keeps, drops and wakes.
 
 use super::*;
+use crate::tap::Request;
+use http::{HeaderMap, Method};
 
 fn stream(from: Party, bytes: &str) -> Event {
     Event {
@@ -30,9 +32,16 @@ fn drained(drain: &mut Drain) -> Vec<String> {
         .into_iter()
         .map(|item| match item {
             Queued::Lost(lost) => format!("lost({}, {})", lost.messages, lost.bytes),
-            Queued::Event(event, _) => match event.body.payload() {
-                Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                None => "end".into(),
+            Queued::Event(event, _) => match (event.body.payload(), &event.body) {
+                (Some(bytes), _) => String::from_utf8_lossy(bytes).into_owned(),
+                (
+                    None,
+                    Body::Http {
+                        what: Http::Request(_),
+                        ..
+                    },
+                ) => "head".into(),
+                (None, _) => "end".into(),
             },
         })
         .collect()
@@ -184,36 +193,31 @@ fn body(of: Half, text: &'static str, is_last: bool) -> Event {
         session: SessionId(1),
         body: Body::Http {
             exchange: ExchangeId(1),
-            what: Box::new(Http::Body {
+            what: Http::Body {
                 of,
                 bytes: Bytes::from_static(text.as_bytes()),
                 is_last,
-            }),
+            },
         },
     }
 }
 
-/// The last bytes of a body, or some before, which tell the thread on which they are let go of.
-fn telling(
-    told: &std::sync::mpsc::Sender<std::thread::ThreadId>,
-    length: usize,
-    is_last: bool,
-) -> Event {
-    struct Telling(Vec<u8>, std::sync::mpsc::Sender<std::thread::ThreadId>);
-    impl AsRef<[u8]> for Telling {
-        fn as_ref(&self) -> &[u8] {
-            &self.0
-        }
-    }
-    impl std::ops::Drop for Telling {
-        fn drop(&mut self) {
-            let _ = self.1.send(std::thread::current().id());
-        }
-    }
-    let bytes = Bytes::from_owner(Telling(vec![b'x'; length], told.clone()));
-    let mut event = body(Half::Response, "", is_last);
-    *event.body.payload_mut().unwrap() = bytes;
+/// A head that keeps at least this much in memory.
+fn head(length: usize) -> Event {
+    let target = "x".repeat(length);
+    let head = Request::new(Party::Client, Method::GET, &target, &HeaderMap::new());
+    let mut event = body(Half::Request, "", false);
+    event.body = Body::Http {
+        exchange: ExchangeId(1),
+        what: Http::Request(head),
+    };
     event
+}
+
+/// What waits to be let go of by each of two threads.
+fn spent(tap: &Tap) -> [usize; 2] {
+    let slots = tap.queue.as_ref().unwrap().slots();
+    [slots.spent[0].len(), slots.spent[1].len()]
 }
 
 fn take_and_dismiss(drain: &mut Drain) {
@@ -223,49 +227,66 @@ fn take_and_dismiss(drain: &mut Drain) {
 }
 
 #[test]
-fn what_is_done_with_is_let_go_of_where_it_was_pushed_unless_it_is_large_or_shared() {
+fn what_is_done_with_is_let_go_of_where_it_was_pushed_unless_it_is_large() {
     let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
-    let (tell, told) = std::sync::mpsc::channel();
-    let here = std::thread::current().id();
     let other = tap.on_another_thread();
-    tap.push(telling(&tell, 10, true));
-    let pushing = std::thread::spawn({
-        let (other, tell) = (other.clone(), tell.clone());
-        move || other.push(telling(&tell, 20, true))
-    });
-    pushing.join().unwrap();
-    tap.push(telling(&tell, LIGHT, true));
-    tap.push(telling(&tell, 10, false));
-    let drain = std::thread::spawn(move || {
-        take_and_dismiss(&mut drain);
-        take_and_dismiss(&mut drain);
-        (drain, std::thread::current().id())
-    });
-    let (mut drain, recorder) = drain.join().unwrap();
-    assert_eq!(told.try_recv(), Ok(recorder), "the large one");
-    assert_eq!(told.try_recv(), Ok(recorder), "a part of a buffer");
-    assert!(told.try_recv().is_err());
-    tap.push(stream(Party::Client, "a\n"));
-    assert_eq!(told.try_recv(), Ok(here));
-    assert!(told.try_recv().is_err(), "the other thread's is not ours");
-    let pushing = std::thread::spawn(move || {
-        other.push(stream(Party::Client, "a\n"));
-        std::thread::current().id()
-    });
-    assert_eq!(pushing.join().unwrap(), told.recv().unwrap());
+    for length in [1, 2, LIGHT + 1] {
+        tap.push(head(length));
+    }
+    other.push(head(1));
     take_and_dismiss(&mut drain);
+    assert_eq!(spent(&tap), [0, 0], "they go back with the next look");
+    take_and_dismiss(&mut drain);
+    assert_eq!(spent(&tap), [2, 1]);
+    tap.push(stream(Party::Client, "a\n"));
+    assert_eq!(spent(&tap), [0, 1], "the other thread's is not ours");
+    other.push(stream(Party::Client, "a\n"));
+    assert_eq!(spent(&tap), [0, 0]);
+}
+
+#[test]
+fn a_part_of_a_buffer_is_let_go_of_at_once() {
+    let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+    let buffer = Bytes::from(b"a body".to_vec());
+    for is_last in [false, true] {
+        let mut event = body(Half::Response, "", is_last);
+        *event.body.payload_mut().unwrap() = buffer.clone();
+        tap.push(event);
+    }
+    assert!(!buffer.is_unique());
+    take_and_dismiss(&mut drain);
+    assert!(buffer.is_unique());
 }
 
 #[test]
 fn a_recorder_that_goes_to_sleep_lets_go_of_what_nobody_took_back() {
     let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
-    let (tell, told) = std::sync::mpsc::channel();
     for _ in 0..3 {
-        tap.push(telling(&tell, 10, true));
+        tap.push(head(1));
     }
     take_and_dismiss(&mut drain);
     take_and_dismiss(&mut drain);
-    assert!(told.try_recv().is_err());
+    assert_eq!(spent(&tap), [3, 0]);
     assert!(!drain.park(Some(Duration::from_millis(1))));
-    assert_eq!(told.try_iter().count(), 3);
+    assert_eq!(spent(&tap), [0, 0]);
+}
+
+#[test]
+fn of_a_head_that_brings_its_body_only_the_body_is_dropped() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    let whole = || {
+        let mut event = head(1);
+        if let Body::Http { what, .. } = &mut event.body
+            && let Http::Request(head) = what
+        {
+            *head = head.clone().whole(b"{}");
+        }
+        event
+    };
+    tap.push(whole());
+    tap.push(whole());
+    assert_eq!(
+        drained(&mut drain),
+        ["head", "lost(0, 2)", "end", "head", "lost(0, 2)", "end"]
+    );
 }
