@@ -91,6 +91,8 @@ pub struct Options {
     pub secret: Vec<Regex>,
     /// Called when nothing comes after a burst that took much memory.
     pub at_rest: Option<fn()>,
+    /// How far it gives way to the traffic on a busy machine: by so much its niceness is raised, on Linux.
+    pub niceness: u8,
 }
 
 /// A running recorder. Dropping it without [`Recorder::finish`] lets the thread end alone, if the process lives on.
@@ -158,7 +160,7 @@ impl Recorder {
         let thread = std::thread::Builder::new()
             .name("recorder".into())
             .spawn(move || {
-                yield_to_traffic();
+                give_way(options.niceness);
                 work.run();
             });
         Ok(Self {
@@ -197,13 +199,14 @@ impl Drop for Recorder {
     }
 }
 
-/// On a busy machine the traffic goes first.
-fn yield_to_traffic() {
-    // Linux: a thread of its own to the scheduler. Elsewhere this would lower the whole process.
+/// Linux: a thread of its own to the scheduler. Elsewhere this would lower the whole process.
+fn give_way(niceness: u8) {
     #[cfg(target_os = "linux")]
     if let Ok(nice) = rustix::process::getpriority_process(None) {
-        let _ = rustix::process::setpriority_process(None, nice + 10);
+        let _ = rustix::process::setpriority_process(None, nice + i32::from(niceness));
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = niceness;
 }
 
 /// The file refuses.

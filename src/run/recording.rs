@@ -50,6 +50,15 @@ impl Identity {
         }
     }
 
+    /// How far the recorder gives way. To a burst from a pipe, until it is over; several threads that serve connections
+    /// in turn lose more to a recorder that comes seldom and then for long.
+    fn niceness(&self) -> u8 {
+        match self.transport {
+            "stdio" => 10,
+            _ => 3,
+        }
+    }
+
     fn header(&self) -> Header {
         Header {
             capture: 1,
@@ -104,6 +113,7 @@ impl Recording {
             Options {
                 secret: identity.secret.clone(),
                 at_rest: Some(proxy::give_back_memory),
+                niceness: identity.niceness(),
             },
         )?;
         let mut recording = Self {
