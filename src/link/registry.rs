@@ -13,6 +13,8 @@ use std::os::unix::fs::{
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+/// So many proxies may have one pid, each in a container of its own, and share the directory.
+const NAMESAKES: usize = 64;
 /// The longest path a Unix socket can be bound to, on the strictest system we run on (macOS: 104 with the NUL).
 const SOCKET_PATH_LIMIT: usize = 103;
 
@@ -57,13 +59,22 @@ pub fn directory() -> io::Result<PathBuf> {
 }
 
 /// Where the proxy with this pid listens: in `directory`, or in a shorter place when the path would be too long for a
-/// socket.
+/// socket. Where another one with this pid listens, the name goes on with a number.
 pub fn socket_path(directory: &Path, pid: u32) -> io::Result<PathBuf> {
-    let path = directory.join(format!("{pid}.sock"));
-    if path.as_os_str().len() <= SOCKET_PATH_LIMIT {
-        return Ok(path);
+    let numbered = (2..=NAMESAKES).map(|number| format!("{pid}-{number}.sock"));
+    for name in std::iter::once(format!("{pid}.sock")).chain(numbered) {
+        let mut path = directory.join(&name);
+        if path.as_os_str().len() > SOCKET_PATH_LIMIT {
+            path = private_directory(Path::new("/tmp").join(own_name()))?.join(name);
+        }
+        if !answers(&path) {
+            return Ok(path);
+        }
     }
-    Ok(private_directory(Path::new("/tmp").join(own_name()))?.join(format!("{pid}.sock")))
+    Err(io::Error::new(
+        io::ErrorKind::AddrInUse,
+        format!("{NAMESAKES} proxies with the pid {pid} listen there"),
+    ))
 }
 
 fn own_name() -> String {
@@ -104,8 +115,10 @@ pub struct Published {
 impl Published {
     /// Call when the socket is listening: an entry whose socket refuses is taken for a dead proxy's.
     pub fn publish(directory: &Path, entry: Entry) -> io::Result<Self> {
+        let name = entry.socket.with_extension("json");
+        let name = name.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let published = Self {
-            file: directory.join(format!("{}.json", entry.pid)),
+            file: directory.join(name),
             entry,
         };
         published.write(&published.entry)?;
@@ -191,11 +204,12 @@ fn remove_if_orphan(path: &Path) {
     let pid = path
         .file_stem()
         .and_then(OsStr::to_str)
-        .and_then(|stem| stem.parse().ok())
+        .and_then(|stem| stem.split('-').next()?.parse().ok())
         .and_then(rustix::process::Pid::from_raw);
     let dead = pid
         .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
-    if dead && !path.with_extension("json").exists() {
+    // Of a pid in another container nothing is known here but whether it answers.
+    if dead && !path.with_extension("json").exists() && !answers(path) {
         let _ = fs::remove_file(path);
     }
 }
@@ -276,6 +290,25 @@ mod tests {
         list(directory.path()).unwrap();
         assert!(!directory.path().join(format!("{dead}.sock")).exists());
         assert!(directory.path().join(format!("{own}.sock")).exists());
+    }
+
+    #[test]
+    fn proxies_of_one_pid_in_different_containers_stand_beside_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut published = Vec::new();
+        for _ in 0..3 {
+            let socket = socket_path(directory.path(), 1).unwrap();
+            let listener = UnixListener::bind(&socket).unwrap();
+            let mut entry = entry(directory.path(), 1);
+            entry.socket = socket;
+            let entry = Published::publish(directory.path(), entry).unwrap();
+            published.push((entry, listener));
+        }
+        assert_eq!(list(directory.path()).unwrap().len(), 3);
+        published.remove(0);
+        assert_eq!(list(directory.path()).unwrap().len(), 2);
+        let free = socket_path(directory.path(), 1).unwrap();
+        assert!(free.ends_with("1.sock"), "{free:?}");
     }
 
     #[test]
