@@ -223,11 +223,9 @@ async fn a_token_that_is_refused_is_renewed_once_and_the_request_sent_again() {
     let shutdown = CancellationToken::new();
     let over = shutdown.clone();
     let origin = Origin {
-        url: upstream.url("/mcp").parse().unwrap(),
         headers: vec![("x-key".parse().unwrap(), HeaderValue::from_static("k"))],
-        cacert: None,
-        insecure: false,
         credentials: Some(Arc::new(Renewed)),
+        ..Origin::at(upstream.url("/mcp").parse().unwrap())
     };
     let config = Config {
         upstream: Upstream::Http(Arc::new(origin)),

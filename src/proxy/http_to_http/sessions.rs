@@ -425,13 +425,7 @@ mod tests {
     use crate::tap::Tap;
 
     fn sessions() -> Arc<Sessions> {
-        let origin = Origin {
-            url: "http://127.0.0.1:1/mcp".parse().unwrap(),
-            headers: Vec::new(),
-            cacert: None,
-            insecure: false,
-            credentials: None,
-        };
+        let origin = Origin::at("http://127.0.0.1:1/mcp".parse().unwrap());
         let tap = Tap::disabled();
         Sessions::new(Desk {
             client: Client::new(Arc::new(origin)).unwrap(),

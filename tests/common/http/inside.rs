@@ -36,13 +36,7 @@ impl Inside {
 
     /// With what is to be different about the upstream.
     pub async fn with(url: &str, change: impl FnOnce(&mut Origin)) -> Self {
-        let mut origin = Origin {
-            url: url.parse().unwrap(),
-            headers: Vec::new(),
-            cacert: None,
-            insecure: false,
-            credentials: None,
-        };
+        let mut origin = Origin::at(url.parse().unwrap());
         change(&mut origin);
         let config = Config {
             upstream: proxy::Upstream::Http(Arc::new(origin)),
