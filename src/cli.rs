@@ -110,20 +110,27 @@ fn mode(
             command,
             listen,
             remote,
+            auto_reinit,
             recorded,
             mode: _,
         } = arguments;
-        let is_bare = listen.is_untouched() && recorded.is_untouched() && remote.given().is_none();
+        let is_bare = listen.is_untouched()
+            && recorded.is_untouched()
+            && remote.given().is_none()
+            && !auto_reinit;
         let upstream =
             upstream::resolve(url, command, remote, environment).map_err(Stop::mistake)?;
         return match upstream {
-            Some(upstream) => Ok(Mode::Proxy(Proxy {
-                listen: listen
-                    .resolve(&upstream, environment)
-                    .map_err(Stop::mistake)?,
-                upstream,
-                recorded: recorded.resolve(settings()?),
-            })),
+            Some(upstream) => {
+                let listen = listen.resolve(&upstream, environment);
+                let listen = listen.map_err(Stop::mistake)?;
+                let upstream = upstream.with_auto_reinit(auto_reinit, listen.is_some());
+                Ok(Mode::Proxy(Proxy {
+                    upstream: upstream.map_err(Stop::mistake)?,
+                    listen,
+                    recorded: recorded.resolve(settings()?),
+                }))
+            }
             None if is_bare => Ok(Mode::Hub),
             None => Err(Stop::mistake(upstream::missing())),
         };
@@ -198,6 +205,10 @@ struct Arguments {
     listen: ListenArguments,
     #[command(flatten)]
     remote: RemoteArguments,
+    /// When the server has forgotten the session of a client on stdio (404), begin it anew as the client did, unseen by
+    /// it, instead of ending; not over the old HTTP+SSE
+    #[arg(long, help_heading = "Server at a URL")]
+    auto_reinit: bool,
     #[command(subcommand)]
     mode: Option<ModeArguments>,
 }
@@ -397,6 +408,21 @@ mod tests {
             parse(&["s", "--overflow", "wait", "--", "x"]),
             Overflow::Wait
         );
+    }
+
+    #[test]
+    fn a_session_is_begun_anew_only_where_its_client_cannot_do_it() {
+        let url = "http://host/mcp";
+        let begins_anew = |line: &[&str]| match proxy(line).upstream {
+            Upstream::Http(remote) => remote.auto_reinit,
+            Upstream::Command(command) => panic!("{command:?}"),
+        };
+        assert!(begins_anew(&["--auto-reinit", url]) && !begins_anew(&[url]));
+        let complaint_of = |more: &[&str]| complaint(&[&["--auto-reinit"], more].concat());
+        assert!(complaint_of(&["--", "x"]).contains("for a server at a URL"));
+        assert!(complaint_of(&["--listen", "1", url]).contains("for a client on stdio"));
+        assert!(complaint_of(&[]).contains("no server is named"));
+        assert!(complaint(&["list", "--auto-reinit", url]).contains("'--auto-reinit'"));
     }
 
     #[test]

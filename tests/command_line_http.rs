@@ -277,3 +277,14 @@ fn options_for_a_server_at_a_url_are_refused_for_a_command_and_the_other_way_rou
     let mut command = house.command(&["--header-env", "Authorization=KEY"]);
     Ran::of(command.env("UPSTREAM_URL", "http://host/mcp")).fails(2, "KEY is not set");
 }
+
+#[test]
+fn a_session_is_begun_anew_for_a_client_on_stdio_in_front_of_a_url_alone() {
+    let house = House::new();
+    house
+        .run(&["--auto-reinit", "--", "cat"])
+        .fails(2, "--auto-reinit is for a server at a URL");
+    house
+        .run(&["--listen", "0", "--auto-reinit", "http://host/mcp"])
+        .fails(2, "--auto-reinit is for a client on stdio");
+}

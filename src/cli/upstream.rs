@@ -15,6 +15,33 @@ pub enum Upstream {
     Http(Remote),
 }
 
+impl Upstream {
+    /// With `--auto-reinit` where that is wanted, which must make sense then.
+    pub(super) fn with_auto_reinit(
+        mut self,
+        wanted: bool,
+        has_listener: bool,
+    ) -> Result<Self, String> {
+        match &mut self {
+            _ if !wanted => {}
+            Self::Command(_) => {
+                return Err(
+                    "--auto-reinit is for a server at a URL; this one is a command, whose session ends when it does"
+                        .to_owned(),
+                );
+            }
+            Self::Http(_) if has_listener => {
+                return Err(
+                    "--auto-reinit is for a client on stdio; one on HTTP hears that its session is gone, and begins another by itself"
+                        .to_owned(),
+                );
+            }
+            Self::Http(remote) => remote.auto_reinit = true,
+        }
+        Ok(self)
+    }
+}
+
 /// An HTTP server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Remote {
@@ -22,6 +49,8 @@ pub struct Remote {
     /// Put on every request.
     pub headers: Vec<Header>,
     pub trust: Trust,
+    /// Begin a session anew that the server has forgotten.
+    pub auto_reinit: bool,
 }
 
 /// Of the headers the names: their values, and much of what may stand in an address, are often secrets.
@@ -31,6 +60,7 @@ impl fmt::Debug for Remote {
         f.debug_struct("Remote")
             .field("headers", &names)
             .field("trust", &self.trust)
+            .field("auto_reinit", &self.auto_reinit)
             .finish_non_exhaustive()
     }
 }
@@ -132,6 +162,7 @@ impl RemoteArguments {
             url,
             headers,
             trust: self.trust,
+            auto_reinit: false,
         })
     }
 }
@@ -319,6 +350,7 @@ mod tests {
             url: "https://user:s3cret@h/mcp".to_owned(),
             headers: vec![header("X-Key", "s3cret").unwrap()],
             trust: Trust::default(),
+            auto_reinit: false,
         };
         let shown = format!("{environment:?} {remote:?}");
         assert!(shown.contains("KEY") && shown.contains("x-key"), "{shown}");
@@ -383,6 +415,7 @@ mod tests {
             url: url.to_owned(),
             headers: Vec::new(),
             trust: Trust::default(),
+            auto_reinit: false,
         })
     }
 

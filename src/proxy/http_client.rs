@@ -49,6 +49,8 @@ pub struct Origin {
     pub insecure: bool,
     /// Where the Authorization of requests without one comes from.
     pub credentials: Option<Arc<dyn Credentials>>,
+    /// A session that it has forgotten is begun anew, where the client cannot know that it must.
+    pub auto_reinit: bool,
 }
 
 /// Of the headers the names, and of the address no more than the server: the rest may be secret.
@@ -60,6 +62,7 @@ impl fmt::Debug for Origin {
             .field("headers", &names)
             .field("insecure", &self.insecure)
             .field("credentials", &self.credentials)
+            .field("auto_reinit", &self.auto_reinit)
             .finish_non_exhaustive()
     }
 }
@@ -73,6 +76,7 @@ impl Origin {
             cacert: None,
             insecure: false,
             credentials: None,
+            auto_reinit: false,
         }
     }
 

@@ -3,8 +3,10 @@
 //!
 //! The client is the peer on our stdin and stdout, or the operator's own. Here: how its session begins and ends. A line
 //! goes from the `inlet` through the `uplink`, which keeps the order, out as a letter (`answer`); what comes back, by
-//! whichever stream, goes through the `bridge` to the `outlet`; the `ledger` knows what is still due.
+//! whichever stream, goes through the `bridge` to the `outlet`; the `ledger` knows what is still due. A session
+//! that the server has forgotten ends, or is begun `anew` where that is wanted.
 
+mod anew;
 mod answer;
 mod bridge;
 mod events;

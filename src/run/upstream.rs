@@ -26,6 +26,7 @@ pub fn resolve(upstream: cli::Upstream) -> Result<Upstream, Failure> {
                 headers: remote.headers,
                 cacert: certificates(&remote.trust)?,
                 insecure: remote.trust.insecure,
+                auto_reinit: remote.auto_reinit,
                 ..Origin::at(address(&remote.url)?)
             };
             if origin.insecure {
@@ -104,6 +105,7 @@ mod tests {
             url: url.to_owned(),
             headers: headers.iter().map(header).collect(),
             trust: cli::Trust::default(),
+            auto_reinit: false,
         };
         match resolve(cli::Upstream::Http(remote)) {
             Ok(Upstream::Http(origin)) => origin,

@@ -129,6 +129,13 @@ async fn a_session_that_the_server_has_forgotten_ends_so_that_the_client_starts_
         .into_iter()
         .any(|it| it.head.method() == "DELETE");
     assert!(!deleted, "there is nothing left to delete");
+    let seen = upstream.seen().into_iter();
+    let greetings = seen.filter(|it| it.text() == INITIALIZE);
+    assert_eq!(
+        greetings.count(),
+        1,
+        "nobody has asked for it to be begun anew"
+    );
 }
 
 #[tokio::test]

@@ -10,10 +10,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod anew;
 mod bodies;
 mod client;
 mod endings;
 mod failures;
+mod forgetful;
 mod modern;
 mod old;
 mod operator;

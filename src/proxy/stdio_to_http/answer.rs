@@ -27,26 +27,27 @@ pub struct Letter {
     pub method: String,
     pub modern: bool,
     pub headers: HeaderMap,
+    /// In which session its headers are.
+    pub round: u32,
+    /// It answers what the server has asked in that session.
+    pub answers: bool,
     pub abort: CancellationToken,
+    /// Hangs up when the line is on its way.
+    pub sent: Option<oneshot::Sender<()>>,
     /// It has gone out before, and was not what the server wanted.
     pub again: bool,
 }
 
 impl Bridge {
-    /// Posts a line and delivers its answer; `sent` hangs up when the line is on its way.
-    pub async fn carry(self: Arc<Self>, mut letter: Letter, sent: oneshot::Sender<()>) {
-        let mut sent = Some(sent);
-        while self.attempt(&mut letter, sent.take()).await {
+    /// Posts a line and delivers its answer.
+    pub async fn carry(self: Arc<Self>, mut letter: Letter) {
+        while self.attempt(&mut letter).await {
             letter.again = true;
         }
     }
 
     /// Whether the letter is to be sent again, as it is now.
-    async fn attempt(
-        self: &Arc<Self>,
-        letter: &mut Letter,
-        sent: Option<oneshot::Sender<()>>,
-    ) -> bool {
+    async fn attempt(self: &Arc<Self>, letter: &mut Letter) -> bool {
         let old = self.legacy().old.clone();
         let ask = Ask {
             by: if letter.again {
@@ -58,7 +59,7 @@ impl Bridge {
             target: old.unwrap_or_else(|| self.target()),
             headers: letter.headers.clone(),
             body: letter.line.clone(),
-            sent,
+            sent: letter.sent.take(),
         };
         let asked = if letter.again {
             self.ask(self.exchange(), ask, &letter.abort, |_| ()).await
@@ -98,7 +99,14 @@ impl Bridge {
         if letter.method == methods::INITIALIZE && !letter.modern && !is_old {
             self.legacy().begin(incoming.header(SESSION_ID));
         }
-        if !self.ledger.owes(letter.exchange) {
+        let owes = self.ledger.owes(letter.exchange);
+        if let Some(anew) = self.anew.as_ref().filter(|_| !letter.modern && !is_old) {
+            anew.taken(letter);
+            if owes && letter.round == self.legacy().round {
+                anew.has_answered();
+            }
+        }
+        if !owes {
             self.ledger.release(letter.exchange);
             if letter.method == methods::INITIALIZED && !is_old {
                 self.listen();
@@ -237,23 +245,39 @@ impl Bridge {
         let forgotten = status == StatusCode::NOT_FOUND
             && letter.headers.contains_key(SESSION_ID)
             && code.as_deref() != Some("-32601");
-        if code.is_some() {
+        if forgotten && self.may_begin_anew(letter.round, letter.again) {
+            self.swallow(&incoming.exchange, body.clone(), None);
+            if let Some(turn) = self.begin_anew(letter.round, letter.again).await {
+                return self.readdress(letter, turn);
+            }
+            self.fail_refused(letter, &incoming, body, forgotten).await;
+        } else if code.is_some() {
             let exchange = &incoming.exchange;
             self.deliver(exchange, Party::Server, body, None).await;
             self.ledger.close(letter.exchange);
         } else {
             self.swallow(&incoming.exchange, body.clone(), None);
-            let failure = Failure {
-                sentence: self.refusal(&incoming, forgotten),
-                status: Some(status),
-                said: body,
-            };
-            self.fail(letter.exchange, &failure).await;
+            self.fail_refused(letter, &incoming, body, forgotten).await;
         }
         if forgotten {
             self.forgotten();
         }
         false
+    }
+
+    async fn fail_refused(
+        &self,
+        letter: &Letter,
+        incoming: &Incoming,
+        said: Bytes,
+        forgotten: bool,
+    ) {
+        let failure = Failure {
+            sentence: self.refusal(incoming, forgotten),
+            status: Some(incoming.status()),
+            said,
+        };
+        self.fail(letter.exchange, &failure).await;
     }
 
     /// The code of the error with which a body answers a letter's request, if that is what it does.
@@ -296,10 +320,14 @@ impl Bridge {
             && self.fall_back(&letter.abort).await
     }
 
-    fn refusal(&self, incoming: &Incoming, forgotten: bool) -> String {
+    /// What a refusal means, in a sentence.
+    pub fn refusal(&self, incoming: &Incoming, forgotten: bool) -> String {
         let (status, origin) = (incoming.status(), self.client.origin());
         match status {
-            _ if forgotten => "the server knows this session no more".to_owned(),
+            _ if forgotten => match self.why_gone() {
+                Some(why) if self.anew.is_some() => why.to_owned(),
+                _ => "the server knows this session no more".to_owned(),
+            },
             StatusCode::UNAUTHORIZED if origin.credentials.is_none() => format!(
                 "the server wants to know who asks (401): run `mcp-sentinel auth login {}`, or give a header with --header",
                 origin.url

@@ -1,5 +1,6 @@
 //! What every part of a session holds: the way to the server, the way to the client, and what is known of both.
 
+use super::anew::Anew;
 use super::ledger::Ledger;
 use super::legacy::Legacy;
 use super::outgoing::{self, Ask, Incoming, Unanswered};
@@ -26,7 +27,7 @@ use tokio_util::task::TaskTracker;
 /// How often in a row a server may send us elsewhere.
 const REDIRECTS: usize = 4;
 /// What is repeated of what a server said.
-const SAID: usize = 300;
+pub const SAID: usize = 300;
 
 #[derive(Debug)]
 pub struct Bridge {
@@ -39,6 +40,8 @@ pub struct Bridge {
     pub ledger: Ledger,
     pub tools: Tools,
     legacy: Mutex<Legacy>,
+    /// Where a forgotten session is begun anew.
+    pub anew: Option<Anew>,
     /// Path and query of the MCP endpoint.
     target: Mutex<String>,
     /// Why the server could not be reached the last time, if so.
@@ -100,12 +103,14 @@ impl Bridge {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
+        let anew = client.origin().auto_reinit.then(Anew::default);
         Self {
             client,
             roster,
             live,
             lane,
             outlet,
+            anew,
             ledger: Ledger::default(),
             tools: Tools::default(),
             legacy: Mutex::default(),
@@ -272,8 +277,15 @@ impl Bridge {
     }
 
     fn look_at(&self, envelope: &Envelope<'_>, over: ExchangeId) {
-        let (Kind::Result | Kind::Error, Some(id)) = (envelope.kind(), envelope.id) else {
-            return;
+        let id = match (envelope.kind(), envelope.id) {
+            (Kind::Result | Kind::Error, Some(id)) => id,
+            (Kind::Request, Some(id)) => {
+                if let Some(anew) = &self.anew {
+                    anew.asked(id);
+                }
+                return;
+            }
+            _ => return,
         };
         let learn = |method: &str| match (method, envelope.result) {
             (methods::INITIALIZE, Some(result)) => {
@@ -308,7 +320,11 @@ impl Bridge {
 
     /// A client on stdio cannot know that it must initialize anew: it starts again.
     pub fn forgotten(&self) {
-        self.end("the server knows this session no more (404): the client must start again");
+        let in_vain = self.anew.as_ref().is_some_and(Anew::was_in_vain);
+        self.end(match in_vain {
+            true => "the server knows this session no more (404), which was begun anew and has answered nothing since: the client must start again",
+            false => "the server knows this session no more (404): the client must start again",
+        });
     }
 
     /// Ends the session from the server's side.

@@ -15,6 +15,10 @@ const NAMED_FROM: &str = "2025-06-18";
 pub struct Legacy {
     session: Option<HeaderValue>,
     version: Option<HeaderValue>,
+    /// The version, however old, as the server has spelled it.
+    pub agreed: Option<String>,
+    /// How often a server has let us in.
+    pub round: u32,
     /// Where messages are posted to, when the server speaks only the old HTTP+SSE transport.
     pub old: Option<String>,
     /// A handshake has begun.
@@ -28,7 +32,8 @@ impl Legacy {
     pub fn begin(&mut self, session: Option<&HeaderValue>) {
         self.is_open = true;
         self.session = session.cloned();
-        self.version = None;
+        self.round += 1;
+        self.agree(None);
         if let Some(stream) = self.beside.take() {
             stream.cancel();
         }
@@ -36,20 +41,22 @@ impl Legacy {
 
     /// The version that the server has chosen.
     pub fn agree(&mut self, version: Option<&str>) {
+        self.agreed = version.map(Into::into);
         let named = version.filter(|version| *version >= NAMED_FROM);
         self.version = named.and_then(|version| HeaderValue::from_str(version).ok());
     }
 
-    /// Puts on what every request after `initialize` carries.
+    /// Puts on what every request after `initialize` carries, in place of what it carried before.
     pub fn put_on(&self, headers: &mut HeaderMap) {
         let ours = [
             (SESSION_ID, &self.session),
             (PROTOCOL_VERSION, &self.version),
         ];
         for (name, value) in ours {
-            if let Some(value) = value {
-                headers.insert(HeaderName::from_static(name), value.clone());
-            }
+            match value {
+                Some(value) => headers.insert(HeaderName::from_static(name), value.clone()),
+                None => headers.remove(name),
+            };
         }
     }
 }
@@ -58,7 +65,9 @@ impl Bridge {
     /// Opens the stream beside the requests, if the server has one.
     pub fn listen(self: &Arc<Self>) {
         let abort = self.over.child_token();
-        let before = self.legacy().beside.replace(abort.clone());
+        let mut legacy = self.legacy();
+        let (before, round) = (legacy.beside.replace(abort.clone()), legacy.round);
+        drop(legacy);
         if let Some(before) = before {
             before.cancel();
         }
@@ -66,7 +75,10 @@ impl Bridge {
         self.tasks.spawn(async move {
             let status = match bridge.follow(None, Cursor::default(), &abort).await {
                 Followed::Forgotten if bridge.legacy().session.is_some() => {
-                    return bridge.forgotten();
+                    if bridge.begin_anew(round, false).await.is_none() {
+                        bridge.forgotten();
+                    }
+                    return;
                 }
                 Followed::Forgotten => StatusCode::NOT_FOUND,
                 Followed::Refused(status) => status,

@@ -4,6 +4,7 @@
 //! server has taken it; a request only until it is on its way. Requests wait while too many are in flight; what needs no
 //! answer passes them, because the server may be waiting for just that.
 
+use super::anew::{Answers, MOOT};
 use super::answer::Letter;
 use super::bridge::{Bridge, Failure};
 use super::held::Held;
@@ -263,15 +264,25 @@ impl Uplink {
 
     async fn post(&mut self, sort: Sort, line: Bytes, author: Author) {
         let bridge = self.bridge.clone();
+        if !sort.modern {
+            self.hold(bridge.session_stands()).await;
+        }
+        let answers = self.answers(&sort, &line);
+        if answers == Answers::AnotherSession {
+            bridge.record(author.by, Party::Sentinel, line, author.replay_of, None);
+            return bridge.note(MOOT);
+        }
         let mut headers = outgoing::posting();
         if sort.modern {
             mirror::put_on(&mut headers, &sort.headers);
         } else if sort.pace != Pace::Answered {
             bridge.legacy().put_on(&mut headers);
         }
+        let round = bridge.legacy().round;
         let exchange = bridge.roster.exchange();
         let (entry, taken, abort) = entry(&sort, &bridge);
         bridge.ledger.enter(exchange, entry);
+        let (sent, is_sent) = oneshot::channel();
         let letter = Letter {
             exchange,
             by: author.by,
@@ -280,11 +291,13 @@ impl Uplink {
             method: sort.method,
             modern: sort.modern,
             headers,
+            round,
+            answers: answers == Answers::ThisSession,
             abort,
+            sent: Some(sent),
             again: false,
         };
-        let (sent, is_sent) = oneshot::channel();
-        bridge.tasks.spawn(bridge.clone().carry(letter, sent));
+        bridge.tasks.spawn(bridge.clone().carry(letter));
         // They hang up, whatever comes of it.
         match sort.pace {
             Pace::Sent => self.hold(async { drop(is_sent.await) }).await,
@@ -294,6 +307,13 @@ impl Uplink {
             }
             Pace::Answered => self.hold(async { drop(taken.await) }).await,
         }
+    }
+
+    /// Which of the server's questions a line answers, where that makes a difference.
+    fn answers(&self, sort: &Sort, line: &[u8]) -> Answers {
+        let may_answer = sort.method.is_empty() && sort.ids.is_empty();
+        let anew = self.bridge.anew.as_ref().filter(|_| may_answer);
+        anew.map_or(Answers::Nothing, |anew| anew.answers(line))
     }
 
     /// Waits, and reads on meanwhile, as far as there is room. A client that has gone is not waited for without end.

@@ -1,0 +1,534 @@
+//! Sessions that the server has forgotten and that are begun anew, unseen by the client.
+
+use crate::client::{Client, INITIALIZE, INITIALIZED, request, result};
+use crate::common::http::{Call, Seen, Upstream, until, within};
+use crate::forgetful::{Memory, begun, count, pairs, plain, posted, ready, scripted, unknown};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Barrier, Notify};
+
+const SHAKEN: [(&str, &str); 3] = [
+    ("initialize", "-"),
+    ("notifications/initialized", "s-1"),
+    ("hello", "s-1"),
+];
+
+#[tokio::test]
+async fn a_forgotten_session_is_begun_anew_and_the_client_sees_nothing_of_it() {
+    let (upstream, memory) = scripted(plain).await;
+    let mut client = ready(&upstream).await;
+    assert_eq!(client.ask(request(1, "x")).await["result"], json!({}));
+    memory.forget();
+    let answer = client.ask(request(2, "y")).await;
+    assert_eq!((&answer["id"], &answer["result"]), (&json!(2), &json!({})));
+    assert_eq!(client.ask(request(3, "z")).await["id"], 3);
+    let anew = [
+        ("x", "s-1"),
+        ("y", "s-1"),
+        ("initialize", "-"),
+        ("notifications/initialized", "s-2"),
+        ("y", "s-2"),
+        ("z", "s-2"),
+    ];
+    assert_eq!(posted(&upstream), pairs(&[&SHAKEN[..], &anew].concat()));
+    let bodies = |part: &str| -> Vec<String> {
+        let seen = upstream.seen().into_iter();
+        let those = seen.filter(|it| it.text().contains(part));
+        those.map(|it| it.text().to_owned()).collect()
+    };
+    assert_eq!(bodies("\"initialize\""), [INITIALIZE; 2]);
+    assert_eq!(bodies("/initialized"), [INITIALIZED; 2]);
+    let is_version = |it: Seen| it.head.get("mcp-protocol-version") == Some("2025-11-25");
+    let after_hello = upstream.seen().into_iter().skip(1);
+    assert_eq!(
+        after_hello
+            .filter(|it| it.text() != INITIALIZE)
+            .filter(|it| !is_version(it.clone()))
+            .count(),
+        0
+    );
+
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+    let last = upstream.seen().pop().unwrap();
+    assert_eq!(
+        (last.head.method(), last.head.get("mcp-session-id")),
+        ("DELETE", Some("s-2"))
+    );
+}
+
+#[tokio::test]
+async fn the_new_handshake_is_on_record_as_ours_and_the_session_stays_the_same() {
+    let (upstream, memory) = scripted(plain).await;
+    let mut client = ready(&upstream).await;
+    assert_eq!(client.ask(request(1, "x")).await["id"], 1);
+    memory.forget();
+    assert_eq!(client.ask(request(2, "y")).await["id"], 2);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+    client.recorded(&["closed"]).await;
+    let capture = client.proxy.captured("all", |_| true).await;
+    let from_to = |part: &str| -> Vec<(Value, Value)> {
+        let those = capture
+            .iter()
+            .filter(|it| it["message"].to_string().contains(part));
+        those
+            .map(|it| (it["from"].clone(), it["to"].clone()))
+            .collect()
+    };
+    // Between the peers, where a message goes is left out.
+    let (theirs, ours) = (
+        |from: &str| (json!(from), Value::Null),
+        |from: &str, to: &str| (json!(from), json!(to)),
+    );
+    let asked = [theirs("client"), ours("sentinel", "server")];
+    assert_eq!(from_to("\"method\":\"initialize\""), asked);
+    assert_eq!(from_to("notifications/initialized"), asked);
+    let told = [theirs("server"), ours("server", "sentinel")];
+    assert_eq!(from_to("serverInfo"), told);
+    assert_eq!(
+        from_to("\"method\":\"y\""),
+        [theirs("client")],
+        "once, however often it was sent"
+    );
+    let opened = capture.iter().filter(|it| it.get("opened").is_some());
+    assert_eq!(opened.count(), 1);
+    let sessions = capture.iter().filter_map(|it| it.get("session"));
+    assert!(sessions.into_iter().all(|it| *it == 1), "{capture:?}");
+    let note = client.recorded(&["note", "begun anew"]).await;
+    assert!(
+        note.to_string()
+            .contains("the server had forgotten the session"),
+        "{note}"
+    );
+}
+
+#[tokio::test]
+async fn requests_that_are_refused_at_the_same_time_begin_one_session_and_are_sent_again_once_each()
+{
+    let both = Arc::new(Barrier::new(2));
+    let (upstream, memory) = scripted(move |mut call, message, memory| {
+        let both = both.clone();
+        async move {
+            let is_refused = message["method"] == "x" && !memory.knows(&call);
+            if is_refused {
+                both.wait().await;
+                // As some servers say it: to the request itself.
+                let error = json!({"code": -32001, "message": "Session not found"});
+                let answer = json!({"jsonrpc": "2.0", "id": message["id"], "error": error});
+                let headers = [("Content-Type", "application/json")];
+                let answer = call.answer("404 Not Found", &headers, answer.to_string());
+                return answer.await.unwrap();
+            }
+            plain(call, message, memory).await;
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    client
+        .send([request(1, "x"), request(2, "x")].join("\n"))
+        .await;
+    let mut ids = [client.json().await, client.json().await].map(|it| {
+        assert_eq!(it["result"], json!({}));
+        it["id"].as_i64()
+    });
+    ids.sort_unstable();
+    assert_eq!(ids, [Some(1), Some(2)]);
+    assert_eq!(
+        (count(&upstream, "initialize"), count(&upstream, "x")),
+        (2, 4)
+    );
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_new_session_and_is_refused_after_is_only_sent_again() {
+    let (slow, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (came, late) = (slow.clone(), go_on.clone());
+    let (upstream, memory) = scripted(move |mut call, message, memory| {
+        let (slow, go_on) = (slow.clone(), go_on.clone());
+        async move {
+            if message["method"] == "slow" && !memory.knows(&call) {
+                slow.notify_one();
+                go_on.notified().await;
+                return unknown(&mut call).await;
+            }
+            plain(call, message, memory).await;
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    client.send(request(1, "slow")).await;
+    within("the slow request", came.notified()).await;
+    assert_eq!(client.ask(request(2, "x")).await["id"], 2);
+    late.notify_one();
+    let answer = client.json().await;
+    assert_eq!((&answer["id"], &answer["result"]), (&json!(1), &json!({})));
+    assert_eq!(
+        (count(&upstream, "initialize"), count(&upstream, "slow")),
+        (2, 2)
+    );
+}
+
+#[tokio::test]
+async fn lines_that_come_meanwhile_wait_and_keep_their_order() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (is_asked, let_in) = (asked.clone(), go_on.clone());
+    let (upstream, memory) = scripted(move |call, message, memory| {
+        let (asked, go_on) = (asked.clone(), go_on.clone());
+        async move {
+            let again = memory.begun.load(Ordering::SeqCst) > 0;
+            if message["method"] == "initialize" && again {
+                asked.notify_one();
+                go_on.notified().await;
+            }
+            plain(call, message, memory).await;
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    client.send(request(1, "first")).await;
+    within("the second handshake", is_asked.notified()).await;
+    let note = r#"{"jsonrpc":"2.0","method":"note"}"#;
+    client
+        .send([&request(2, "second"), note, &request(3, "third")].join("\n"))
+        .await;
+    // As long as it would take them to overtake.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let_in.notify_one();
+    for _ in 0..3 {
+        assert!(client.json().await.get("result").is_some());
+    }
+    let anew = [
+        ("first", "s-1"),
+        ("initialize", "-"),
+        ("notifications/initialized", "s-2"),
+        ("first", "s-2"),
+        ("second", "s-2"),
+        ("note", "s-2"),
+        ("third", "s-2"),
+    ];
+    assert_eq!(posted(&upstream), pairs(&[&SHAKEN[..], &anew].concat()));
+}
+
+#[tokio::test]
+async fn what_needs_no_answer_is_sent_again_too() {
+    let (upstream, memory) = scripted(plain).await;
+    let mut client = ready(&upstream).await;
+    assert_eq!(client.ask(request(1, "x")).await["id"], 1);
+    memory.forget();
+    let nobody_asked = r#"{"jsonrpc":"2.0","id":"odd","result":{}}"#;
+    client.send(nobody_asked).await;
+    assert_eq!(client.ask(request(2, "x")).await["id"], 2);
+    memory.forget();
+    client.send(r#"{"jsonrpc":"2.0","method":"note"}"#).await;
+    assert_eq!(client.ask(request(3, "x")).await["id"], 3);
+    let sessions = |what: &str| -> Vec<String> {
+        let all = posted(&upstream).into_iter();
+        all.filter(|(it, _)| it == what)
+            .map(|(_, session)| session)
+            .collect()
+    };
+    assert_eq!(sessions("\"odd\""), ["s-1", "s-2"]);
+    assert_eq!(sessions("note"), ["s-2", "s-3"]);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+/// A server that asks for roots with the answer to `ask`, once a session, always with the same id.
+async fn asking() -> (Upstream, Arc<Memory>) {
+    scripted(|mut call, message, memory| async move {
+        if message["method"] != "ask" || !memory.knows(&call) {
+            return plain(call, message, memory).await;
+        }
+        call.open_stream(&[]).await.unwrap();
+        let asked = request("s", "roots/list");
+        let answer = result(&message, json!({}));
+        call.chunk(format!("data: {asked}\n\ndata: {answer}\n\n"))
+            .await
+            .unwrap();
+        call.last_chunk().await.unwrap();
+    })
+    .await
+}
+
+const ROOTS: &str = r#"{"jsonrpc":"2.0","id":"s","result":{"roots":[]}}"#;
+
+#[tokio::test]
+async fn an_answer_to_what_a_forgotten_session_asked_is_not_sent_in_the_next() {
+    for is_first_to_hear in [true, false] {
+        let (upstream, memory) = asking().await;
+        let mut client = ready(&upstream).await;
+        assert_eq!(client.ask(request(1, "ask")).await["method"], "roots/list");
+        assert_eq!(client.json().await["id"], 1);
+        memory.forget();
+        if !is_first_to_hear {
+            assert_eq!(client.ask(request(2, "x")).await["id"], 2);
+        }
+        client.send(ROOTS).await;
+        assert_eq!(client.ask(request(3, "x")).await["id"], 3);
+        let tries = usize::from(is_first_to_hear);
+        assert_eq!(count(&upstream, "\"s\""), tries, "{:?}", posted(&upstream));
+        client.recorded(&["note", "the session that asked"]).await;
+        client
+            .recorded(&["\"from\":\"client\"", "roots\":[]"])
+            .await;
+
+        // Of the new session's it is one.
+        assert_eq!(client.ask(request(4, "ask")).await["method"], "roots/list");
+        assert_eq!(client.json().await["id"], 4);
+        client.send(ROOTS).await;
+        assert_eq!(client.ask(request(5, "x")).await["id"], 5);
+        assert_eq!(count(&upstream, "\"s\""), tries + 1);
+        assert_eq!(client.leave().await, (String::new(), Some(0)));
+    }
+}
+
+/// A server whose streams beside the requests last as long as `opens` says, and are unknown in a session that is.
+async fn beside(opens: impl Fn(usize) -> bool + Send + Sync + 'static) -> (Upstream, Arc<Memory>) {
+    let memory = Arc::new(Memory::default());
+    let (shared, opens) = (memory.clone(), Arc::new(opens));
+    let upstream = Upstream::start(move |mut call| {
+        let (memory, opens) = (shared.clone(), opens.clone());
+        async move {
+            if call.head.method() != "GET" {
+                let body = call.body().await;
+                let message = serde_json::from_slice(&body).unwrap_or_default();
+                return plain(call, message, memory).await;
+            }
+            if !memory.knows(&call) {
+                return unknown(&mut call).await;
+            }
+            call.open_stream(&[]).await.unwrap();
+            call.chunk("id: 1\nretry: 10\ndata:\n\n").await.unwrap();
+            if opens(memory.begun.load(Ordering::SeqCst)) {
+                return call.gone().await;
+            }
+            call.last_chunk().await.unwrap();
+            memory.forget();
+        }
+    })
+    .await;
+    (upstream, memory)
+}
+
+#[tokio::test]
+async fn a_stream_that_the_server_knows_no_more_begins_a_quiet_session_anew() {
+    let (upstream, _) = beside(|session| session == 2).await;
+    let mut client = begun(&upstream).await;
+    let listens_again = |seen: &[Seen]| {
+        let is_it =
+            |it: &Seen| it.head.method() == "GET" && it.head.get("mcp-session-id") == Some("s-2");
+        seen.iter().any(is_it).then_some(())
+    };
+    upstream
+        .wait("the stream of the new session", listens_again)
+        .await;
+    assert_eq!(client.ask(request(1, "x")).await["id"], 1);
+    assert_eq!(count(&upstream, "initialize"), 2);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
+async fn a_session_in_which_nothing_was_answered_is_not_begun_anew_a_second_time() {
+    let (upstream, _) = beside(|_| false).await;
+    let mut client = begun(&upstream).await;
+    assert_eq!(client.rest().await, (String::new(), Some(1)));
+    assert_eq!(count(&upstream, "initialize"), 2);
+    let errors = client.proxy.errors();
+    assert!(errors.contains("must start again"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_in_the_new_session_too_ends_it() {
+    let (upstream, _) = scripted(|mut call, message, memory| async move {
+        if message["method"] == "x" {
+            return unknown(&mut call).await;
+        }
+        plain(call, message, memory).await;
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    let error = client.ask(request(1, "x")).await;
+    assert_eq!(error["error"]["data"]["status"], 404, "{error}");
+    assert_eq!(client.rest().await, (String::new(), Some(1)));
+    assert_eq!(
+        (count(&upstream, "initialize"), count(&upstream, "x")),
+        (2, 2)
+    );
+    assert!(client.proxy.errors().contains("must start again"));
+}
+
+#[tokio::test]
+async fn a_session_can_be_begun_anew_as_often_as_it_has_answered_something() {
+    let (upstream, memory) = scripted(plain).await;
+    let mut client = ready(&upstream).await;
+    for id in 1..=3 {
+        memory.forget();
+        assert_eq!(client.ask(request(id, "x")).await["id"], id);
+    }
+    assert_eq!(count(&upstream, "initialize"), 4);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+/// What a client is told when its server answers this message of the second handshake so.
+async fn told_when<F, R>(method: &'static str, answer: F) -> (Upstream, String)
+where
+    F: Fn(Call, Value, Arc<Memory>) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let (is_first, answer) = (AtomicBool::new(true), Arc::new(answer));
+    let (upstream, memory) = scripted(move |call, message, memory| {
+        let is_it = message["method"] == method;
+        let is_second = is_it && !is_first.swap(false, Ordering::SeqCst);
+        let answer = answer.clone();
+        async move {
+            match is_second {
+                true => answer(call, message, memory).await,
+                false => plain(call, message, memory).await,
+            }
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    assert_eq!(client.ask(request(1, "x")).await["id"], 1);
+    memory.forget();
+    let error = client.ask(request(2, "x")).await;
+    assert_eq!(
+        (&error["id"], &error["error"]["code"]),
+        (&json!(2), &json!(-32603))
+    );
+    assert_eq!(client.rest().await, (String::new(), Some(1)));
+    assert_eq!(count(&upstream, "initialize"), 2);
+    let message = error["error"]["message"].as_str().unwrap().to_owned();
+    let why = message.strip_prefix("mcp-sentinel: ").unwrap();
+    let errors = client.proxy.errors();
+    assert!(errors.contains(why), "{errors}: {why}");
+    assert!(why.ends_with("the client must start again"), "{why}");
+    (upstream, message)
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_begun_anew_ends_and_says_why() {
+    let refused = told_when("initialize", |mut call, _, _| async move {
+        call.answer("503 Service Unavailable", &[], "later")
+            .await
+            .unwrap();
+    });
+    assert!(refused.await.1.contains("503"));
+    let failed = told_when("initialize", |mut call, message, _| async move {
+        let error = json!({"code": -32602, "message": "not you"});
+        let answer = json!({"jsonrpc": "2.0", "id": message["id"], "error": error});
+        call.answer_json(answer.to_string()).await.unwrap();
+    });
+    assert!(failed.await.1.contains("not you"));
+    let silent = told_when("initialize", |mut call, _, _| async move {
+        call.answer("202 Accepted", &[], "").await.unwrap();
+    });
+    assert!(silent.await.1.contains("202"));
+    let forgotten = told_when("notifications/initialized", |mut call, _, _| async move {
+        unknown(&mut call).await;
+    });
+    let (upstream, message) = forgotten.await;
+    assert!(message.contains("404"), "{message}");
+    assert_eq!(count(&upstream, "notifications/initialized"), 2);
+    let gone = told_when("initialize", |call, _, _| async move { call.reset() });
+    assert!(gone.await.1.contains("cannot reach the server"));
+}
+
+#[tokio::test]
+async fn a_session_with_another_version_than_the_client_knows_is_left() {
+    let (upstream, message) = told_when("initialize", |mut call, message, memory| async move {
+        memory.welcome_with(&mut call, &message, "2025-06-18").await;
+    })
+    .await;
+    assert!(
+        message.contains("2025-06-18") && message.contains("2025-11-25"),
+        "{message}"
+    );
+    let left =
+        |it: &Seen| it.head.method() == "DELETE" && it.head.get("mcp-session-id") == Some("s-2");
+    assert!(
+        upstream.seen().iter().any(left),
+        "it is of no use to anybody"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_to_the_second_handshake_may_come_as_a_stream_of_events() {
+    let (upstream, memory) = scripted(|mut call, message, memory| async move {
+        let begun = memory.begun.load(Ordering::SeqCst);
+        if message["method"] != "initialize" || begun == 0 {
+            return plain(call, message, memory).await;
+        }
+        memory.begun.store(2, Ordering::SeqCst);
+        memory.known.store(2, Ordering::SeqCst);
+        call.open_stream(&[("Mcp-Session-Id", "s-2")])
+            .await
+            .unwrap();
+        let news = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {}});
+        let answer = result(&message, json!({"protocolVersion": "2025-11-25"}));
+        call.chunk(format!(
+            "id: 1\ndata:\n\ndata: {news}\n\ndata: {answer}\n\n"
+        ))
+        .await
+        .unwrap();
+        call.gone().await;
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    assert_eq!(
+        client.ask(request(1, "x")).await["method"],
+        "notifications/message"
+    );
+    assert_eq!(client.json().await["id"], 1);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
+async fn a_handshake_that_the_server_forgets_halfway_is_finished_once() {
+    let is_first = Mutex::new(true);
+    let is_first = Arc::new(is_first);
+    let (upstream, _) = scripted(move |mut call, message, memory| {
+        let is_first = is_first.clone();
+        async move {
+            if message["method"] == "notifications/initialized" {
+                let first = std::mem::take(&mut *is_first.lock().unwrap());
+                if first {
+                    return unknown(&mut call).await;
+                }
+            }
+            plain(call, message, memory).await;
+        }
+    })
+    .await;
+    let mut client = begun(&upstream).await;
+    assert_eq!(client.ask(request(1, "x")).await["id"], 1);
+    let all = [
+        SHAKEN[0],
+        SHAKEN[1],
+        SHAKEN[0],
+        ("notifications/initialized", "s-2"),
+        ("x", "s-2"),
+    ];
+    assert_eq!(posted(&upstream), pairs(&all));
+    until("the session goes on", || count(&upstream, "x") == 1).await;
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
+async fn a_request_that_needs_no_session_begins_none() {
+    let (upstream, _) = scripted(|mut call, _, _| async move { unknown(&mut call).await }).await;
+    let mut client = Client::with(&["--auto-reinit", &upstream.url("/mcp")]);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    for id in 1..=2 {
+        let params = json!({"_meta": meta});
+        let asked = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list", "params": params});
+        let error = client.ask(asked.to_string()).await;
+        assert_eq!(error["error"]["data"]["status"], 404, "{error}");
+    }
+    assert_eq!(posted(&upstream), pairs(&[("tools/list", "-"); 2]));
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
