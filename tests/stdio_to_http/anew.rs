@@ -58,6 +58,24 @@ async fn a_forgotten_session_is_begun_anew_and_the_client_sees_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn a_session_that_the_server_says_is_not_valid_is_forgotten_too() {
+    let (upstream, memory) = scripted(|mut call, message, memory| async move {
+        if message["method"] == "initialize" || memory.knows(&call) {
+            return plain(call, message, memory).await;
+        }
+        let said = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#;
+        let json = [("Content-Type", "application/json")];
+        call.answer("400 Bad Request", &json, said).await.unwrap();
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    assert_eq!(client.ask(request(2, "y")).await["result"], json!({}));
+    assert_eq!(count(&upstream, "initialize"), 2);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
 async fn the_new_handshake_is_on_record_as_ours_and_the_session_stays_the_same() {
     let (upstream, memory) = scripted(plain).await;
     let mut client = ready(&upstream).await;

@@ -11,7 +11,7 @@ use super::sieve::Sieve;
 use crate::proxy::challenge::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{Outgoing, OutgoingBody, UpstreamBody, drop_hop_by_hop, in_words};
-use crate::proxy::listener::{RequestBody, Response};
+use crate::proxy::listener::{RequestBody, Response, ResponseBody};
 use crate::tap::{self, Half, LITTLE, Party};
 use bytes::Bytes;
 use http::request::Parts;
@@ -303,23 +303,7 @@ impl Reverse {
         }
         self.bell.ring();
         self.explain(&passage, head.status, &head.headers);
-        let body = match document {
-            Document::Unread(first, rest) => {
-                if let Some(first) = &first {
-                    witness.saw(first);
-                }
-                let sieve = passage.sieve(head.status, &head.headers);
-                Download::new(first, rest, witness, sieve, passage.visit).boxed_unsync()
-            }
-            Document::Read { bytes, replaced } => {
-                witness.saw_last(&bytes);
-                whole(replaced.unwrap_or(bytes))
-            }
-            Document::Broken(words) => {
-                witness.end(Some(words.clone()));
-                Broken::off(words).boxed_unsync()
-            }
-        };
+        let body = passage.download(&head, document, witness);
         Response::from_parts(head, body)
     }
 }
@@ -362,6 +346,32 @@ impl Passage {
             turn(header::WWW_AUTHENTICATE, rewrite::challenge);
         }
         rewritten
+    }
+
+    /// The body for the client, and on record as far as it was not told with its head.
+    fn download(
+        self,
+        head: &http::response::Parts,
+        document: Document,
+        mut witness: Witness,
+    ) -> ResponseBody {
+        match document {
+            Document::Unread(first, rest) => {
+                if let Some(first) = &first {
+                    witness.saw(first);
+                }
+                let sieve = self.sieve(head.status, &head.headers);
+                Download::new(first, rest, witness, sieve, self.visit).boxed_unsync()
+            }
+            Document::Read { bytes, replaced } => {
+                witness.saw_last(&bytes);
+                whole(replaced.unwrap_or(bytes))
+            }
+            Document::Broken(words) => {
+                witness.end(Some(words.clone()));
+                Broken::off(words).boxed_unsync()
+            }
+        }
     }
 
     /// For an event stream that may hold more than this client's messages: one that the client listens to, and one that

@@ -14,7 +14,7 @@ use crate::proxy::exchange::Exchange;
 use crate::tap::Party;
 use crate::wire::{Envelope, Frame, Kind, object, parse};
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -153,6 +153,12 @@ impl Bridge {
         let is_another = self.legacy().round != round;
         let known = anew.known();
         !is_over && (is_another || !again && !known.in_vain && known.initialize.is_some())
+    }
+
+    /// Whether a refusal means that the session is forgotten, though it does not say so by 404: servers made after the
+    /// SDKs' examples say 400, and why in words. Where that is wrong, a session begun anew does no harm.
+    pub fn complains_of_session(&self, status: StatusCode, said: &[u8]) -> bool {
+        self.anew.is_some() && status == StatusCode::BAD_REQUEST && names_session(said)
     }
 
     /// Sees to it that there is another session than the one that was refused: begins it, unless somebody has since. Where
@@ -323,6 +329,20 @@ impl Bridge {
     }
 }
 
+/// Whether an error that answers no request is about the session.
+fn names_session(said: &[u8]) -> bool {
+    let Frame::Message(message) = parse(said) else {
+        return false;
+    };
+    let answers_none = message.id.is_none_or(|id| id == "null");
+    let error = message.error.filter(|_| answers_none);
+    let words = error.and_then(|it| object::string_at(it, &["message"]));
+    words.is_some_and(|it| {
+        let words = it.to_lowercase();
+        words.contains("session") || words.contains("not initialized")
+    })
+}
+
 /// The version that a message chooses, or what it says instead; `None` if it answers nothing. Nothing but `initialize` can
 /// be answered where this is looked for.
 fn chosen(message: &[u8]) -> Option<Result<Option<String>, String>> {
@@ -365,6 +385,30 @@ mod tests {
             anew.answers(br#"[{"id":3,"error":{}},{"id":9,"result":1}]"#),
             Answers::ThisSession
         );
+    }
+
+    #[test]
+    fn an_error_to_no_request_that_names_the_session_is_about_it() {
+        let error = |id: &str, message: &str| {
+            let error = format!(r#"{{"code":-32000,"message":"{message}"}}"#);
+            format!(r#"{{"jsonrpc":"2.0",{id}"error":{error}}}"#)
+        };
+        let lost = "Bad Request: No valid session ID provided";
+        for said in [
+            error("", lost),
+            error(r#""id":null,"#, lost),
+            error(r#""id":null,"#, "Bad Request: Server not initialized"),
+        ] {
+            assert!(names_session(said.as_bytes()), "{said}");
+        }
+        for said in [
+            error(r#""id":1,"#, lost),
+            error("", "Bad Request: Unsupported protocol version"),
+            lost.to_owned(),
+            r#"{"jsonrpc":"2.0","method":"session"}"#.to_owned(),
+        ] {
+            assert!(!names_session(said.as_bytes()), "{said}");
+        }
     }
 
     #[test]

@@ -242,10 +242,11 @@ impl Bridge {
             self.swallow(&incoming.exchange, body, None);
             return true;
         }
-        let forgotten = status == StatusCode::NOT_FOUND
-            && letter.headers.contains_key(SESSION_ID)
-            && code.as_deref() != Some("-32601");
-        if forgotten && self.may_begin_anew(letter.round, letter.again) {
+        let in_session = letter.headers.contains_key(SESSION_ID);
+        let forgotten =
+            in_session && status == StatusCode::NOT_FOUND && code.as_deref() != Some("-32601");
+        let may_be = forgotten || in_session && self.complains_of_session(status, &body);
+        if may_be && self.may_begin_anew(letter.round, letter.again) {
             self.swallow(&incoming.exchange, body.clone(), None);
             if let Some(turn) = self.begin_anew(letter.round, letter.again).await {
                 return self.readdress(letter, turn);

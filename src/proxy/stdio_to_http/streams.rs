@@ -79,12 +79,17 @@ impl Bridge {
                     failures += 1;
                 }
                 // What went before is lost; what is to come need not be.
-                Err(Followed::Refused(_)) if awaited.is_none() && cursor.id.is_some() => {
+                Err(Followed::Refused(_) | Followed::Forgotten)
+                    if awaited.is_none() && cursor.id.is_some() =>
+                {
                     cursor.id = None;
                 }
-                Err(Followed::Refused(StatusCode::NOT_FOUND)) if awaited.is_none() && was_open => {
+                Err(Followed::Refused(StatusCode::NOT_FOUND) | Followed::Forgotten)
+                    if awaited.is_none() && was_open =>
+                {
                     return Followed::Forgotten;
                 }
+                Err(Followed::Forgotten) => return Followed::Refused(StatusCode::BAD_REQUEST),
                 Err(end) => return end,
             }
             if awaited.is_some_and(|line| !self.ledger.owes(line)) {
@@ -115,8 +120,11 @@ impl Bridge {
             };
         }
         let status = incoming.status();
-        let said = incoming.glance(&self.lane, abort).await;
-        self.swallow(&incoming.exchange, said.unwrap_or_default(), None);
+        let said = incoming.glance(&self.lane, abort).await.unwrap_or_default();
+        self.swallow(&incoming.exchange, said.clone(), None);
+        if self.complains_of_session(status, &said) {
+            return Err(Followed::Forgotten);
+        }
         // These may pass.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Followed::Unreachable(format!("the server says {status}")));
