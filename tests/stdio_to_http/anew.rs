@@ -6,6 +6,7 @@ use crate::forgetful::{Memory, begun, count, pairs, plain, posted, ready, script
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{Barrier, Notify};
 
 const SHAKEN: [(&str, &str); 3] = [
@@ -549,4 +550,111 @@ async fn a_request_that_needs_no_session_begins_none() {
     }
     assert_eq!(posted(&upstream), pairs(&[("tools/list", "-"); 2]));
     assert_eq!(client.leave().await, (String::new(), Some(0)));
+}
+
+#[tokio::test]
+async fn lines_that_wait_for_a_session_that_cannot_be_begun_are_answered() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (is_asked, refuse) = (asked.clone(), go_on.clone());
+    let (upstream, memory) = scripted(move |mut call, message, memory| {
+        let (asked, go_on) = (asked.clone(), go_on.clone());
+        async move {
+            if message["method"] == "initialize" && memory.begun.load(Ordering::SeqCst) > 0 {
+                asked.notify_one();
+                go_on.notified().await;
+                let said = "503 Service Unavailable";
+                return call.answer(said, &[], "later").await.unwrap();
+            }
+            plain(call, message, memory).await;
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    client.send(request(1, "first")).await;
+    within("the second handshake", is_asked.notified()).await;
+    let more = [request(2, "second"), request(3, "third")];
+    client.send(more.join("\n")).await;
+    // Long enough for them to be read.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    refuse.notify_one();
+    let (rest, _) = client.rest().await;
+    for id in 1..=3 {
+        assert!(rest.contains(&format!("\"id\":{id}")), "{id}: {rest}");
+    }
+    for what in ["first", "second", "third"] {
+        client.recorded(&[what]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_the_forgotten_session_is_not_taken_up_in_the_next() {
+    let memory = Arc::new(Memory::default());
+    let shared = memory.clone();
+    let upstream = Upstream::start(move |mut call| {
+        let memory = shared.clone();
+        async move {
+            if call.head.method() == "GET" {
+                if call.head.get("last-event-id").is_none() {
+                    return call.answer("405 No", &[], "").await.unwrap();
+                }
+                // To a server that does not know the event, it is a stream like any other.
+                call.open_stream(&[]).await.unwrap();
+                return call.gone().await;
+            }
+            let body = call.body().await;
+            let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+            if message["method"] == "slow" && memory.knows(&call) {
+                call.open_stream(&[]).await.unwrap();
+                call.chunk("id: 7\nretry: 700\ndata:\n\n").await.unwrap();
+                memory.forget();
+                return call.last_chunk().await.unwrap();
+            }
+            plain(call, message, memory).await;
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    client.send(request(1, "slow")).await;
+    let has_forgotten = || memory.known.load(Ordering::SeqCst) == 0;
+    until("the end of the session", has_forgotten).await;
+    assert_eq!(client.ask(request(2, "x")).await["id"], 2);
+    let error = within("an answer to the first", client.json()).await;
+    assert_eq!(
+        (&error["id"], &error["error"]["code"]),
+        (&json!(1), &json!(-32603))
+    );
+    let resumed = |it: &Seen| it.head.get("last-event-id").is_some();
+    assert!(!upstream.seen().iter().any(resumed));
+}
+
+#[tokio::test]
+async fn a_request_that_was_cancelled_is_not_sent_again() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (is_asked, refuse) = (asked.clone(), go_on.clone());
+    let (upstream, memory) = scripted(move |mut call, message, memory| {
+        let (asked, go_on) = (asked.clone(), go_on.clone());
+        async move {
+            if message["method"] == "slow" && !memory.knows(&call) {
+                asked.notify_one();
+                go_on.notified().await;
+                return unknown(&mut call).await;
+            }
+            plain(call, message, memory).await;
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    client.send(request(1, "slow")).await;
+    within("the slow request", is_asked.notified()).await;
+    client
+        .send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
+        .await;
+    assert_eq!(client.ask(request(2, "x")).await["id"], 2);
+    refuse.notify_one();
+    let why = "the client has cancelled it since";
+    until("the note", || client.proxy.errors().contains(why)).await;
+    assert_eq!(client.ask(request(3, "x")).await["id"], 3);
+    assert_eq!(count(&upstream, "slow"), 1);
 }

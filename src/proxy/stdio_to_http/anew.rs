@@ -29,6 +29,9 @@ const ANEW: &str = "the server had forgotten the session: it was begun anew with
 /// Of an answer to a question that nobody asks any more.
 pub const MOOT: &str =
     "an answer of the client's was not sent: the server has forgotten the session that asked";
+/// Of a request to a server that has not heard of it, as it has of its cancellation.
+const UNWANTED: &str =
+    "a request of the client's was not sent again: the client has cancelled it since";
 
 /// Keeps everything else from being sent in the session.
 pub type Turn = OwnedMutexGuard<()>;
@@ -309,9 +312,16 @@ impl Bridge {
     /// Whether a letter that a forgotten session had refused goes out again, as it is now. The next one has its turn when
     /// this one is on its way.
     pub fn readdress(&self, letter: &mut Letter, turn: Turn) -> bool {
-        if letter.answers {
+        let moot = match letter.answers {
+            true => Some(MOOT),
+            false => self
+                .ledger
+                .is_cancelled(letter.exchange)
+                .then_some(UNWANTED),
+        };
+        if let Some(why) = moot {
             self.ledger.close(letter.exchange);
-            self.note(MOOT);
+            self.note(why);
             return false;
         }
         let legacy = self.legacy();

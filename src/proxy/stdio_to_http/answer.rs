@@ -192,7 +192,9 @@ impl Bridge {
 
     async fn resume(&self, letter: &Letter, cursor: Cursor) {
         let line = letter.exchange;
-        let followed = self.follow(Some(line), cursor, &letter.abort).await;
+        // A session begins with the answer to `initialize`.
+        let round = letter.round + u32::from(letter.method == methods::INITIALIZE);
+        let followed = self.follow(Some(line), round, cursor, &letter.abort).await;
         let (status, how) = match followed {
             Followed::Answered | Followed::Aborted => {
                 self.ledger.close(line);

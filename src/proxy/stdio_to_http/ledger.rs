@@ -21,6 +21,8 @@ pub struct Entry {
     /// Raw ids of the requests that have no answer yet.
     pub owed: Vec<String>,
     pub modern: bool,
+    /// The client has cancelled it; the answer is still due.
+    pub is_cancelled: bool,
     /// Aborts its HTTP exchange.
     pub abort: CancellationToken,
     /// Hangs up when the next line may be sent.
@@ -102,6 +104,18 @@ impl Ledger {
         }
         drop(entries);
         self.changed.notify_waiters();
+    }
+
+    /// The client cancels a request of this line. Of several, the others are wanted.
+    pub fn cancel(&self, exchange: ExchangeId) {
+        if let Some(entry) = self.entries().get_mut(&exchange) {
+            entry.is_cancelled = entry.owed.len() == 1;
+        }
+    }
+
+    pub fn is_cancelled(&self, exchange: ExchangeId) -> bool {
+        let entries = self.entries();
+        entries.get(&exchange).is_some_and(|it| it.is_cancelled)
     }
 
     /// Whether any request of this line waits for its answer.
@@ -186,6 +200,7 @@ mod tests {
             method: methods::TOOLS_CALL.to_owned(),
             owed: ids.iter().map(|id| (*id).to_owned()).collect(),
             modern: false,
+            is_cancelled: false,
             abort: CancellationToken::new(),
             hold: None,
         }

@@ -73,7 +73,7 @@ impl Bridge {
         }
         let bridge = self.clone();
         self.tasks.spawn(async move {
-            let status = match bridge.follow(None, Cursor::default(), &abort).await {
+            let status = match bridge.follow(None, round, Cursor::default(), &abort).await {
                 Followed::Forgotten if bridge.legacy().session.is_some() => {
                     if bridge.begin_anew(round, false).await.is_none() {
                         bridge.forgotten();

@@ -56,10 +56,11 @@ impl Bridge {
     }
 
     /// Reads a stream of the legacy era that is asked for with GET, over and over: one that carries the answer to a line
-    /// until that has come, any other as long as the server gives it.
+    /// until that has come, any other as long as the server gives it; neither in another session than it began in.
     pub async fn follow(
         &self,
         awaited: Option<ExchangeId>,
+        round: u32,
         mut cursor: Cursor,
         abort: &CancellationToken,
     ) -> Followed {
@@ -73,6 +74,12 @@ impl Bridge {
                 }
             }
             is_new = false;
+            if self.legacy().round != round {
+                return match abort.is_cancelled() {
+                    true => Followed::Aborted,
+                    false => Followed::Forgotten,
+                };
+            }
             match self.stream_once(&mut cursor, abort).await {
                 Ok(()) => (failures, was_open) = (0, true),
                 Err(Followed::Unreachable(_)) if awaited.is_none() || failures < TRIES => {

@@ -84,6 +84,7 @@ impl Uplink {
     pub async fn run(&mut self) {
         let bridge = self.bridge.clone();
         loop {
+            self.hold(bridge.session_stands()).await;
             if let Ok(injection) = self.injections.try_recv() {
                 self.inject(injection).await;
             }
@@ -150,6 +151,8 @@ impl Uplink {
     }
 
     async fn inject(&mut self, injection: Injection) {
+        let bridge = self.bridge.clone();
+        self.hold(bridge.session_stands()).await;
         if !injection.claim.take() {
             return;
         }
@@ -239,6 +242,9 @@ impl Uplink {
             None => sort.modern || !self.bridge.legacy().is_open,
         };
         if !is_modern {
+            if let Some((exchange, _)) = found {
+                self.bridge.ledger.cancel(exchange);
+            }
             return false;
         }
         self.bridge.record(
@@ -264,9 +270,6 @@ impl Uplink {
 
     async fn post(&mut self, sort: Sort, line: Bytes, author: Author) {
         let bridge = self.bridge.clone();
-        if !sort.modern {
-            self.hold(bridge.session_stands()).await;
-        }
         let answers = self.answers(&sort, &line);
         if answers == Answers::AnotherSession {
             bridge.record(author.by, Party::Sentinel, line, author.replay_of, None);
@@ -343,6 +346,7 @@ fn entry(sort: &Sort, bridge: &Bridge) -> (Entry, oneshot::Receiver<()>, Cancell
         method: sort.method.clone(),
         owed: sort.ids.clone(),
         modern: sort.modern,
+        is_cancelled: false,
         abort: abort.clone(),
         hold: (sort.pace != Pace::Sent).then_some(hold),
     };

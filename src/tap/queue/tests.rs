@@ -290,3 +290,19 @@ fn of_a_head_that_brings_its_body_only_the_body_is_dropped() {
         ["head", "lost(0, 2)", "end", "head", "lost(0, 2)", "end"]
     );
 }
+
+#[test]
+fn with_a_body_that_has_nothing_in_it_nothing_is_lost() {
+    let (tap, mut drain) = queue(1, Overflow::Drop);
+    let whole = || {
+        let mut event = head(1);
+        if let Body::Http { what, .. } = &mut event.body
+            && let Http::Request(head) = what
+        {
+            *head = head.clone().whole(b"");
+        }
+        event
+    };
+    tap.push(whole());
+    assert_eq!(drained(&mut drain), ["head", "end"]);
+}
