@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// So many proxies may have one pid, each in a container of its own, and share the directory.
-const NAMESAKES: usize = 64;
+const NAMESAKES: u32 = 64;
 /// The longest path a Unix socket can be bound to, on the strictest system we run on (macOS: 104 with the NUL).
 const SOCKET_PATH_LIMIT: usize = 103;
 
@@ -58,23 +58,20 @@ pub fn directory() -> io::Result<PathBuf> {
     }
 }
 
-/// Where the proxy with this pid listens: in `directory`, or in a shorter place when the path would be too long for a
-/// socket. Where another one with this pid listens, the name goes on with a number.
-pub fn socket_path(directory: &Path, pid: u32) -> io::Result<PathBuf> {
-    let numbered = (2..=NAMESAKES).map(|number| format!("{pid}-{number}.sock"));
-    for name in std::iter::once(format!("{pid}.sock")).chain(numbered) {
-        let mut path = directory.join(&name);
-        if path.as_os_str().len() > SOCKET_PATH_LIMIT {
-            path = private_directory(Path::new("/tmp").join(own_name()))?.join(name);
-        }
-        if !answers(&path) {
-            return Ok(path);
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::AddrInUse,
-        format!("{NAMESAKES} proxies with the pid {pid} listen there"),
-    ))
+/// Where the proxy with this pid may listen: in `directory`, or in a shorter place when the path would be too long for a
+/// socket. Where another one with this pid listens, it is the next.
+pub fn socket_paths(directory: &Path, pid: u32) -> io::Result<Vec<PathBuf>> {
+    let name = |number| match number {
+        1 => format!("{pid}.sock"),
+        _ => format!("{pid}-{number}.sock"),
+    };
+    let in_it = |directory: &Path| (1..=NAMESAKES).map(|it| directory.join(name(it))).collect();
+    let paths: Vec<PathBuf> = in_it(directory);
+    let is_too_long = |path: &PathBuf| path.as_os_str().len() > SOCKET_PATH_LIMIT;
+    Ok(match paths.last().is_some_and(is_too_long) {
+        true => in_it(&private_directory(Path::new("/tmp").join(own_name()))?),
+        false => paths,
+    })
 }
 
 fn own_name() -> String {
@@ -189,7 +186,7 @@ fn live_entry(file: &Path) -> Option<Entry> {
 }
 
 /// Whether anybody listens on the socket. A proxy that is stopped or overrun still counts: only a refusal is final.
-fn answers(socket: &Path) -> bool {
+pub(super) fn answers(socket: &Path) -> bool {
     match UnixStream::connect(socket) {
         Ok(_) => true,
         Err(error) => !matches!(
@@ -217,6 +214,7 @@ fn remove_if_orphan(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::server::Server;
     use std::os::unix::net::UnixListener;
 
     fn entry(directory: &Path, pid: u32) -> Entry {
@@ -292,13 +290,13 @@ mod tests {
         assert!(directory.path().join(format!("{own}.sock")).exists());
     }
 
-    #[test]
-    fn proxies_of_one_pid_in_different_containers_stand_beside_each_other() {
+    #[tokio::test]
+    async fn proxies_of_one_pid_in_different_containers_stand_beside_each_other() {
         let directory = tempfile::tempdir().unwrap();
+        let bind = || Server::bind_one(socket_paths(directory.path(), 1).unwrap()).unwrap();
         let mut published = Vec::new();
         for _ in 0..3 {
-            let socket = socket_path(directory.path(), 1).unwrap();
-            let listener = UnixListener::bind(&socket).unwrap();
+            let (listener, socket) = bind();
             let mut entry = entry(directory.path(), 1);
             entry.socket = socket;
             let entry = Published::publish(directory.path(), entry).unwrap();
@@ -307,8 +305,7 @@ mod tests {
         assert_eq!(list(directory.path()).unwrap().len(), 3);
         published.remove(0);
         assert_eq!(list(directory.path()).unwrap().len(), 2);
-        let free = socket_path(directory.path(), 1).unwrap();
-        assert!(free.ends_with("1.sock"), "{free:?}");
+        assert!(bind().1.ends_with("1.sock"));
     }
 
     #[test]
@@ -338,8 +335,9 @@ mod tests {
     #[test]
     fn a_socket_path_too_long_to_bind_moves_to_a_shorter_place() {
         let deep = PathBuf::from(format!("/{}", "x".repeat(120)));
-        let path = socket_path(&deep, 9).unwrap();
-        assert!(path.as_os_str().len() <= SOCKET_PATH_LIMIT);
-        assert!(path.ends_with("9.sock"));
+        let paths = socket_paths(&deep, 9).unwrap();
+        let fits = |path: &PathBuf| path.as_os_str().len() <= SOCKET_PATH_LIMIT;
+        assert!(paths.iter().all(fits));
+        assert!(paths[0].ends_with("9.sock") && paths[1].ends_with("9-2.sock"));
     }
 }

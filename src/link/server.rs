@@ -1,12 +1,12 @@
 //! The proxy's end of the link.
 
-use super::registry::Entry;
+use super::registry::{Entry, answers};
 use super::{CaptureRequest, LONGEST_LINE, Request, Response, Said, from_line, to_line, transfer};
 use crate::tap::{Order, Orders, Pulse, Refused};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -39,13 +39,31 @@ pub struct Server {
 }
 
 impl Server {
+    /// Listens on the first of these sockets where nobody does.
+    pub fn bind_one(sockets: Vec<PathBuf>) -> io::Result<(Self, PathBuf)> {
+        let mut taken = io::ErrorKind::InvalidInput.into();
+        for socket in sockets {
+            match Self::bind(&socket) {
+                Ok(server) => return Ok((server, socket)),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken = error,
+                Err(error) => {
+                    let what = format!("{}: {error}", socket.display());
+                    return Err(io::Error::new(error.kind(), what));
+                }
+            }
+        }
+        Err(taken)
+    }
+
     /// Listens on `socket` (0600), in place of whatever a dead process left there.
     pub fn bind(socket: &Path) -> io::Result<Self> {
-        match fs::remove_file(socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(socket)?;
+        let listener = match UnixListener::bind(socket) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && !answers(socket) => {
+                fs::remove_file(socket)?;
+                UnixListener::bind(socket)?
+            }
+            bound => bound?,
+        };
         fs::set_permissions(socket, Permissions::from_mode(0o600))?;
         Ok(Self { listener })
     }

@@ -197,9 +197,8 @@ impl Plan {
 
     fn register(&self) -> anyhow::Result<(Server, Published)> {
         let directory = registry::directory().context("no runtime directory")?;
-        let socket = registry::socket_path(&directory, self.entry.pid)?;
-        let server = Server::bind(&socket)
-            .with_context(|| format!("cannot listen on {}", socket.display()))?;
+        let sockets = registry::socket_paths(&directory, self.entry.pid)?;
+        let (server, socket) = Server::bind_one(sockets).context("cannot listen on a socket")?;
         let entry = Entry {
             socket,
             counts: self.totals.as_deref().map(counts),

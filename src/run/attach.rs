@@ -66,18 +66,26 @@ fn choose(mut live: Vec<Entry>, target: Option<&str>) -> anyhow::Result<Entry> {
     }
     if let [_, _, ..] = live[..] {
         bail!(
-            "several proxies are live; name one by its pid, mcp-sentinel attach {}:\n{}",
-            live[0].pid,
+            "several proxies are live; name one, mcp-sentinel attach {}:\n{}",
+            handle(&live, &live[0]),
             listed(&live)
         );
     }
     live.pop().context("no proxy is live")
 }
 
+/// What names this one alone: its pid, or where processes of different containers have the same, its socket.
+fn handle(live: &[Entry], entry: &Entry) -> String {
+    match live.iter().filter(|it| it.pid == entry.pid).count() {
+        1 => entry.pid.to_string(),
+        _ => entry.socket.display().to_string(),
+    }
+}
+
 fn listed(live: &[Entry]) -> String {
     let line = |entry: &Entry| {
-        let upstream = shell_words::join(&entry.upstream);
-        neutral(&format!("  {}  {}  {upstream}", entry.pid, entry.name)).into_owned()
+        let (handle, upstream) = (handle(live, entry), shell_words::join(&entry.upstream));
+        neutral(&format!("  {handle}  {}  {upstream}", entry.name)).into_owned()
     };
     live.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -124,6 +132,16 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("time"), "{text}");
+    }
+
+    #[test]
+    fn those_of_one_pid_are_told_apart_by_their_sockets() {
+        let mut all = live();
+        (all[0].pid, all[0].socket) = (8, "/run/8.sock".into());
+        (all[1].pid, all[1].socket) = (8, "/run/8-2.sock".into());
+        let text = complaint(all, Some("8"));
+        assert!(text.contains("attach /run/8.sock:\n"), "{text}");
+        assert!(text.contains("\n  /run/8-2.sock  files"), "{text}");
     }
 
     #[test]
