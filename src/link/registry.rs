@@ -206,7 +206,8 @@ fn remove_if_orphan(path: &Path) {
     let dead = pid
         .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
     // Of a pid in another container nothing is known here but whether it answers.
-    if dead && !path.with_extension("json").exists() && !answers(path) {
+    let listens = || path.extension().is_some_and(|it| it == "sock") && answers(path);
+    if dead && !path.with_extension("json").exists() && !listens() {
         let _ = fs::remove_file(path);
     }
 }

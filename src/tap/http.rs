@@ -233,6 +233,7 @@ impl<const PARTS: usize> Text<PARTS> {
     }
 
     fn put_rest(&mut self, body: &[u8]) {
+        debug_assert!(body.len() <= LITTLE, "it is shared");
         self.bytes.extend_from_slice(body);
         self.has_rest = true;
     }

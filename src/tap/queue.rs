@@ -311,15 +311,15 @@ impl Queue {
         if slots.closed {
             return;
         }
-        match self.overflow {
-            Overflow::Wait => self.put(&mut slots, event, thread),
-            Overflow::Drop => {
-                for part in event.in_parts() {
-                    if let Some(part) = slots.admit(part, self.is_full()) {
-                        self.put(&mut slots, part, thread);
-                    }
+        let may_drop = self.overflow == Overflow::Drop;
+        if may_drop && (self.is_full() || !slots.losses.is_empty()) {
+            for part in event.in_parts() {
+                if let Some(part) = slots.admit(part, self.is_full()) {
+                    self.put(&mut slots, part, thread);
                 }
             }
+        } else {
+            self.put(&mut slots, event, thread);
         }
         let done = &mut slots.spent[thread];
         let spent = [done.pop_front(), done.pop_front()];

@@ -48,7 +48,7 @@ impl Witness {
     }
 
     /// That the half is over is on record already.
-    pub fn is_told(&mut self) {
+    pub fn told(&mut self) {
         self.ended = true;
     }
 

@@ -299,7 +299,7 @@ impl Reverse {
             });
         }
         if little.is_some() {
-            witness.is_told();
+            witness.told();
         }
         self.bell.ring();
         self.explain(&passage, head.status, &head.headers);

@@ -17,12 +17,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// How long a server may take to let us in once more.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A session that has stood for so long was good for something, though nothing was asked of it.
+const A_WHILE: Duration = Duration::from_secs(60);
 /// How long it may take to hear that we do not stay.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const ANEW: &str = "the server had forgotten the session: it was begun anew with the client's handshake, and what the server kept for it is gone";
@@ -49,8 +51,8 @@ struct Known {
     /// The client's own lines, once the server has taken them.
     initialize: Option<Bytes>,
     initialized: Option<Bytes>,
-    /// It was begun anew, and has answered nothing since: to do it again would be to do it for ever.
-    in_vain: bool,
+    /// When it was begun anew, if it has answered nothing since: to do it again at once would be to do it for ever.
+    in_vain: Option<Instant>,
     /// Raw ids of what the server has asked in the session, and in those before it, and the client has not answered.
     asked: HashSet<String>,
     asked_before: HashSet<String>,
@@ -85,12 +87,12 @@ impl Anew {
 
     /// The session is good for something.
     pub fn has_answered(&self) {
-        self.known().in_vain = false;
+        self.known().in_vain = None;
     }
 
     /// It was begun anew in vain.
     pub fn was_in_vain(&self) -> bool {
-        self.known().in_vain
+        self.known().was_in_vain()
     }
 
     /// The server asks something of the client.
@@ -130,8 +132,12 @@ impl Anew {
 }
 
 impl Known {
+    fn was_in_vain(&self) -> bool {
+        self.in_vain.is_some_and(|since| since.elapsed() < A_WHILE)
+    }
+
     fn next_session(&mut self) {
-        self.in_vain = false;
+        self.in_vain = None;
         let asked = std::mem::take(&mut self.asked);
         self.asked_before.extend(asked);
     }
@@ -155,7 +161,7 @@ impl Bridge {
         let is_over = self.is_gone.is_cancelled() || self.over.is_cancelled();
         let is_another = self.legacy().round != round;
         let known = anew.known();
-        !is_over && (is_another || !again && !known.in_vain && known.initialize.is_some())
+        !is_over && (is_another || !again && !known.was_in_vain() && known.initialize.is_some())
     }
 
     /// Whether a refusal means that the session is forgotten, though it does not say so by 404: servers made after the
@@ -190,7 +196,7 @@ impl Bridge {
         };
         match outcome {
             Ok(()) => {
-                anew.known().in_vain = true;
+                anew.known().in_vain = Some(Instant::now());
                 self.note(ANEW);
                 return Some(turn);
             }
@@ -395,6 +401,19 @@ mod tests {
             anew.answers(br#"[{"id":3,"error":{}},{"id":9,"result":1}]"#),
             Answers::ThisSession
         );
+    }
+
+    #[test]
+    fn a_session_is_in_vain_that_is_forgotten_at_once_and_not_one_that_stood() {
+        let anew = Anew::default();
+        assert!(!anew.was_in_vain());
+        anew.known().in_vain = Some(Instant::now());
+        assert!(anew.was_in_vain());
+        anew.known().in_vain = Instant::now().checked_sub(A_WHILE);
+        assert!(!anew.was_in_vain());
+        anew.known().in_vain = Some(Instant::now());
+        anew.has_answered();
+        assert!(!anew.was_in_vain());
     }
 
     #[test]

@@ -320,6 +320,10 @@ impl Bridge {
 
     /// A client on stdio cannot know that it must initialize anew: it starts again.
     pub fn forgotten(&self) {
+        // One that is over needs no other end.
+        if self.over.is_cancelled() {
+            return;
+        }
         let in_vain = self.anew.as_ref().is_some_and(Anew::was_in_vain);
         self.end(match in_vain {
             true => "the server knows this session no more (404), which was begun anew and has answered nothing since: the client must start again",

@@ -2,7 +2,7 @@
 //!
 //! HTTP keeps no order between requests. So a handshake is waited for to its end, and what needs no answer until the
 //! server has taken it; a request only until it is on its way. Requests wait while too many are in flight; what needs no
-//! answer passes them, because the server may be waiting for just that.
+//! answer passes them, because the server may be waiting for just that. All wait while a session is begun anew.
 
 use super::anew::{Answers, MOOT};
 use super::answer::Letter;

@@ -285,10 +285,7 @@ fn of_a_head_that_brings_its_body_only_the_body_is_dropped() {
     };
     tap.push(whole());
     tap.push(whole());
-    assert_eq!(
-        drained(&mut drain),
-        ["head", "lost(0, 2)", "end", "head", "lost(0, 2)", "end"]
-    );
+    assert_eq!(drained(&mut drain), ["head", "head", "lost(0, 2)", "end"]);
 }
 
 #[test]
@@ -304,5 +301,6 @@ fn with_a_body_that_has_nothing_in_it_nothing_is_lost() {
         event
     };
     tap.push(whole());
-    assert_eq!(drained(&mut drain), ["head", "end"]);
+    tap.push(whole());
+    assert_eq!(drained(&mut drain), ["head", "head", "end"]);
 }
