@@ -176,7 +176,12 @@ pub fn list(directory: &Path) -> io::Result<Vec<Entry>> {
 
 /// The entry in this file, when its proxy lives; an entry that cannot be read was not written by us.
 fn live_entry(file: &Path) -> Option<Entry> {
-    let entry: Entry = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let mut entry: Entry = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    // A container has another name for the directory.
+    let beside = file.with_extension("sock");
+    if beside.exists() {
+        entry.socket = beside;
+    }
     if answers(&entry.socket) {
         return Some(entry);
     }
@@ -264,6 +269,17 @@ mod tests {
             "{written}"
         );
         assert_eq!(serde_json::from_str::<Entry>(&written).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_socket_is_found_beside_its_entry_whatever_the_directory_is_called_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut inside = entry(directory.path(), 1);
+        let _listener = UnixListener::bind(&inside.socket).unwrap();
+        inside.socket = "/run/sentinel/mcp-sentinel/1.sock".into();
+        std::mem::forget(Published::publish(directory.path(), inside).unwrap());
+        let live = list(directory.path()).unwrap();
+        assert_eq!(live[0].socket, directory.path().join("1.sock"));
     }
 
     #[test]
