@@ -221,6 +221,10 @@ async fn a_server_that_is_not_there_yet_can_be_tried_again() {
     let refused = client.ask(INITIALIZE).await;
     assert_eq!(refused["id"], 0);
     client.recorded(&["note", "cannot reach the server"]).await;
+    until("it is told on stderr", || {
+        client.proxy.errors().contains("cannot reach the server")
+    })
+    .await;
     let errors = client.proxy.errors();
     assert_eq!(
         errors.matches("cannot reach the server").count(),
