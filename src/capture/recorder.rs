@@ -199,7 +199,8 @@ impl Drop for Recorder {
     }
 }
 
-/// Linux: a thread of its own to the scheduler. Elsewhere this would lower the whole process.
+/// Lets others go first on a busy machine: on Linux, where a thread is one of its own to the scheduler. Elsewhere this would
+/// hold the whole process back.
 fn give_way(niceness: u8) {
     #[cfg(target_os = "linux")]
     if let Ok(nice) = rustix::process::getpriority_process(None) {

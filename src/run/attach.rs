@@ -78,7 +78,8 @@ fn choose(mut live: Vec<Entry>, target: Option<&str>) -> anyhow::Result<Entry> {
 fn handle(live: &[Entry], entry: &Entry) -> String {
     match live.iter().filter(|it| it.pid == entry.pid).count() {
         1 => entry.pid.to_string(),
-        _ => entry.socket.display().to_string(),
+        // A container may have written it.
+        _ => neutral(&entry.socket.display().to_string()).into_owned(),
     }
 }
 
@@ -138,10 +139,14 @@ mod tests {
     fn those_of_one_pid_are_told_apart_by_their_sockets() {
         let mut all = live();
         (all[0].pid, all[0].socket) = (8, "/run/8.sock".into());
-        (all[1].pid, all[1].socket) = (8, "/run/8-2.sock".into());
+        (all[1].pid, all[1].socket) = (8, "/run/8-2.sock\n\u{1b}[2J".into());
         let text = complaint(all, Some("8"));
         assert!(text.contains("attach /run/8.sock:\n"), "{text}");
-        assert!(text.contains("\n  /run/8-2.sock  files"), "{text}");
+        assert!(text.contains("\n  /run/8-2.sock"), "{text}");
+        assert!(
+            !text.contains('\u{1b}') && text.lines().count() == 3,
+            "{text}"
+        );
     }
 
     #[test]

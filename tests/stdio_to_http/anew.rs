@@ -160,15 +160,15 @@ async fn requests_that_are_refused_at_the_same_time_begin_one_session_and_are_se
     assert_eq!(client.leave().await, (String::new(), Some(0)));
 }
 
-#[tokio::test]
-async fn what_was_sent_before_the_new_session_and_is_refused_after_is_only_sent_again() {
-    let (slow, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (came, late) = (slow.clone(), go_on.clone());
+/// A client whose request 1, `slow`, is with a server that has forgotten the session and says so when it is told to.
+async fn refused_late() -> (Upstream, Client, Arc<Notify>) {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (is_asked, refuse) = (asked.clone(), go_on.clone());
     let (upstream, memory) = scripted(move |mut call, message, memory| {
-        let (slow, go_on) = (slow.clone(), go_on.clone());
+        let (asked, go_on) = (asked.clone(), go_on.clone());
         async move {
             if message["method"] == "slow" && !memory.knows(&call) {
-                slow.notify_one();
+                asked.notify_one();
                 go_on.notified().await;
                 return unknown(&mut call).await;
             }
@@ -179,9 +179,15 @@ async fn what_was_sent_before_the_new_session_and_is_refused_after_is_only_sent_
     let mut client = ready(&upstream).await;
     memory.forget();
     client.send(request(1, "slow")).await;
-    within("the slow request", came.notified()).await;
+    within("the slow request", is_asked.notified()).await;
+    (upstream, client, refuse)
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_new_session_and_is_refused_after_is_only_sent_again() {
+    let (upstream, mut client, refuse) = refused_late().await;
     assert_eq!(client.ask(request(2, "x")).await["id"], 2);
-    late.notify_one();
+    refuse.notify_one();
     let answer = client.json().await;
     assert_eq!((&answer["id"], &answer["result"]), (&json!(1), &json!({})));
     assert_eq!(
@@ -630,24 +636,7 @@ async fn a_stream_of_the_forgotten_session_is_not_taken_up_in_the_next() {
 
 #[tokio::test]
 async fn a_request_that_was_cancelled_is_not_sent_again() {
-    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (is_asked, refuse) = (asked.clone(), go_on.clone());
-    let (upstream, memory) = scripted(move |mut call, message, memory| {
-        let (asked, go_on) = (asked.clone(), go_on.clone());
-        async move {
-            if message["method"] == "slow" && !memory.knows(&call) {
-                asked.notify_one();
-                go_on.notified().await;
-                return unknown(&mut call).await;
-            }
-            plain(call, message, memory).await;
-        }
-    })
-    .await;
-    let mut client = ready(&upstream).await;
-    memory.forget();
-    client.send(request(1, "slow")).await;
-    within("the slow request", is_asked.notified()).await;
+    let (upstream, mut client, refuse) = refused_late().await;
     client
         .send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
         .await;

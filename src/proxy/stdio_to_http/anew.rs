@@ -211,7 +211,7 @@ impl Bridge {
             let _ = tokio::time::timeout(LAST_WORDS, self.take_leave()).await;
         }
         self.end(&format!(
-            "the server knows this session no more (404), and it cannot be begun anew: {why}; the client must start again"
+            "the server knows this session no more, and it cannot be begun anew: {why}; the client must start again"
         ));
     }
 

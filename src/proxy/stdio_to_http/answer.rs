@@ -253,7 +253,7 @@ impl Bridge {
             if let Some(turn) = self.begin_anew(letter.round, letter.again).await {
                 return self.readdress(letter, turn);
             }
-            self.fail_refused(letter, &incoming, body, forgotten).await;
+            self.fail_refused(letter, &incoming, body, true).await;
         } else if code.is_some() {
             let exchange = &incoming.exchange;
             self.deliver(exchange, Party::Server, body, None).await;

@@ -271,36 +271,29 @@ fn a_recorder_that_goes_to_sleep_lets_go_of_what_nobody_took_back() {
     assert_eq!(spent(&tap), [0, 0]);
 }
 
+/// A head that brings its body.
+fn whole(text: &[u8]) -> Event {
+    let mut event = head(1);
+    if let Body::Http { what, .. } = &mut event.body
+        && let Http::Request(head) = what
+    {
+        *head = head.clone().whole(text);
+    }
+    event
+}
+
 #[test]
 fn of_a_head_that_brings_its_body_only_the_body_is_dropped() {
     let (tap, mut drain) = queue(1, Overflow::Drop);
-    let whole = || {
-        let mut event = head(1);
-        if let Body::Http { what, .. } = &mut event.body
-            && let Http::Request(head) = what
-        {
-            *head = head.clone().whole(b"{}");
-        }
-        event
-    };
-    tap.push(whole());
-    tap.push(whole());
+    tap.push(whole(b"{}"));
+    tap.push(whole(b"{}"));
     assert_eq!(drained(&mut drain), ["head", "head", "lost(0, 2)", "end"]);
 }
 
 #[test]
 fn with_a_body_that_has_nothing_in_it_nothing_is_lost() {
     let (tap, mut drain) = queue(1, Overflow::Drop);
-    let whole = || {
-        let mut event = head(1);
-        if let Body::Http { what, .. } = &mut event.body
-            && let Http::Request(head) = what
-        {
-            *head = head.clone().whole(b"");
-        }
-        event
-    };
-    tap.push(whole());
-    tap.push(whole());
+    tap.push(whole(b""));
+    tap.push(whole(b""));
     assert_eq!(drained(&mut drain), ["head", "head", "end"]);
 }
