@@ -463,6 +463,28 @@ async fn a_session_that_cannot_be_begun_anew_ends_and_says_why() {
 }
 
 #[tokio::test]
+async fn what_a_server_says_against_a_new_session_does_not_command_a_terminal() {
+    let (upstream, memory) = scripted(|mut call, message, memory| async move {
+        if message["method"] == "initialize" && memory.begun.load(Ordering::SeqCst) > 0 {
+            let error =
+                json!({"code": -32603, "message": "full\u{1b}[2J\u{7}\nmcp-sentinel: all is well"});
+            let answer = json!({"jsonrpc": "2.0", "id": message["id"], "error": error});
+            return call.answer_json(answer.to_string()).await.unwrap();
+        }
+        plain(call, message, memory).await;
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    memory.forget();
+    client.send(request(2, "y")).await;
+    client.rest().await;
+    let errors = client.proxy.errors();
+    assert!(errors.contains("the server says: full"), "{errors}");
+    assert!(!errors.contains(['\u{1b}', '\u{7}']), "{errors:?}");
+    assert!(!errors.contains("\nmcp-sentinel: all is well"), "{errors}");
+}
+
+#[tokio::test]
 async fn a_session_with_another_version_than_the_client_knows_is_left() {
     let (upstream, message) = told_when("initialize", |mut call, message, memory| async move {
         memory.welcome_with(&mut call, &message, "2025-06-18").await;

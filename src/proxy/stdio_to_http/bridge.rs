@@ -16,6 +16,7 @@ use crate::proxy::pump::Lane;
 use crate::proxy::stderr::Forwarder;
 use crate::tap::{Body, ExchangeId, Party, Via};
 use crate::wire::framing::on_one_line;
+use crate::wire::shown::neutral;
 use crate::wire::{Envelope, Frame, Kind, object, parse};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
@@ -333,8 +334,9 @@ impl Bridge {
 
     /// Ends the session from the server's side.
     pub fn end(&self, why: &str) {
-        if self.gone.set(why.to_owned()).is_ok() {
-            self.note(why);
+        let why = neutral(why);
+        if self.gone.set(why.clone().into_owned()).is_ok() {
+            self.note(&why);
         }
         self.is_gone.cancel();
     }
@@ -366,7 +368,8 @@ impl Bridge {
     pub fn note(&self, text: &str) {
         self.lane.note(text.to_owned());
         if let Some(stderr) = &mut *lock(&self.stderr) {
-            stderr.forward(Bytes::from(format!("mcp-sentinel: {text}\n")));
+            // It may repeat what the server said.
+            stderr.forward(Bytes::from(format!("mcp-sentinel: {}\n", neutral(text))));
         }
     }
 
