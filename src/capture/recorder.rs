@@ -24,6 +24,18 @@ use tokio::sync::watch;
 /// Lines are written when there are this many bytes of them, at the latest: as much as the buffer keeps. One that grows
 /// for each burst is memory that the system has to find and clear again, which takes longer than all the rest.
 const CHUNK: u64 = 64 << 10;
+/// How long the recorder lets events gather before it looks again: at most a thousand looks a second, and a message in
+/// the file a millisecond after it was forwarded.
+const NAP: Duration = Duration::from_millis(1);
+/// The same while a stream is dense: a burst passes first and is recorded after, and who asks as fast as answers come does
+/// not meet the recorder with every other question. Chunks of a stream wait in the few buffers that they were read into;
+/// the many parts of exchanges over HTTP would not be in the processor's cache any more.
+const LONG_NAP: Duration = Duration::from_millis(20);
+/// A stream is dense when one batch holds so much of it.
+const DENSE: Streamed = Streamed {
+    chunks: 16,
+    bytes: 32 << 10,
+};
 /// How long the recorder waits for the rest of a line on standard error before it records the part.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// What passes through the queue lies in the heaps of the threads that read it, and an allocator keeps it there. After
@@ -150,6 +162,7 @@ impl Recorder {
                 directory,
             ),
             trouble: None,
+            streamed: Streamed::default(),
             burst: 0,
             at_rest: options.at_rest,
             totals: Arc::clone(&totals),
@@ -210,6 +223,31 @@ fn give_way(niceness: u8) {
     let _ = niceness;
 }
 
+/// How much of streams was recorded.
+#[derive(Debug, Default)]
+struct Streamed {
+    chunks: usize,
+    bytes: usize,
+}
+
+impl Streamed {
+    fn count(&mut self, item: &Queued) {
+        if let Some(bytes) = item.streamed() {
+            self.chunks += 1;
+            self.bytes += bytes;
+        }
+    }
+
+    /// How long the next batch may gather, after this one.
+    fn nap(&self) -> Duration {
+        if self.chunks >= DENSE.chunks || self.bytes >= DENSE.bytes {
+            LONG_NAP
+        } else {
+            NAP
+        }
+    }
+}
+
 /// The file refuses.
 struct Trouble {
     /// In words.
@@ -227,6 +265,8 @@ struct Work<W> {
     weight: usize,
     scribe: Scribe<W>,
     trouble: Option<Trouble>,
+    /// Since the last nap.
+    streamed: Streamed,
     /// What was recorded since the last rest.
     burst: usize,
     at_rest: Option<fn()>,
@@ -256,7 +296,7 @@ impl<W: Write> Work<W> {
                     }
                     self.drain.sleep(pause);
                 }
-                None if !idle => self.drain.nap(),
+                None if !idle => self.drain.nap(std::mem::take(&mut self.streamed).nap()),
                 None if ending => break,
                 None => self.wait(),
             }
@@ -278,6 +318,7 @@ impl<W: Write> Work<W> {
             let weight = item.weight();
             self.weight += weight;
             self.burst = self.burst.saturating_add(weight);
+            self.streamed.count(&item);
             self.scribe.record(&item);
             self.drain.dismiss(item);
             if self.scribe.page.len() >= CHUNK && !self.flush() {
@@ -377,210 +418,4 @@ impl<W: Write> Work<W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capture::reader::Reader;
-    use crate::capture::record::Payload;
-    use crate::tap::{Body, Closed, Event, Overflow, Party, SessionId, Tap, Timestamp, queue};
-    use std::io;
-    use std::sync::Mutex;
-
-    /// A disk with so much room.
-    #[derive(Clone, Default)]
-    struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
-
-    impl Disk {
-        fn set_room(&self, room: usize) {
-            self.0.lock().unwrap().0 = room;
-        }
-
-        /// The lines in the file: messages as text, gaps as `gap(messages, bytes)`.
-        fn read(&self) -> Vec<String> {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), &self.0.lock().unwrap().1).unwrap();
-            let mut reader = Reader::open(file.path()).unwrap();
-            let mut read = Vec::new();
-            let count = reader.read(usize::MAX, |record| {
-                read.push(match record.payload {
-                    Payload::Line { bytes, .. } => String::from_utf8(bytes.into_owned()).unwrap(),
-                    Payload::Gap(gap) => {
-                        let why = ["no storage space", "it was too long for memory"];
-                        assert!(why.iter().any(|it| gap.reason.starts_with(it)), "{gap:?}");
-                        format!("gap({}, {})", gap.messages, gap.bytes)
-                    }
-                    other => format!("{other:?}"),
-                });
-                assert_eq!(record.seq, read.len() as u64);
-            });
-            count.unwrap();
-            read
-        }
-    }
-
-    const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
-
-    impl Write for Disk {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let (room, file) = &mut *self.0.lock().unwrap();
-            let some = bytes.len().min(*room);
-            if some == 0 {
-                return Err(FULL.into());
-            }
-            *room -= some;
-            file.extend_from_slice(&bytes[..some]);
-            Ok(some)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn start(disk: &Disk, budget: usize) -> (Tap, Recorder) {
-        start_beside(std::env::temp_dir(), disk, budget)
-    }
-
-    fn start_beside(directory: PathBuf, disk: &Disk, budget: usize) -> (Tap, Recorder) {
-        let (tap, drain) = queue(budget, Overflow::Wait);
-        let output = Output::new(disk.clone(), false).unwrap();
-        let header = Header {
-            capture: 1,
-            ..Header::default()
-        };
-        let recorder =
-            Recorder::record(output, directory, &header, drain, Options::default()).unwrap();
-        (tap, recorder)
-    }
-
-    fn push(tap: &Tap, body: Body) {
-        tap.push(Event {
-            at: Timestamp::now(),
-            session: SessionId(1),
-            body,
-        });
-        tap.wake();
-    }
-
-    fn send(tap: &Tap, text: &str) {
-        let bytes = format!("{text}\n").into();
-        let from = Party::Client;
-        push(tap, Body::Stream { from, bytes });
-    }
-
-    fn until(mut done: impl FnMut() -> bool) {
-        let start = Instant::now();
-        while !done() {
-            assert!(start.elapsed() < Duration::from_secs(20));
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    #[test]
-    fn a_full_disk_that_is_cleared_in_time_loses_nothing() {
-        let disk = Disk::default();
-        // From before the header to within the second line.
-        for room in [0, 10, 150, 250] {
-            disk.0.lock().unwrap().1.clear();
-            disk.set_room(room);
-            let (tap, recorder) = start(&disk, 1 << 20);
-            send(&tap, "[1]");
-            send(&tap, "[2]");
-            until(|| recorder.totals().health().trouble.is_some());
-            send(&tap, "[3]");
-            disk.set_room(usize::MAX);
-            until(|| recorder.totals().health().trouble.is_none());
-            send(&tap, "[4]");
-            let totals = recorder.totals();
-            recorder.finish();
-            assert_eq!(disk.read(), ["[1]", "[2]", "[3]", "[4]"]);
-            assert_eq!(totals.lost_messages.load(Ordering::Acquire), 0);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_does_not_stop_the_traffic_and_the_gap_is_recorded_in_its_place() {
-        let disk = Disk::default();
-        disk.set_room(300);
-        let (tap, recorder) = start(&disk, 1000);
-        let totals = recorder.totals();
-        for number in 0..200 {
-            send(&tap, &format!("[{number}]"));
-            tap.ready().await;
-        }
-        push(&tap, Body::Closed(Closed::default()));
-        until(|| totals.lost_messages.load(Ordering::Acquire) > 100);
-        disk.set_room(usize::MAX);
-        until(|| totals.health().trouble.is_none());
-        send(&tap, "[200]");
-        recorder.finish();
-
-        let read = disk.read();
-        let gap = read.iter().position(|it| it.starts_with("gap")).unwrap();
-        let kept = |it: &&String| it.starts_with('[');
-        assert!(read[..gap].iter().all(|it| kept(&it)));
-        let lost = 201 - read.iter().filter(kept).count();
-        let last_lost = gap + lost;
-        let bytes: usize = (gap..last_lost).map(|it| format!("[{it}]\n").len()).sum();
-        assert_eq!(read[gap], format!("gap({lost}, {bytes})"));
-        assert_eq!(read[gap + 1..].iter().filter(kept).count(), 201 - last_lost);
-        assert_eq!(read.last().unwrap(), "[200]");
-        assert!(read.contains(&format!("{:?}", Payload::Closed(Closed::default()))));
-        assert_eq!(totals.lost_messages.load(Ordering::Acquire), lost as u64);
-    }
-
-    #[test]
-    fn what_a_full_disk_never_took_is_counted_at_the_end() {
-        let disk = Disk::default();
-        let (tap, recorder) = start(&disk, 1 << 20);
-        for _ in 0..10 {
-            send(&tap, "[1]");
-        }
-        let totals = recorder.totals();
-        recorder.finish();
-        assert_eq!(totals.lost_messages.load(Ordering::Acquire), 10);
-        assert_eq!(totals.client_messages.load(Ordering::Acquire), 0);
-        send(&tap, "nobody listens any more");
-        assert!(!tap.is_full());
-    }
-
-    #[test]
-    fn a_full_disk_in_the_middle_of_a_long_line_that_is_cleared_in_time_loses_nothing() {
-        let disk = Disk::default();
-        disk.set_room(2 << 20);
-        let (tap, recorder) = start(&disk, 64 << 20);
-        let long = format!("[\"{}\"]", "x".repeat(4 << 20));
-        for piece in [&long[..1_500_000], &long[1_500_000..], "\n"] {
-            let bytes = piece.to_owned().into();
-            let from = Party::Client;
-            push(&tap, Body::Stream { from, bytes });
-        }
-        until(|| recorder.totals().health().trouble.is_some());
-        send(&tap, "[2]");
-        disk.set_room(usize::MAX);
-        until(|| recorder.totals().health().trouble.is_none());
-        let totals = recorder.totals();
-        recorder.finish();
-        assert!(disk.read() == [long.as_str(), "[2]"]);
-        assert_eq!(totals.lost_messages.load(Ordering::Acquire), 0);
-    }
-
-    #[test]
-    fn a_long_line_that_nothing_can_hold_is_lost_and_counted_and_what_follows_is_not() {
-        let disk = Disk::default();
-        disk.set_room(usize::MAX);
-        let nowhere = tempfile::tempdir().unwrap().path().join("gone");
-        let (tap, recorder) = start_beside(nowhere, &disk, 64 << 20);
-        let long = "x".repeat(3 << 20);
-        for piece in ["[1]\n", &long, &long, "\n[2]", "\n"] {
-            let bytes = piece.to_owned().into();
-            let from = Party::Client;
-            push(&tap, Body::Stream { from, bytes });
-        }
-        let totals = recorder.totals();
-        recorder.finish();
-        let gap = format!("gap(1, {})", 2 * long.len() + 1);
-        assert_eq!(disk.read(), ["[1]", &gap, "[2]"]);
-        assert_eq!(totals.lost_messages.load(Ordering::Acquire), 1);
-        assert_eq!(totals.client_messages.load(Ordering::Acquire), 2);
-    }
-}
+mod tests;

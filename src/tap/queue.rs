@@ -2,8 +2,8 @@
 //!
 //! What a push costs is what the traffic pays, so a push is a short lock and a refcount: it never waits for the disk,
 //! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
-//! queue out at once. It looks again about a millisecond after each batch, and parks only after finding nothing. What it
-//! is done with goes back to be let go of by who pushed it.
+//! queue out at once. It naps after each batch before it looks again, and parks only after finding nothing. What it is done
+//! with goes back to be let go of by who pushed it.
 
 use super::{Body, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
@@ -14,10 +14,6 @@ use std::thread::Thread;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long the recorder lets events gather before it looks again: at most a thousand looks a second, and a message
-/// in the file a millisecond after it was forwarded. What gathers under heavy traffic in a longer time is no longer in
-/// the processor's cache when it is written.
-const NAP: Duration = Duration::from_millis(1);
 /// With this much in the queue there is no nap: memory is worth something, too.
 const PLENTY: usize = 4 << 20;
 
@@ -197,11 +193,11 @@ impl Drain {
         self.queue.queued_bytes.load(Ordering::Acquire) >= self.queue.budget_bytes.div_ceil(2)
     }
 
-    /// Lets events gather for about a millisecond, unless there are plenty already.
-    pub(crate) fn nap(&self) {
+    /// Lets events gather for so long, unless there are plenty already.
+    pub(crate) fn nap(&self, time: Duration) {
         let queued = self.queue.queued_bytes.load(Ordering::Acquire);
         if queued < PLENTY.min(self.queue.budget_bytes) {
-            self.sleep(NAP);
+            self.sleep(time);
         }
     }
 
@@ -265,6 +261,17 @@ impl Queued {
         match self {
             Self::Event(event, _) => event.body.heft() + size_of::<Self>(),
             Self::Lost(_) => 0,
+        }
+    }
+
+    /// The bytes of a chunk of a stream.
+    pub(crate) fn streamed(&self) -> Option<usize> {
+        match self {
+            Self::Event(event, _) => match &event.body {
+                Body::Stream { bytes, .. } => Some(bytes.len()),
+                _ => None,
+            },
+            Self::Lost(_) => None,
         }
     }
 }
