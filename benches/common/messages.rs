@@ -38,6 +38,11 @@ pub fn is_burst(request: &[u8]) -> bool {
     memchr::memmem::find(request, b"\"burst\"").is_some()
 }
 
+/// The same, each written as soon as it is made, as the SDKs do.
+pub fn is_drizzle(request: &[u8]) -> bool {
+    memchr::memmem::find(request, b"\"drizzle\"").is_some()
+}
+
 /// One notification of a burst, without a line feed.
 pub fn write_progress(number: usize, to: &mut impl Write) {
     write!(

@@ -59,6 +59,11 @@ pub trait Client {
 
     /// Notifications a second when a server sends many at once; each is looked at, in order.
     fn burst(&mut self) -> f64;
+
+    /// The same when the server writes each by itself.
+    fn drizzle(&mut self) -> f64 {
+        f64::NAN
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +72,7 @@ pub struct Figures {
     p99: f64,
     flow: f64,
     burst: f64,
+    drizzle: f64,
     cpu_single: f64,
     cpu_flow: f64,
     idle_mb: f64,
@@ -111,16 +117,21 @@ pub fn measure(
     let before = sum(&cpu);
     let flow = client.in_flight(many);
     let cpu_flow = (sum(&cpu) - before) / (2 * flowing) as f64;
-    let bursts = (0..BURSTS).map(|_| {
-        std::thread::sleep(PAUSE);
-        client.burst()
-    });
-    let burst = median(bursts.collect());
+    let several = |burst: &mut dyn FnMut() -> f64| {
+        let rates = (0..BURSTS).map(|_| {
+            std::thread::sleep(PAUSE);
+            burst()
+        });
+        median(rates.collect())
+    };
+    let burst = several(&mut || client.burst());
+    let drizzle = several(&mut || client.drizzle());
     Figures {
         p50: times[round_trips / 2],
         p99: times[round_trips / 100 * 99],
         flow,
         burst,
+        drizzle,
         cpu_single,
         cpu_flow,
         idle_mb,
@@ -135,11 +146,12 @@ type Column<'a> = (&'a str, fn(&Figures) -> f64, bool);
 /// One row a setup, from the same rounds; those of the baseline are what the others are compared with. What is not a
 /// number was not measured.
 pub fn report(names: &[&str], results: &[Vec<Figures>], baseline: usize, own: &str) {
-    let columns: [Column<'_>; 9] = [
+    let columns: [Column<'_>; 10] = [
         ("p50 us", |it| it.p50, true),
         ("p99 us", |it| it.p99, true),
         ("k/s 64 in flight", |it| it.flow / 1e3, true),
         ("k/s burst", |it| it.burst / 1e3, true),
+        ("k/s one by one", |it| it.drizzle / 1e3, true),
         ("cpu us, c=1", |it| it.cpu_single, true),
         ("cpu us, c=64", |it| it.cpu_flow, true),
         ("idle MB", |it| it.idle_mb, false),

@@ -77,8 +77,18 @@ impl Client for Conversation {
     }
 
     fn burst(&mut self) -> f64 {
+        self.notifications("burst")
+    }
+
+    fn drizzle(&mut self) -> f64 {
+        self.notifications("drizzle")
+    }
+}
+
+impl Conversation {
+    fn notifications(&mut self, method: &str) -> f64 {
         let start = Instant::now();
-        self.stdin.write_all(&request(1, "burst")).unwrap();
+        self.stdin.write_all(&request(1, method)).unwrap();
         let mut line = Vec::new();
         for number in 0..BURST {
             line.clear();
@@ -98,10 +108,14 @@ pub fn serve() {
     let mut output = BufWriter::with_capacity(1 << 16, stdout());
     let (mut line, mut answer) = (Vec::new(), Vec::new());
     while input.read_until(b'\n', &mut line).unwrap() > 0 {
-        if messages::is_burst(&line) {
+        let one_by_one = messages::is_drizzle(&line);
+        if one_by_one || messages::is_burst(&line) {
             for number in 0..BURST {
                 messages::write_progress(number, &mut output);
                 output.write_all(b"\n").unwrap();
+                if one_by_one {
+                    output.flush().unwrap();
+                }
             }
         }
         answer.clear();
