@@ -68,7 +68,8 @@ pub struct Startup<'a> {
 impl fmt::Display for Startup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clients = self.listening.unwrap_or("stdio");
-        write!(f, "{clients} → {}", words(self.upstream))?;
+        // It is one line, whatever stands in a command.
+        write!(f, "{clients} → {}", neutral(&words(self.upstream)))?;
         if self.login {
             f.write_str(" with the stored login")?;
         }
@@ -115,7 +116,7 @@ impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(totals) = self.totals {
             let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-            let errors = count(&totals.errors);
+            let errors = count(&totals.errors) + count(&totals.tool_errors);
             let s = if errors == 1 { "" } else { "s" };
             let operator = count(&totals.operator_messages);
             let from_operator = match operator {
@@ -130,7 +131,8 @@ impl fmt::Display for Summary<'_> {
             )?;
             let lost = count(&totals.lost_messages);
             if lost > 0 {
-                write!(f, "{} NOT captured, ", messages(lost))?;
+                let reason = totals.why_lost.get().map_or("", String::as_str);
+                write!(f, "{} NOT captured ({}), ", messages(lost), neutral(reason))?;
             }
         }
         write!(f, "{} · {}", span(self.took), self.how)
@@ -177,8 +179,25 @@ mod tests {
         totals.operator_messages.store(4, Ordering::Relaxed);
         assert!(summary(Some(&totals)).contains("client, 4 from the operator, 3 from"));
         totals.lost_messages.store(2, Ordering::Relaxed);
-        assert!(summary(Some(&totals)).contains("2 messages NOT captured"));
+        totals.why_lost.set("no storage space".into()).unwrap();
+        totals.tool_errors.store(1, Ordering::Relaxed);
+        assert!(summary(Some(&totals)).contains(
+            "3 from the server, 1 error, 2 messages NOT captured (no storage space), 12.4 s"
+        ));
         assert_eq!(summary(None), "12.4 s · the server exited with status 0");
+    }
+
+    #[test]
+    fn the_startup_line_is_one_line_whatever_the_command_holds() {
+        let upstream = ["sh".to_owned(), "-c".to_owned(), "a\nb\u{1b}[2J".to_owned()];
+        let startup = Startup {
+            listening: None,
+            upstream: &upstream,
+            login: false,
+            capture: None,
+        };
+        let line = startup.to_string();
+        assert_eq!(line, "stdio → sh -c 'a b\u{fffd}[2J' · not capturing");
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         the_capture_says_what_was_on_the_wire,
         stderr_is_handed_on_as_it_is,
         a_stderr_that_nobody_reads_does_not_stop_the_protocol,
+        a_stderr_that_is_read_late_is_whole,
         stdin_may_be_a_file_and_stdout_too,
         sockets_are_as_good_as_pipes,
         inherited_descriptors_keep_their_flags,
@@ -426,6 +427,18 @@ fn a_stderr_that_nobody_reads_does_not_stop_the_protocol() {
     assert_eq!(proxy.ask("hello"), "hello\n");
     drop(proxy.stdin.take());
     assert_eq!(proxy.rest(), b"");
+    assert_eq!(proxy.code(), Some(0));
+}
+
+fn a_stderr_that_is_read_late_is_whole() {
+    let mut proxy = sentinel(&["complain", "300000"]);
+    drop(proxy.stdin.take());
+    assert_eq!(proxy.rest(), b"");
+    // A client that looks why its server has gone.
+    std::thread::sleep(Duration::from_secs(1));
+    let errors = proxy.errors();
+    assert_eq!(errors.matches('#').count(), 300_000);
+    assert!(errors.contains(" · the server exited with status 0"));
     assert_eq!(proxy.code(), Some(0));
 }
 

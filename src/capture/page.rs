@@ -21,6 +21,8 @@ pub(super) struct Page<W> {
     pending: Counts,
     written: Counts,
     lost_messages: u64,
+    /// Why the first of them were.
+    why_lost: Option<String>,
     /// Nothing is written at the moment; everything goes into `missed`.
     pub forgetting: bool,
     /// What is to be recorded when the file takes lines again, in order.
@@ -60,6 +62,7 @@ impl<W: Write> Page<W> {
             pending: Counts::default(),
             written: Counts::default(),
             lost_messages: 0,
+            why_lost: None,
             forgetting: false,
             missed: Vec::new(),
             blame: String::new(),
@@ -245,7 +248,14 @@ impl<W: Write> Page<W> {
 
     /// Something is lost for good.
     pub fn gap(&mut self, at: Timestamp, session: SessionId, gap: Gap) {
+        let reason = match self.forgetting {
+            true => &self.blame,
+            false => &gap.reason,
+        };
         self.lost_messages += gap.messages;
+        if gap.messages > 0 {
+            self.why_lost.get_or_insert_with(|| reason.clone());
+        }
         if !self.forgetting {
             return self.write_gap(at, session, &gap);
         }
@@ -309,6 +319,7 @@ impl<W: Write> Page<W> {
     pub fn forget_pending(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         self.lost_messages += pending.client + pending.server + pending.operator;
+        self.why_lost.get_or_insert_with(|| self.blame.clone());
     }
 
     /// What is forgotten from now on is lost for this reason.
@@ -340,6 +351,9 @@ impl<W: Write> Page<W> {
             (&totals.latest_seq, written.seq),
         ] {
             total.store(value, Ordering::Release);
+        }
+        if let Some(reason) = &self.why_lost {
+            totals.why_lost.get_or_init(|| reason.clone());
         }
     }
 }

@@ -15,8 +15,8 @@ use regex::Regex;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -62,6 +62,8 @@ pub struct Totals {
     pub tool_errors: AtomicU64,
     /// Messages that were forwarded and are not and will not be in the file.
     pub lost_messages: AtomicU64,
+    /// Why the first of them were lost, in words.
+    pub why_lost: OnceLock<String>,
     /// Size of the file.
     pub bytes_written: AtomicU64,
     /// Number of the last record in the file.

@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 
 /// What may wait for the reader of our stderr.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
-/// How long the end waits for that reader.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PIECE: usize = 4 * 1024;
+/// How long the end waits for that reader to take something. Longer than a client takes to look what went wrong.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Forwarder {
@@ -36,8 +37,7 @@ impl Forwarder {
             .spawn(move || {
                 let _finished = finished;
                 for chunk in chunks {
-                    write_all(&chunk);
-                    waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
+                    write_all(&chunk, &waiting);
                 }
             })?;
         Ok(Self {
@@ -68,22 +68,40 @@ impl Forwarder {
         let _ = self.queue.send(chunk);
     }
 
-    /// Waits a moment for what is queued.
-    pub async fn finish(self) {
+    /// Waits until what is queued has been read, or nothing of it is.
+    pub async fn finish(mut self) {
         drop(self.queue);
-        let _ = tokio::time::timeout(PATIENCE, self.done).await;
+        let mut left = self.queued.load(Ordering::Relaxed);
+        while tokio::time::timeout(PATIENCE, &mut self.done)
+            .await
+            .is_err()
+        {
+            let before = left;
+            left = self.queued.load(Ordering::Relaxed);
+            if left == before {
+                return;
+            }
+        }
     }
 }
 
-/// Writes to descriptor 2 itself: the lock of `std::io::stderr` would make others wait for our reader.
-fn write_all(mut bytes: &[u8]) {
+/// Writes to descriptor 2 itself: the lock of `std::io::stderr` would make others wait for our reader. In pieces, so that
+/// it is seen when one is taken.
+fn write_all(mut bytes: &[u8], waiting: &AtomicUsize) {
     while !bytes.is_empty() {
-        match rustix::io::write(rustix::stdio::stderr(), bytes) {
-            Ok(count) => bytes = &bytes[count..],
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        match rustix::io::write(rustix::stdio::stderr(), piece) {
+            Ok(count) => {
+                bytes = &bytes[count..];
+                waiting.fetch_sub(count, Ordering::Relaxed);
+            }
             Err(rustix::io::Errno::INTR) => {}
             // Somebody else made it non-blocking.
             Err(rustix::io::Errno::AGAIN) => std::thread::sleep(Duration::from_millis(5)),
-            Err(_) => return,
+            Err(_) => {
+                waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+                return;
+            }
         }
     }
 }

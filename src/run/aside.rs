@@ -258,7 +258,11 @@ impl Plan {
     async fn introduction(&self) -> Option<String> {
         let found = client_of(self.log.as_deref()?).await;
         found.unwrap_or_else(|error| {
-            self.tell(&format!("cannot find the client's name: {error:#}"));
+            // Where nothing can be written, that has been said.
+            let health = self.totals.as_ref().map(|it| it.health());
+            if health.is_none_or(|it| it.trouble.is_none()) {
+                self.tell(&format!("cannot find the client's name: {error:#}"));
+            }
             None
         })
     }

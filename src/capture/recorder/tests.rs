@@ -159,6 +159,7 @@ fn what_a_full_disk_never_took_is_counted_at_the_end() {
     let totals = recorder.totals();
     recorder.finish();
     assert_eq!(totals.lost_messages.load(Ordering::Acquire), 10);
+    assert_eq!(totals.why_lost.get().unwrap(), &FULL.to_string());
     assert_eq!(totals.client_messages.load(Ordering::Acquire), 0);
     send(&tap, "nobody listens any more");
     assert!(!tap.is_full());
