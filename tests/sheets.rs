@@ -83,7 +83,7 @@ fn a_call_is_prefilled_checked_and_sent_as_typed() {
     assert_eq!((route, replay_of), (Route::Operator, None));
     assert!(
         message.contains(
-            r#""method":"tools/call","params":{"name":"get-sum","arguments":{"a":1.50,"b":0}}"#
+            r#""method":"tools/call","params":{"name":"get-sum","arguments":{"a":1.50,"b":0},"_meta":{"progressToken":0}}}"#
         ),
         "{message}"
     );
@@ -521,6 +521,20 @@ fn a_list_that_has_changed_since_says_so() {
 }
 
 #[test]
+fn a_call_that_reports_on_its_way_shows_how_far_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{},"_meta":{"progressToken":"sentinel-1"}}}"#;
+    let progress = r#""from":"server","message":{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"sentinel-1","progress":3,"total":8}}"#;
+    let records = [LISTED.as_slice(), &[call, progress]].concat();
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("2<enter><f5>");
+    written(&mut stage);
+    let text = stage.text();
+    assert!(text.contains("░ 3/8"), "{text}");
+}
+
+#[test]
 fn a_call_that_asks_for_more_is_answered_and_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
@@ -555,7 +569,7 @@ fn a_call_that_asks_for_more_is_answered_and_goes_on() {
     stage.press("Ann<f5>");
     let message = sent(&stage).2;
     assert!(
-        message.contains(r#""params":{"name":"book","arguments":{},"inputResponses":{"who":{"action":"accept","content":{"name":"Ann"}}},"requestState":"opaque"}"#),
+        message.contains(r#""params":{"name":"book","arguments":{},"_meta":{"progressToken":0},"inputResponses":{"who":{"action":"accept","content":{"name":"Ann"}}},"requestState":"opaque"}"#),
         "{message}"
     );
 }

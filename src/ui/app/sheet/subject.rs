@@ -181,13 +181,17 @@ impl Subject {
         if !text.starts_with('{') || !Document::new(text.clone().into_bytes()).is_json() {
             return Err("this is not one JSON object".to_owned());
         }
-        let named = |name: &str| {
+        let named = |name: &str, more: &str| {
             let name = Value::from(name);
-            format!(r#"{{"name":{name},"arguments":{text}}}"#)
+            format!(r#"{{"name":{name},"arguments":{text}{more}}}"#)
         };
         Ok(match self {
-            Self::Tool(name) => compose::request(methods::TOOLS_CALL, &named(name)),
-            Self::Prompt(name) => compose::request(methods::PROMPTS_GET, &named(name)),
+            // What a tool reports on its way is worth seeing; the token is a placeholder as the id is.
+            Self::Tool(name) => compose::request(
+                methods::TOOLS_CALL,
+                &named(name, r#","_meta":{"progressToken":0}"#),
+            ),
+            Self::Prompt(name) => compose::request(methods::PROMPTS_GET, &named(name, "")),
             Self::Resource(_) => compose::request(methods::RESOURCES_READ, &text),
             Self::Template(template) => {
                 let uri = Value::from(expanded(template, &text));
