@@ -6,11 +6,15 @@ use super::output;
 use crate::cli::List;
 use crate::headless;
 use crate::mcp::{methods, schema};
+use crate::traffic::gist::cut;
 use crate::wire::object;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// A server that lists more pages than this goes on for ever.
 const PAGES: usize = 1000;
+/// Bytes of a cursor, which may be of any length.
+const CURSOR: usize = 100;
 const METHOD_NOT_FOUND: &str = "-32601";
 
 /// One of the server's lists.
@@ -71,6 +75,7 @@ pub fn run(list: List) -> Result<u8, Failure> {
 async fn items(conversation: &mut Conversation, kind: &Kind) -> Result<Vec<String>, Failure> {
     let mut items = Vec::new();
     let mut params = "{}".to_owned();
+    let mut cursors = HashSet::new();
     for _ in 0..PAGES {
         if conversation.offers(kind.capability) == Some(false) {
             return Ok(items);
@@ -93,7 +98,16 @@ async fn items(conversation: &mut Conversation, kind: &Kind) -> Result<Vec<Strin
         let found = object::at(&page, &[kind.key]).unwrap_or_default();
         items.extend(object::elements(found).map(str::to_owned));
         match object::at(&page, &["nextCursor"]) {
-            Some(cursor) if cursor != "null" => params = format!(r#"{{"cursor":{cursor}}}"#),
+            Some(cursor) if cursor != "null" => {
+                if !cursors.insert(cursor.to_owned()) {
+                    return Err(Failure::protocol(format!(
+                        "{}: the list does not end: the server gave the cursor {} twice",
+                        kind.method,
+                        cut(cursor, CURSOR)
+                    )));
+                }
+                params = format!(r#"{{"cursor":{cursor}}}"#);
+            }
             _ => return Ok(items),
         }
     }

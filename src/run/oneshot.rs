@@ -99,6 +99,8 @@ pub struct Conversation {
     over: CancellationToken,
     timeout: Duration,
     deadline: Instant,
+    /// The method that was asked last, and how often it was answered in a row: a list comes in pages.
+    answered: (String, usize),
     declined: HashSet<RowId>,
 }
 
@@ -118,6 +120,7 @@ impl Conversation {
             over,
             timeout,
             deadline: Instant::now() + timeout,
+            answered: (String::new(), 0),
             declined: HashSet::new(),
         })
     }
@@ -131,9 +134,14 @@ impl Conversation {
     /// Sends a request with raw `params`, and waits for its answer; a modern server that asks for input first is told
     /// that there is none.
     pub async fn ask(&mut self, method: &str, params: &str) -> Result<Answer, Failure> {
+        if self.answered.0 != method {
+            self.answered = (method.to_owned(), 0);
+        }
         let mut params = params.to_owned();
         for _ in 0..ROUNDS {
-            match self.ask_once(method, &params).await? {
+            let answer = self.ask_once(method, &params).await?;
+            self.answered.1 += 1;
+            match answer {
                 Answer::InputRequired(asked) => match without_input(&params, &asked) {
                     Some(retry) => params = retry,
                     None => return Ok(Answer::InputRequired(asked)),
@@ -261,13 +269,24 @@ impl Conversation {
             )));
         }
         if Instant::now() >= self.deadline {
-            return Err(Failure::protocol(format!(
-                "{what}: no answer within {} s; --timeout SECONDS waits longer",
-                self.timeout.as_secs_f64()
-            )));
+            return Err(self.late(what));
         }
         tokio::time::sleep(LOOK).await;
         Ok(())
+    }
+
+    /// What the server has left undone when the time is over.
+    fn late(&self, what: &str) -> Failure {
+        let seconds = self.timeout.as_secs_f64();
+        let undone = match self.answered.1 {
+            _ if self.traffic.inventory().server.is_none() => {
+                format!("the server did not answer the handshake within {seconds} s")
+            }
+            0 => format!("{what}: no answer within {seconds} s"),
+            1 => format!("{what}: not over within {seconds} s, after one answer"),
+            answers => format!("{what}: not over within {seconds} s, after {answers} answers"),
+        };
+        Failure::protocol(format!("{undone}; --timeout SECONDS waits longer"))
     }
 
     fn lost(&self, what: &str, session: SessionId) -> Failure {

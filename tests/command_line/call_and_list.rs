@@ -62,9 +62,10 @@ fn the_exit_code_tells_whose_fault_it_was() {
     house
         .run(&["call", "x", "--", "/nowhere/server"])
         .fails(3, "cannot start /nowhere/server");
-    house
-        .run(&["call", "x", "--", "true"])
-        .fails(3, "the server exited with status 0");
+    house.run(&["call", "x", "--", "true"]).fails(
+        3,
+        "mcp-sentinel: the server exited with status 0 before the handshake was over\n",
+    );
 }
 
 #[test]
@@ -83,7 +84,36 @@ fn a_server_that_never_answers_is_given_up_after_the_timeout() {
         .fails(3, "no answer within 1.5 s");
     house
         .run(&["list", "--timeout", "0.2", "--", "sleep", "600"])
-        .fails(3, "no answer within 0.2 s");
+        .fails(3, "the server did not answer the handshake within 0.2 s");
+}
+
+/// A legacy server in `sh` with tools, whose answer to `tools/list` is `answer` with `$n` for the request's number.
+fn lists(answer: &str) -> String {
+    let hello = r#""result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}"#;
+    format!(
+        r#"n=0
+        while read -r line; do
+            id=$(printf %s "$line" | sed -n 's/.*"id":\([^,}}]*\).*/\1/p')
+            case $line in
+            *'"initialize"'*) echo '{{"jsonrpc":"2.0","id":'"$id"',{hello}}}' ;;
+            *'"tools/list"'*) n=$((n + 1)); printf '{{"jsonrpc":"2.0","id":%s,"result":{answer}}}\n' "$id" $n ;;
+            esac
+        done"#
+    )
+}
+
+#[test]
+fn a_list_that_goes_in_a_circle_is_said_to_have_no_end() {
+    let house = House::new();
+    let list = |script: &str| {
+        let arguments = ["list", "--era", "legacy", "--timeout", "2", "--"];
+        house.run(&[&arguments[..], &["sh", "-c", script]].concat())
+    };
+    let circle = list(&lists(r#"{"tools":[],"nextCursor":"again"}"#));
+    circle.fails(3, r#"the server gave the cursor "again" twice"#);
+    assert!(!circle.stderr.contains("no answer"), "{circle:?}");
+    let endless = list(&lists(r#"{"tools":[],"nextCursor":"%s"}"#));
+    endless.fails(3, "tools/list: not over within 2 s, after ");
 }
 
 #[test]

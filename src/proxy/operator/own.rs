@@ -9,7 +9,7 @@ use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
 use crate::proxy::{Floor, ProxyError};
-use crate::tap::{Body, Closed, Party, Refused};
+use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused};
 use rmcp::model::{
     ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
 };
@@ -19,6 +19,7 @@ use rmcp::service::{
 };
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{RoleClient, ServiceError};
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ const PAGES: usize = 1000;
 const LINE_BYTES: usize = 1 << 30;
 /// What an error that we made up starts with.
 const OURS: &str = "mcp-sentinel: ";
+const LEFT: &str = "the server closed the connection before the handshake was over";
 /// Between two looks at whether the handshake has reached the server, which it does at once.
 const GLANCE: Duration = Duration::from_millis(1);
 /// How long a failed handshake waits for the server's exit status, which may explain it.
@@ -48,6 +50,8 @@ pub enum Era {
 enum Phase {
     ShakingHands,
     Ready(Era),
+    /// The server was gone before the handshake was over.
+    Left,
     Failed(String),
 }
 
@@ -114,20 +118,19 @@ impl Own {
             .wait_for(|phase| !matches!(phase, Phase::ShakingHands))
             .await
             .map(|phase| phase.clone());
-        match settled {
-            Ok(Phase::Ready(era)) => Ok(era),
-            Ok(Phase::Failed(reason)) => {
-                let _ = tokio::time::timeout(EXPLANATION, self.ended.cancelled()).await;
-                let refusal = Refused(reason);
-                Err(match self.live.closed() {
-                    Some(end) => refusal.explained(&end),
-                    None => refusal,
-                })
+        if let Ok(Phase::Ready(era)) = settled {
+            return Ok(era);
+        }
+        let _ = tokio::time::timeout(EXPLANATION, self.ended.cancelled()).await;
+        let end = self.live.closed();
+        match (settled, end) {
+            (Ok(Phase::Failed(reason)), Some(end)) => Err(Refused(reason).explained(&end)),
+            (Ok(Phase::Failed(reason)), None) => refused(reason),
+            (_, Some(end)) if end != CLIENT_LEFT => {
+                refused(format!("{end} before the handshake was over"))
             }
-            Ok(Phase::ShakingHands) | Err(_) => match self.live.closed() {
-                Some(end) => refused(format!("{end} before the handshake was over")),
-                None => refused("the operator's session could not be started"),
-            },
+            (Ok(Phase::Left), _) => refused(LEFT),
+            _ => refused("the operator's session could not be started"),
         }
     }
 
@@ -216,6 +219,11 @@ impl Side {
     async fn converse(self, socket: UnixStream, phase: watch::Sender<Phase>, refresh: Arc<Notify>) {
         let client = match self.shake_hands(socket).await {
             Ok(client) => client,
+            Err(HandshakeError::Protocol(error)) if is_end(&error) => {
+                note(&self.lane, LEFT.to_owned());
+                let _ = phase.send(Phase::Left);
+                return;
+            }
             Err(error) => {
                 let reason = format!("the handshake with the server failed: {error}");
                 note(&self.lane, reason.clone());
@@ -317,6 +325,16 @@ enum HandshakeError {
     Protocol(#[from] Box<ClientInitializeError>),
 }
 
+/// Whether it only says that the server's end of the connection is gone, seen while reading or while writing.
+fn is_end(error: &ClientInitializeError) -> bool {
+    match error {
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => is_end(fallback),
+        ClientInitializeError::ConnectionClosed(_)
+        | ClientInitializeError::TransportError { .. } => true,
+        _ => false,
+    }
+}
+
 /// An error of rmcp's as whoever refused puts it: the last attempt's, and as it stands when we made it up.
 fn in_words(error: &ClientInitializeError) -> String {
     match error {
@@ -370,12 +388,20 @@ async fn pages<F>(
     F: Future<Output = Result<Option<String>, ServiceError>>,
 {
     let mut cursor = None;
+    let mut cursors = HashSet::new();
     for _ in 0..if offered { PAGES } else { 0 } {
         let page = cursor
             .is_some()
             .then(|| PaginatedRequestParams::default().with_cursor(cursor.take()));
         match list(page).await {
-            Ok(Some(next)) => cursor = Some(next),
+            Ok(Some(next)) => {
+                if !cursors.insert(next.clone()) {
+                    let text =
+                        format!("the list of {what} does not end: the server gave a cursor twice");
+                    return note(lane, text);
+                }
+                cursor = Some(next);
+            }
             Ok(None) => return,
             // An answer that says no says so in the traffic.
             Err(ServiceError::McpError(_) | ServiceError::TransportClosed) => return,
