@@ -91,7 +91,9 @@ pub enum RecordError {
     },
     #[error("cannot write capture {path}: it is not a regular file")]
     NotAFile { path: PathBuf },
-    #[error("cannot write capture {path}: the file is not empty")]
+    #[error("cannot write capture {path}: it is a symbolic link")]
+    SymbolicLink { path: PathBuf },
+    #[error("cannot write capture {path}: the file is not empty; give another name, or remove it")]
     NotEmpty { path: PathBuf },
     #[error("cannot write capture {path}: another recorder is writing it")]
     InUse { path: PathBuf },

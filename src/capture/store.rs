@@ -129,8 +129,8 @@ fn found(directory: &Path) -> io::Result<Vec<Saved>> {
     Ok(saved)
 }
 
-/// Removes the oldest captures beyond the retention; how many. Stay: those in `live`, those that somebody writes, and
-/// files that were not named by us.
+/// Keeps the newest captures that are within the retention together, and removes what is older; how many. Stay: those
+/// in `live`, those that somebody writes, and files that were not named by us.
 pub fn prune(directory: &Path, retention: Retention, live: &[PathBuf]) -> io::Result<usize> {
     let (mut captures, mut bytes, mut removed) = (0, 0, 0);
     for saved in found(directory)? {
@@ -143,16 +143,13 @@ pub fn prune(directory: &Path, retention: Retention, live: &[PathBuf]) -> io::Re
         }
         captures += usize::from(!empty);
         bytes += saved.bytes;
-        let within = !empty && captures <= retention.captures && bytes <= retention.bytes;
-        if within || live.contains(&saved.path) || is_written(&saved.path) {
+        let within = captures <= retention.captures && bytes <= retention.bytes;
+        if (within && !empty) || live.contains(&saved.path) || is_written(&saved.path) {
             continue;
         }
         match std::fs::remove_file(&saved.path) {
-            Ok(()) => {
-                captures -= usize::from(!empty);
-                bytes -= saved.bytes;
-                removed += 1;
-            }
+            // It still counts: nothing older than what did not fit is kept.
+            Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -173,7 +170,12 @@ pub(super) fn create(path: &Path) -> Result<File, RecordError> {
         // Never through a symbolic link, and never waiting for the other end of a pipe.
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
         .open(path)
-        .map_err(failed)?;
+        .map_err(|error| match path.symlink_metadata() {
+            // What is there says more than the error does.
+            Ok(data) if data.is_symlink() => RecordError::SymbolicLink { path: path.into() },
+            Ok(data) if !data.is_file() => RecordError::NotAFile { path: path.into() },
+            _ => failed(error),
+        })?;
     let data = file.metadata().map_err(failed)?;
     if !data.is_file() {
         return Err(RecordError::NotAFile { path: path.into() });
@@ -386,6 +388,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_older_is_kept_than_what_did_not_fit() {
+        let home = tempfile::tempdir().unwrap();
+        put(home.path(), "20261121-024501-small.jsonl", 1);
+        for second in 2..=4 {
+            put(home.path(), &format!("20261121-02450{second}-a.jsonl"), 60);
+        }
+        let bytes = Retention {
+            captures: 50,
+            bytes: 70,
+        };
+        assert_eq!(prune(home.path(), bytes, &[]).unwrap(), 3);
+        assert_eq!(names(home.path()), ["20261121-024504-a.jsonl"]);
+    }
+
+    #[test]
     fn a_live_capture_is_never_removed() {
         let home = tempfile::tempdir().unwrap();
         let told = put(home.path(), "20261121-024501-told.jsonl", 10);
@@ -414,7 +431,11 @@ mod tests {
         assert!(refused(&full).contains("not empty"));
         let link = home.path().join("link");
         std::os::unix::fs::symlink(&full, &link).unwrap();
-        assert!(refused(&link).contains("cannot create capture"));
+        assert!(refused(&link).contains("a symbolic link"));
+        let pipe = home.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        assert!(refused(&pipe).contains("not a regular file"));
         assert!(refused(Path::new("/dev/null")).contains("not a regular file"));
         let empty = put(home.path(), "empty", 0);
         std::fs::set_permissions(&empty, Permissions::from_mode(0o644)).unwrap();

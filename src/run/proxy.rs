@@ -5,6 +5,7 @@ use super::aside::{Aside, Plan};
 use super::doorplate::Doorplate;
 use super::failure::{self, Failure};
 use super::recording::{Identity, Recording};
+use crate::capture::recorder::RecordError;
 use crate::cli::{self, CaptureTo, Recorded};
 use crate::headless::{self, Printer, Summary};
 use crate::link::registry::Entry;
@@ -12,7 +13,7 @@ use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config, Upstream};
 use crate::tap::{Pulse, Tap};
 use crate::ui::{self, app::Kept};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -130,7 +131,13 @@ fn start_recording(
             headless::complain(&format!("not capturing: {error:#}"));
             Ok((None, Tap::disabled()))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(match error.downcast() {
+            Ok(full @ RecordError::NotEmpty { .. }) => {
+                anyhow!("{full}; without --capture, each run gets a file of its own")
+            }
+            Ok(error) => error.into(),
+            Err(error) => error,
+        }),
     }
 }
 
