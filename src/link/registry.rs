@@ -3,7 +3,7 @@
 //! A socket that refuses connections marks its entry as stale: that holds after a kill -9 and when the pid has been
 //! given to another process since.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -36,7 +36,7 @@ pub struct Entry {
     /// Client name and version, once seen.
     pub client: Option<String>,
     /// What was said so far; a few seconds old. `None` where nothing is recorded, or by an older version.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "counts_or_null")]
     pub counts: Option<Counts>,
 }
 
@@ -46,6 +46,20 @@ pub struct Counts {
     pub messages: u64,
     /// Protocol errors and tool errors.
     pub errors: u64,
+}
+
+/// The same keys whether they are known or not, for whoever reads the JSON.
+fn counts_or_null<S: Serializer>(counts: &Option<Counts>, out: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Keys {
+        messages: Option<u64>,
+        errors: Option<u64>,
+    }
+    Keys {
+        messages: counts.map(|it| it.messages),
+        errors: counts.map(|it| it.errors),
+    }
+    .serialize(out)
 }
 
 /// `$XDG_RUNTIME_DIR/mcp-sentinel` or a directory of the user's own under the temporary directory; 0700, owned by us,

@@ -240,8 +240,16 @@ mod tests {
             started: Timestamp(1_700_000_000_000_000),
             bytes: 3,
         };
-        let json: serde_json::Value = serde_json::from_str(&as_json(&[], &[saved])).unwrap();
-        assert_eq!(json["live"], serde_json::json!([]));
+        let live = Entry::default();
+        let json: serde_json::Value = serde_json::from_str(&as_json(&[live], &[saved])).unwrap();
+        let live = json["live"][0].as_object().unwrap();
+        for unknown in ["capture", "client", "messages", "errors"] {
+            assert_eq!(
+                live.get(unknown),
+                Some(&serde_json::Value::Null),
+                "{unknown}"
+            );
+        }
         assert_eq!(json["captures"][0]["started"], "2023-11-14T22:13:20Z");
     }
 
