@@ -23,7 +23,7 @@ use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-use upstream::{Environment, RemoteArguments};
+use upstream::{Environment, Invocation, RemoteArguments};
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -118,8 +118,9 @@ fn mode(
             && recorded.is_untouched()
             && remote.given().is_none()
             && !auto_reinit;
-        let upstream =
-            upstream::resolve(url, command, remote, environment).map_err(Stop::mistake)?;
+        let invocation = Invocation::new(&[]);
+        let upstream = upstream::resolve(url, command, remote, environment, &invocation)
+            .map_err(Stop::mistake)?;
         return match upstream {
             Some(upstream) => {
                 let listen = listen.resolve(&upstream, environment);
@@ -132,7 +133,7 @@ fn mode(
                 }))
             }
             None if is_bare => Ok(Mode::Hub),
-            None => Err(Stop::mistake(upstream::missing())),
+            None => Err(Stop::mistake(invocation.missing())),
         };
     };
     Ok(match mode {
@@ -144,12 +145,12 @@ fn mode(
             args,
             oneshot,
         } => Mode::Call(Call {
+            arguments: oneshot::arguments_from(&args).map_err(Stop::mistake)?,
+            oneshot: oneshot.resolve(environment, &Invocation::new(&["call", &tool]), settings)?,
             tool,
-            arguments: oneshot::arguments_from(&args),
-            oneshot: oneshot.resolve(environment, settings)?,
         }),
         ModeArguments::List { oneshot } => Mode::List(List {
-            oneshot: oneshot.resolve(environment, settings)?,
+            oneshot: oneshot.resolve(environment, &Invocation::new(&["list"]), settings)?,
         }),
         ModeArguments::Auth { what } => Mode::Auth(what.into()),
         ModeArguments::Demo { server: true, .. } => Mode::DemoServer,
@@ -161,20 +162,27 @@ fn mode(
 fn explained(error: clap::Error, words: &[OsString]) -> Stop {
     let lenient = Arguments::command().ignore_errors(true);
     let named = lenient.try_get_matches_from(words).ok().and_then(|found| {
-        let within = found.subcommand().map_or(&found, |(_, within)| within);
-        let url = within.try_get_one::<String>("url").ok().flatten();
-        url.cloned()
+        let (mode, within) = found.subcommand().unwrap_or(("", &found));
+        let text = |name| within.try_get_one::<String>(name).ok().flatten();
+        let invocation: Vec<&str> = [mode]
+            .into_iter()
+            .chain(text("tool").map(String::as_str))
+            .filter(|it| !it.is_empty())
+            .collect();
+        Some((Invocation::new(&invocation), text("url")?.clone()))
     });
     let command = named
-        .filter(|first| error.kind() == ErrorKind::UnknownArgument && !upstream::is_url(first))
-        .and_then(|first| words.iter().position(|word| *word == *first))
-        .map(|at| {
-            words[at..]
-                .iter()
+        .filter(|(_, first)| error.kind() == ErrorKind::UnknownArgument && !upstream::is_url(first))
+        .and_then(|(invocation, first)| {
+            let at = words.iter().position(|word| *word == *first)?;
+            let words = words[at..].iter();
+            let words: Vec<_> = words
                 .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            Some(invocation.undashed(&words))
         });
     match command {
-        Some(command) => Stop::mistake(upstream::undashed(&command.collect::<Vec<_>>())),
+        Some(mistake) => Stop::mistake(mistake),
         None => Stop(Kind::Clap(error)),
     }
 }
@@ -432,21 +440,22 @@ mod tests {
             Ok(Mode::Hub)
         ));
         assert!(complaint(&["--headless"]).contains("mcp-sentinel -- node server.js"));
-        assert!(complaint(&["list"]).contains("mcp-sentinel -- node server.js"));
+        assert!(complaint(&["list"]).contains("mcp-sentinel list -- node server.js"));
+        assert!(complaint(&["call", "t"]).contains("mcp-sentinel call t https://host/mcp"));
     }
 
     #[test]
     fn a_command_without_the_dashes_is_told_where_they_go() {
         assert!(complaint(&["node"]).contains("mcp-sentinel -- node"));
-        for line in [
-            &["node", "server.js", "--port", "3"][..],
-            &["--name", "x", "node", "server.js", "--port", "3"],
-            &["call", "tool", "node", "server.js", "--port", "3"],
-            &["list", "node", "server.js", "--port", "3"],
+        for (before, example) in [
+            (&[][..], "mcp-sentinel"),
+            (&["--name", "x"], "mcp-sentinel"),
+            (&["call", "tool"], "mcp-sentinel call tool"),
+            (&["list"], "mcp-sentinel list"),
         ] {
-            let complaint = complaint(line);
+            let complaint = complaint(&[before, &["node", "server.js", "--port", "3"]].concat());
             assert!(
-                complaint.ends_with("\n  mcp-sentinel -- node server.js --port 3"),
+                complaint.ends_with(&format!("\n  {example} -- node server.js --port 3")),
                 "{complaint}"
             );
         }

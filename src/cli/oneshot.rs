@@ -2,7 +2,7 @@
 
 use super::recorded::EraArgument;
 use super::settings::Settings;
-use super::upstream::{self, Environment, RemoteArguments, Upstream};
+use super::upstream::{self, Environment, Invocation, RemoteArguments, Upstream};
 use super::{Stop, seconds};
 use crate::mcp::Era;
 use clap::Args;
@@ -77,11 +77,13 @@ impl OneshotArguments {
     pub(super) fn resolve(
         self,
         environment: &Environment,
+        invocation: &Invocation,
         settings: impl FnOnce() -> Result<Settings, Stop>,
     ) -> Result<Oneshot, Stop> {
-        let upstream = upstream::resolve(self.url, self.command, self.remote, environment)
-            .and_then(|upstream| upstream.ok_or_else(upstream::missing))
-            .map_err(Stop::mistake)?;
+        let upstream =
+            upstream::resolve(self.url, self.command, self.remote, environment, invocation)
+                .and_then(|upstream| upstream.ok_or_else(|| invocation.missing()))
+                .map_err(Stop::mistake)?;
         Ok(Oneshot {
             upstream,
             json: self.json,
@@ -93,13 +95,19 @@ impl OneshotArguments {
     }
 }
 
-pub(super) fn arguments_from(argument: &OsString) -> ArgumentsFrom {
+pub(super) fn arguments_from(argument: &OsString) -> Result<ArgumentsFrom, String> {
     let bytes = argument.as_encoded_bytes();
-    match bytes {
+    Ok(match bytes {
         b"-" => ArgumentsFrom::Stdin,
+        b"@" => {
+            return Err(
+                "--args @ names no file; put its name after the @, for example --args @arguments.json"
+                    .to_owned(),
+            );
+        }
         [b'@', ..] => ArgumentsFrom::File(PathBuf::from(path_after_at(argument))),
         _ => ArgumentsFrom::Text(argument.to_string_lossy().into_owned()),
-    }
+    })
 }
 
 fn path_after_at(argument: &OsString) -> OsString {

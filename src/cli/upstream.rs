@@ -195,19 +195,52 @@ fn header(name: &str, value: &str) -> Result<Header, String> {
     Ok((name, value))
 }
 
-const EXAMPLE: &str = "for example:\n  mcp-sentinel -- node server.js\n  mcp-sentinel https://host/mcp\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' mcp-sentinel";
+/// The command that a server is named to, as it is typed: `mcp-sentinel`, `mcp-sentinel list`.
+#[derive(Debug, Clone)]
+pub struct Invocation(String);
 
-/// What to say when nothing names a server.
-pub fn missing() -> String {
-    format!("no server is named; put its command after --, or give its URL, {EXAMPLE}")
-}
+impl Invocation {
+    pub fn new(words: &[&str]) -> Self {
+        Self(shell_words::join([&["mcp-sentinel"], words].concat()))
+    }
 
-/// What to say to a command that does not stand after `--`.
-pub fn undashed(words: &[String]) -> String {
-    let words = shell_words::join(words);
-    format!(
-        "`{words}` is neither a subcommand nor an http:// or https:// address; a server's command goes after --:\n  mcp-sentinel -- {words}"
-    )
+    fn example(&self) -> String {
+        let Self(it) = self;
+        format!("for example:\n  {it} -- node server.js\n  {it} https://host/mcp")
+    }
+
+    fn example_of_environment(&self) -> String {
+        let Self(it) = self;
+        format!(
+            "for example:\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' {it}\n  UPSTREAM_TRANSPORT=http UPSTREAM_URL=https://host/mcp {it}"
+        )
+    }
+
+    /// What to say when nothing names a server.
+    pub fn missing(&self) -> String {
+        let Self(it) = self;
+        format!(
+            "no server is named; put its command after --, or give its URL, {}\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' {it}",
+            self.example()
+        )
+    }
+
+    /// What to say to a command that does not stand after `--`.
+    pub fn undashed(&self, words: &[String]) -> String {
+        let Self(it) = self;
+        if let [address, ..] = words
+            && address.contains("://")
+        {
+            return format!(
+                "`{address}` is no address of a server; that is an http:// or https:// one, or a command after --, {}",
+                self.example()
+            );
+        }
+        let words = shell_words::join(words);
+        format!(
+            "`{words}` is neither a subcommand nor an http:// or https:// address; a server's command goes after --:\n  {it} -- {words}"
+        )
+    }
 }
 
 /// The one server that the words, the command after `--`, or else the environment, name. `Ok(None)` when none does.
@@ -216,31 +249,45 @@ pub fn resolve(
     command: Vec<OsString>,
     remote: RemoteArguments,
     environment: &Environment,
+    invocation: &Invocation,
 ) -> Result<Option<Upstream>, String> {
     let given = remote.given();
     let url = match (words.as_slice(), command.is_empty()) {
-        ([], true) => match from_environment(environment)? {
-            Some(Named::Url(url)) => url,
-            Some(Named::Command(command)) => return at_command(command, given).map(Some),
-            None => return Ok(None),
-        },
+        ([], true) => {
+            let named = from_environment(environment)
+                .map_err(|why| format!("{why}, {}", invocation.example_of_environment()))?;
+            match named {
+                Some(Named::Url(url)) => url,
+                Some(Named::Command(command)) => return at_command(command, given).map(Some),
+                None => return Ok(None),
+            }
+        }
+        ([], false) if command.iter().take(1).any(|it| it.is_empty()) => {
+            return Err(format!(
+                "the command after -- is empty, {}",
+                invocation.example()
+            ));
+        }
         ([], false) => return at_command(command, given).map(Some),
         ([url], true) if is_url(url) => url.clone(),
         ([url], false) if is_url(url) => {
             return Err(format!(
-                "two servers are named, {url} and the command after --; leave one out"
+                "two servers are named, {url} and the command after --; leave one out, {}",
+                invocation.example()
             ));
         }
         ([url, more, ..], true) if is_url(url) => {
             return Err(format!(
-                "`{more}` stands after the server's address, where only options go"
+                "`{more}` stands after the server's address, where only options go, {}",
+                invocation.example()
             ));
         }
-        (words, true) => return Err(undashed(words)),
+        (words, true) => return Err(invocation.undashed(words)),
         (words, false) => {
             return Err(format!(
-                "`{}` stands before the --, where options and subcommands go; {EXAMPLE}",
-                shell_words::join(words)
+                "`{}` stands before the --, where options and subcommands go; {}",
+                shell_words::join(words),
+                invocation.example()
             ));
         }
     };
@@ -257,7 +304,10 @@ fn at_command(command: Vec<OsString>, given: Option<&str>) -> Result<Upstream, S
 }
 
 pub fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
+    ["http://", "https://"].iter().any(|scheme| {
+        let start = text.get(..scheme.len());
+        start.is_some_and(|it| it.eq_ignore_ascii_case(scheme))
+    })
 }
 
 /// What the variables name.
@@ -281,16 +331,10 @@ fn from_environment(environment: &Environment) -> Result<Option<Named>, String> 
         (None | Some("stdio"), Some(command), _) => Named::Command(words(command)?),
         (None | Some("http"), _, Some(url)) => Named::Url(address(url)?),
         (Some("stdio"), None, _) => {
-            return Err(
-                "UPSTREAM_TRANSPORT is stdio but UPSTREAM_CMD is not set, for example:\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' mcp-sentinel"
-                    .to_owned(),
-            );
+            return Err("UPSTREAM_TRANSPORT is stdio but UPSTREAM_CMD is not set".to_owned());
         }
         (Some("http"), _, None) => {
-            return Err(
-                "UPSTREAM_TRANSPORT is http but UPSTREAM_URL is not set, for example:\n  UPSTREAM_TRANSPORT=http UPSTREAM_URL=https://host/mcp mcp-sentinel"
-                    .to_owned(),
-            );
+            return Err("UPSTREAM_TRANSPORT is http but UPSTREAM_URL is not set".to_owned());
         }
         (Some(other), ..) => {
             return Err(format!(
@@ -303,7 +347,9 @@ fn from_environment(environment: &Environment) -> Result<Option<Named>, String> 
 
 fn words(command: &str) -> Result<Vec<OsString>, String> {
     match shell_words::split(command) {
-        Ok(words) if words.is_empty() => Err("UPSTREAM_CMD holds no command".to_owned()),
+        Ok(words) if words.first().is_none_or(String::is_empty) => {
+            Err("UPSTREAM_CMD holds no command".to_owned())
+        }
         Ok(words) => Ok(words.into_iter().map(OsString::from).collect()),
         Err(error) => Err(format!("cannot split UPSTREAM_CMD into words: {error}")),
     }
@@ -333,6 +379,7 @@ mod tests {
             Vec::new(),
             RemoteArguments::default(),
             &environment,
+            &Invocation::new(&["list"]),
         )
     }
 
@@ -407,7 +454,13 @@ mod tests {
         let words = words.iter().map(|it| (*it).to_owned()).collect();
         let command = command.iter().map(OsString::from).collect();
         let environment = Environment::from_iter([("UPSTREAM_CMD", "other")]);
-        resolve(words, command, RemoteArguments::default(), &environment)
+        resolve(
+            words,
+            command,
+            RemoteArguments::default(),
+            &environment,
+            &Invocation::new(&["call", "a tool"]),
+        )
     }
 
     fn at(url: &str) -> Upstream {
@@ -433,9 +486,42 @@ mod tests {
         let url = "https://host/mcp";
         assert!(complaint(&[url], &["srv"]).contains("two servers"));
         assert!(complaint(&[url, "more"], &[]).contains("`more` stands after"));
-        assert!(complaint(&["a b", "c"], &[]).ends_with("mcp-sentinel -- 'a b' c"));
+        assert!(
+            complaint(&["a b", "c"], &[]).ends_with("\n  mcp-sentinel call 'a tool' -- 'a b' c")
+        );
         assert!(complaint(&["host:80"], &[]).contains("http://"));
         assert!(complaint(&["word"], &["srv"]).contains("before the --"));
+    }
+
+    #[test]
+    fn every_mistake_comes_with_an_example_of_the_same_command() {
+        let url = "https://host/mcp";
+        let words: [(&[&str], &[&str]); 5] = [
+            (&[url], &["srv"]),
+            (&[url, "more"], &[]),
+            (&["word"], &["srv"]),
+            (&["ftp://x/"], &[]),
+            (&[], &["", "x"]),
+        ];
+        for (words, command) in words {
+            let complaint = named(words, command).unwrap_err();
+            let example = "\n  mcp-sentinel call 'a tool' -- node server.js\n";
+            assert!(complaint.contains(example), "{complaint}");
+        }
+        for (transport, command, url) in [
+            ("", "node 'open", ""),
+            ("", "  ", ""),
+            ("", "''", ""),
+            ("sse", "srv", url),
+            ("", "srv", url),
+            ("", "", "host/mcp"),
+            ("stdio", "", ""),
+            ("http", "", ""),
+        ] {
+            let complaint = environment(transport, command, url).unwrap_err();
+            let example = "UPSTREAM_CMD='node server.js' mcp-sentinel list\n";
+            assert!(complaint.contains(example), "{complaint}");
+        }
     }
 
     #[test]

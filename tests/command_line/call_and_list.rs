@@ -58,6 +58,7 @@ fn the_exit_code_tells_whose_fault_it_was() {
     call("get-sum", "[2, 3]").fails(2, "--args has to be a JSON object");
     call("get-sum", "{").fails(2, "--args is not JSON");
     call("get-sum", "@/nowhere").fails(2, "cannot read /nowhere");
+    call("get-sum", "@").fails(2, "--args @ names no file");
     call("no-such-tool", "{}").fails(3, "no-such-tool: the server answered with error -32602");
     house
         .run(&["call", "x", "--", "/nowhere/server"])

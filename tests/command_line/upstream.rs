@@ -23,7 +23,10 @@ fn a_missing_or_contradictory_upstream_is_explained_with_an_example() {
         .fails(2, "mcp-sentinel -- node server.js");
     house
         .run(&["list"])
-        .fails(2, "mcp-sentinel -- node server.js");
+        .fails(2, "mcp-sentinel list -- node server.js");
+    house
+        .run(&["--", ""])
+        .fails(2, "the command after -- is empty");
     house.run(&["node"]).fails(2, "mcp-sentinel -- node");
 
     let with = |variables: &[(&str, &str)]| {
