@@ -441,3 +441,26 @@ fn the_number_of_an_http_answer_stands_once_and_never_nowhere() {
     stage.press("G");
     assert!(!stage.text().contains("below"), "{}", stage.text());
 }
+
+#[test]
+fn every_answer_to_one_request_can_be_read() {
+    let mut stage = stage(120, 40, "trouble", State::Ended);
+    stage.press("/again<enter><enter>");
+    let text = stage.text();
+    assert!(text.contains("answered again  a=1 b=1"), "{text}");
+    assert!(text.contains("1 of 2") && text.contains("\"2\""), "{text}");
+    stage.press("<right>");
+    let text = stage.text();
+    assert!(
+        text.contains("2 of 2") && text.contains("\"content\": []"),
+        "{text}"
+    );
+    stage.press("<left><left>");
+    assert!(stage.text().contains("▌request"), "{}", stage.text());
+    stage.press("]]");
+    let text = stage.text();
+    assert!(
+        text.contains("answer  record 22") && text.contains("again!  record 23"),
+        "{text}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use super::storage::{RowData, Symbol};
 use super::store::Store;
-use super::{RowId, Status, Traffic, party_word};
+use super::{ANSWERED_AGAIN, RowId, Status, Traffic, party_word};
 use crate::tap::Party;
 use memchr::memchr2_iter;
 
@@ -141,6 +141,7 @@ impl Word {
             || self.needle.is_in(store.texts.bytes(store.summary(row)))
             || self.needle.is_in(store.id_of(row))
             || self.needle.is_in(store.texts.bytes(store.failure(row)))
+            || store.is_answered_again(row) && self.needle.is_in(ANSWERED_AGAIN.as_bytes())
             || store.http_of(row).is_some_and(|http| {
                 known.symbol(http.method, store, &self.needle)
                     || known.symbol(http.path, store, &self.needle)

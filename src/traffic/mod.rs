@@ -129,7 +129,12 @@ pub struct Row<'a> {
     pub replay_of: Option<RowId>,
     pub request: Location,
     pub answer: Option<Location>,
+    /// The request was answered more than once.
+    pub answered_again: bool,
 }
+
+/// The words for a request that was answered more than once, which the filter finds too.
+pub const ANSWERED_AGAIN: &str = "answered again";
 
 /// What one message has to do with a row, for the detail pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,6 +306,20 @@ impl Traffic {
     /// The messages of a row, oldest first.
     pub fn parts(&self, id: RowId) -> Vec<Part> {
         self.store.parts_of(id)
+    }
+    /// Where the messages lie that ask and answer, oldest first: what a search of a row looks through.
+    pub fn bodies(&self, row: &Row<'_>) -> Vec<Location> {
+        if !row.answered_again {
+            return std::iter::once(row.request).chain(row.answer).collect();
+        }
+        let is_body = |part: &Part| {
+            matches!(
+                part.role,
+                Role::Request | Role::Answer | Role::DuplicateAnswer
+            )
+        };
+        let parts = self.parts(row.id).into_iter().filter(is_body);
+        parts.map(|part| part.location).collect()
     }
     /// The rows nested directly under a row, oldest first.
     pub fn children(&self, id: RowId) -> impl Iterator<Item = RowId> {

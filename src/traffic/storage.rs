@@ -295,6 +295,8 @@ pub struct Extra {
     pub http: u32,
     pub answer_from: Party,
     pub answered: bool,
+    /// More answers came after the first.
+    pub answered_again: bool,
     /// It became a task: its progress goes on after the answer.
     pub task: bool,
 }
@@ -314,6 +316,7 @@ impl Default for Extra {
             http: NONE,
             answer_from: Party::Server,
             answered: false,
+            answered_again: false,
             task: false,
         }
     }

@@ -235,6 +235,10 @@ impl Store {
             .filter(|extra| !extra.answered)
             .map_or(Text::default(), |extra| extra.outcome)
     }
+    pub fn is_answered_again(&self, row: &RowData) -> bool {
+        let extra = self.extras.get(row.extra);
+        extra.is_some_and(|extra| extra.answered_again)
+    }
     pub fn http_of(&self, row: &RowData) -> Option<&HttpData> {
         self.http.get(self.extras.get(row.extra)?.http)
     }
@@ -286,6 +290,7 @@ impl Store {
             replay_of: kin.map(|kin| kin.replay_of).filter(|&row| row != NONE),
             request: row.place.location(),
             answer: answer.map(Place::location),
+            answered_again: extra.is_some_and(|extra| extra.answered_again),
         })
     }
     /// The messages of a row, oldest first.

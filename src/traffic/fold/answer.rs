@@ -33,7 +33,10 @@ impl Traffic {
             self.changes.note(row);
             return;
         }
-        if self.store.extra(row).is_some_and(|extra| extra.answered) {
+        if let Some(extra) = self.store.extra_mut(row)
+            && extra.answered
+        {
+            extra.answered_again = true;
             self.store.attach(row, Role::DuplicateAnswer, source);
             self.changes.note(row);
             return;

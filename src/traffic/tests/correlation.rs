@@ -2,6 +2,7 @@
 
 use super::{check, fold, listing};
 use crate::tap::SessionId;
+use crate::traffic::filter::Filter;
 use crate::traffic::{Role, Status};
 
 #[test]
@@ -127,6 +128,10 @@ fn a_second_answer_stays_with_its_exchange() {
     );
     assert_eq!(listing(&traffic), "client · a · ok [1 2 3]\n");
     assert_eq!(traffic.parts(0)[2].role, Role::DuplicateAnswer);
+    let row = traffic.row(0).unwrap();
+    assert!(row.answered_again);
+    assert_eq!(traffic.bodies(&row).len(), 3);
+    assert!(Filter::parse("again").keeps(&traffic, 0));
     assert_eq!(traffic.counters().errors, 0);
 }
 

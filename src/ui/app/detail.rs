@@ -89,6 +89,9 @@ pub struct Detail {
     pub two: bool,
     /// The side that the operator chose; by itself it is the answer, once there is one.
     chosen: Option<bool>,
+    /// The request may have been answered more than once: which of its answers is shown, and how many there are.
+    pub nth_answer: usize,
+    pub answers: usize,
     /// The selected line of the timeline.
     pub moment: usize,
     /// Lines of Raw and Diff, and the first one shown.
@@ -200,13 +203,12 @@ impl Detail {
             .traffic
             .row(id)
             .is_some_and(|row| row.kind == RowKind::Exchange);
-        let find = |wanted: &[Role]| {
-            self.parts
-                .iter()
-                .find(|part| wanted.contains(&part.role))
-                .copied()
-        };
-        let (request, answer) = (find(&[Role::Request, Role::Line]), find(&[Role::Answer]));
+        let is_request = |part: &&Part| matches!(part.role, Role::Request | Role::Line);
+        let request = self.parts.iter().find(is_request).copied();
+        let answers = all_answers(&self.parts);
+        self.answers = answers.len();
+        self.nth_answer = self.nth_answer.min(self.answers.saturating_sub(1));
+        let answer = answers.get(self.nth_answer).copied();
         let first = request.or_else(|| self.parts.first().copied());
         // An orphan is an answer and nothing else.
         self.request.set(if self.two { request } else { first });
@@ -237,7 +239,10 @@ impl Detail {
                         .map(|part| part.location),
                 );
             }
-            Look::Raw => self.make_raw(),
+            Look::Raw => {
+                wanted.extend(answers.iter().map(|part| part.location));
+                self.make_raw(world, &answers);
+            }
             Look::Diff => wanted.extend(self.make_diff(world)),
         }
         wanted
@@ -254,12 +259,13 @@ impl Detail {
             .min(self.parts.len().saturating_sub(height))
     }
 
-    fn make_raw(&mut self) {
-        let shown = |side: &Side| Some((side.part?, side.json.as_ref()?.document().clone()));
-        let messages: Vec<_> = [&self.request, &self.answer]
-            .into_iter()
-            .filter_map(shown)
-            .collect();
+    fn make_raw(&mut self, world: &World, answers: &[Part]) {
+        let shown = |part: &Part| match world.body(part.location) {
+            Body::Loaded(document) => Some((*part, document.clone())),
+            Body::Loading | Body::Failed(_) => None,
+        };
+        let request = self.request.part.iter();
+        let messages: Vec<_> = request.chain(answers).filter_map(shown).collect();
         let key = (
             Look::Raw,
             messages
@@ -383,6 +389,8 @@ impl Detail {
 
     fn read(&mut self, action: Action) {
         match action {
+            Action::Left if self.on_answer() && self.nth_answer > 0 => self.nth_answer -= 1,
+            Action::Right if self.on_answer() => self.nth_answer += 1,
             Action::Left if self.two => self.chosen = Some(false),
             Action::Right if self.two => self.chosen = Some(true),
             _ => {}
@@ -538,6 +546,12 @@ impl Detail {
         };
         vec![Step::Do(Effect::Save { stem, messages })]
     }
+}
+
+/// The answers to a request; all but the first are against the protocol.
+fn all_answers(parts: &[Part]) -> Vec<Part> {
+    let is_answer = |part: &&Part| matches!(part.role, Role::Answer | Role::DuplicateAnswer);
+    parts.iter().filter(is_answer).copied().collect()
 }
 
 /// Columns of a view's tab: its title in brackets, and a space.

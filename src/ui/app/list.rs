@@ -4,7 +4,6 @@
 
 use super::World;
 use super::prompt::Prompt;
-use crate::capture::record::Location;
 use crate::traffic::view::{Filter, Hidden, Shown, View};
 use crate::traffic::{RowId, Status, Traffic};
 use crate::ui::event::Effect;
@@ -297,12 +296,7 @@ impl Scan {
         let mut take = |id: RowId| {
             if let Some(row) = traffic.row(id) {
                 bytes += row.size;
-                rows.push((
-                    id,
-                    std::iter::once(row.request)
-                        .chain(row.answer)
-                        .collect::<Vec<Location>>(),
-                ));
+                rows.push((id, traffic.bodies(&row)));
             }
             bytes < SCAN_BYTES && rows.len() < SCAN_ROWS
         };

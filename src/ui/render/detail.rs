@@ -204,11 +204,18 @@ fn facts(
         let at = format::time_of_day(part.at, world.utc_offset_seconds);
         say(2, Role::Dim, at);
         if is_answer {
-            if let Some(took) = row.took {
-                say(1, Role::Text, format!("+{}", format::duration(took)));
+            if detail.answers > 1 {
+                let (nth, of) = (detail.nth_answer + 1, detail.answers);
+                say(0, Role::Warn, format!("{nth} of {of} (←→)"));
             }
-            let (word, role) = super::list::status(row);
-            say(0, role, word.into_owned());
+            // How long it took and how it stands are told of the first.
+            if detail.nth_answer == 0 {
+                if let Some(took) = row.took {
+                    say(1, Role::Text, format!("+{}", format::duration(took)));
+                }
+                let (word, role) = super::list::status(row);
+                say(0, role, word.into_owned());
+            }
         } else if !row.message_id.is_empty() {
             say(
                 1,

@@ -6,7 +6,7 @@ use super::{NOTHING_MATCHES, empty, put, rule, standing_rule};
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
-use crate::traffic::{Progress, Row, RowKind, Status};
+use crate::traffic::{ANSWERED_AGAIN, Progress, Row, RowKind, Status};
 use crate::ui::app::detail::http::class;
 use crate::ui::app::list::List;
 use crate::ui::app::{App, Reading, World};
@@ -332,6 +332,9 @@ fn marks(list: &List, world: &World, row: &Row<'_>) -> Vec<(String, Role)> {
     if let Some(original) = original {
         let at = format::clock(original.at, world.utc_offset_seconds);
         marks.push((format!("↺ {at}  "), Role::Operator));
+    }
+    if row.answered_again {
+        marks.push((format!("{ANSWERED_AGAIN}  "), Role::Warn));
     }
     if let Some(progress) = row.progress.filter(|_| row.status == Status::Pending) {
         marks.push((format!("{}  ", bar(progress)), Role::Accent));
