@@ -42,7 +42,7 @@ impl Traffic {
             self.catalogue.asked(row, method, detail.as_deref());
         }
         let Some(detail) = detail else { return };
-        self.describe_session(source, &detail);
+        self.describe_session(source, method, &detail);
         if let Some(http) = way.http.and_then(|http| self.store.http.get_mut(http)) {
             http.mark(MODERN, detail.modern);
         }
@@ -150,11 +150,12 @@ impl Traffic {
         )
     }
 
-    fn describe_session(&mut self, source: Source, detail: &RequestDetail) {
+    fn describe_session(&mut self, source: Source, method: &str, detail: &RequestDetail) {
         let Some(session) = self.sessions.at(source.session, source.at) else {
             return;
         };
-        session.modern |= detail.modern;
+        // Who is refused as modern greets in the old way.
+        session.modern = detail.modern || session.modern && method != methods::INITIALIZE;
         // The operator's calls beside a client must not rename that client.
         if source.from == Party::Operator && session.by != "operator" {
             return;

@@ -120,6 +120,20 @@ fn a_session_knows_who_speaks_which_version() {
 }
 
 #[test]
+fn a_session_that_is_refused_as_modern_and_then_greets_is_legacy() {
+    let traffic = fold(
+        r#"
+        opened@1 operator
+        operator@1 {"id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+        server@1 {"id":1,"error":{"code":-32601,"message":"Method not found"}}
+        operator@1 {"id":2,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}
+        server@1 {"id":2,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}
+        "#,
+    );
+    assert!(!traffic.sessions()[0].modern);
+}
+
+#[test]
 fn statistics_are_kept_for_each_name() {
     let traffic = fold(
         r#"
