@@ -281,6 +281,12 @@ fn a_capture_that_somebody_writes_on_is_not_called_saved() {
     assert!(stage.status().contains("saved"), "{}", stage.status());
     stage.read(5);
     assert!(stage.status().contains("growing"), "{}", stage.status());
+    stage.press("2r");
+    assert!(
+        stage.status().contains("mcp-sentinel attach"),
+        "{}",
+        stage.status()
+    );
 }
 
 #[test]

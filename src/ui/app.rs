@@ -409,9 +409,10 @@ impl App {
 
     fn call(&mut self, call: Call) {
         if !self.world.live {
-            return self.say(Notice::error(
-                "there is no server to send to: this conversation is over",
-            ));
+            return self.say(Notice::error(format!(
+                "there is no server to send to: {}",
+                self.world.why_read_only()
+            )));
         }
         self.close_sheet();
         match Sheet::open(&self.world, &mut self.drafts, call) {

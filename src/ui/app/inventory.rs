@@ -428,9 +428,10 @@ impl Inventory {
 
     fn refresh(&mut self, world: &World) -> Vec<Step> {
         if !world.live {
-            return vec![Step::Say(Notice::error(
-                "nothing can be asked: this conversation is over",
-            ))];
+            return vec![Step::Say(Notice::error(format!(
+                "nothing can be asked: {}",
+                world.why_read_only()
+            )))];
         }
         self.refreshes += 1;
         let token = Token {

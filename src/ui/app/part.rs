@@ -36,6 +36,8 @@ pub struct World {
     pub utc_offset_seconds: i32,
     /// A proxy is there and takes commands; `false` for a saved capture and after the end.
     pub live: bool,
+    /// The capture grows, but nobody told us of the proxy that writes it.
+    pub growing: bool,
     pub theme: Theme,
     pub bodies: Bodies,
 }
@@ -47,6 +49,14 @@ impl World {
             Kept::Here => Some(&self.capture),
             Kept::There(path) => Some(path),
             Kept::Nowhere => None,
+        }
+    }
+
+    /// Why nothing can be sent where no proxy takes commands.
+    pub fn why_read_only(&self) -> &'static str {
+        match self.growing {
+            true => "this capture is shown read-only; mcp-sentinel attach talks to the live proxy",
+            false => "this conversation is over",
         }
     }
 

@@ -37,19 +37,25 @@ impl App {
                     Reading::Opening | Reading::Loading(..) => {
                         self.reading = Reading::Loading(read, total);
                     }
-                    Reading::Saved => self.reading = Reading::Growing,
+                    Reading::Saved => {
+                        self.reading = Reading::Growing;
+                        self.world.growing = true;
+                    }
                     _ => {}
                 }
             }
             Fed::CaughtUp if self.world.live => self.reading = Reading::Live,
-            Fed::CaughtUp => self.reading = Reading::Growing,
+            Fed::CaughtUp => {
+                self.reading = Reading::Growing;
+                self.world.growing = true;
+            }
             Fed::Ended => {
                 self.reading = if self.session.live {
                     Reading::Ended
                 } else {
                     Reading::Saved
                 };
-                self.world.live = false;
+                (self.world.live, self.world.growing) = (false, false);
                 self.world.traffic.cut_off();
             }
             Fed::Failed(reason) => {

@@ -62,9 +62,10 @@ impl Part for Server {
                 ];
             }
             Input::Action(Action::Refresh) => {
-                return vec![Step::Say(Notice::error(
-                    "nothing can be asked: this conversation is over",
-                ))];
+                return vec![Step::Say(Notice::error(format!(
+                    "nothing can be asked: {}",
+                    world.why_read_only()
+                )))];
             }
             _ => {}
         }

@@ -36,8 +36,6 @@ use sources::{Earlier, Original};
 use std::collections::HashSet;
 use subject::{Rule, Subject};
 
-const OVER: &str = "nothing can be sent: this conversation is over";
-
 /// Which half of the sheet has the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
@@ -87,6 +85,10 @@ pub struct Sheet {
     sends: u64,
 }
 
+fn cannot_send(world: &World) -> String {
+    format!("nothing can be sent: {}", world.why_read_only())
+}
+
 impl Sheet {
     /// Opens the sheet. `drafts` brings back what was being typed for the same call.
     ///
@@ -94,7 +96,7 @@ impl Sheet {
     /// In words, when nothing can be sent.
     pub fn open(world: &World, drafts: &mut Drafts, call: Call) -> Result<Self, String> {
         if !world.live {
-            return Err(OVER.to_owned());
+            return Err(cannot_send(world));
         }
         let last = matches!(call, Call::Again(_));
         let as_it_was = matches!(call, Call::Replay { edit: false, .. });
@@ -218,7 +220,7 @@ impl Sheet {
             return Vec::new();
         }
         if !world.live {
-            self.trouble = Some(OVER.to_owned());
+            self.trouble = Some(cannot_send(world));
             return Vec::new();
         }
         let message = match self.message() {

@@ -223,6 +223,10 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
                 key(Action::Refresh)
             ),
         ),
+        (None, false) if world.growing => (
+            format!("Nobody has listed the server's {noun}s yet."),
+            "It cannot be asked from here: mcp-sentinel attach talks to the live proxy.".to_owned(),
+        ),
         (None, false) => (
             format!("Nobody listed the server's {noun}s in this conversation."),
             "The conversation is over, so it cannot be asked any more.".to_owned(),
