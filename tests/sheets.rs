@@ -194,6 +194,20 @@ fn what_says_that_it_destroys_asks_in_any_session() {
 }
 
 #[test]
+fn every_act_of_what_destroys_is_asked_about_but_not_its_repetition() {
+    let mut stage = live("2/delete<enter><enter><f5>y");
+    written(&mut stage);
+    stage.effects.clear();
+    stage.press("r");
+    assert_eq!(commands(&stage).len(), 1, "the same once more");
+    written(&mut stage);
+    stage.effects.clear();
+    stage.press("e 1<f5>");
+    assert!(commands(&stage).is_empty(), "other arguments");
+    assert!(stage.text().contains("Call it?"), "{}", stage.text());
+}
+
+#[test]
 fn a_resource_is_read_at_once_and_a_template_when_it_is_filled_in() {
     let mut stage = live("3<enter>");
     assert!(

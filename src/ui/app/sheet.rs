@@ -29,11 +29,10 @@ use crate::ui::render;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
 use check::{Check, check};
-use concern::{Concern, called_tool, concern};
+use concern::{Concern, concern};
 use ratatui::layout::Rect;
 use sent::{Sent, State};
 use sources::{Earlier, Original};
-use std::collections::HashSet;
 use subject::{Rule, Subject};
 
 /// Which half of the sheet has the keys.
@@ -80,7 +79,8 @@ pub struct Sheet {
     due: bool,
     sent_texts: Vec<String>,
     /// Tools that the operator said yes to.
-    agreed: HashSet<String>,
+    /// The call that the operator last said yes to, and where it went: each act is asked about, but not its repetition.
+    agreed: Option<(Route, String)>,
     opened: u64,
     sends: u64,
 }
@@ -129,7 +129,7 @@ impl Sheet {
             untouched,
             due,
             sent_texts: Vec::new(),
-            agreed: drafts.agreed.clone(),
+            agreed: None,
             opened: drafts.opened,
             sends: 0,
             editor,
@@ -150,7 +150,6 @@ impl Sheet {
         let typed = (text != self.untouched && !sent && !self.loading).then_some(text);
         drafts.keep(&self.subject, typed);
         drafts.keep_sent(&self.subject, &self.sent_texts);
-        drafts.agreed.clone_from(&self.agreed);
     }
 
     /// How many earlier arguments can be brought back.
@@ -241,9 +240,10 @@ impl Sheet {
             ));
             return Vec::new();
         }
-        let agreed = |tool: &str| self.agreed.contains(tool);
+        let last = self.agreed.as_ref();
+        let agreed = last.is_some_and(|(route, call)| (*route, call) == (self.route, &message));
         let inventory = world.traffic.inventory();
-        match concern(inventory, self.route, &message, &agreed) {
+        match concern(inventory, self.route, &message, agreed) {
             Concern::None => self.dispatch(world, message),
             Concern::Refuse(why) => {
                 self.trouble = Some(format!("not sent: {why}"));
@@ -371,7 +371,7 @@ impl Sheet {
             if action == Action::No {
                 return Vec::new();
             }
-            self.agreed.extend(called_tool(&question.message));
+            self.agreed = Some((self.route, question.message.clone()));
             return self.dispatch(world, question.message);
         }
         if self.shown_round().is_some() {

@@ -16,19 +16,14 @@ pub enum Concern {
 }
 
 /// The tool that a message calls.
-pub fn called_tool(message: &str) -> Option<String> {
+fn called_tool(message: &str) -> Option<String> {
     let method = object::string_at(message, &["method"])?;
     let name = object::string_at(message, &["params", "name"])?;
     (method == methods::TOOLS_CALL).then(|| name.into_owned())
 }
 
-/// `agreed`: was asked about this tool, and said yes.
-pub fn concern(
-    inventory: &Inventory,
-    route: Route,
-    message: &str,
-    agreed: &dyn Fn(&str) -> bool,
-) -> Concern {
+/// `agreed`: was asked about this very call, and said yes.
+pub fn concern(inventory: &Inventory, route: Route, message: &str, agreed: bool) -> Concern {
     let Frame::Message(envelope) = parse(message.as_bytes()) else {
         return Concern::Refuse("this is not one JSON-RPC message".to_owned());
     };
@@ -42,7 +37,7 @@ pub fn concern(
         Replay::Refused(_) | Replay::Allowed => {}
     }
     match called_tool(message) {
-        Some(name) if !agreed(&name) => of_tool(inventory, route, &name),
+        Some(name) if !agreed => of_tool(inventory, route, &name),
         _ => Concern::None,
     }
 }
@@ -81,14 +76,8 @@ mod tests {
             ..Tool::default()
         });
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
-        assert_eq!(
-            concern(&inventory, route, message, &|_| true),
-            Concern::None
-        );
-        matches!(
-            concern(&inventory, route, message, &|_| false),
-            Concern::Ask(_)
-        )
+        assert_eq!(concern(&inventory, route, message, true), Concern::None);
+        matches!(concern(&inventory, route, message, false), Concern::Ask(_))
     }
 
     #[test]
@@ -104,7 +93,7 @@ mod tests {
     fn a_question_follows_its_reason_as_a_sentence_of_its_own() {
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}"#;
         let route = Route::Session(SessionId(1));
-        match concern(&Inventory::default(), route, message, &|_| false) {
+        match concern(&Inventory::default(), route, message, false) {
             Concern::Ask(text) => assert!(text.ends_with("session ends. Send it?"), "{text}"),
             other => panic!("{other:?}"),
         }
@@ -113,7 +102,7 @@ mod tests {
     #[test]
     fn what_would_disturb_a_client_is_sent_only_where_there_is_none() {
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe"}"#;
-        let concern = |route| concern(&Inventory::default(), route, message, &|_| false);
+        let concern = |route| concern(&Inventory::default(), route, message, false);
         assert_eq!(concern(Route::Operator), Concern::None);
         assert!(matches!(
             concern(Route::Session(SessionId(1))),
@@ -123,8 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let concern =
-            |message| concern(&Inventory::default(), Route::Operator, message, &|_| false);
+        let concern = |message| concern(&Inventory::default(), Route::Operator, message, false);
         for message in [r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "[]", "7", ""] {
             assert!(matches!(concern(message), Concern::Refuse(_)), "{message}");
         }

@@ -1,8 +1,8 @@
-//! What outlives a closed sheet: drafts, what was sent, what was agreed to.
+//! What outlives a closed sheet: drafts and what was sent.
 
 use super::subject::Subject;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Texts kept for each subject.
 const SENT: usize = 20;
@@ -13,8 +13,6 @@ pub struct Drafts {
     unsent: HashMap<Subject, Option<String>>,
     /// Newest first, each once.
     sent: HashMap<Subject, Vec<String>>,
-    /// Tools that the operator said yes to.
-    pub(super) agreed: HashSet<String>,
     /// Sheets opened so far: keeps the outcomes of one from another.
     pub(super) opened: u64,
     /// Something is to be kept that was not before.
