@@ -2,6 +2,7 @@
 
 use super::prompt::Prompt;
 use super::{Input, Part, World};
+use crate::capture::record::Location;
 use crate::mcp::methods;
 use crate::tap::{Command, Timestamp};
 use crate::traffic::Status;
@@ -356,7 +357,6 @@ impl Inventory {
         if self.reading
             && let Some(schema) = &mut self.schema
         {
-            schema.resize(detail.width, detail.height);
             let outermost = schema.position() == 0;
             match action {
                 Action::Left if outermost => self.reading = false,
@@ -505,7 +505,6 @@ impl Part for Inventory {
             Input::Click { x, y } if inside(detail, x, y) => {
                 self.reading = true;
                 if let Some(schema) = &mut self.schema {
-                    schema.resize(detail.width, detail.height);
                     schema.click(y - detail.y);
                 }
             }
@@ -525,10 +524,15 @@ impl Part for Inventory {
             }
             _ => {}
         }
+        self.move_in_list(world, 0, list.height);
+        Vec::new()
+    }
+
+    fn sync(&mut self, _: &World, area: Rect, _: &mut Vec<Step>) -> Vec<Location> {
+        let detail = places(area).detail;
         if let Some(schema) = &mut self.schema {
             schema.resize(detail.width, detail.height);
         }
-        self.move_in_list(world, 0, list.height);
         Vec::new()
     }
 }

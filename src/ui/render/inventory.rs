@@ -61,32 +61,13 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
         line::render(*item, index == position, world, frame, place);
     }
     let Some((item, _)) = selected else { return };
-    if let Some(schema) = &state.schema {
-        return json::render(schema, state.reading, theme, frame, places.detail);
-    }
-    let mut lines = detail(world, item, places.detail.width);
-    if let (true, Some(title)) = (state.reading, lines.first_mut()) {
-        title
-            .spans
-            .insert(0, Span::styled("▌ ", theme.style(Role::Accent)));
-    }
-    let last = lines.len().saturating_sub(places.detail.height.into());
-    let top = state.scroll.min(last);
-    let more = last.saturating_sub(top);
-    for (line, y) in lines
-        .into_iter()
-        .skip(top)
-        .zip(places.detail.top()..places.detail.bottom())
-    {
-        frame.render_widget(
-            line,
-            Rect {
-                y,
-                height: 1,
-                ..places.detail
-            },
-        );
-    }
+    let more = match &state.schema {
+        Some(schema) => {
+            json::render(schema, state.reading, theme, frame, places.detail);
+            schema.below()
+        }
+        None => text(state, world, item, frame, places.detail),
+    };
     let mark = match more {
         0 => String::new(),
         more => format!(" {} below", format::plural(more as u64, "line")),
@@ -114,6 +95,32 @@ pub fn render(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rec
         place,
         vec![Span::styled(mark, theme.style(Role::Dim))],
     );
+}
+
+/// What is known of the selected item; how many lines of it are below.
+fn text(
+    state: &Inventory,
+    world: &World,
+    item: Item<'_>,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) -> usize {
+    let mut lines = detail(world, item, area.width);
+    if let (true, Some(title)) = (state.reading, lines.first_mut()) {
+        let mark = Span::styled("▌ ", world.theme.style(Role::Accent));
+        title.spans.insert(0, mark);
+    }
+    let last = lines.len().saturating_sub(area.height.into());
+    let top = state.scroll.min(last);
+    for (line, y) in lines.into_iter().skip(top).zip(area.top()..area.bottom()) {
+        let place = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        frame.render_widget(line, place);
+    }
+    last - top
 }
 
 /// What can be done with the selected item, as far as there is room to say it.
