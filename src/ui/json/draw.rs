@@ -34,7 +34,7 @@ impl View {
         if let Some(expansion) = self.expanded.get(&entry.row) {
             self.document.key_pieces(row, &mut pieces);
             let what = match expansion {
-                Expansion::Text(lines) => format::plural(lines.len() as u64, "line"),
+                Expansion::Text { extent, .. } => extent.clone(),
                 Expansion::Nested(_) => "JSON in a string".to_owned(),
             };
             pieces.push((Ink::Note, what));
@@ -48,9 +48,15 @@ impl View {
     fn expanded_pieces(&self, entry: Entry, indent: usize) -> (usize, Vec<Piece>) {
         let rule = (Ink::Note, "│ ".to_owned());
         match self.expanded.get(&entry.row) {
-            Some(Expansion::Text(lines)) => {
-                let text = lines.get(entry.part as usize - 1).cloned();
-                (indent, vec![rule, (Ink::String, text.unwrap_or_default())])
+            Some(Expansion::Text { parts, .. }) => {
+                let part = parts.get(entry.part as usize - 1);
+                // The rule marks lines; where one goes on, it looks as if it were wrapped.
+                let start = match part.is_some_and(|part| part.goes_on) {
+                    true => (Ink::Plain, " ".repeat(4)),
+                    false => rule,
+                };
+                let text = part.map(|part| part.text.clone());
+                (indent, vec![start, (Ink::String, text.unwrap_or_default())])
             }
             Some(Expansion::Nested(document)) => {
                 let nested = entry.part - 1;

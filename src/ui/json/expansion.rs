@@ -1,6 +1,7 @@
 //! Values too long for their row, opened up below it.
 
 use super::Document;
+use crate::ui::format::plural;
 use crate::wire::object;
 
 /// A string longer than this is cut, with a mark, until it is expanded.
@@ -11,10 +12,18 @@ const PART: usize = 1000;
 /// A value opened up below its row.
 #[derive(Debug)]
 pub enum Expansion {
-    /// A string's text, line by line.
-    Text(Vec<String>),
+    /// A string's text, line by line, and how much that is.
+    Text { parts: Vec<Part>, extent: String },
     /// A string that holds a JSON document.
     Nested(Document),
+}
+
+/// A line of a text, or a piece of a long one.
+#[derive(Debug)]
+pub struct Part {
+    pub text: String,
+    /// The line began in an earlier part.
+    pub goes_on: bool,
 }
 
 impl Expansion {
@@ -30,12 +39,20 @@ impl Expansion {
                 return Self::Nested(nested);
             }
         }
-        Self::Text(parts(&text))
+        let lines = text.lines().count();
+        let extent = match lines {
+            0 | 1 => plural(text.chars().count() as u64, "character"),
+            lines => plural(lines as u64, "line"),
+        };
+        Self::Text {
+            parts: parts(&text),
+            extent,
+        }
     }
 
     pub fn len(&self) -> usize {
         match self {
-            Self::Text(lines) => lines.len(),
+            Self::Text { parts, .. } => parts.len(),
             Self::Nested(document) => document.rows.len(),
         }
     }
@@ -57,16 +74,18 @@ pub fn holds_json(token: &str) -> bool {
 }
 
 /// Text in lines that are not too long.
-fn parts(text: &str) -> Vec<String> {
+fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     for line in text.lines() {
-        let mut rest = line;
+        let (mut rest, mut goes_on) = (line, false);
         while rest.len() > PART {
             let (part, more) = rest.split_at(cut_at(rest, PART));
-            parts.push(part.to_owned());
-            rest = more;
+            let text = part.to_owned();
+            parts.push(Part { text, goes_on });
+            (rest, goes_on) = (more, true);
         }
-        parts.push(rest.to_owned());
+        let text = rest.to_owned();
+        parts.push(Part { text, goes_on });
     }
     parts
 }

@@ -404,10 +404,12 @@ impl View {
             self.expand(row);
         }
         self.layout_around(Some(row));
-        if let (Some(search), Some(Expansion::Text(lines))) =
+        if let (Some(search), Some(Expansion::Text { parts, .. })) =
             (&self.search, self.expanded.get(&row))
         {
-            let part = lines.iter().position(|line| search.pattern.is_match(line));
+            let part = parts
+                .iter()
+                .position(|part| search.pattern.is_match(&part.text));
             self.cursor += part.map_or(0, |part| part + 1);
             self.keep_cursor_in_sight();
         }

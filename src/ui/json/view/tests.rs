@@ -119,10 +119,22 @@ fn long_strings_are_cut_and_open_into_their_lines() {
     assert!(view.unfold());
     assert!(!view.unfold());
     let lines = screen(&view);
-    assert_eq!(lines[1], r#"  ▾ "t": 4 lines"#);
+    assert_eq!(lines[1], r#"  ▾ "t": 2 lines"#);
     assert!(lines.iter().any(|line| line == "    │ last"), "{lines:?}");
     view.search("last");
     assert_eq!(view.value().len(), 3008);
+}
+
+#[test]
+fn a_text_without_line_breaks_says_its_length_and_looks_like_one_line() {
+    let mut view = view(&format!(r#"{{"data":"{}"}}"#, "x".repeat(3000)));
+    view.resize(80, 60);
+    view.go(Move::Down);
+    assert!(view.unfold());
+    let lines = screen(&view);
+    assert_eq!(lines[1], r#"  ▾ "data": 3 000 characters"#);
+    let marked = lines.iter().filter(|line| line.contains('│'));
+    assert_eq!(marked.count(), 1, "{lines:?}");
 }
 
 #[test]
