@@ -94,8 +94,8 @@ fn too_small(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let counters = app.world.traffic.counters();
     let lines = [
         status::state_word(app).to_owned(),
-        format!("{} messages", counters.messages),
-        format!("{} errors", counters.errors),
+        format::plural(counters.messages, "message"),
+        format::plural(counters.errors, "error"),
         format!("enlarge to {}x{}", LEAST.0, LEAST.1),
     ];
     // What to do comes first when there is room for one line only.

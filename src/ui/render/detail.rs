@@ -333,7 +333,10 @@ fn timing(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, 
             theme.style(Role::Dim),
         ));
         spans.push(Span::raw("  "));
-        spans.push(Span::styled(said(world, part), theme.style(Role::Text)));
+        let used: usize = spans.iter().map(Span::width).sum();
+        let room = usize::from(area.width).saturating_sub(used);
+        let said = cut(&said(world, part), room).into_owned();
+        spans.push(Span::styled(said, theme.style(Role::Text)));
         put(frame, place, spans);
         if selected {
             frame
@@ -351,7 +354,10 @@ fn timing(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, 
                 y,
                 ..area
             },
-            vec![Span::styled(usual(world, row), theme.style(Role::Dim))],
+            vec![Span::styled(
+                cut(&usual(world, row), area.width.saturating_sub(2).into()).into_owned(),
+                theme.style(Role::Dim),
+            )],
         );
     }
 }
