@@ -54,7 +54,7 @@ impl Editor {
         self.top
     }
 
-    /// Puts the cursor into the first empty string, or the first value: where one starts to type.
+    /// Puts the cursor into the first value, or behind the first bracket: where one starts to type.
     pub fn go_to_first_value(&mut self) {
         let place = |line: &String| {
             let at = line.find(": ")?;
@@ -68,6 +68,8 @@ impl Editor {
             .next()
         {
             self.go_to(row, column);
+        } else if self.area.lines()[0].starts_with(['{', '[']) {
+            self.go_to(0, 1);
         }
     }
 

@@ -4,7 +4,7 @@ use super::detail::Look;
 use super::{App, Part, Reading, Tab};
 use crate::mcp::methods;
 use crate::tap::Party;
-use crate::traffic::RowKind;
+use crate::traffic::{Row, RowKind};
 use crate::ui::keymap::{Action, Binding, Context};
 
 impl App {
@@ -69,15 +69,29 @@ impl App {
         )
     }
 
-    /// Whether the selected row is a request or a notification that there is somewhere to send to.
+    fn selected_row(&self) -> Option<Row<'_>> {
+        let (row, _) = self.list.selected(&self.world.traffic)?;
+        self.world.traffic.row(row)
+    }
+
+    /// Why the selected row cannot be sent again by anybody: it is no request or notification to the server.
+    pub(super) fn why_not_again(&self) -> Option<&'static str> {
+        let row = self.selected_row()?;
+        let is_message = matches!(row.kind, RowKind::Exchange | RowKind::Notification);
+        match row.from {
+            Party::Client | Party::Operator if is_message => None,
+            Party::Client | Party::Operator if row.kind != RowKind::Mark => {
+                Some("this is no request or notification, there is nothing to send again")
+            }
+            _ => Some("this was not sent to the server, there is nothing to send again"),
+        }
+    }
+
+    /// Whether the selected row can be, and there is somewhere to send it to.
     fn can_send_again(&self) -> bool {
-        let selected = self.list.selected(&self.world.traffic);
-        let row = selected.and_then(|(row, _)| self.world.traffic.row(row));
+        let method = self.selected_row().map(|row| row.method);
         self.world.live
-            && row.is_some_and(|row| {
-                matches!(row.kind, RowKind::Exchange | RowKind::Notification)
-                    && matches!(row.from, Party::Client | Party::Operator)
-                    && methods::can_be_replayed(row.method)
-            })
+            && self.why_not_again().is_none()
+            && method.is_some_and(methods::can_be_replayed)
     }
 }

@@ -29,7 +29,7 @@ use crate::ui::render;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
 use check::{Check, check};
-use concern::{Concern, concern};
+use concern::{Concern, concern, is_message};
 use ratatui::layout::Rect;
 use sent::{Sent, State};
 use sources::{Earlier, Original};
@@ -150,12 +150,6 @@ impl Sheet {
         let typed = (text != self.untouched && !sent && !self.loading).then_some(text);
         drafts.keep(&self.subject, typed);
         drafts.keep_sent(&self.subject, &self.sent_texts);
-    }
-
-    /// How many earlier arguments can be brought back.
-    pub fn earlier_count(&self, world: &World) -> usize {
-        let captured = self.subject.earlier(&world.traffic).len();
-        self.earlier.texts.len().max(captured)
     }
 
     /// Whether the text is held against a schema.
@@ -497,7 +491,11 @@ impl Part for Sheet {
         let answered = |sent: &Sent| sent.answer.is_some();
         let offered = match binding.action {
             Action::Send | Action::Replay => world.live,
-            Action::SendInvalid => world.live && !self.check.problems.is_empty(),
+            Action::SendInvalid => {
+                world.live
+                    && !self.check.problems.is_empty()
+                    && self.message().is_ok_and(|message| is_message(&message))
+            }
             Action::Earlier => self.original.is_some() || self.earlier_count(world) > 0,
             Action::Route => Self::routes(world).len() > 1,
             Action::Open => self.sent.as_ref().is_some_and(|sent| sent.row.is_some()),

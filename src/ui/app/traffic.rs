@@ -19,6 +19,9 @@ impl App {
         match action {
             Action::Replay | Action::Edit => {
                 if let Some((row, _)) = self.list.selected(traffic) {
+                    if let Some(why) = self.why_not_again() {
+                        return self.say(Notice::info(why));
+                    }
                     let steps = vec![Step::Call(Call::Replay {
                         row,
                         edit: action == Action::Edit,

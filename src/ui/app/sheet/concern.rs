@@ -15,6 +15,11 @@ pub enum Concern {
     Refuse(String),
 }
 
+/// Whether it is a message at all, so that it can be sent whatever else may be wrong with it.
+pub fn is_message(text: &str) -> bool {
+    matches!(parse(text.as_bytes()), Frame::Message(_))
+}
+
 /// The tool that a message calls.
 fn called_tool(message: &str) -> Option<String> {
     let method = object::string_at(message, &["method"])?;

@@ -43,11 +43,21 @@ impl Earlier {
 }
 
 impl Sheet {
+    /// How many earlier arguments can be brought back. A replay has its original to go back to instead.
+    pub fn earlier_count(&self, world: &World) -> usize {
+        if matches!(self.subject, Subject::Message(_)) {
+            return 0;
+        }
+        let captured = self.subject.earlier(&world.traffic).len();
+        self.earlier.texts.len().max(captured)
+    }
+
     /// Brings back the arguments before those shown, now or when they have been read.
     pub(super) fn show_earlier(&mut self, world: &World) {
         if let Some(original) = &self.original {
             // A replay has one text to go back to.
             self.editor.replace(&original.pretty);
+            self.editor.go_to_value_of("arguments");
             return self.recheck();
         }
         let next = self.earlier.shown.map_or(0, |shown| shown + 1);
@@ -59,6 +69,7 @@ impl Sheet {
         match self.earlier.texts.get(next) {
             Some(text) => {
                 self.editor.replace(&text.clone());
+                self.editor.go_to_first_value();
                 self.earlier.shown = Some(next);
                 self.earlier.wanted = false;
                 self.recheck();
