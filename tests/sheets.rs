@@ -106,7 +106,10 @@ fn what_the_schema_forbids_is_marked_and_sent_only_on_purpose() {
 #[test]
 fn text_that_is_no_json_is_never_sent() {
     let mut stage = live(SUM);
-    stage.press("<enter><end>}<f5><f2>");
+    stage.press("<enter><end>}");
+    let status = stage.status();
+    assert!(!status.contains("although invalid"), "{status}");
+    stage.press("<f5><f2>");
     assert!(commands(&stage).is_empty());
     assert!(
         stage.text().contains("not one JSON object"),
@@ -516,6 +519,67 @@ const LISTED: [&str; 3] = [
     r#""from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
     r#""from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"book","inputSchema":{"type":"object"}}]}}"#,
 ];
+
+#[test]
+fn what_was_not_sent_to_the_server_cannot_be_sent_again() {
+    for keys in ["gr", "ge", "gjr", "gje"] {
+        let stage = live(keys);
+        assert!(stage.app.sheet.is_none(), "{keys}");
+        let status = stage.status();
+        assert!(
+            status.contains("not sent to the server"),
+            "{keys}: {status}"
+        );
+    }
+}
+
+#[test]
+fn a_long_form_shows_the_choices_of_a_field_and_how_many_fields_are_elsewhere() {
+    let fields: Vec<String> = (1..10)
+        .map(|n| {
+            format!(
+                r#""f{n}":{{"enum":["red","green","blue"],"description":"Colour {}"}}"#,
+                "of it ".repeat(20)
+            )
+        })
+        .collect();
+    let asked = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{{"message":"?","requestedSchema":{{"type":"object","properties":{{{}}}}}}}}}"#,
+        fields.join(",")
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &[LISTED[0], &asked]);
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("a");
+    insta::assert_snapshot!("ask-long-80x24", shot(&stage));
+    stage.press(&"<down>".repeat(8));
+    let text = stage.text();
+    assert!(
+        text.contains("f9") && text.contains("fields above"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_arguments_values_and_all_that_is_said_of_it_are_shown_where_there_is_room() {
+    let words =
+        "Choose the city that is closest to where the parcel was handed in, by its short name";
+    let tool = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{{"name":"send","inputSchema":{{"type":"object","properties":{{"city":{{"type":"string","enum":["Oslo","Riga"],"description":"{words}"}}}},"required":["city"]}}}}]}}}}"#
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &[LISTED[0], LISTED[1], &tool]);
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("2<enter>");
+    insta::assert_snapshot!("sheet-choices-80x24", shot(&stage));
+    // The definition takes all of the pane's width at once.
+    for (width, words) in [(80, "short name"), (200, words)] {
+        let mut stage = Stage::open(width, 24, &path, State::Live);
+        stage.press("2s");
+        let text = stage.text();
+        assert!(text.contains(words), "{text}");
+    }
+}
 
 #[test]
 fn a_list_that_has_changed_since_says_so() {

@@ -3,6 +3,9 @@
 use crate::ui::text;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+/// Columns kept to the right of the cursor.
+const AHEAD: usize = 4;
+
 /// The text and where the cursor stands in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prompt {
@@ -40,9 +43,14 @@ impl Prompt {
         true
     }
 
-    /// Columns before the cursor.
-    pub fn cursor_column(&self) -> usize {
-        text::width(&text::clean(&self.text[..self.cursor]))
+    /// What of it is shown in so many columns, and the column of the cursor therein: what is typed stays in sight.
+    pub fn shown(&self, columns: usize) -> (String, usize) {
+        let (before, after) = self.text.split_at(self.cursor);
+        let ahead = text::width(&text::clean(after)).clamp(1, AHEAD);
+        let before = text::cut_start(before, columns.saturating_sub(ahead));
+        let column = text::width(&before);
+        let after = text::cut(after, columns.saturating_sub(column));
+        (format!("{before}{after}"), column)
     }
 
     pub fn paste(&mut self, pasted: &str) {
@@ -123,13 +131,32 @@ mod tests {
         for c in "añ日".chars() {
             assert!(typed(&mut prompt, KeyCode::Char(c), KeyModifiers::NONE));
         }
-        assert_eq!(prompt.cursor_column(), 4);
+        assert_eq!(prompt.shown(80).1, 4);
         typed(&mut prompt, KeyCode::Left, KeyModifiers::NONE);
         assert!(typed(&mut prompt, KeyCode::Backspace, KeyModifiers::NONE));
-        assert_eq!((prompt.text(), prompt.cursor_column()), ("a日", 1));
+        assert_eq!((prompt.text(), prompt.shown(80).1), ("a日", 1));
         assert!(typed(&mut prompt, KeyCode::Delete, KeyModifiers::NONE));
-        assert_eq!((prompt.text(), prompt.cursor_column()), ("a", 1));
+        assert_eq!((prompt.text(), prompt.shown(80).1), ("a", 1));
         assert!(!typed(&mut prompt, KeyCode::Delete, KeyModifiers::NONE));
+    }
+
+    #[test]
+    fn the_cursor_stays_in_sight() {
+        let mut prompt = Prompt::default();
+        prompt.paste("abcdefghij");
+        assert_eq!(prompt.shown(11), ("abcdefghij".into(), 10));
+        assert_eq!(prompt.shown(10), ("…cdefghij".into(), 9));
+        for _ in 0..3 {
+            typed(&mut prompt, KeyCode::Left, KeyModifiers::NONE);
+        }
+        assert_eq!(prompt.shown(8), ("…defghij".into(), 5));
+        typed(&mut prompt, KeyCode::Home, KeyModifiers::NONE);
+        assert_eq!(prompt.shown(8), ("abcdefg…".into(), 0));
+        prompt.paste("日本語");
+        for columns in 0..20 {
+            let (text, column) = prompt.shown(columns);
+            assert!(text::width(&text) <= columns && column <= columns.saturating_sub(1));
+        }
     }
 
     #[test]
@@ -140,7 +167,7 @@ mod tests {
         prompt.clear();
         assert!(prompt.is_empty());
         assert!(prompt.recall());
-        assert_eq!((prompt.text(), prompt.cursor_column()), ("needle", 6));
+        assert_eq!((prompt.text(), prompt.shown(80).1), ("needle", 6));
     }
 
     #[test]
@@ -149,10 +176,10 @@ mod tests {
         prompt.paste("one two\nthree");
         assert_eq!(prompt.text(), "one two three");
         typed(&mut prompt, KeyCode::Char('w'), KeyModifiers::CONTROL);
-        assert_eq!((prompt.text(), prompt.cursor_column()), ("one two ", 8));
+        assert_eq!((prompt.text(), prompt.shown(80).1), ("one two ", 8));
         typed(&mut prompt, KeyCode::Char('w'), KeyModifiers::CONTROL);
         assert_eq!(prompt.text(), "one ");
         typed(&mut prompt, KeyCode::Char('u'), KeyModifiers::CONTROL);
-        assert!(prompt.is_empty() && prompt.cursor_column() == 0);
+        assert!(prompt.is_empty() && prompt.shown(80).1 == 0);
     }
 }

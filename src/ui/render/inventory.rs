@@ -25,7 +25,7 @@ const LAST: usize = 6;
 /// From this width on, the arguments are a table; two lines each otherwise.
 const TABLE: u16 = 64;
 /// A description in fewer columns than this is no text any more.
-const READABLE: usize = 24;
+pub(super) const READABLE: usize = 24;
 /// Columns of the headings at the left.
 const HEADING: usize = 11;
 /// Bytes of JSON that a model's tokenizer takes for one token, roughly.
@@ -151,7 +151,10 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
     let theme = world.theme;
     let room = usize::from(area.width.saturating_sub(4));
     if state.typing || !state.filter.is_empty() {
-        let text = cut(state.filter.text(), room).into_owned();
+        let (text, column) = match state.typing {
+            true => state.filter.shown(room),
+            false => (cut(state.filter.text(), room).into_owned(), 0),
+        };
         let role = if state.typing { Role::Text } else { Role::Dim };
         put(
             frame,
@@ -162,7 +165,7 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
             ],
         );
         if state.typing {
-            let column = u16::try_from(state.filter.cursor_column().min(room)).unwrap_or(0);
+            let column = u16::try_from(column).unwrap_or(0);
             frame.set_cursor_position(Position {
                 x: area.x + 4 + column,
                 y: area.y,
@@ -548,7 +551,8 @@ fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn description(argument: &Argument) -> String {
+/// What is said of an argument, and what there is to choose from.
+pub(super) fn description(argument: &Argument) -> String {
     match (argument.description.is_empty(), argument.choices.is_empty()) {
         (_, true) => argument.description.clone(),
         (true, false) => argument.choices.join(" "),

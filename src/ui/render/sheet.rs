@@ -1,5 +1,6 @@
 //! Draws [`crate::ui::app::sheet`].
 
+use super::inventory::{READABLE, description};
 use super::{diff, editor, form, json, list, put};
 use crate::mcp::schema::Argument;
 use crate::tap::Route;
@@ -184,25 +185,32 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
         widest(&|argument| argument.name.clone(), room / 3),
         widest(&kind, room / 2),
     );
-    lines.extend(arguments.iter().map(|argument| {
-        argument_line(
-            argument,
-            here.as_deref() == Some(&argument.name),
-            columns,
-            room,
-            theme,
-        )
-    }));
+    let mut last = Vec::new();
     let earlier = sheet.earlier_count(world);
     if earlier > 0 && sheet.sent.is_none() {
         let key = keymap::label(Context::Sheet, Action::Earlier);
-        lines.push(Line::default());
         let text = format!("  {key} brings back earlier arguments ({earlier})");
-        lines.push(Line::styled(
+        last.push(Line::default());
+        last.push(Line::styled(
             cut(&text, room).into_owned(),
             theme.style(Role::Dim),
         ));
     }
+    let table = |in_full: &dyn Fn(&Argument) -> bool| -> Vec<Line<'static>> {
+        let of = |argument: &Argument| {
+            let is_here = here.as_deref() == Some(&argument.name);
+            argument_lines(argument, is_here, in_full(argument), columns, room, theme)
+        };
+        arguments.iter().flat_map(of).collect()
+    };
+    let all = table(&|_| true);
+    lines.extend(
+        match lines.len() + all.len() + last.len() <= area.height.into() {
+            true => all,
+            false => table(&|argument| here.as_deref() == Some(&argument.name)),
+        },
+    );
+    lines.extend(last);
     for (line, y) in lines.into_iter().zip(area.top()..area.bottom()) {
         frame.render_widget(
             line,
@@ -221,29 +229,48 @@ fn kind(argument: &Argument) -> String {
     format!("{}{needed}", argument.type_name)
 }
 
-/// A row of the table; `columns` are those of name and kind.
-fn argument_line(
+/// A row of the table, with all that is said of the argument or with what fits one line; `columns` are those of name and
+/// kind.
+fn argument_lines(
     argument: &Argument,
     here: bool,
+    in_full: bool,
     columns: (usize, usize),
     room: usize,
     theme: Theme,
-) -> Line<'static> {
+) -> Vec<Line<'static>> {
     let mark = if here { "▸ " } else { "  " };
-    let rest = room.saturating_sub(columns.0 + columns.1 + 6);
-    let mut said = argument.description.clone();
-    if said.is_empty() && !argument.choices.is_empty() {
-        said = argument.choices.join(" ");
-    }
-    Line::from(vec![
+    let beside = columns.0 + columns.1 + 6;
+    let rest = room.saturating_sub(beside);
+    let said = description(argument);
+    let (first, more) = match in_full {
+        true if rest >= READABLE || width(&clean(&said)) <= rest => {
+            let mut lines = wrap(&said, rest).into_iter();
+            (lines.next().unwrap_or_default(), indented(lines, beside))
+        }
+        true => {
+            let lines = wrap(&said, room.saturating_sub(4)).into_iter();
+            (String::new(), indented(lines, 4))
+        }
+        false => (cut(&said, rest).into_owned(), Vec::new()),
+    };
+    let row = Line::from(vec![
         Span::styled(mark, theme.style(Role::Accent)),
         Span::styled(fit(&argument.name, columns.0), theme.style(Role::JsonKey)),
         Span::styled(
             format!("  {}  ", fit(&kind(argument), columns.1)),
             theme.style(Role::Dim),
         ),
-        Span::raw(cut(&said, rest).into_owned()),
-    ])
+        Span::raw(first),
+    ]);
+    std::iter::once(row).chain(more).collect()
+}
+
+fn indented(lines: impl Iterator<Item = String>, columns: usize) -> Vec<Line<'static>> {
+    let indent = " ".repeat(columns);
+    lines
+        .map(|line| Line::raw(format!("{indent}{line}")))
+        .collect()
 }
 
 fn state_of_answer(sent: &Sent, world: &World) -> (String, Role) {

@@ -342,14 +342,16 @@ pub fn prompt(
     prompt: &Prompt,
     said: &str,
 ) {
-    let typed = format!(" {label}{}", clean(prompt.text()));
-    let column = 1 + width(label) + prompt.cursor_column();
+    // The bar keeps a column at each side, and three lie behind the text.
+    let room = usize::from(area.width).saturating_sub(width(label) + 5);
+    let (typed, column) = prompt.shown(room);
+    let column = 1 + width(label) + column;
     line(
         theme,
         frame,
         area,
         vec![
-            (0, Role::Text, format!("{}   ", typed.trim_start())),
+            (0, Role::Text, format!("{label}{typed}   ")),
             (1, Role::Dim, said.to_owned()),
         ],
         &hints_where(&[Context::Prompt], |binding| binding.hint),
