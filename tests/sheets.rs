@@ -144,6 +144,18 @@ fn the_arguments_of_captured_calls_come_back() {
     assert!(text.contains("\"a\": 2, \"b\": 3"), "{text}");
     stage.press("<c-r>");
     assert!(stage.text().contains("\"a\": \"x\""), "{}", stage.text());
+    // What is typed next goes into the first value.
+    stage.press("y");
+    assert!(stage.text().contains("\"a\": \"yx\""), "{}", stage.text());
+}
+
+#[test]
+fn a_replay_speaks_of_its_original_and_not_of_earlier_arguments() {
+    let stage = live("/tools/call get-sum<enter>ge<f5>y<esc>e");
+    let text = stage.text();
+    assert!(text.contains("Send again tools/call get-sum"), "{text}");
+    assert!(text.contains("Ctrl-R original"), "{text}");
+    assert!(!text.contains("earlier arguments"), "{text}");
 }
 
 #[test]
