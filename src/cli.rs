@@ -243,7 +243,7 @@ Environment:
 Exit codes:
   a proxy exits as its server did (128+n for a signal; 127 not found, 126 not executable),
   one that listens with 0 when it is told to end;
-  call and list: 0 ok, 1 tool error, 2 usage, 3 protocol or transport error";
+  call and list: 0 ok, 1 tool error, 2 usage, 3 protocol or transport error, 128+n ended by a signal";
 
 const ATTACH_HELP: &str = "\
 A socket is enough to see everything and to call tools, also when the proxy runs elsewhere and its files are out of reach:

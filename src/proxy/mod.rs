@@ -97,6 +97,8 @@ pub struct Ended {
     pub code: i32,
     /// In words, for the summary line.
     pub how: String,
+    /// The signal that told us to end, if one did.
+    pub signal: Option<i32>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +146,7 @@ pub fn run(
             source,
         })?;
         let (stop, stopping) = watch::channel(Stop::No);
+        let told = stopping.clone();
         tokio::spawn(hand_on(signals, shutdown.clone(), stop));
         let floor = Floor {
             config: Arc::new(config),
@@ -151,11 +154,16 @@ pub fn run(
             tap,
             stop: stopping,
         };
-        match client {
+        let ended = match client {
             Client::Stdio => floor.with_client(orders).await,
             Client::Operator(listen) => floor.without_client(orders, shutdown, listen).await,
             Client::Http(listen) => floor.with_http_clients(orders, shutdown, listen).await,
-        }
+        };
+        let signal = match *told.borrow() {
+            Stop::By(signal) => Some(signal.as_raw()),
+            Stop::No | Stop::Politely => None,
+        };
+        ended.map(|ended| Ended { signal, ..ended })
     });
     // A thread may wait for a terminal for ever.
     runtime.shutdown_background();
@@ -303,7 +311,11 @@ impl Floor {
             Stop::By(signal) => format!("ended by signal {}", signal.as_raw()),
             Stop::No | Stop::Politely => "the listener was closed".to_owned(),
         };
-        Ok(Ended { code: 0, how })
+        Ok(Ended {
+            code: 0,
+            how,
+            signal: None,
+        })
     }
 
     /// A listener that nobody asked for is no condition: without it, the operator is alone.
@@ -361,6 +373,7 @@ impl From<Closed> for Ended {
         Self {
             code: closed.exit.or(by_signal).unwrap_or(0),
             how: closed.reason,
+            signal: None,
         }
     }
 }

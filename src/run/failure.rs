@@ -31,6 +31,14 @@ impl Failure {
         }
     }
 
+    /// A signal came before the end: the code is what a shell makes of that.
+    pub fn interrupted(signal: i32) -> Self {
+        Self {
+            code: exit_code(128 + signal),
+            error: anyhow::anyhow!("interrupted before the server answered"),
+        }
+    }
+
     pub fn code(&self) -> u8 {
         self.code
     }

@@ -74,8 +74,10 @@ pub fn converse(
         headless::complain(&format!("{lost} messages are NOT in the capture"));
     }
     // A server that did not start explains everything that went wrong after.
-    ended.map_err(Failure::protocol)?;
-    outcome.map_err(|_| anyhow::anyhow!("the conversation failed"))?
+    let ended = ended.map_err(Failure::protocol)?;
+    let outcome = outcome.map_err(|_| anyhow::anyhow!("the conversation failed"))?;
+    // What went wrong after a signal went wrong because of it.
+    outcome.map_err(|failure| ended.signal.map_or(failure, Failure::interrupted))
 }
 
 /// What a server answered: raw JSON.
@@ -265,7 +267,7 @@ impl Conversation {
     async fn pause(&self, what: &str) -> Result<(), Failure> {
         if self.over.is_cancelled() {
             return Err(Failure::protocol(format!(
-                "{what}: interrupted before the server answered"
+                "{what}: the conversation ended before the server answered"
             )));
         }
         if Instant::now() >= self.deadline {

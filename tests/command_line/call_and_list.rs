@@ -88,6 +88,36 @@ fn a_server_that_never_answers_is_given_up_after_the_timeout() {
         .fails(3, "the server did not answer the handshake within 0.2 s");
 }
 
+#[test]
+fn a_call_that_is_interrupted_ends_as_shells_expect() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let house = House::new();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        // Before the handshake is over, and after.
+        for (server, asked) in [
+            (&["sleep", "600"][..], "server/discover"),
+            (&DEMO, "tools/call"),
+        ] {
+            let capture = house.path("c.jsonl");
+            let call = ["call", "slow", "--args", r#"{"seconds":600}"#, "--capture"];
+            let file = [capture.to_str().unwrap(), "--"];
+            let mut command = house.command(&[&call[..], &file, server].concat());
+            let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+            until("it is under way", || {
+                let so_far = std::fs::read_to_string(&capture).unwrap_or_default();
+                so_far.contains(asked)
+            });
+            kill_process(Pid::from_child(&process), signal).unwrap();
+            assert_eq!(process.wait().unwrap().code(), Some(code), "{server:?}");
+            let mut said = String::new();
+            let mut stderr = process.stderr.take().unwrap();
+            stderr.read_to_string(&mut said).unwrap();
+            assert!(said.ends_with("mcp-sentinel: interrupted before the server answered\n"));
+            std::fs::remove_file(&capture).unwrap();
+        }
+    }
+}
+
 /// A legacy server in `sh` with tools, whose answer to `tools/list` is `answer` with `$n` for the request's number.
 fn lists(answer: &str) -> String {
     let hello = r#""result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}"#;
