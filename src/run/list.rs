@@ -139,7 +139,8 @@ fn in_words(lists: &[Vec<String>]) -> String {
         // A String takes everything.
         let _ = writeln!(text, "{gap}{} ({})", kind.title, items.len());
         for item in items {
-            let _ = writeln!(text, "  {}", heading(kind, item));
+            let heading = heading(kind, item).replace(['\r', '\n'], " ");
+            let _ = writeln!(text, "  {heading}");
             let described = string(item, "description").or_else(|| string(item, "title"));
             for line in described.unwrap_or_default().trim().lines() {
                 let _ = writeln!(text, "      {}", line.trim_end());
@@ -218,6 +219,13 @@ mod tests {
              Resource templates (1)\n  a://{x}  t\n\n\
              Prompts (1)\n  plan(place, [day])\n"
         );
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line() {
+        let tool = r#"{"name":"one\nTools (9)\r\n  two"}"#.to_owned();
+        let text = in_words(&[vec![tool], vec![], vec![], vec![]]);
+        assert_eq!(text, "Tools (1)\n  one Tools (9)    two()\n");
     }
 
     #[test]

@@ -405,6 +405,16 @@ async fn pages<F>(
             Ok(None) => return,
             // An answer that says no says so in the traffic.
             Err(ServiceError::McpError(_) | ServiceError::TransportClosed) => return,
+            // What the screen makes of it, it does by itself.
+            Err(ServiceError::UnexpectedResponse) => {
+                return note(
+                    lane,
+                    format!(
+                        "the server's list of {what} is not as the protocol has it (a member is missing, or of \
+                         another type): no further pages were asked for"
+                    ),
+                );
+            }
             Err(error) => {
                 return note(
                     lane,
