@@ -1,10 +1,11 @@
-//! The Log pane: what the server wrote to its standard error, what the proxy noted, and what this screen had to say.
+//! The Log pane: what the server wrote to its standard error, or instead of messages, what the proxy noted, and what
+//! this screen had to say.
 
 use super::World;
 use super::detail::moved;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
-use crate::tap::Timestamp;
+use crate::tap::{Party, Timestamp};
 use crate::traffic::view::Filter;
 use crate::traffic::{RowId, RowKind};
 use crate::ui::event::{Body, Effect, Notice, Step};
@@ -13,7 +14,7 @@ use ratatui::layout::Rect;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A line of stderr or a mark.
+    /// A line of stderr, a mark, or what the server wrote where a message should be.
     Row(RowId),
     /// A sentence of this screen's.
     Note { at: Timestamp, notice: Notice },
@@ -78,6 +79,9 @@ impl Entry {
             Self::Note { notice, .. } => ("screen", notice.text.clone()),
             Self::Row(id) => match world.traffic.row(*id) {
                 Some(row) if row.kind == RowKind::Stderr => ("stderr", row.summary.to_owned()),
+                Some(row) if row.kind == RowKind::Garbage => {
+                    ("stdout", format!("{} {}", row.method, row.summary))
+                }
                 Some(row) => ("sentinel", format!("{} {}", row.method, row.summary)),
                 None => ("", String::new()),
             },
@@ -218,8 +222,12 @@ impl Log {
     /// Takes in new rows; `visible` when the pane is open and wants its selected line.
     pub fn sync(&mut self, world: &World, visible: bool) -> Vec<Location> {
         for id in self.next..world.traffic.len() {
-            let kind = world.traffic.row(id).map(|row| row.kind);
-            if matches!(kind, Some(RowKind::Stderr | RowKind::Mark)) {
+            let belongs = world.traffic.row(id).is_some_and(|row| match row.kind {
+                RowKind::Stderr | RowKind::Mark => true,
+                RowKind::Garbage => row.from == Party::Server && world.traffic.http(id).is_none(),
+                _ => false,
+            });
+            if belongs {
                 self.all.push(Entry::Row(id));
             }
         }

@@ -85,6 +85,7 @@ fn line(world: &World, entry: &Entry, selected: bool, columns: usize) -> Vec<Spa
         Entry::Note { at, .. } => (*at, Role::Text),
         Entry::Row(id) => match world.traffic.row(*id) {
             Some(row) if row.kind == RowKind::Stderr => (row.at, Role::Text),
+            Some(row) if row.kind == RowKind::Garbage => (row.at, Role::Warn),
             Some(row) if row.method == "gap" => (row.at, Role::Error),
             Some(row) => (row.at, Role::Dim),
             None => (world.now, Role::Dim),
