@@ -18,10 +18,6 @@ const BESIDE: u16 = 90;
 pub fn render(diff: &Diff, top: usize, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let summary = match diff.changes {
         0 => ("the answers are the same".to_owned(), Role::Ok),
-        _ if diff.is_same_but_for_ids() => (
-            "the answers are the same but for their ids   - original   + this one".to_owned(),
-            Role::Ok,
-        ),
         changes => {
             let lines = format::plural(changes as u64, "line");
             let verb = if changes == 1 { "differs" } else { "differ" };
