@@ -32,6 +32,8 @@ pub struct Catalogue {
     prompts: Walks<Prompt>,
     /// The raw `serverInfo` last taken in, as most messages repeat it.
     last_server_info: Box<str>,
+    /// The version that the last modern request was made in; no answer repeats it.
+    spoken: Option<Box<str>>,
 }
 
 impl Catalogue {
@@ -41,6 +43,9 @@ impl Catalogue {
 
     /// A request to the server that may teach us something when it is answered.
     pub fn asked(&mut self, row: RowId, method: &str, detail: Option<&RequestDetail>) {
+        if let Some(detail) = detail.filter(|detail| detail.modern) {
+            self.spoken.clone_from(&detail.protocol_version);
+        }
         if matches!(
             method,
             methods::TOOLS_LIST
@@ -136,6 +141,7 @@ impl Catalogue {
             name_server(&mut server, info);
         }
         self.inventory.server = Some(server);
+        self.settle_version();
         version
     }
 
@@ -146,6 +152,16 @@ impl Catalogue {
         }
         self.last_server_info = raw.into();
         name_server(self.inventory.server.get_or_insert_default(), raw);
+        self.settle_version();
+    }
+
+    /// A modern server chooses no version: it speaks the one that it is asked in.
+    fn settle_version(&mut self) {
+        if let (Some(server), Some(spoken)) = (&mut self.inventory.server, &self.spoken)
+            && server.protocol_version.is_empty()
+        {
+            server.protocol_version = spoken.to_string();
+        }
     }
 
     /// A notification of the server's; some say that a list has changed.

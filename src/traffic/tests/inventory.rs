@@ -250,6 +250,7 @@ fn the_server_introduces_itself_in_either_era() {
     let server = modern.inventory().server.as_ref().unwrap();
     assert_eq!((&*server.name, &*server.version), ("new", "1"));
     assert_eq!(server.supported_versions, ["2026-07-28"]);
+    assert_eq!(server.protocol_version, "2026-07-28");
     assert_eq!(server.capabilities, r#"{"prompts":{}}"#);
 
     let passing = fold(
