@@ -217,6 +217,8 @@ pub struct Counters {
     pub stderr_lines: u64,
     /// Messages that were forwarded but not recorded.
     pub lost: u64,
+    /// Lines of the capture that cannot be read.
+    pub damaged: u64,
     pub bytes: u64,
 }
 
@@ -345,6 +347,12 @@ impl Traffic {
             .row(row)
             .filter(|data| data.from == Party::Operator)
             .map(|_| row)
+    }
+    /// Whether a request to the server waits for its answer.
+    pub fn has_call_under_way(&self) -> bool {
+        self.open
+            .iter()
+            .any(|(scope, _)| scope.side == Side::Client)
     }
     /// Requests of the server's in the operator's sessions that wait for the operator's answer, oldest first.
     pub fn waiting_for_operator(&self) -> Vec<RowId> {

@@ -79,7 +79,7 @@ impl Traffic {
     }
 
     /// What is no message.
-    fn event(&mut self, source: Source, content: Content) {
+    fn event(&mut self, mut source: Source, content: Content) {
         let (what, summary) = match content {
             Content::Opened(opened) => {
                 self.sessions.open(source.session, source.at, &opened);
@@ -105,10 +105,13 @@ impl Traffic {
             Content::Damaged {
                 line_number,
                 reason,
-            } => (
-                "damaged line",
-                gist(&format!("line {line_number}: {reason}")),
-            ),
+            } => {
+                self.counters.damaged += 1;
+                // It tells no time: it was written about when the line before it was.
+                source.at = self.latest.0;
+                let summary = format!("line {line_number}: {reason}");
+                ("damaged line", gist(&summary))
+            }
             Content::Unknown | Content::Line { .. } | Content::Http(..) | Content::Stderr(_) => {
                 ("unknown event", Box::default())
             }

@@ -5,7 +5,7 @@ use crate::capture::record::{Payload, Record};
 use crate::traffic::digest::digest;
 use crate::traffic::storage::NONE;
 use crate::traffic::view::{Filter, Hidden, View};
-use crate::traffic::{Row, RowId, RowKind, Traffic, party_word};
+use crate::traffic::{ANSWERED_AGAIN, Row, RowId, RowKind, Traffic, party_word};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
@@ -152,6 +152,11 @@ impl Naive {
             row.status.word(),
             party_word(row.from),
             row.summary,
+            if row.answered_again {
+                ANSWERED_AGAIN
+            } else {
+                ""
+            },
             if row.answer.is_none() {
                 row.outcome
             } else {

@@ -120,6 +120,24 @@ fn a_session_knows_who_speaks_which_version() {
 }
 
 #[test]
+fn a_damaged_line_is_counted_and_has_the_time_of_the_one_before_it() {
+    let mut traffic = fold("note here");
+    let mut damaged = super::record(2, "damaged unexpected end");
+    damaged.at = crate::tap::Timestamp(0);
+    traffic.apply(crate::traffic::digest::digest(&damaged));
+    assert_eq!(traffic.counters().damaged, 1);
+    assert_eq!(traffic.row(1).unwrap().at, traffic.row(0).unwrap().at);
+}
+
+#[test]
+fn only_a_request_to_the_server_is_a_call_under_way() {
+    let asks = r#"server {"id":1,"method":"roots/list"}"#;
+    assert!(!fold(asks).has_call_under_way());
+    let calls = r#"client {"id":1,"method":"tools/list"}"#;
+    assert!(fold(&format!("{asks}\n{calls}")).has_call_under_way());
+}
+
+#[test]
 fn a_session_that_is_refused_as_modern_and_then_greets_is_legacy() {
     let traffic = fold(
         r#"

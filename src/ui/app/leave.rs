@@ -17,6 +17,10 @@ impl App {
         Some(match (clients, counters.pending, counters.streams) {
             (0, 0, 0) => return None,
             (0, 0, _) => "A client listens to the server. End its stream and quit?".to_owned(),
+            (0, ..) if !self.world.traffic.has_call_under_way() => {
+                "The server waits for an answer to its own request. End the session and quit?"
+                    .to_owned()
+            }
             (0, ..) => {
                 "A call is under way, and its answer would be lost. End the session and quit?"
                     .to_owned()

@@ -159,6 +159,10 @@ fn pieces(app: &App) -> Vec<Piece> {
     if let Some((rank, role, words)) = alarm(app).or_else(|| dead(app)) {
         say(rank, role, words);
     }
+    if counters.damaged > 0 {
+        let lines = plural(counters.damaged, "damaged line");
+        say(0, Role::Error, format!("{lines} in the capture"));
+    }
     if !world.traffic.waiting_for_operator().is_empty() || app.has_unfinished() {
         say(0, Role::Warn, "the server asks you: a answers".to_owned());
     }
