@@ -57,9 +57,10 @@ async fn serve_one(mut stream: tokio::net::TcpStream) -> std::io::Result<()> {
         let body = &request[memchr::memmem::find(request, END_OF_HEAD).unwrap() + 4..];
         if request.starts_with(b"GET ") {
             let _ = write!(response, "{STREAM}8\r\n: open\n\n\r\n");
-        } else if messages::is_burst(body) {
+        } else if messages::is_burst(body) || messages::is_drizzle(body) {
             stream.write_all(STREAM.as_bytes()).await?;
-            burst(&mut stream).await?;
+            let at_once = if messages::is_burst(body) { 1 << 16 } else { 1 };
+            burst(&mut stream, at_once).await?;
             let mut answer = Vec::new();
             messages::answer(body, &mut answer);
             event(&answer, &mut response);
@@ -89,14 +90,14 @@ fn respond(body: &[u8], response: &mut Vec<u8>) {
     response.extend(&answer);
 }
 
-/// Each notification is an event and a chunk of its own; as many go in one write as have come together.
-async fn burst(stream: &mut tokio::net::TcpStream) -> std::io::Result<()> {
+/// Each notification is an event and a chunk of its own; they are written when so many bytes have come together.
+async fn burst(stream: &mut tokio::net::TcpStream, at_once: usize) -> std::io::Result<()> {
     let (mut message, mut due) = (Vec::new(), Vec::with_capacity(1 << 17));
     for number in 0..BURST {
         message.clear();
         messages::write_progress(number, &mut message);
         event(&message, &mut due);
-        if due.len() >= 1 << 16 {
+        if due.len() >= at_once {
             stream.write_all(&due).await?;
             due.clear();
         }
