@@ -172,6 +172,7 @@ pub fn report(names: &[&str], results: &[Vec<Figures>], baseline: usize, own: &s
             match (value.is_nan(), compared) {
                 (true, true) => print!("{:>18}", "-"),
                 (true, false) => print!("{:>11}", "-"),
+                (false, true) if ratio.is_nan() => print!("{value:>10.1}        "),
                 (false, true) => print!("{value:>10.1} (x{ratio:>4.2})"),
                 (false, false) => print!("{value:>11.1}"),
             }
