@@ -78,7 +78,6 @@ pub struct Sheet {
     /// Send as soon as there is something to send.
     due: bool,
     sent_texts: Vec<String>,
-    /// Tools that the operator said yes to.
     /// The call that the operator last said yes to, and where it went: each act is asked about, but not its repetition.
     agreed: Option<(Route, String)>,
     opened: u64,

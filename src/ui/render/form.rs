@@ -1,5 +1,6 @@
 //! Draws a [`Form`]: what the server says, and what is filled in.
 
+use super::inventory::shortened;
 use super::{editor, put};
 use crate::ui::app::form::{Body, Field, Form, Value};
 use crate::ui::format::plural;
@@ -233,13 +234,13 @@ fn said(field: &Field) -> String {
 
 /// The same in lines, and what there is to choose from; `…` where it takes more than `most`.
 fn said_in_full(field: &Field, room: usize, most: usize) -> Vec<String> {
-    let mut lines = wrap(&said(field), room);
+    let mut lines = wrap(&shortened(&said(field)), room);
     let names: Vec<&str> = field
         .choices
         .iter()
         .map(|(_, name)| name.as_str())
         .collect();
-    lines.extend(wrap(&names.join(" · "), room));
+    lines.extend(wrap(&shortened(&names.join(" · ")), room));
     if lines.len() > most {
         lines.truncate(most);
         if let Some(last) = lines.last_mut() {
