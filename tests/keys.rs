@@ -157,6 +157,17 @@ fn nested_rows_unfold_and_fold() {
 }
 
 #[test]
+fn what_waits_is_shown_under_a_folded_line_and_left_leads_up_from_it() {
+    let mut stage = Stage::open(120, 40, &fixture("asked"), State::Live);
+    let asked = stage.selected();
+    assert!(asked.contains("elicitation/create"), "{asked}");
+    stage.press("<left>");
+    assert!(stage.selected().contains("▾1"), "{}", stage.selected());
+    stage.press("j");
+    assert_eq!(stage.selected(), asked);
+}
+
+#[test]
 fn the_mouse_selects_scrolls_and_opens_tabs() {
     let mut stage = live();
     stage.press("g");

@@ -102,6 +102,9 @@ impl Lines {
         };
         self.count(row, new as i64 - old.map_or(0, |old| old.len()) as i64);
     }
+    pub fn has_nested(&self, row: RowId) -> bool {
+        self.nested.contains_key(&row)
+    }
     /// Adds one line after those nested after `row`, which is a line.
     pub fn push_nested(&mut self, row: RowId, shown: Shown) {
         self.nested.entry(row).or_default().push(shown);

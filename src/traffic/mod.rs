@@ -125,6 +125,8 @@ pub struct Row<'a> {
     pub parent: Option<RowId>,
     /// Rows nested under this one.
     pub children: u32,
+    /// Of these, the ones that wait for their answers, or that something waits under.
+    pub waiting: u32,
     /// The row that this one replays.
     pub replay_of: Option<RowId>,
     pub request: Location,

@@ -328,6 +328,8 @@ pub struct Kin {
     pub first_child: RowId,
     pub last_child: RowId,
     pub children: u32,
+    /// Of these, the ones that wait for their answers, or that something waits under.
+    pub waiting: u32,
     pub first_part: u32,
     pub last_part: u32,
     pub replay_of: RowId,
@@ -339,6 +341,7 @@ impl Default for Kin {
             first_child: NONE,
             last_child: NONE,
             children: 0,
+            waiting: 0,
             first_part: NONE,
             last_part: NONE,
             replay_of: NONE,

@@ -154,6 +154,38 @@ impl Store {
             row.parent = parent;
             row.depth = depth;
         }
+        self.recount_waiting(child, false);
+    }
+    /// Returns how the row stood before.
+    pub fn set_status(&mut self, row: RowId, status: Status) -> Option<Status> {
+        let waited = self.waits(row);
+        let was = std::mem::replace(&mut self.row_mut(row)?.status, status);
+        self.recount_waiting(row, waited);
+        Some(was)
+    }
+    /// Whether an answer is still to come, to the row or to something under it.
+    pub fn waits(&self, row: RowId) -> bool {
+        self.is_pending(row) || self.waiting_under(row) > 0
+    }
+    /// How many of the rows directly under `row` wait.
+    pub fn waiting_under(&self, row: RowId) -> u32 {
+        self.kin(row).map_or(0, |kin| kin.waiting)
+    }
+    /// Tells the rows above whether `row` waits, when it did not wait, or did, before.
+    fn recount_waiting(&mut self, mut row: RowId, mut waited: bool) {
+        loop {
+            let waits = self.waits(row);
+            let parent = self.row(row).map_or(NONE, |row| row.parent);
+            if waits == waited || parent == NONE {
+                return;
+            }
+            waited = self.waits(parent);
+            if let Some(kin) = self.make_kin(parent) {
+                kin.waiting += u32::from(waits);
+                kin.waiting -= u32::from(!waits);
+            }
+            row = parent;
+        }
     }
     /// The first row of the message with this sequence number.
     pub fn row_of_seq(&self, seq: u64) -> Option<RowId> {
@@ -287,6 +319,7 @@ impl Store {
             progress: self.progress.get(&id).copied(),
             parent: Some(row.parent).filter(|&row| row != NONE),
             children: kin.map_or(0, |kin| kin.children),
+            waiting: kin.map_or(0, |kin| kin.waiting),
             replay_of: kin.map(|kin| kin.replay_of).filter(|&row| row != NONE),
             request: row.place.location(),
             answer: answer.map(Place::location),

@@ -2,7 +2,8 @@
 //!
 //! A row is a line of its own when it is kept and nothing that it is nested under is: so what the filter finds inside
 //! a call that it does not find stays reachable. Under an unfolded line stands everything nested in it, found or not, save what is
-//! hidden.
+//! hidden. Under a folded one only what still waits for its answer, and what that is nested under: somebody may have to
+//! give it.
 
 pub use super::filter::Filter;
 use super::filter::Verdicts;
@@ -93,8 +94,17 @@ impl View {
         };
         self.changes_seen = traffic.changes.total;
         let known = self.rows_seen;
-        for row in changed.filter(|&row| row < known) {
+        let changed: Vec<RowId> = changed.filter(|&row| row < known).collect();
+        for &row in &changed {
             self.update(traffic, row);
+        }
+        let outdated: HashSet<RowId> = changed
+            .iter()
+            .filter_map(|&row| self.line_that_folds(traffic, row))
+            .collect();
+        for line in outdated {
+            self.lines
+                .set_nested(line, self.nested_lines(traffic, line));
         }
         self.take_new(traffic);
     }
@@ -143,7 +153,7 @@ impl View {
             match self.line_above(traffic, data.parent) {
                 // The youngest child of a line comes last under it; deeper ones come in between.
                 Some(line) if line == data.parent && !outdated.contains(&line) => {
-                    if self.unfolded.contains(&line) && !self.hidden.hides(data.kind) {
+                    if self.shows_nested(traffic, line, row, data) {
                         self.lines.push_nested(line, Shown { row, depth: 1 });
                     }
                 }
@@ -183,9 +193,20 @@ impl View {
         }
     }
 
-    fn is_hidden(&self, traffic: &Traffic, row: RowId) -> bool {
-        let data = traffic.store.row(row);
-        data.is_some_and(|data| self.hidden.hides(data.kind))
+    /// The line under which a changed row may have to be shown now, or no longer.
+    fn line_that_folds(&self, traffic: &Traffic, row: RowId) -> Option<RowId> {
+        let parent = traffic.store.row(row)?.parent;
+        let line = self.line_above(traffic, parent)?;
+        let folded = ancestors(traffic, parent)
+            .take_while(|&row| row >= line)
+            .any(|row| !self.unfolded.contains(&row));
+        (folded && (self.lines.has_nested(line) || traffic.store.waits(row))).then_some(line)
+    }
+
+    /// Whether `row`, which is nested under `parent`, is shown there.
+    fn shows_nested(&self, traffic: &Traffic, parent: RowId, row: RowId, data: &RowData) -> bool {
+        (self.unfolded.contains(&parent) || traffic.store.waits(row))
+            && !self.hidden.hides(data.kind)
     }
 
     fn keeps(&mut self, traffic: &Traffic, row: RowId, data: &RowData) -> bool {
@@ -202,16 +223,14 @@ impl View {
 
     /// The line that `row` is or that it stands under: its farthest ancestor that is kept.
     fn line_above(&self, traffic: &Traffic, row: RowId) -> Option<RowId> {
-        let parent = |&row: &RowId| traffic.store.row(row).map(|data| data.parent);
-        std::iter::successors(Some(row), parent)
-            .take_while(|&row| row != NONE)
+        ancestors(traffic, row)
             .filter(|&row| self.kept.contains(row))
             .last()
     }
 
     fn set_line(&mut self, traffic: &Traffic, row: RowId, line: bool) {
         self.lines.set(row, line);
-        if line && self.unfolded.contains(&row) {
+        if line {
             self.lines.set_nested(row, self.nested_lines(traffic, row));
         }
     }
@@ -221,18 +240,22 @@ impl View {
         let mut shown = Vec::new();
         let mut pending: Vec<Shown> = Vec::new();
         let unfold = |row: RowId, depth: u8, pending: &mut Vec<Shown>| {
-            if self.unfolded.contains(&row) {
-                let start = pending.len();
-                let children = traffic
-                    .children(row)
-                    .take_while(|&child| child < self.rows_seen)
-                    .filter(|&child| !self.is_hidden(traffic, child));
-                pending.extend(children.map(|row| Shown {
-                    row,
-                    depth: depth.saturating_add(1),
-                }));
-                pending[start..].reverse();
+            if !self.unfolded.contains(&row) && traffic.store.waiting_under(row) == 0 {
+                return;
             }
+            let start = pending.len();
+            let children = traffic
+                .children(row)
+                .take_while(|&child| child < self.rows_seen)
+                .filter(|&child| {
+                    let data = traffic.store.row(child);
+                    data.is_some_and(|data| self.shows_nested(traffic, row, child, data))
+                });
+            pending.extend(children.map(|row| Shown {
+                row,
+                depth: depth.saturating_add(1),
+            }));
+            pending[start..].reverse();
         };
         unfold(line, 0, &mut pending);
         while let Some(next) = pending.pop() {
@@ -241,4 +264,10 @@ impl View {
         }
         shown
     }
+}
+
+/// `row`, and what it is nested under.
+fn ancestors(traffic: &Traffic, row: RowId) -> impl Iterator<Item = RowId> {
+    let parent = |&row: &RowId| traffic.store.row(row).map(|data| data.parent);
+    std::iter::successors(Some(row), parent).take_while(|&row| row != NONE)
 }

@@ -289,10 +289,9 @@ impl Traffic {
     }
 
     fn set_status(&mut self, row: RowId, status: Status) {
-        let Some(data) = self.store.row_mut(row) else {
+        let Some(was) = self.store.set_status(row, status) else {
             return;
         };
-        let was = std::mem::replace(&mut data.status, status);
         let counters = &mut self.counters;
         counters.pending += u64::from(status == Status::Pending);
         counters.pending -= u64::from(was == Status::Pending);

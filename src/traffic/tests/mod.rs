@@ -266,6 +266,11 @@ pub fn consistent(traffic: &Traffic) {
         );
         assert!(row.parent.is_none_or(|parent| parent < row.id));
         assert_eq!(traffic.children(row.id).count() as u32, row.children);
+        let waiting = traffic
+            .children(row.id)
+            .map(|child| &rows[child as usize])
+            .filter(|child| child.status == Status::Pending || child.waiting > 0);
+        assert_eq!(waiting.count() as u32, row.waiting, "{row:?}");
     }
     let calls: std::collections::HashSet<_> = rows
         .iter()

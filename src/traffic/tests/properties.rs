@@ -5,7 +5,7 @@ use crate::capture::record::{Payload, Record};
 use crate::traffic::digest::digest;
 use crate::traffic::storage::NONE;
 use crate::traffic::view::{Filter, Hidden, View};
-use crate::traffic::{ANSWERED_AGAIN, Row, RowId, RowKind, Traffic, party_word};
+use crate::traffic::{ANSWERED_AGAIN, Row, RowId, RowKind, Status, Traffic, party_word};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
@@ -203,15 +203,19 @@ impl Naive {
         }
         lines
     }
+    fn waits(rows: &[Row<'_>], row: &Row<'_>) -> bool {
+        let mut below = rows.iter().filter(|below| below.parent == Some(row.id));
+        row.status == Status::Pending || below.any(|below| Self::waits(rows, below))
+    }
     fn nest(&self, rows: &[Row<'_>], id: RowId, depth: u8, lines: &mut Vec<String>) {
         lines.push(format!("{depth}:{id}"));
-        if self.unfolded.contains(&id) {
-            for child in rows
-                .iter()
-                .filter(|row| row.parent == Some(id) && !self.hides(row))
-            {
-                self.nest(rows, child.id, depth + 1, lines);
-            }
+        let shown = |row: &&Row<'_>| {
+            row.parent == Some(id)
+                && !self.hides(row)
+                && (self.unfolded.contains(&id) || Self::waits(rows, row))
+        };
+        for child in rows.iter().filter(shown) {
+            self.nest(rows, child.id, depth + 1, lines);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The list as shown: filtered, folded, kept up to date.
 
-use super::{fold, records, shown};
+use super::{fold, record, records, shown};
 use crate::traffic::Traffic;
 use crate::traffic::digest::digest;
 use crate::traffic::view::{Filter, Hidden, View};
@@ -21,6 +21,14 @@ fn viewed(traffic: &Traffic) -> View {
     view
 }
 
+/// Answers what the server asks in the conversation, as far as the last of so many requests.
+fn answer(traffic: &mut Traffic, requests: u64) {
+    for id in 1..=requests {
+        let answer = format!(r#"client {{"id":{id},"result":{{}}}}"#);
+        traffic.apply(digest(&record(7 + id, &answer)));
+    }
+}
+
 fn filtered(traffic: &Traffic, text: &str) -> Vec<String> {
     let mut view = viewed(traffic);
     view.set_filter(traffic, Filter::parse(text));
@@ -29,7 +37,8 @@ fn filtered(traffic: &Traffic, text: &str) -> Vec<String> {
 
 #[test]
 fn nested_rows_are_folded_away_until_their_call_is_unfolded() {
-    let traffic = fold(CONVERSATION);
+    let mut traffic = fold(CONVERSATION);
+    answer(&mut traffic, 2);
     let mut view = viewed(&traffic);
     assert_eq!(shown(&view, &traffic), ["0:0", "0:2", "0:4", "0:5", "0:6"]);
     assert_eq!(view.position(&traffic, 1), None);
@@ -46,16 +55,53 @@ fn nested_rows_are_folded_away_until_their_call_is_unfolded() {
 }
 
 #[test]
+fn what_waits_for_its_answer_is_never_folded_away() {
+    let mut traffic = fold(CONVERSATION);
+    let mut view = viewed(&traffic);
+    assert_eq!(
+        shown(&view, &traffic),
+        ["0:0", "1:1", "1:3", "0:2", "0:4", "0:5", "0:6"]
+    );
+    answer(&mut traffic, 1);
+    view.refresh(&traffic);
+    assert_eq!(
+        shown(&view, &traffic),
+        ["0:0", "1:3", "0:2", "0:4", "0:5", "0:6"]
+    );
+    answer(&mut traffic, 2);
+    view.refresh(&traffic);
+    assert_eq!(shown(&view, &traffic), ["0:0", "0:2", "0:4", "0:5", "0:6"]);
+}
+
+#[test]
+fn what_leads_to_something_that_waits_is_shown_with_it() {
+    let mut traffic = fold(
+        r#"
+        client {"id":1,"method":"tools/call","params":{"name":"book","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+        server {"id":1,"result":{"resultType":"input_required","requestState":"s"}}
+        client {"id":2,"method":"tools/call","params":{"name":"book","requestState":"s","inputResponses":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+        server {"id":7,"method":"elicitation/create","params":{"message":"Which day?"}}
+        server {"id":2,"result":{}}
+        "#,
+    );
+    let mut view = viewed(&traffic);
+    assert_eq!(shown(&view, &traffic), ["0:0", "1:1", "2:2"]);
+    traffic.apply(digest(&record(6, r#"client {"id":7,"result":{}}"#)));
+    view.refresh(&traffic);
+    assert_eq!(shown(&view, &traffic), ["0:0"]);
+}
+
+#[test]
 fn a_filter_looks_at_everything_that_a_row_shows() {
     let traffic = fold(CONVERSATION);
     for (text, rows) in [
-        ("", vec!["0:0", "0:2", "0:4", "0:5", "0:6"]),
-        ("TOOLS/", vec!["0:0", "0:6"]),
-        ("ask", vec!["0:0", "0:4"]),
-        ("oslo", vec!["0:0"]),
+        ("", vec!["0:0", "1:1", "1:3", "0:2", "0:4", "0:5", "0:6"]),
+        ("TOOLS/", vec!["0:0", "1:1", "1:3", "0:6"]),
+        ("ask", vec!["0:0", "1:1", "1:3", "0:4"]),
+        ("oslo", vec!["0:0", "1:1", "1:3"]),
         ("operator", vec!["0:6"]),
         ("mcpx", vec!["0:6"]),
-        ("pending tools !operator", vec!["0:0"]),
+        ("pending tools !operator", vec!["0:0", "1:1", "1:3"]),
         ("not", vec!["0:4", "0:5"]),
         ("which day", vec!["0:3"]),
         ("!pending", vec!["0:2", "0:4", "0:5"]),
@@ -96,7 +142,7 @@ fn kinds_are_hidden_one_by_one() {
             garbage: false,
         },
     );
-    assert_eq!(shown(&view, &traffic), ["0:0", "0:5", "0:6"]);
+    assert_eq!(shown(&view, &traffic), ["0:0", "1:1", "1:3", "0:5", "0:6"]);
     view.set_hidden(
         &traffic,
         Hidden {
@@ -104,7 +150,10 @@ fn kinds_are_hidden_one_by_one() {
             ..Hidden::default()
         },
     );
-    assert_eq!(shown(&view, &traffic), ["0:0", "0:2", "0:4", "0:6"]);
+    assert_eq!(
+        shown(&view, &traffic),
+        ["0:0", "1:1", "1:3", "0:2", "0:4", "0:6"]
+    );
 }
 
 #[test]
@@ -139,13 +188,13 @@ fn matches_in_bodies_join_the_others_unless_they_are_excluded() {
     view.add_body_matches(&traffic, &[5, 6, 3]);
     assert_eq!(
         shown(&view, &traffic),
-        ["0:0", "0:5"],
+        ["0:0", "1:1", "1:3", "0:5"],
         "3 is inside 0, 6 is the operator's"
     );
     view.set_filter(&traffic, Filter::parse("oslo"));
     assert_eq!(
         shown(&view, &traffic),
-        ["0:0"],
+        ["0:0", "1:1", "1:3"],
         "another filter, other matches"
     );
 }

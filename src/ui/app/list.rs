@@ -204,8 +204,11 @@ impl List {
         };
         if self.view.is_unfolded(target) != open {
             self.view.toggle(traffic, target);
-            self.chosen = Some(target);
         }
+        self.chosen = Some(target);
+        // What waits stands on below a row that was folded.
+        let last = self.view.len().checked_sub(1);
+        self.follow &= self.view.position(traffic, target) == last;
     }
 
     pub fn toggle_follow(&mut self, traffic: &Traffic) {

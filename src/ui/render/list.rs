@@ -324,9 +324,14 @@ fn message(
 fn marks(list: &List, world: &World, row: &Row<'_>) -> Vec<(String, Role)> {
     let mut marks = Vec::new();
     if row.children > 0 {
-        let unfolded = list.is_unfolded(row.id);
-        let mark = if unfolded { "▾" } else { "▸" };
-        marks.push((format!("{mark}{} ", row.children), Role::Accent));
+        // What waits is shown in any case.
+        let folded = row.children - row.waiting;
+        let mark = if list.is_unfolded(row.id) || folded == 0 {
+            format!("▾{} ", row.children)
+        } else {
+            format!("▸{folded} ")
+        };
+        marks.push((mark, Role::Accent));
     }
     let original = row.replay_of.and_then(|row| world.traffic.row(row));
     if let Some(original) = original {
