@@ -288,7 +288,7 @@ fn a_capture_that_somebody_writes_on_is_not_called_saved() {
     stage.read(20);
     stage.send(Event::Fed(Fed::CaughtUp));
     assert!(stage.status().contains("growing"), "{}", stage.status());
-    stage.send(Event::Fed(Fed::Ended));
+    stage.send(Event::Fed(Fed::Ended { torn: 0 }));
     assert!(stage.status().contains("saved"), "{}", stage.status());
     stage.read(5);
     assert!(stage.status().contains("growing"), "{}", stage.status());
@@ -301,13 +301,38 @@ fn a_capture_that_somebody_writes_on_is_not_called_saved() {
 }
 
 #[test]
+fn a_torn_last_line_is_told_once_nobody_will_finish_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cut.jsonl");
+    let mut torn = std::fs::read(fixture("live")).unwrap();
+    torn.truncate(torn.len() - 9);
+    let bytes = torn.len() - 1 - torn.iter().rposition(|byte| *byte == b'\n').unwrap();
+    std::fs::write(&path, torn).unwrap();
+    let mut stage = Stage::start(120, 40, &path, State::Saved, Session::default());
+    stage.read(usize::MAX);
+    stage.send(Event::Fed(Fed::CaughtUp));
+    assert!(!stage.status().contains("torn"), "{}", stage.status());
+    stage.arrive();
+    let told = format!("the last line is torn ({bytes} bytes)");
+    assert!(stage.status().contains(&told), "{}", stage.status());
+    stage.press("6");
+    let told = format!("the last line of the capture is torn ({bytes} bytes)");
+    assert!(stage.text().contains(&told), "{}", stage.text());
+    stage.send(Event::Fed(Fed::Batch {
+        digests: Vec::new(),
+        progress: (1, 1),
+    }));
+    assert!(!stage.status().contains("torn"), "{}", stage.status());
+}
+
+#[test]
 fn what_has_no_end_is_cut_off_once_nobody_writes_any_more() {
     let mut stage = Stage::start(120, 40, &fixture("http"), State::Saved, Session::default());
     stage.read(usize::MAX);
     stage.send(Event::Fed(Fed::CaughtUp));
     let open = stage.app.world.traffic.counters();
     assert!(open.pending + open.streams > 0);
-    stage.send(Event::Fed(Fed::Ended));
+    stage.send(Event::Fed(Fed::Ended { torn: 0 }));
     let open = stage.app.world.traffic.counters();
     assert_eq!((open.pending, open.streams), (0, 0));
     stage.press("/lost<enter><enter>");

@@ -172,6 +172,12 @@ impl Lines {
         self.source.content()
     }
 
+    /// Bytes behind the last complete line, once all of them have been handed out.
+    pub fn torn(&self) -> io::Result<u64> {
+        let end = self.content().metadata()?.len();
+        Ok(end.saturating_sub(self.passing.unwrap_or(self.offset)))
+    }
+
     fn pass(&mut self, bytes: usize) {
         self.unread.start += bytes;
         self.scanned = self.unread.start;

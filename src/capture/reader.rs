@@ -128,6 +128,11 @@ impl Reader {
         self.lines.progress()
     }
 
+    /// Bytes of a last line that is not complete, when everything before it has been read.
+    pub fn torn(&self) -> Result<u64, ReadError> {
+        Ok(self.lines.torn()?)
+    }
+
     /// Random access to payloads that this reader has passed; independent of the cursor, usable from another thread.
     pub fn bodies(&self) -> Result<Bodies, ReadError> {
         Ok(Bodies {
@@ -299,10 +304,12 @@ mod tests {
         let mut growing = Growing::new(&format!("{first}\n{beginning}"));
         assert_eq!(growing.read(), ["1 {}"]);
         assert!(growing.read().is_empty());
+        assert_eq!(growing.reader.torn().unwrap(), 70);
         growing.grow(rest);
         assert!(growing.read().is_empty());
         growing.grow("\n");
         assert_eq!(growing.read(), [r#"2 {"a":1}"#]);
+        assert_eq!(growing.reader.torn().unwrap(), 0);
     }
 
     #[test]

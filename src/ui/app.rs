@@ -106,6 +106,8 @@ pub struct App {
     pub size: Rect,
     pub tab: Tab,
     pub reading: Reading,
+    /// Bytes of the capture's last line, when nobody will finish it.
+    pub torn: u64,
     pub health: Health,
     pub list: List,
     pub detail: Detail,

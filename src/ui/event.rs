@@ -71,7 +71,10 @@ pub enum Fed {
     /// All that is there has been read; more may come.
     CaughtUp,
     /// The last batch was sent before this: nobody writes the capture any more.
-    Ended,
+    Ended {
+        /// Bytes of a last line that nobody finished.
+        torn: u64,
+    },
     Failed(String),
 }
 

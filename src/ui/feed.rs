@@ -88,7 +88,8 @@ fn follow(
         }
         if last && tail && !told {
             told = true;
-            listening = sender.blocking_send(Fed::Ended).is_ok();
+            let torn = reader.torn()?;
+            listening = sender.blocking_send(Fed::Ended { torn }).is_ok();
         }
         tail = last;
         // Somebody whom we do not know may be writing on.
@@ -143,7 +144,10 @@ mod tests {
         ended.cancel();
         std::thread::sleep(TAIL / 3);
         file.write_all(line(1008).as_bytes()).unwrap();
-        assert!(matches!(messages(&mut feed), (8, Some(Fed::Ended))));
+        assert!(matches!(
+            messages(&mut feed),
+            (8, Some(Fed::Ended { torn: 0 }))
+        ));
         // A capture that somebody writes on all the same.
         (1009..=1010).for_each(|seq| file.write_all(line(seq).as_bytes()).unwrap());
         let batch = feed.batches.blocking_recv();
@@ -189,7 +193,27 @@ mod tests {
         assert!(feed.batches.try_recv().is_err());
         file.write_all(line(1).as_bytes()).unwrap();
         drop(file);
-        assert!(matches!(messages(&mut feed), (1, Some(Fed::Ended))));
+        assert!(matches!(
+            messages(&mut feed),
+            (1, Some(Fed::Ended { torn: 0 }))
+        ));
+    }
+
+    #[test]
+    fn a_last_line_that_nobody_finished_is_told_when_nobody_writes_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("torn.jsonl");
+        let torn = format!("{{\"capture\":1}}\n{}{}", line(1), &line(2)[..70]);
+        std::fs::write(&path, torn).unwrap();
+        let ended = CancellationToken::new();
+        let mut feed = start(path, 0, ended.clone()).unwrap();
+        assert!(matches!(messages(&mut feed), (0, Some(Fed::Opened(_)))));
+        assert!(matches!(messages(&mut feed), (1, Some(Fed::CaughtUp))));
+        ended.cancel();
+        assert!(matches!(
+            messages(&mut feed),
+            (0, Some(Fed::Ended { torn: 70 }))
+        ));
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl Stage {
             self.send(Event::Fed(Fed::CaughtUp));
         }
         if matches!(self.state, State::Ended | State::Saved) {
-            self.send(Event::Fed(Fed::Ended));
+            let torn = self.reader.torn().unwrap();
+            self.send(Event::Fed(Fed::Ended { torn }));
         }
     }
 

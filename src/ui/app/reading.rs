@@ -3,6 +3,7 @@
 use super::App;
 use crate::tap::Health;
 use crate::ui::event::{Fed, Notice};
+use crate::ui::format::plural;
 
 /// How far the capture has been read, and whether more may come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +34,7 @@ impl App {
                 for digest in digests {
                     self.world.traffic.apply(digest);
                 }
+                self.torn = 0;
                 match self.reading {
                     Reading::Opening | Reading::Loading(..) => {
                         self.reading = Reading::Loading(read, total);
@@ -49,7 +51,7 @@ impl App {
                 self.reading = Reading::Growing;
                 self.world.growing = true;
             }
-            Fed::Ended => {
+            Fed::Ended { torn } => {
                 self.reading = if self.session.live {
                     Reading::Ended
                 } else {
@@ -57,6 +59,14 @@ impl App {
                 };
                 (self.world.live, self.world.growing) = (false, false);
                 self.world.traffic.cut_off();
+                self.torn = torn;
+                if torn > 0 {
+                    let torn = plural(torn, "byte");
+                    let notice = Notice::error(format!(
+                        "the last line of the capture is torn ({torn}): nobody finished writing it"
+                    ));
+                    self.log.note(self.world.now, notice);
+                }
             }
             Fed::Failed(reason) => {
                 self.say(Notice::error(reason.clone()));

@@ -163,6 +163,10 @@ fn pieces(app: &App) -> Vec<Piece> {
         let lines = plural(counters.damaged, "damaged line");
         say(0, Role::Error, format!("{lines} in the capture"));
     }
+    if app.torn > 0 {
+        let torn = plural(app.torn, "byte");
+        say(0, Role::Error, format!("the last line is torn ({torn})"));
+    }
     if !world.traffic.waiting_for_operator().is_empty() || app.has_unfinished() {
         say(0, Role::Warn, "the server asks you: a answers".to_owned());
     }
