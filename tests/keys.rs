@@ -116,6 +116,35 @@ fn the_filter_looks_into_messages_too() {
 }
 
 #[test]
+fn the_filter_looks_into_what_comes_to_messages_that_it_looked_into() {
+    let line = |seq: u32, rest: &str| {
+        format!(r#"{{"seq":{seq},"at":"2026-11-21T12:00:0{seq}Z","session":1,{rest}}}"#) + "\n"
+    };
+    let answer = |seq, word: &str| {
+        let result = format!(r#"{{"content":[{{"type":"text","text":"{word}"}}]}}"#);
+        let answer = format!(r#""message":{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        line(seq, &format!(r#""from":"server",{answer}"#))
+    };
+    let call = r#""from":"client","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}"#;
+    let filler = "very long ".repeat(40);
+    let lines = [
+        "{\"capture\":1}\n".to_owned(),
+        line(1, call),
+        answer(2, "a"),
+        answer(3, &format!("{filler} needle")),
+    ];
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), lines.concat()).unwrap();
+    let mut stage = Stage::start(80, 24, file.path(), State::Live, Session::default());
+    stage.read(2);
+    stage.press("/needle<enter>");
+    assert_eq!(stage.app.list.len(), 0);
+    stage.read(1);
+    assert_eq!(stage.app.list.len(), 1);
+    assert!(!stage.app.list.is_scanning(&stage.app.world.traffic));
+}
+
+#[test]
 fn kinds_of_rows_hide_with_one_key_each() {
     let mut stage = live();
     for (key, word) in [("N", "notifications/"), ("S", "stderr"), ("X", "not JSON")] {

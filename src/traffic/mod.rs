@@ -419,6 +419,14 @@ impl Traffic {
     pub fn sessions(&self) -> &[Session] {
         self.sessions.all()
     }
+    /// How often rows changed after they were added.
+    pub fn changes(&self) -> u64 {
+        self.changes.total
+    }
+    /// The rows that changed after so many changes; `None` when they are no longer all known.
+    pub fn changed_since(&self, changes: u64) -> Option<impl Iterator<Item = RowId>> {
+        self.changes.since(changes)
+    }
     /// The newest timestamp folded in.
     pub fn latest(&self) -> Timestamp {
         self.latest

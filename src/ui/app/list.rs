@@ -5,9 +5,10 @@
 use super::World;
 use super::prompt::Prompt;
 use crate::traffic::view::{Filter, Hidden, Shown, View};
-use crate::traffic::{RowId, Status, Traffic};
+use crate::traffic::{RowId, Traffic};
 use crate::ui::event::Effect;
 use crate::ui::keymap::Action;
+use std::collections::BTreeSet;
 
 /// Rows whose messages are looked through at a time, and their bytes at most.
 const SCAN_ROWS: usize = 1024;
@@ -36,8 +37,9 @@ struct Scan {
     filter: Filter,
     /// Every row below was looked through, but for those in `again`.
     next: RowId,
-    /// Rows that had no answer yet when they were looked through.
-    again: Vec<RowId>,
+    /// Rows that changed after they were looked through: an answer came, or another.
+    again: BTreeSet<RowId>,
+    changes_seen: u64,
     busy: bool,
 }
 
@@ -77,7 +79,9 @@ impl List {
 
     /// Whether messages are still being looked through for the filter.
     pub fn is_scanning(&self, traffic: &Traffic) -> bool {
-        !self.scan.filter.is_empty() && (self.scan.busy || self.scan.next < traffic.len())
+        let scan = &self.scan;
+        let more = scan.next < traffic.len() || !scan.again.is_empty();
+        !scan.filter.is_empty() && (scan.busy || more)
     }
 
     /// The selected row and its position. The operator's choice, or the nearest row that is shown.
@@ -251,6 +255,7 @@ impl List {
         self.scan = Scan {
             generation: self.scan.generation + 1,
             filter,
+            changes_seen: traffic.changes(),
             ..Scan::default()
         };
     }
@@ -289,38 +294,37 @@ impl List {
 }
 
 impl Scan {
+    /// Notes what changed behind `next`.
+    fn catch_up(&mut self, traffic: &Traffic) {
+        match traffic.changed_since(self.changes_seen) {
+            Some(changed) => self.again.extend(changed.filter(|row| *row < self.next)),
+            None => self.next = 0,
+        }
+        self.changes_seen = traffic.changes();
+    }
+
     fn next(&mut self, traffic: &Traffic) -> Option<Effect> {
-        if self.busy || self.filter.is_empty() {
+        if self.filter.is_empty() {
+            return None;
+        }
+        self.catch_up(traffic);
+        if self.busy {
             return None;
         }
         let mut rows = Vec::new();
         let mut bytes = 0;
-        // Whether there is room for another row after this one.
-        let mut take = |id: RowId| {
+        while bytes < SCAN_BYTES && rows.len() < SCAN_ROWS {
+            let Some(id) = self.again.pop_first().or_else(|| {
+                let next = self.next;
+                self.next += u32::from(next < traffic.len());
+                (next < traffic.len()).then_some(next)
+            }) else {
+                break;
+            };
             if let Some(row) = traffic.row(id) {
                 bytes += row.size;
                 rows.push((id, traffic.bodies(&row)));
             }
-            bytes < SCAN_BYTES && rows.len() < SCAN_ROWS
-        };
-        let pending = |id: RowId| {
-            traffic
-                .row(id)
-                .is_some_and(|row| row.status == Status::Pending)
-        };
-        let mut room = true;
-        // Answered meanwhile: their answers are still to be looked through.
-        self.again.retain(|id| {
-            let wait = !room || pending(*id);
-            room = wait && room || !wait && take(*id);
-            wait
-        });
-        while room && self.next < traffic.len() {
-            room = take(self.next);
-            if pending(self.next) {
-                self.again.push(self.next);
-            }
-            self.next += 1;
         }
         if rows.is_empty() {
             return None;
