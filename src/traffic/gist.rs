@@ -1,7 +1,8 @@
 //! Short texts that are safe to show, made of what a hostile peer wrote.
 
 pub use crate::wire::shown::neutral;
-use crate::wire::shown::shown;
+use crate::wire::shown::{shown, unstyled};
+use std::borrow::Cow;
 
 /// Characters of a gist; the list has no room for more.
 const CHARS: usize = 80;
@@ -93,9 +94,16 @@ pub fn gist(text: &str) -> Box<str> {
 
 /// Bytes of any kind as a gist: only their head is looked at.
 pub fn gist_of_bytes(bytes: &[u8]) -> Box<str> {
-    gist(&String::from_utf8_lossy(
-        &bytes[..bytes.len().min(4 * BYTES)],
-    ))
+    gist(&head(bytes))
+}
+
+/// A line written for a terminal as a gist: its words without their colours.
+pub fn gist_of_log(bytes: &[u8]) -> Box<str> {
+    gist(&unstyled(&head(bytes)))
+}
+
+fn head(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(4 * BYTES)])
 }
 
 #[cfg(test)]
@@ -108,6 +116,14 @@ mod tests {
         assert_eq!(&*gist("\u{1b}[31mred\u{202e}evil\u{7}"), "�[31mred�evil�");
         assert_eq!(neutral("a\u{200b}b\u{9b}c"), "a�b�c");
         assert_eq!(neutral("tags \u{e0041}"), "tags �");
+    }
+
+    #[test]
+    fn the_words_of_a_log_line_lose_their_colours() {
+        assert_eq!(
+            &*gist_of_log(b"\x1b[2m12:00\x1b[0m \x1b[32m INFO\x1b[0m up\x1b[3"),
+            "12:00 INFO up�[3"
+        );
     }
 
     #[test]

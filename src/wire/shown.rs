@@ -41,3 +41,95 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(text.chars().filter_map(shown).collect())
 }
+
+/// `text` without the whole escape sequences that colour a log or move the cursor in it: CSI (`ESC [` … final byte) and
+/// OSC (`ESC ]` … `BEL` or `ESC \`). Anything less is left for [`neutral`] and its kin to show.
+pub fn unstyled(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = text[at..].find('\u{1b}') {
+        at += found;
+        match sequence(&text[at..]) {
+            Some(length) => {
+                out.push_str(&text[copied..at]);
+                at += length;
+                copied = at;
+            }
+            None => at += 1,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
+}
+
+/// How long the escape sequence is that `text` begins with, if it is whole.
+fn sequence(text: &str) -> Option<usize> {
+    let body = text.get(2..)?;
+    let end = match text.as_bytes()[1] {
+        b'[' => {
+            let after = body.trim_start_matches(|c| matches!(c, '0'..='?'));
+            let after = after.trim_start_matches(|c| matches!(c, ' '..='/'));
+            after.strip_prefix(|c| matches!(c, '@'..='~'))?
+        }
+        b']' => {
+            let end = &body[body.find(char::is_control)?..];
+            let end_marks = ["\u{7}", "\u{1b}\\"];
+            end_marks.iter().find_map(|mark| end.strip_prefix(mark))?
+        }
+        _ => return None,
+    };
+    Some(text.len() - end.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_colours_of_a_log_are_taken_out() {
+        let line = "\u{1b}[32mINFO\u{1b}[0m \u{1b}[1;38:5:9mup\u{1b}[m \u{1b}[2 q\u{1b}[?25lok";
+        assert_eq!(unstyled(line), "INFO up ok");
+        let link = "\u{1b}]8;;http://a/ü\u{1b}\\here\u{1b}]8;;\u{7} \u{1b}]0;title\u{7}there";
+        assert_eq!(unstyled(link), "here there");
+    }
+
+    #[test]
+    fn what_is_no_whole_sequence_stays() {
+        for text in [
+            "\u{1b}",
+            "\u{1b}[",
+            "\u{1b}[31",
+            "\u{1b}[3é1m",
+            "\u{1b}[3\u{1b}",
+            "\u{1b}é",
+            "\u{1b}c",
+            "\u{1b}]0;no end",
+            "\u{1b}]0;no end\nbut a line\u{1b}",
+            "\u{9b}31m",
+        ] {
+            assert_eq!(unstyled(text), text);
+        }
+        assert_eq!(unstyled("\u{1b}\u{1b}[0m[31m"), "\u{1b}[31m");
+    }
+
+    proptest! {
+        #[test]
+        fn no_control_comes_out_and_text_without_escapes_is_unchanged(
+            text in "([\\[\\]0-9;m\\\\\u{7}\u{1b}\u{9b}é\n]|\\PC){0,24}",
+        ) {
+            prop_assert!(!neutral(&unstyled(&text)).contains(char::is_control));
+            let plain = text.replace('\u{1b}', "");
+            prop_assert_eq!(unstyled(&plain), plain.as_str());
+        }
+
+        #[test]
+        fn colours_put_around_words_are_all_that_goes(words in "\\PC{0,9}", codes in "[0-9;]{0,5}") {
+            let styled = format!("{words}\u{1b}[{codes}m{words}\u{1b}[0m{words}");
+            prop_assert_eq!(unstyled(&styled), words.repeat(3));
+        }
+    }
+}

@@ -10,6 +10,7 @@ use crate::traffic::view::Filter;
 use crate::traffic::{RowId, RowKind};
 use crate::ui::event::{Body, Effect, Notice, Step};
 use crate::ui::keymap::Action;
+use crate::wire::shown::unstyled;
 use ratatui::layout::Rect;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +169,11 @@ impl Log {
                         Some(format!("{} {}", row.method, row.summary))
                     }
                     Body::Loaded(document) => {
-                        Some(String::from_utf8_lossy(document.bytes()).into_owned())
+                        let text = String::from_utf8_lossy(document.bytes());
+                        Some(match row.kind {
+                            RowKind::Stderr => unstyled(&text).into_owned(),
+                            _ => text.into_owned(),
+                        })
                     }
                     Body::Failed(reason) => Some(reason.to_string()),
                     Body::Loading => None,
