@@ -2,6 +2,7 @@
 //! `render(&Part, &World, &mut Frame, Rect)`; only what is visible is built.
 
 pub mod ask;
+pub mod cells;
 pub mod detail;
 pub mod diff;
 pub mod editor;

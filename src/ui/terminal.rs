@@ -1,5 +1,6 @@
 //! The terminal: taken when the screen opens, given back as it was, whichever way the screen ends.
 
+use super::render::cells::settle;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{
@@ -94,7 +95,10 @@ impl Screen {
             return Err(io::Error::other("a thread of this program panicked"));
         }
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(render)?;
+        self.terminal.draw(|frame| {
+            render(frame);
+            settle(frame.buffer_mut());
+        })?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 

@@ -4,6 +4,7 @@
 //! round, characters of no width or two. [`clean`] leaves nothing that a terminal obeys and shows what was there;
 //! [`fit`] and its kin count columns as the terminal does.
 
+use crate::wire::shown::shown;
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -16,25 +17,23 @@ fn stand_in(c: char) -> Option<char> {
     Some(match c {
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
         '\u{7f}' => '␡',
-        // C1; soft hyphen; Arabic letter mark; zero-width space to right-to-left mark; line separator to directional
-        // overrides; word joiner to deprecated formats; variation selectors; byte order mark; annotations; tags.
-        '\u{80}'..='\u{9f}'
-        | '\u{ad}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
+        // Half of a flag: some terminals give a pair two columns, some four, and some two to each half.
+        '\u{1f1e6}'..='\u{1f1ff}' => regional_letter(c),
+        '\u{80}'..='\u{9f}' | '\u{200c}' | '\u{2028}' | '\u{2029}' => '\u{fffd}',
+        _ if shown(c) == Some('\u{fffd}') => '\u{fffd}',
         _ => return None,
     })
 }
 
-/// Characters that only choose between renderings of their neighbour; terminals disagree on their width.
+/// The letter that a regional indicator stands for.
+fn regional_letter(c: char) -> char {
+    u8::try_from(u32::from(c) - 0x1f1e6).map_or('\u{fffd}', |at| char::from(b'A' + at))
+}
+
+/// Characters that only choose between renderings of their neighbour, such as the tone of a skin; terminals disagree on
+/// their width.
 fn is_selector(c: char) -> bool {
-    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200d}' | '\u{e0100}'..='\u{e01ef}')
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200d}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// `text` with nothing left in it that a terminal would obey or measure differently than we do.
@@ -264,6 +263,7 @@ pub fn chop(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn what_is_pasted_is_what_was_there_without_controls() {
@@ -297,6 +297,23 @@ mod tests {
         let family = "👨\u{200d}👩\u{200d}👧";
         assert_eq!(clean(family), "👨👩👧");
         assert_eq!(width(&clean(family)), 6);
+    }
+
+    #[test]
+    fn flags_are_their_letters_and_skin_has_no_tone() {
+        assert_eq!(clean("🇩🇪 x 🇯🇵🇿"), "DE x JPZ");
+        assert_eq!(clean("👍🏽 👩🏿\u{200d}🚀"), "👍 👩🚀");
+    }
+
+    proptest! {
+        #[test]
+        fn terminals_that_measure_characters_agree_with_those_that_measure_clusters(
+            text in "([🇩🇪👍🏽👨🏿❤✔한글日é1*#\\x{200d}\\x{fe0f}\\x{20e3}\\x{301}\\x{200f}\\x{1112}\\x{1161}\\x{11ab}क्षषा]|\\PC){0,12}",
+        ) {
+            let clean = clean(&text);
+            let by_character: usize = clean.chars().filter_map(UnicodeWidthChar::width).sum();
+            prop_assert_eq!(width(&clean), by_character, "{:?}", clean);
+        }
     }
 
     #[test]
