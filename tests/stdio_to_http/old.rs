@@ -30,6 +30,10 @@ async fn old_server(endpoint: &'static str, end: Arc<Notify>) -> Upstream {
                 }
                 ("POST", "/messages?session=1") => {
                     let message: Value = call.json().await;
+                    if message["method"] == "lost" {
+                        let said = "Session not found";
+                        return call.answer("404 Not Found", &[], said).await.unwrap();
+                    }
                     accept(&mut call).await;
                     match message["method"].as_str() {
                         Some("initialize") => {
@@ -50,19 +54,26 @@ async fn old_server(endpoint: &'static str, end: Arc<Notify>) -> Upstream {
 
 #[tokio::test]
 async fn a_server_of_the_old_transport_is_served_all_the_same() {
+    served(&[]).await;
+}
+
+/// Its stream is its session, so there is nothing to begin anew.
+#[tokio::test]
+async fn a_session_of_the_old_transport_is_not_begun_anew() {
+    served(&["--auto-reinit"]).await;
+}
+
+async fn served(options: &[&str]) {
     let end = Arc::new(Notify::new());
     let upstream = old_server("/messages?session=1", end.clone()).await;
-    let mut client = Client::of(&upstream);
+    let mut client = Client::with(&[options, &[&*upstream.url("/mcp?a=b")]].concat());
     let answer = client.ask(INITIALIZE).await;
     assert_eq!(answer["result"]["protocolVersion"], "2024-11-05");
     client.send(INITIALIZED).await;
     assert_eq!(client.ask(request(1, "x")).await["result"]["old"], true);
     assert_eq!(client.ask(request(2, "x")).await["id"], 2);
-    let handshakes = upstream
-        .seen()
-        .into_iter()
-        .filter(|it| it.text().contains("\"initialize\""));
-    assert_eq!(handshakes.count(), 2, "once in vain, once where it belongs");
+    let refused = client.ask(request("lost", "lost")).await;
+    assert_eq!(refused["error"]["data"]["status"], 404, "{refused}");
     // Its stream is the session.
     client.send(request(3, "silent")).await;
     let is_here = |seen: &[crate::common::http::Seen]| {
@@ -75,6 +86,11 @@ async fn a_server_of_the_old_transport_is_served_all_the_same() {
     let (rest, code) = client.rest().await;
     let error: Value = serde_json::from_str(&rest).unwrap();
     assert_eq!((&error["id"], code), (&json!(3), Some(1)));
+    let handshakes = upstream
+        .seen()
+        .into_iter()
+        .filter(|it| it.text().contains("\"initialize\""));
+    assert_eq!(handshakes.count(), 2, "once in vain, once where it belongs");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::client::{Client, INITIALIZE, legacy, request, result};
 use crate::common::http::sdk::{Server, Serving};
 use crate::common::http::{Seen, until, within};
+use crate::forgetful::{plain, posted, scripted};
 use http::HeaderValue;
 use mcp_sentinel::mcp;
 use mcp_sentinel::proxy::http_client::{Authorization, Credentials, Origin};
@@ -122,6 +123,36 @@ async fn a_session_of_the_operators_own_stands_beside_the_clients() {
         .await;
     assert_eq!(answer["session"], 2, "{answer}");
     assert_eq!(client.leave().await.1, Some(0));
+}
+
+#[tokio::test]
+async fn a_session_of_the_operators_own_is_begun_anew_as_a_clients_is() {
+    let (upstream, memory) = scripted(plain).await;
+    let url = upstream.url("/mcp");
+    let mut client = Client::with(&["--auto-reinit", "--era", "legacy", &url]);
+    let orders = client.proxy.orders().await;
+    send(&orders, Route::Operator, request(0, "x")).await;
+    client.recorded(&["\"to\":\"operator\"", "mcpx-"]).await;
+    memory.forget();
+    let sent = send(&orders, Route::Operator, request(0, "y")).await;
+    let Reply::Sent { id: Some(id), .. } = sent else {
+        panic!("{sent:?}");
+    };
+    let id = serde_json::from_str::<String>(&id).unwrap();
+    let answer = client.recorded(&["\"from\":\"server\"", &id]).await;
+    assert_eq!(
+        (&answer["session"], &answer["message"]["result"]),
+        (&json!(2), &json!({}))
+    );
+    let note = client.recorded(&["note", "begun anew"]).await;
+    assert_eq!(note["session"], 2);
+    let tries: Vec<_> = posted(&upstream)
+        .into_iter()
+        .filter(|(method, _)| method == "y")
+        .map(|(_, session)| session)
+        .collect();
+    assert_eq!(tries, ["s-1", "s-2"]);
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
 }
 
 async fn one_shot(arguments: &[&str]) -> Output {

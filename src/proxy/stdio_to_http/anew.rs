@@ -38,12 +38,23 @@ const UNWANTED: &str =
 /// Keeps everything else from being sent in the session.
 pub type Turn = OwnedMutexGuard<()>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Anew {
+    patience: Duration,
     /// Taken while a session is begun anew, and by each letter that it had refused until that is on its way again: those
     /// who wait come in the order in which they began to.
     turn: Arc<Mutex<()>>,
     known: std::sync::Mutex<Known>,
+}
+
+impl Default for Anew {
+    fn default() -> Self {
+        Self {
+            patience: PATIENCE,
+            turn: Arc::default(),
+            known: std::sync::Mutex::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -187,7 +198,7 @@ impl Bridge {
             tokio::pin!(greeting);
             tokio::select! {
                 outcome = &mut greeting => outcome,
-                () = tokio::time::sleep(PATIENCE) => {
+                () = tokio::time::sleep(anew.patience) => {
                     // To its end, so that what was begun is on record as ended.
                     abort.cancel();
                     greeting.await.and(Err("the server does not answer".to_owned()))
@@ -381,7 +392,50 @@ fn chosen(message: &[u8]) -> Option<Result<Option<String>, String>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outlet::Outlet;
     use super::*;
+    use crate::proxy::gate::Owner;
+    use crate::proxy::http_client::{Client, Origin};
+    use crate::proxy::live::Roster;
+    use crate::proxy::pump::Lane;
+    use crate::proxy::stdio::Sink;
+    use crate::tap::Tap;
+    use std::os::unix::net::UnixStream;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_the_second_handshake_is_waited_for_so_long_and_no_longer()
+     {
+        assert_eq!(Anew::default().patience, Duration::from_secs(30));
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/mcp", silent.local_addr().unwrap());
+        let origin = Origin::at(url.parse().unwrap());
+        let roster = Arc::<Roster>::default();
+        let (live, _injections) = roster.open(Owner::Client);
+        let lane = Lane {
+            tap: Tap::disabled(),
+            session: live.id,
+            from: Party::Client,
+        };
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let outlet = Outlet::new(Sink::socket(ours.into()));
+        let client = Client::new(origin.into()).unwrap();
+        let mut bridge = Bridge::new(client, roster, live, lane, outlet, None);
+        let anew = Anew {
+            patience: Duration::from_millis(50),
+            ..Anew::default()
+        };
+        anew.known().initialize = Some(Bytes::from_static(b"{}"));
+        bridge.anew = Some(anew);
+        let bridge = Arc::new(bridge);
+        let begun = Instant::now();
+        assert!(bridge.begin_anew(0, false).await.is_none());
+        assert!(begun.elapsed() >= Duration::from_millis(50));
+        let why = bridge.why_gone().unwrap();
+        assert!(
+            why.contains("cannot be begun anew: the server does not answer"),
+            "{why}"
+        );
+    }
 
     #[test]
     fn an_answer_is_to_the_newest_question_of_its_id() {
