@@ -201,7 +201,8 @@ impl Bridge {
                 () = tokio::time::sleep(anew.patience) => {
                     // To its end, so that what was begun is on record as ended.
                     abort.cancel();
-                    greeting.await.and(Err("the server does not answer".to_owned()))
+                    let _ = greeting.await;
+                    Err("the server does not answer".to_owned())
                 }
             }
         };
