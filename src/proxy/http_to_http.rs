@@ -3,6 +3,9 @@
 //! Knows heads and bytes; messages are taken out of them on the other side of the tap. A body is looked into only for
 //! what forwarding needs: whose session an exchange belongs to, and addresses that lead past us.
 //!
+//! What a server says before its response (1xx) stays here: hyper lets nobody send it but itself, which asks a client that
+//! waits for that to go on (100) as soon as its body is wanted.
+//!
 //! Many connections are served on several threads: what exchanges share stands behind locks and is told in one step, and
 //! the operator's part stays where the proxy was started.
 

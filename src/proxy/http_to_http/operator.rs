@@ -63,9 +63,12 @@ impl Habits {
         }
     }
 
+    /// Those of a request of ours. What is answered is read here, so it must not be compressed.
     fn headers(&self) -> HeaderMap {
+        let plain = HeaderValue::from_static("identity");
         let kept = KEPT.into_iter().zip(self.headers.iter().cloned());
         kept.filter_map(|(name, value)| Some((name, value?)))
+            .chain([(header::ACCEPT_ENCODING, plain)])
             .collect()
     }
 }

@@ -3,6 +3,12 @@
 //!
 //! Works on raw bytes: an event that is the client's passes exactly as it came. Unless something is looked for, chunks
 //! pass whole.
+//!
+//! A stream that comes compressed is not sifted: what is left of it would have to be compressed anew, or its client be
+//! made to ask for less than it can take, and a proxy changes neither. Where a stream of the old transport may come, on
+//! which alone the operator is answered, it is asked for plain; elsewhere the operator's own posts are, and their answers
+//! come there. A server that says something to the operator on a compressed stream of the client's nevertheless says it to
+//! the client, too, which has asked nothing of that id.
 
 use super::body::Witness;
 use super::rewrite::{self, Places};

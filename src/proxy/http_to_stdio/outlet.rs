@@ -32,7 +32,8 @@ const BOUND: usize = 1024 * 1024;
 const BEHIND: usize = 8 * 1024 * 1024;
 /// How long a client with that much before it may read nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A response may be silent for so long before it becomes a stream of events.
+/// A response may be silent for so long before it becomes a stream of events. A client that leaves before that has no
+/// event to come back after, so that its answer goes nowhere: to have one at once, every answer would have to be a stream.
 const SILENCE: Duration = Duration::from_secs(1);
 /// A stream that has been quiet for so long says that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
