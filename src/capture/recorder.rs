@@ -36,6 +36,11 @@ const DENSE: Streamed = Streamed {
     chunks: 16,
     bytes: 32 << 10,
 };
+/// The same while a stream is a flood, of which nobody reads a line as it comes: each message that is recorded now is
+/// one that waits for a processor to be forwarded.
+const LONGEST_NAP: Duration = Duration::from_millis(100);
+/// A stream is a flood when it brings so many bytes a millisecond, more than one read takes.
+const FLOOD: u128 = 96 << 10;
 /// How long the recorder waits for the rest of a line on standard error before it records the part.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// What passes through the queue lies in the heaps of the threads that read it, and an allocator keeps it there. After
@@ -167,6 +172,7 @@ impl Recorder {
             ),
             trouble: None,
             streamed: Streamed::default(),
+            nap: NAP,
             burst: 0,
             at_rest: options.at_rest,
             totals: Arc::clone(&totals),
@@ -242,9 +248,11 @@ impl Streamed {
         }
     }
 
-    /// How long the next batch may gather, after this one.
-    fn nap(&self) -> Duration {
-        if self.chunks >= DENSE.chunks || self.bytes >= DENSE.bytes {
+    /// How long the next batch may gather, when this one gathered for `time`.
+    fn nap_after(&self, time: Duration) -> Duration {
+        if self.bytes as u128 / time.as_millis().max(1) >= FLOOD {
+            LONGEST_NAP
+        } else if self.chunks >= DENSE.chunks || self.bytes >= DENSE.bytes {
             LONG_NAP
         } else {
             NAP
@@ -271,6 +279,8 @@ struct Work<W> {
     trouble: Option<Trouble>,
     /// Since the last nap.
     streamed: Streamed,
+    /// How long that was.
+    nap: Duration,
     /// What was recorded since the last rest.
     burst: usize,
     at_rest: Option<fn()>,
@@ -300,7 +310,10 @@ impl<W: Write> Work<W> {
                     }
                     self.drain.sleep(pause);
                 }
-                None if !idle => self.drain.nap(std::mem::take(&mut self.streamed).nap()),
+                None if !idle => {
+                    self.nap = std::mem::take(&mut self.streamed).nap_after(self.nap);
+                    self.drain.nap(self.nap);
+                }
                 None if ending => break,
                 None => self.wait(),
             }
@@ -395,6 +408,7 @@ impl<W: Write> Work<W> {
         // A burst must not keep its memory for ever.
         self.batch.shrink_to(1024);
         self.scribe.slim();
+        self.nap = NAP;
         if self.scribe.has_partial_stderr() {
             if !self.drain.park(Some(PATIENCE)) {
                 self.scribe.record_partial_stderr();

@@ -14,8 +14,8 @@ use std::thread::Thread;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// With this much in the queue there is no nap: memory is worth something, too.
-const PLENTY: usize = 4 << 20;
+/// With this much in the queue a nap is over: memory is worth something, too.
+const PLENTY: usize = 16 << 20;
 
 /// Events up to this weight go back to the thread that pushed them when they are done with, to be let go of there, two
 /// with every push: an allocator has one thread wait for the other when either frees what the other has allocated.
@@ -193,7 +193,7 @@ impl Drain {
         self.queue.queued_bytes.load(Ordering::Acquire) >= self.queue.budget_bytes.div_ceil(2)
     }
 
-    /// Lets events gather for so long, unless there are plenty already.
+    /// Lets events gather for so long, or until there are plenty.
     pub(crate) fn nap(&self, time: Duration) {
         let queued = self.queue.queued_bytes.load(Ordering::Acquire);
         if queued < PLENTY.min(self.queue.budget_bytes) {
@@ -336,8 +336,12 @@ impl Queue {
 
     fn put(&self, slots: &mut Slots, event: Event, thread: usize) {
         let item = Queued::Event(event, thread);
-        self.queued_bytes.fetch_add(item.weight(), Ordering::AcqRel);
+        let weight = item.weight();
+        let before = self.queued_bytes.fetch_add(weight, Ordering::AcqRel);
         slots.items.push_back(item);
+        if before < PLENTY && before + weight >= PLENTY {
+            self.hurry();
+        }
     }
 
     fn is_full(&self) -> bool {

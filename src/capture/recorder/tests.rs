@@ -207,8 +207,8 @@ fn a_long_line_that_nothing_can_hold_is_lost_and_counted_and_what_follows_is_not
 }
 
 #[test]
-fn only_a_dense_stream_is_left_to_pass_before_it_is_recorded() {
-    let nap_after = |bodies: Vec<Body>| {
+fn the_denser_a_stream_the_longer_it_is_left_to_pass_before_it_is_recorded() {
+    let nap_after = |time: Duration, bodies: Vec<Body>| {
         let mut streamed = Streamed::default();
         for body in bodies {
             let event = Event {
@@ -218,7 +218,7 @@ fn only_a_dense_stream_is_left_to_pass_before_it_is_recorded() {
             };
             streamed.count(&Queued::Event(event, 0));
         }
-        streamed.nap()
+        streamed.nap_after(time)
     };
     let chunk = |length| Body::Stream {
         from: Party::Server,
@@ -234,8 +234,21 @@ fn only_a_dense_stream_is_left_to_pass_before_it_is_recorded() {
     };
     let many = |count, length| (0..count).map(|_| chunk(length)).collect();
 
-    assert_eq!(nap_after(many(2, 100)), NAP, "a question and its answer");
-    assert_eq!(nap_after(many(50, 100)), LONG_NAP, "many little chunks");
-    assert_eq!(nap_after(many(1, 65_536)), LONG_NAP, "a large one");
-    assert_eq!(nap_after((0..50).map(|_| part()).collect()), NAP, "HTTP");
+    assert_eq!(
+        nap_after(NAP, many(2, 100)),
+        NAP,
+        "a question and its answer"
+    );
+    assert_eq!(
+        nap_after(NAP, many(50, 100)),
+        LONG_NAP,
+        "many little chunks"
+    );
+    assert_eq!(nap_after(NAP, many(1, 65_536)), LONG_NAP, "a large one");
+    let flood = many(1000, 2000);
+    assert_eq!(nap_after(NAP, flood), LONGEST_NAP, "a flood");
+    let dense = many(1000, 1000);
+    assert_eq!(nap_after(LONG_NAP, dense), LONG_NAP, "none any more");
+    let parts = (0..50).map(|_| part()).collect();
+    assert_eq!(nap_after(NAP, parts), NAP, "HTTP");
 }

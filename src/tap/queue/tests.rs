@@ -297,3 +297,22 @@ fn with_a_body_that_has_nothing_in_it_nothing_is_lost() {
     tap.push(whole(b""));
     assert_eq!(drained(&mut drain), ["head", "head", "end"]);
 }
+
+#[test]
+fn plenty_ends_a_nap() {
+    let (tap, mut drain) = queue(2 * PLENTY, Overflow::Wait);
+    let (woken, wakes) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drain.park(Some(Duration::ZERO));
+        woken.send(())?;
+        drain.nap(Duration::from_secs(3600));
+        woken.send(())
+    });
+    wakes.recv().unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    let mebibyte = " ".repeat(1 << 20);
+    for _ in 0..PLENTY >> 20 {
+        tap.push(stream(Party::Server, &mebibyte));
+    }
+    assert!(wakes.recv_timeout(Duration::from_secs(60)).is_ok());
+}
