@@ -5,7 +5,7 @@ mod common_ui;
 
 use common_ui::{Stage, State, fixture, flood};
 use mcp_sentinel::tap::Health;
-use mcp_sentinel::ui::app::{Kept, Session, Tab};
+use mcp_sentinel::ui::app::{Session, Tab};
 use mcp_sentinel::ui::event::{Effect, Event, Fed};
 use ratatui::crossterm::event::MouseEventKind;
 
@@ -197,6 +197,39 @@ fn what_waits_is_shown_under_a_folded_line_and_left_leads_up_from_it() {
 }
 
 #[test]
+fn one_key_goes_from_one_row_that_went_wrong_to_the_next_and_round() {
+    let mut stage = Stage::open(120, 40, &fixture("trouble"), State::Saved);
+    stage.press("g");
+    let mut seen = Vec::new();
+    loop {
+        stage.press(".");
+        if stage.status().contains("past the last") {
+            break;
+        }
+        seen.push(stage.selected());
+    }
+    assert!(seen.len() > 3, "{seen:#?}");
+    assert_eq!(stage.selected(), seen[0]);
+    stage.press(",");
+    assert!(
+        stage.status().contains("past the first"),
+        "{}",
+        stage.status()
+    );
+    assert_eq!(stage.selected(), seen[seen.len() - 1]);
+    for earlier in seen.iter().rev().skip(1) {
+        stage.press(",");
+        assert_eq!(stage.selected(), *earlier);
+    }
+    stage.press("/opened<enter>.");
+    assert!(
+        stage.status().contains("nothing in the list went wrong"),
+        "{}",
+        stage.status()
+    );
+}
+
+#[test]
 fn the_mouse_selects_scrolls_and_opens_tabs() {
     let mut stage = live();
     stage.press("g");
@@ -330,31 +363,6 @@ fn a_capture_that_somebody_writes_on_is_not_called_saved() {
 }
 
 #[test]
-fn a_torn_last_line_is_told_once_nobody_will_finish_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("cut.jsonl");
-    let mut torn = std::fs::read(fixture("live")).unwrap();
-    torn.truncate(torn.len() - 9);
-    let bytes = torn.len() - 1 - torn.iter().rposition(|byte| *byte == b'\n').unwrap();
-    std::fs::write(&path, torn).unwrap();
-    let mut stage = Stage::start(120, 40, &path, State::Saved, Session::default());
-    stage.read(usize::MAX);
-    stage.send(Event::Fed(Fed::CaughtUp));
-    assert!(!stage.status().contains("torn"), "{}", stage.status());
-    stage.arrive();
-    let told = format!("the last line is torn ({bytes} bytes)");
-    assert!(stage.status().contains(&told), "{}", stage.status());
-    stage.press("6");
-    let told = format!("the last line of the capture is torn ({bytes} bytes)");
-    assert!(stage.text().contains(&told), "{}", stage.text());
-    stage.send(Event::Fed(Fed::Batch {
-        digests: Vec::new(),
-        progress: (1, 1),
-    }));
-    assert!(!stage.status().contains("torn"), "{}", stage.status());
-}
-
-#[test]
 fn what_has_no_end_is_cut_off_once_nobody_writes_any_more() {
     let mut stage = Stage::start(120, 40, &fixture("http"), State::Saved, Session::default());
     stage.read(usize::MAX);
@@ -447,14 +455,6 @@ fn nothing_can_be_sent_when_the_conversation_is_over() {
 }
 
 #[test]
-fn gaps_and_failures_stand_in_the_status_bar_in_words() {
-    let stage = Stage::open(80, 24, &fixture("trouble"), State::Ended);
-    assert!(
-        stage.status().contains("ended") && stage.status().contains("14 messages not captured")
-    );
-}
-
-#[test]
 fn a_capture_that_cannot_be_written_takes_the_status_bar_over_until_it_can_be() {
     let mut stage = live();
     let calm = stage.status();
@@ -521,44 +521,6 @@ fn where_clients_can_join_stands_under_the_title_while_they_can() {
     }
     let (rule, server) = at(120, State::Ended);
     assert!(!rule.contains(url) && !server.contains(url), "{server}");
-}
-
-#[test]
-fn what_nobody_keeps_is_not_called_by_a_file_name() {
-    let mut stage = with(
-        Session {
-            kept: Kept::Nowhere,
-            ..Session::default()
-        },
-        State::Live,
-    );
-    let status = stage.status();
-    assert!(status.contains("not captured"), "{status}");
-    assert!(!status.contains("jsonl"), "{status}");
-    stage.press("5");
-    let screen = stage.screen();
-    assert!(screen.contains("none (--no-capture)"), "{screen}");
-}
-
-#[test]
-fn what_is_kept_elsewhere_is_called_by_the_file_there() {
-    let session = Session {
-        capture: "/proc/self/fd/9".into(),
-        kept: Kept::There("/far/away/20261121-c.jsonl".into()),
-        ..Session::default()
-    };
-    let mut stage = with(session, State::Live);
-    let status = stage.status();
-    assert!(status.contains("20261121-c.jsonl"), "{status}");
-    stage.press("5");
-    let screen = stage.screen();
-    assert!(screen.contains("/far/away/20261121-c.jsonl"), "{screen}");
-    assert!(screen.contains("where the proxy runs"), "{screen}");
-    // That command would delete a file of this machine.
-    assert!(!screen.contains("rm "), "{screen}");
-    stage.press("y");
-    let copied = Effect::Copy("/far/away/20261121-c.jsonl".to_owned());
-    assert!(stage.effects.contains(&copied), "{:?}", stage.effects);
 }
 
 #[test]

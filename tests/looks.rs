@@ -4,13 +4,17 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture};
-use mcp_sentinel::ui::app::Session;
-use mcp_sentinel::ui::event::{Event, Fed, Notice};
+use mcp_sentinel::ui::app::{Kept, Session};
+use mcp_sentinel::ui::event::{Effect, Event, Fed, Notice};
 use mcp_sentinel::ui::theme::Ground;
 use ratatui::style::Modifier;
 
 fn stage(width: u16, height: u16, name: &str, state: State) -> Stage {
     Stage::open(width, height, &fixture(name), state)
+}
+
+fn with(session: Session, state: State) -> Stage {
+    Stage::with(120, 40, &fixture("live"), state, session)
 }
 
 /// What stands left of a sheet.
@@ -463,4 +467,75 @@ fn every_answer_to_one_request_can_be_read() {
         text.contains("answer  record 22") && text.contains("again!  record 23"),
         "{text}"
     );
+}
+
+#[test]
+fn a_torn_last_line_is_told_once_nobody_will_finish_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cut.jsonl");
+    let mut torn = std::fs::read(fixture("live")).unwrap();
+    torn.truncate(torn.len() - 9);
+    let bytes = torn.len() - 1 - torn.iter().rposition(|byte| *byte == b'\n').unwrap();
+    std::fs::write(&path, torn).unwrap();
+    let mut stage = Stage::start(120, 40, &path, State::Saved, Session::default());
+    stage.read(usize::MAX);
+    stage.send(Event::Fed(Fed::CaughtUp));
+    assert!(!stage.status().contains("torn"), "{}", stage.status());
+    stage.arrive();
+    let told = format!("the last line is torn ({bytes} bytes)");
+    assert!(stage.status().contains(&told), "{}", stage.status());
+    stage.press("6");
+    let told = format!("the last line of the capture is torn ({bytes} bytes)");
+    assert!(stage.text().contains(&told), "{}", stage.text());
+    stage.send(Event::Fed(Fed::Batch {
+        digests: Vec::new(),
+        progress: (1, 1),
+    }));
+    assert!(!stage.status().contains("torn"), "{}", stage.status());
+}
+
+#[test]
+fn gaps_and_failures_stand_in_the_status_bar_in_words() {
+    let stage = Stage::open(80, 24, &fixture("trouble"), State::Ended);
+    assert!(
+        stage.status().contains("ended") && stage.status().contains("14 messages not captured")
+    );
+}
+
+#[test]
+fn what_nobody_keeps_is_not_called_by_a_file_name() {
+    let mut stage = with(
+        Session {
+            kept: Kept::Nowhere,
+            ..Session::default()
+        },
+        State::Live,
+    );
+    let status = stage.status();
+    assert!(status.contains("not captured"), "{status}");
+    assert!(!status.contains("jsonl"), "{status}");
+    stage.press("5");
+    let screen = stage.screen();
+    assert!(screen.contains("none (--no-capture)"), "{screen}");
+}
+
+#[test]
+fn what_is_kept_elsewhere_is_called_by_the_file_there() {
+    let session = Session {
+        capture: "/proc/self/fd/9".into(),
+        kept: Kept::There("/far/away/20261121-c.jsonl".into()),
+        ..Session::default()
+    };
+    let mut stage = with(session, State::Live);
+    let status = stage.status();
+    assert!(status.contains("20261121-c.jsonl"), "{status}");
+    stage.press("5");
+    let screen = stage.screen();
+    assert!(screen.contains("/far/away/20261121-c.jsonl"), "{screen}");
+    assert!(screen.contains("where the proxy runs"), "{screen}");
+    // That command would delete a file of this machine.
+    assert!(!screen.contains("rm "), "{screen}");
+    stage.press("y");
+    let copied = Effect::Copy("/far/away/20261121-c.jsonl".to_owned());
+    assert!(stage.effects.contains(&copied), "{:?}", stage.effects);
 }

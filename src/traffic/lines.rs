@@ -38,6 +38,23 @@ impl RowSet {
     pub fn clear(&mut self) {
         self.words.clear();
     }
+    /// The members before `end`, descending.
+    fn iter_before(&self, end: RowId) -> impl Iterator<Item = RowId> {
+        let words = self.words.len().min((end / WORD) as usize + 1);
+        (0..words as u32).rev().flat_map(move |index| {
+            let word = self.words[index as usize];
+            let kept = if index == end / WORD {
+                word & !(u64::MAX << (end % WORD))
+            } else {
+                word
+            };
+            let highest = |word: u64| WORD - 1 - word.leading_zeros();
+            let rest =
+                move |&word: &u64| Some(word & !(1 << highest(word))).filter(|&word| word != 0);
+            std::iter::successors(Some(kept).filter(|&word| word != 0), rest)
+                .map(move |word| index * WORD + highest(word))
+        })
+    }
     /// The members from `first` on, ascending.
     fn iter_from(&self, first: RowId) -> impl Iterator<Item = RowId> {
         let start = first / WORD;
@@ -82,6 +99,14 @@ impl Lines {
     }
     pub fn contains(&self, row: RowId) -> bool {
         self.rows.contains(row)
+    }
+    /// The rows that are lines, from `first` on.
+    pub fn rows_from(&self, first: RowId) -> impl Iterator<Item = RowId> {
+        self.rows.iter_from(first)
+    }
+    /// The rows that are lines and stand before `end`, the last of them first.
+    pub fn rows_before(&self, end: RowId) -> impl Iterator<Item = RowId> {
+        self.rows.iter_before(end)
     }
     /// Makes `row` a line, or not; one that stops being a line loses its nested ones.
     pub fn set(&mut self, row: RowId, line: bool) {
@@ -200,7 +225,8 @@ mod tests {
     proptest! {
         #[test]
         fn positions_and_windows_agree_with_the_whole_list(
-            steps in prop::collection::vec((0u32..20_000, 0usize..4), 0..200), top in 0usize..150, height in 0usize..40
+            steps in prop::collection::vec((0u32..20_000, 0usize..4), 0..200), top in 0usize..150, height in 0usize..40,
+            split in 0u32..20_100
         ) {
             let mut lines = Lines::default();
             for (row, what) in steps {
@@ -216,6 +242,9 @@ mod tests {
                 }
             }
             let all = flat(&lines);
+            let (before, from): (Vec<RowId>, Vec<RowId>) = lines.rows_from(0).partition(|&row| row < split);
+            prop_assert_eq!(lines.rows_from(split).collect::<Vec<_>>(), from);
+            prop_assert_eq!(lines.rows_before(split).collect::<Vec<_>>(), before.into_iter().rev().collect::<Vec<_>>());
             prop_assert_eq!(lines.len(), all.len());
             let expected: Vec<Shown> = all.iter().copied().skip(top).take(height).collect();
             prop_assert_eq!(lines.window(top, height), expected);

@@ -138,6 +138,10 @@ pub struct Row<'a> {
 /// The words for a request that was answered more than once, which the filter finds too.
 pub const ANSWERED_AGAIN: &str = "answered again";
 
+/// The word for messages that were not captured.
+pub const GAP: &str = "gap";
+const DAMAGED_LINE: &str = "damaged line";
+
 /// What one message has to do with a row, for the detail pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

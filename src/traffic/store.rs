@@ -5,8 +5,9 @@ use super::links::{Scope, Side};
 use super::storage::{
     Chunked, Extra, ExtraPart, Kin, NONE, Place, RowData, Symbol, Symbols, Text, Texts,
 };
-use super::{Part, Progress, Role, Row, RowId, RowKind, Status};
+use super::{DAMAGED_LINE, GAP, Part, Progress, Role, Row, RowId, RowKind, Status};
 use crate::capture::record::Location;
+use crate::mcp::methods;
 use crate::tap::{Party, SessionId, Timestamp};
 use std::collections::HashMap;
 
@@ -162,6 +163,17 @@ impl Store {
         let was = std::mem::replace(&mut self.row_mut(row)?.status, status);
         self.recount_waiting(row, waited);
         Some(was)
+    }
+    /// Whether it did not go as it should: it failed, came too late or never, or is no message that anybody waits for.
+    pub fn went_wrong(&self, row: &RowData) -> bool {
+        match (row.kind, row.status) {
+            (RowKind::Garbage | RowKind::Orphan, _) => true,
+            (RowKind::Mark, _) => matches!(self.symbol(row.method), GAP | DAMAGED_LINE),
+            // That is how a server of the older era is recognized.
+            (_, Status::Error) => self.symbol(row.method) != methods::DISCOVER,
+            (_, Status::ToolError | Status::Late | Status::Lost) => true,
+            _ => self.is_answered_again(row),
+        }
     }
     /// Whether an answer is still to come, to the row or to something under it.
     pub fn waits(&self, row: RowId) -> bool {
@@ -371,6 +383,29 @@ impl Store {
             parts.insert(place, answer);
         }
         parts
+    }
+    /// `row` and everything nested under it, each row before what it holds. What is not `wanted` is left out with
+    /// all that it holds.
+    pub fn family(
+        &self,
+        row: RowId,
+        wanted: impl Fn(RowId, &RowData) -> bool,
+    ) -> impl Iterator<Item = RowId> {
+        // Most rows hold nothing: nothing is set aside for them.
+        let (mut first, mut pending) = (Some(row), Vec::new());
+        std::iter::from_fn(move || {
+            loop {
+                let next = first.take().or_else(|| pending.pop())?;
+                let data = self.row(next)?;
+                if next != row && data.next_sibling != NONE {
+                    pending.push(data.next_sibling);
+                }
+                if wanted(next, data) {
+                    pending.extend(self.children(next).next());
+                    return Some(next);
+                }
+            }
+        })
     }
     /// The rows nested directly under `row`, oldest first.
     pub fn children(&self, row: RowId) -> impl Iterator<Item = RowId> {

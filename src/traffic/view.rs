@@ -133,6 +133,54 @@ impl View {
         })
     }
 
+    /// Unfolds what hides `row`.
+    pub fn reveal(&mut self, traffic: &Traffic, row: RowId) {
+        if let Some(line) = self.line_above(traffic, row) {
+            let above = ancestors(traffic, row).skip(1);
+            self.unfolded
+                .extend(above.take_while(|&above| above >= line));
+            self.lines
+                .set_nested(line, self.nested_lines(traffic, line));
+        }
+    }
+    /// The next row after `row` that went wrong, or the first of all, in the order of the list, as if nothing in it
+    /// were folded.
+    pub fn next_fault(&self, traffic: &Traffic, row: Option<RowId>) -> Option<RowId> {
+        let line = row.and_then(|row| self.line_above(traffic, row));
+        let here = line.and_then(|line| {
+            let after = self.family(traffic, line).skip_while(|&it| Some(it) != row);
+            after.skip(1).find(|&row| went_wrong(traffic, row))
+        });
+        let below = line.map_or(0, |line| line + 1);
+        here.or_else(|| {
+            self.lines.rows_from(below).find_map(|line| {
+                let mut family = self.family(traffic, line);
+                family.find(|&row| went_wrong(traffic, row))
+            })
+        })
+    }
+    /// The last row before `row` that went wrong, or the last of all.
+    pub fn previous_fault(&self, traffic: &Traffic, row: Option<RowId>) -> Option<RowId> {
+        let line = row.and_then(|row| self.line_above(traffic, row));
+        let here = line.and_then(|line| {
+            let before = self.family(traffic, line).take_while(|&it| Some(it) != row);
+            before.filter(|&row| went_wrong(traffic, row)).last()
+        });
+        here.or_else(|| {
+            let mut above = self.lines.rows_before(line.unwrap_or(self.rows_seen));
+            above.find_map(|line| {
+                let family = self.family(traffic, line);
+                family.filter(|&row| went_wrong(traffic, row)).last()
+            })
+        })
+    }
+
+    /// `line` and what would stand under it if all of it were unfolded.
+    fn family(&self, traffic: &Traffic, line: RowId) -> impl Iterator<Item = RowId> {
+        let wanted = |row, data: &RowData| row < self.rows_seen && !self.hidden.hides(data.kind);
+        traffic.store.family(line, wanted)
+    }
+
     fn rebuild(&mut self, traffic: &Traffic) {
         self.kept.clear();
         self.lines.clear();
@@ -264,6 +312,11 @@ impl View {
         }
         shown
     }
+}
+
+fn went_wrong(traffic: &Traffic, row: RowId) -> bool {
+    let store = &traffic.store;
+    store.row(row).is_some_and(|data| store.went_wrong(data))
 }
 
 /// `row`, and what it is nested under.

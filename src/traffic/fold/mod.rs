@@ -14,7 +14,7 @@ use super::stats::End;
 use super::storage::{NONE, Symbol, Symbols, abridged};
 use super::store::Source;
 use super::summary::ACKNOWLEDGED;
-use super::{Progress, Role, RowId, RowKind, Status, Traffic};
+use super::{DAMAGED_LINE, GAP, Progress, Role, RowId, RowKind, Status, Traffic};
 use crate::mcp::methods;
 use crate::tap::{Party, Timestamp};
 
@@ -99,7 +99,7 @@ impl Traffic {
                 // The file may claim any number.
                 self.counters.lost = self.counters.lost.saturating_add(gap.messages);
                 let summary = format!("{} messages not captured ({})", gap.messages, gap.reason);
-                ("gap", gist(&summary))
+                (GAP, gist(&summary))
             }
             Content::Note(text) => ("note", text),
             Content::Damaged {
@@ -110,7 +110,7 @@ impl Traffic {
                 // It tells no time: it was written about when the line before it was.
                 source.at = self.latest.0;
                 let summary = format!("line {line_number}: {reason}");
-                ("damaged line", gist(&summary))
+                (DAMAGED_LINE, gist(&summary))
             }
             Content::Unknown | Content::Line { .. } | Content::Http(..) | Content::Stderr(_) => {
                 ("unknown event", Box::default())

@@ -203,6 +203,29 @@ impl Naive {
         }
         lines
     }
+    /// What went wrong, in the order of a list in which nothing is folded; and everything in that order.
+    fn faults(&self, traffic: &Traffic) -> (Vec<RowId>, Vec<RowId>) {
+        let open = Naive {
+            unfolded: (0..traffic.len()).collect(),
+            bodies: self.bodies.clone(),
+            ..*self
+        };
+        let lines = open.lines(traffic);
+        let all = lines
+            .iter()
+            .map(|line| line.split_once(':').unwrap().1.parse().unwrap());
+        let all: Vec<RowId> = all.collect();
+        let is_fault = |id: &RowId| {
+            let row = traffic.row(*id).unwrap();
+            let failed = matches!(
+                row.status,
+                Status::Error | Status::ToolError | Status::Late | Status::Lost
+            );
+            let odd = matches!(row.kind, RowKind::Garbage | RowKind::Orphan);
+            failed || odd || row.answered_again
+        };
+        (all.iter().copied().filter(is_fault).collect(), all)
+    }
     fn waits(rows: &[Row<'_>], row: &Row<'_>) -> bool {
         let mut below = rows.iter().filter(|below| below.parent == Some(row.id));
         row.status == Status::Pending || below.any(|below| Self::waits(rows, below))
@@ -284,6 +307,15 @@ proptest! {
             prop_assert_eq!(&shown(&view, &traffic), &expected);
             for (position, shown) in view.window(&traffic, 0, view.len()).iter().enumerate() {
                 prop_assert_eq!(view.position(&traffic, shown.row), Some(position));
+            }
+            let (faults, all) = naive.faults(&traffic);
+            prop_assert_eq!(view.next_fault(&traffic, None), faults.first().copied());
+            prop_assert_eq!(view.previous_fault(&traffic, None), faults.last().copied());
+            for (place, row) in all.iter().enumerate() {
+                let is_before = |fault: &&RowId| all[..place].contains(fault);
+                let is_after = |fault: &&RowId| all[place + 1..].contains(fault);
+                prop_assert_eq!(view.next_fault(&traffic, Some(*row)), faults.iter().find(is_after).copied());
+                prop_assert_eq!(view.previous_fault(&traffic, Some(*row)), faults.iter().rfind(is_before).copied());
             }
             let filter = view.filter();
             for id in 0..traffic.len() {

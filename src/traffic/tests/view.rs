@@ -92,6 +92,32 @@ fn what_leads_to_something_that_waits_is_shown_with_it() {
 }
 
 #[test]
+fn what_went_wrong_is_found_and_what_only_looks_like_it_is_not() {
+    let traffic = fold(
+        r#"
+        client {"id":0,"method":"server/discover"}
+        server {"id":0,"error":{"code":-32601,"message":"Method not found"}}
+        client {"id":1,"method":"tools/call","params":{"name":"ask"}}
+        stderr Error: not really
+        gap the disk is full
+        server {"id":1,"result":{}}
+        note on we go
+        damaged not JSON
+        server {"id":9,"result":{}}
+        closed
+        "#,
+    );
+    let view = viewed(&traffic);
+    let next = |row: &u32| view.next_fault(&traffic, Some(*row));
+    let first = view.next_fault(&traffic, None);
+    let faults = std::iter::successors(first, next).map(|row| traffic.row(row).unwrap().method);
+    assert_eq!(
+        faults.collect::<Vec<_>>(),
+        ["gap", "damaged line", "unknown answer"]
+    );
+}
+
+#[test]
 fn a_filter_looks_at_everything_that_a_row_shows() {
     let traffic = fold(CONVERSATION);
     for (text, rows) in [

@@ -169,15 +169,54 @@ impl List {
     /// Selects a row wherever it is; unfolds what hides it. `false` when a filter keeps it out.
     pub fn show(&mut self, traffic: &Traffic, row: RowId, height: usize) -> bool {
         self.follow = false;
-        if self.view.position(traffic, row).is_none()
-            && let Some(parent) = traffic.row(row).and_then(|row| row.parent)
-            && !self.view.is_unfolded(parent)
-        {
-            self.view.toggle(traffic, parent);
+        if self.view.position(traffic, row).is_none() {
+            self.view.reveal(traffic, row);
         }
         self.chosen = Some(row);
         self.offset = height / 2;
         self.view.position(traffic, row).is_some()
+    }
+
+    /// Selects the next row that went wrong, or the one before, from the other end of the list when there is no more.
+    /// What there is to say of it comes back.
+    pub fn go_to_fault(
+        &mut self,
+        traffic: &Traffic,
+        action: Action,
+        height: usize,
+    ) -> Option<&'static str> {
+        let from = self.selected(traffic).map(|(row, _)| row);
+        let find = |from| match action {
+            Action::PreviousFault => self.view.previous_fault(traffic, from),
+            _ => self.view.next_fault(traffic, from),
+        };
+        let (row, told) = match find(from) {
+            Some(row) => (row, None),
+            None => match find(None) {
+                None => return Some("nothing in the list went wrong"),
+                Some(row) if Some(row) == from => {
+                    return Some("nothing else in the list went wrong");
+                }
+                Some(row) if action == Action::PreviousFault => (
+                    row,
+                    Some("past the first: this is the last that went wrong"),
+                ),
+                Some(row) => (
+                    row,
+                    Some("past the last: this is the first that went wrong"),
+                ),
+            },
+        };
+        let top = self.top(traffic, height);
+        self.view.reveal(traffic, row);
+        self.chosen = Some(row);
+        let position = self.view.position(traffic, row)?;
+        self.follow &= position + 1 == self.view.len();
+        self.offset = match position.checked_sub(top) {
+            Some(line) if line < height => line,
+            _ => height / 2,
+        };
+        told
     }
 
     pub fn movement(&mut self, traffic: &Traffic, action: Action, height: usize) {

@@ -35,6 +35,10 @@ impl App {
         match action {
             Action::Filter => !self.world.traffic.is_empty(),
             Action::Follow | Action::Pause => self.grows(),
+            Action::NextFault => {
+                let counters = self.world.traffic.counters();
+                counters.errors + counters.garbage + counters.lost + counters.damaged > 0
+            }
             Action::Open | Action::Copy => !self.list.is_empty(),
             Action::Replay | Action::Edit => self.can_send_again(),
             _ => true,

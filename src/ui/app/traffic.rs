@@ -58,6 +58,12 @@ impl App {
                     if hidden { "hidden" } else { "shown" }
                 )));
             }
+            Action::NextFault | Action::PreviousFault => {
+                let told = self.list.go_to_fault(traffic, action, height);
+                if let Some(told) = told {
+                    self.say(Notice::info(told));
+                }
+            }
             Action::Copy => {
                 let steps = self.detail.copy_all(&self.world);
                 self.carry_out(steps, effects);

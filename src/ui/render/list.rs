@@ -6,7 +6,7 @@ use super::{NOTHING_MATCHES, empty, put, rule, standing_rule};
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
-use crate::traffic::{ANSWERED_AGAIN, Progress, Row, RowKind, Status};
+use crate::traffic::{ANSWERED_AGAIN, GAP, Progress, Row, RowKind, Status};
 use crate::ui::app::detail::http::class;
 use crate::ui::app::list::List;
 use crate::ui::app::{App, Reading, World};
@@ -375,7 +375,7 @@ fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
 }
 
 fn is_gap(row: &Row<'_>) -> bool {
-    row.kind == RowKind::Mark && row.method == "gap"
+    row.kind == RowKind::Mark && row.method == GAP
 }
 
 /// `▓▓▓▓░░ 3/5`.

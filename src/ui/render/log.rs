@@ -1,7 +1,7 @@
 //! Draws the Log pane.
 
 use super::{NOTHING_MATCHES, empty, lines_below, put, rule};
-use crate::traffic::RowKind;
+use crate::traffic::{GAP, RowKind};
 use crate::ui::app::World;
 use crate::ui::app::log::{Entry, Log, areas};
 use crate::ui::format;
@@ -86,7 +86,7 @@ fn line(world: &World, entry: &Entry, selected: bool, columns: usize) -> Vec<Spa
         Entry::Row(id) => match world.traffic.row(*id) {
             Some(row) if row.kind == RowKind::Stderr => (row.at, Role::Text),
             Some(row) if row.kind == RowKind::Garbage => (row.at, Role::Warn),
-            Some(row) if row.method == "gap" => (row.at, Role::Error),
+            Some(row) if row.method == GAP => (row.at, Role::Error),
             Some(row) => (row.at, Role::Dim),
             None => (world.now, Role::Dim),
         },
