@@ -1,5 +1,6 @@
 //! Checking an instance against a schema that nobody has vouched for.
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -24,7 +25,8 @@ pub struct Violation {
 }
 
 /// What is wrong with `instance`; empty when it conforms. JSON Schema 2020-12 unless the schema names another draft,
-/// as MCP says (specification 2026-07-28, basic). No reference is fetched, and patterns run in linear time.
+/// as MCP says (specification 2026-07-28, basic). Formats count, whatever the draft says of them: whoever names one
+/// wants it. No reference is fetched, and patterns run in linear time.
 ///
 /// # Errors
 /// In words, when the schema cannot be used or the instance is not JSON.
@@ -43,6 +45,7 @@ pub fn validate(schema: &str, instance: &str) -> Result<Vec<Violation>, String> 
     let validator = jsonschema::options()
         .with_draft(draft)
         .with_pattern_options(PatternOptions::regex())
+        .should_validate_formats(true)
         .offline()
         .build(&schema)
         .map_err(|error| format!("the schema cannot be used: {}", error.masked()))?;
@@ -100,12 +103,32 @@ fn unfolded<'a>(
 }
 
 fn message(error: &jsonschema::ValidationError<'_>) -> String {
-    let full = error.to_string();
-    if error.instance().to_string().len() <= MAX_SHOWN {
-        full
-    } else {
-        error.masked().to_string()
+    let instance = error.instance().to_string();
+    let short = instance.len() <= MAX_SHOWN;
+    if let ValidationErrorKind::Format { format } = error.kind()
+        && let Some(wanted) = wanted(format)
+    {
+        let value = if short { &instance } else { "value" };
+        return format!("{value} is not {wanted}");
     }
+    match short {
+        true => error.to_string(),
+        false => error.masked().to_string(),
+    }
+}
+
+/// The formats that a server may ask a user for (specification 2025-11-25, client/elicitation), and their like, in words.
+fn wanted(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "email" => "an email address, such as ann@example.org",
+        "uri" => "a whole URI, such as https://example.org/",
+        "date" => "a date, such as 2026-11-22",
+        "date-time" => "a date and time with its zone, such as 2026-11-22T09:30:00Z",
+        "time" => "a time with its zone, such as 09:30:00Z",
+        "duration" => "a duration, such as PT30M",
+        "uuid" => "a UUID, such as 6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -129,6 +152,29 @@ mod tests {
             "{}",
             found[0].message
         );
+    }
+
+    #[test]
+    fn formats_count_and_are_said_in_words() {
+        for (format, good, bad) in [
+            ("email", "ann@example.org", "ann"),
+            ("uri", "https://example.org/", "example"),
+            ("date", "2026-11-22", "22.11.2026"),
+            ("date-time", "2026-11-22T09:30:00Z", "2026-11-22 09:30"),
+            ("time", "09:30:00Z", "half past nine"),
+            ("duration", "PT30M", "30 min"),
+            ("uuid", "6ba7b810-9dad-41d1-80b4-00c04fd430c8", "6ba7"),
+        ] {
+            let schema = format!(r#"{{"type":"string","format":"{format}"}}"#);
+            let check = |text: &str| validate(&schema, &format!("{text:?}")).unwrap();
+            assert_eq!(check(good), []);
+            let found = &check(bad)[0].message;
+            assert!(found.starts_with(&format!("{bad:?} is not a")), "{found}");
+            let long = &check(&"x".repeat(500))[0].message;
+            assert!(long.starts_with("value is not a"), "{long}");
+        }
+        let unknown = r#"{"type":"integer","format":"uint32"}"#;
+        assert_eq!(validate(unknown, "7"), Ok(vec![]));
     }
 
     #[test]
