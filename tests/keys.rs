@@ -186,6 +186,40 @@ fn nested_rows_unfold_and_fold() {
 }
 
 #[test]
+fn what_is_unfolded_comes_on_the_screen_and_so_does_what_it_is_nested_under() {
+    let line = |seq: u32, from: &str, id: u32, method: &str| {
+        format!(
+            r#"{{"seq":{seq},"at":"2026-11-21T12:04:01.{seq:03}000Z","session":1,"from":"{from}","message":{{"jsonrpc":"2.0","id":{id},{method}}}}}"#
+        )
+    };
+    let calls = (1..20).map(|id| line(id, "client", 100 + id, r#""method":"ping""#));
+    let call = r#""method":"tools/call","params":{"name":"parent"}"#;
+    let asks = (21..41).flat_map(|id| {
+        let ask = line(id, "server", id, r#""method":"sampling/createMessage""#);
+        [ask, line(id, "client", id, r#""result":{}"#)]
+    });
+    let lines: Vec<String> = std::iter::once(r#"{"capture":1,"name":"x"}"#.to_owned())
+        .chain(calls)
+        .chain([line(20, "client", 1, call)])
+        .chain(asks)
+        .chain([line(50, "server", 1, r#""result":{}"#)])
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nested.jsonl");
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let mut stage = Stage::open(80, 24, &path, State::Saved);
+    stage.press("gG");
+    assert!(stage.selected().contains("▸20"), "{}", stage.selected());
+    stage.press("l");
+    assert!(stage.selected().contains("▾20"), "{}", stage.selected());
+    assert!(stage.text().contains("└ sampling"), "{}", stage.text());
+    stage.press("l");
+    assert!(stage.selected().contains("└ sampling"), "{}", stage.text());
+    stage.press("Gh");
+    assert!(stage.selected().contains("▸20"), "{}", stage.text());
+}
+
+#[test]
 fn what_waits_is_shown_under_a_folded_line_and_left_leads_up_from_it() {
     let mut stage = Stage::open(120, 40, &fixture("asked"), State::Live);
     let asked = stage.selected();

@@ -228,15 +228,16 @@ impl List {
             Action::PageDown => self.step(traffic, page, height),
             Action::Top => self.step(traffic, isize::MIN, height),
             Action::Bottom => self.step(traffic, isize::MAX, height),
-            Action::Left => self.fold(traffic, false),
-            Action::Right => self.fold(traffic, true),
+            Action::Left => self.fold(traffic, false, height),
+            Action::Right => self.fold(traffic, true, height),
             _ => {}
         }
     }
 
-    /// Unfolds the selected row; or folds it, or the row that it is nested under.
-    fn fold(&mut self, traffic: &Traffic, open: bool) {
-        let Some((id, _)) = self.selected(traffic) else {
+    /// Unfolds the selected row, or goes on to what is nested under it; or folds it, or the row that it is nested under.
+    /// The screen stays where it is as long as what is selected, and what was unfolded, is on it.
+    fn fold(&mut self, traffic: &Traffic, open: bool, height: usize) {
+        let Some((id, position)) = self.selected(traffic) else {
             return;
         };
         let Some(row) = traffic.row(id) else { return };
@@ -245,13 +246,27 @@ impl List {
             Some(parent) if !open => parent,
             _ => return,
         };
+        if open && self.view.is_unfolded(target) {
+            let next = self.at(traffic, position + 1);
+            let next = next.and_then(|next| traffic.row(next));
+            if next.is_some_and(|next| next.parent == Some(id)) {
+                self.go(traffic, position + 1, height);
+            }
+            return;
+        }
+        let (top, rows) = (self.top(traffic, height), self.view.len());
         if self.view.is_unfolded(target) != open {
             self.view.toggle(traffic, target);
         }
         self.chosen = Some(target);
+        let Some(position) = self.view.position(traffic, target) else {
+            return;
+        };
         // What waits stands on below a row that was folded.
-        let last = self.view.len().checked_sub(1);
-        self.follow &= self.view.position(traffic, target) == last;
+        self.follow &= position + 1 == self.view.len();
+        let unfolded = self.view.len().saturating_sub(rows);
+        let lowest = height.saturating_sub(1 + unfolded);
+        self.offset = position.saturating_sub(top).min(lowest);
     }
 
     pub fn toggle_follow(&mut self, traffic: &Traffic) {
