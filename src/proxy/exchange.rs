@@ -1,7 +1,8 @@
 //! What an HTTP exchange tells the tap. Knows events; must not know who forwards what.
 
 use crate::tap::{
-    Body, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap, Via,
+    Body, Event, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap,
+    Timestamp, Via,
 };
 use bytes::Bytes;
 
@@ -82,6 +83,12 @@ impl Exchange {
     }
 
     fn push(&self, body: Body) {
-        self.tap.record(self.session, body);
+        if self.tap.is_enabled() {
+            self.tap.push(Event {
+                at: Timestamp::now(),
+                session: self.session,
+                body,
+            });
+        }
     }
 }

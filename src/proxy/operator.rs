@@ -222,7 +222,8 @@ async fn send(live: &Live, message: String, replay_of: Option<u64>, era: Option<
 
 /// Sends an answer to a request that the server has made.
 async fn reply(live: &Live, message: String) -> Outcome {
-    still_open(live)?;
+    still_open(live)
+        .map_err(|Refused(why)| Refused(format!("{why}; nobody waits for this answer any more")))?;
     let (line, id) = letter::answer(message)?;
     if !live.gate.take_asked(&id) {
         return refused(format!("the server waits for no answer to {id}"));

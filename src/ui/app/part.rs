@@ -56,7 +56,7 @@ impl World {
     pub fn why_read_only(&self) -> &'static str {
         match self.growing {
             true => "this capture is shown read-only; mcp-sentinel attach talks to the live proxy",
-            false => "this conversation is over",
+            false => "this conversation is over (mcp-sentinel -- COMMAND starts another)",
         }
     }
 

@@ -224,7 +224,8 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
         ),
         (None, false) => (
             format!("Nobody listed the server's {noun}s in this conversation."),
-            "The conversation is over, so it cannot be asked any more.".to_owned(),
+            "It is over, so the server cannot be asked any more; mcp-sentinel -- COMMAND starts another."
+                .to_owned(),
         ),
     }
 }
