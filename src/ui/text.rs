@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// What stands for a name that is not there, or not to be seen.
+pub const NO_NAME: &str = "(no name)";
+
 /// More marks than this on one character say nothing to a reader and pile up over other lines.
 const MARKS: usize = 2;
 
@@ -74,6 +77,11 @@ pub fn pasteable(text: &str) -> String {
             c => c,
         })
         .collect()
+}
+
+/// Whether nothing of `text` is to be seen.
+pub fn is_blank(text: &str) -> bool {
+    clean(text).trim().is_empty()
 }
 
 /// Columns that clean text takes.

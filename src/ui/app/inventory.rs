@@ -12,6 +12,7 @@ use crate::ui::json::Document;
 use crate::ui::json::view::View;
 use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
+use crate::ui::text::{NO_NAME, is_blank};
 use crate::wire::object;
 use ratatui::layout::Rect;
 use std::sync::Arc;
@@ -62,6 +63,19 @@ impl<'a> Item<'a> {
         match self {
             Self::Resource(resource) if !resource.name.is_empty() => &resource.name,
             other => other.key(),
+        }
+    }
+
+    /// Nothing of its name is to be seen.
+    pub fn is_nameless(self) -> bool {
+        is_blank(self.label())
+    }
+
+    /// The name as it is shown.
+    pub fn shown_label(self) -> &'a str {
+        match self.is_nameless() {
+            true => NO_NAME,
+            false => self.label(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::ui::app::list::List;
 use crate::ui::app::{App, Reading, World};
 use crate::ui::format;
 use crate::ui::layout::Panes;
-use crate::ui::text::{cut, fit, fit_right, width};
+use crate::ui::text::{NO_NAME, cut, fit, fit_right, is_blank, width};
 use crate::ui::theme::{Role, Theme};
 use columns::Columns;
 use columns::cut_id;
@@ -298,16 +298,16 @@ fn message(
     };
     let marks = marks(list, world, row);
     let marked: usize = marks.iter().map(|(mark, _)| width(mark)).sum();
-    let words = gist(
-        world,
-        row,
-        columns.left_of(room, row.method, row.name, marked),
-    );
+    let (name, name_role) = match is_nameless(row) {
+        true => (NO_NAME, Role::Dim),
+        false => (row.name, Role::Strong),
+    };
+    let words = gist(world, row, columns.left_of(room, row.method, name, marked));
     let said = marked + width(&words);
-    let (method, name, start) = columns.share(room, row.method, row.name, said);
+    let (method, name, start) = columns.share(room, row.method, name, said);
     let used = width(&method) + width(&name);
     push(method, role, &mut room);
-    push(name, Role::Strong, &mut room);
+    push(name, name_role, &mut room);
     push(" ".repeat(start.saturating_sub(used)), role, &mut room);
     for (mark, role) in marks {
         push(cut(&mark, room).into_owned(), role, &mut room);
@@ -318,6 +318,16 @@ fn message(
         _ => Role::Dim,
     };
     push(fit(&words, room), said, &mut room);
+}
+
+/// It asks for something by its name, and nothing of that is to be seen.
+fn is_nameless(row: &Row<'_>) -> bool {
+    let asks = [
+        methods::TOOLS_CALL,
+        methods::PROMPTS_GET,
+        methods::RESOURCES_READ,
+    ];
+    asks.contains(&row.method) && is_blank(row.name)
 }
 
 /// What stands before the words: how much is folded away, what it is a replay of, how far it has got.

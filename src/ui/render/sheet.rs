@@ -11,7 +11,7 @@ use crate::ui::app::sheet::subject::{Subject, expanded};
 use crate::ui::app::sheet::{Focus, Sheet};
 use crate::ui::format;
 use crate::ui::keymap::{self, Action, Context};
-use crate::ui::text::{clean, cut, fit, width, wrap};
+use crate::ui::text::{NO_NAME, clean, cut, fit, is_blank, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -65,11 +65,15 @@ fn title(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
     let verb = sheet.subject.verb();
     let room = usize::from(area.width).saturating_sub(verb.len() + 5);
-    let wanted = width(&clean(&sheet.name));
+    let called = match is_blank(&sheet.name) {
+        true => NO_NAME,
+        false => &sheet.name,
+    };
+    let wanted = width(&clean(called));
     let names = route_names(sheet.route, world);
     let fits = names.iter().find(|name| wanted + width(name) <= room);
     let through = fits.or(names.last()).cloned().unwrap_or_default();
-    let name = fit(&sheet.name, room.saturating_sub(width(&through)));
+    let name = fit(called, room.saturating_sub(width(&through)));
     let spans = vec![
         Span::raw(" "),
         Span::styled(format!("{verb} "), theme.style(Role::Accent)),

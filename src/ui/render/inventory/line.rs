@@ -18,7 +18,7 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
     let template = matches!(item, Item::Resource(Resource { template: true, .. }));
     let took = stats.p50.map(format::duration).unwrap_or_default();
     // A name that would be cut is worth more than words.
-    let words = area.width >= 34 && width(&clean(item.label())) + 18 <= area.width.into();
+    let words = area.width >= 34 && width(&clean(item.shown_label())) + 18 <= area.width.into();
     let right = match (stats.calls, words) {
         (0, _) if template => "template".to_owned(),
         (0, true) => "never called".to_owned(),
@@ -30,14 +30,15 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
     let room = columns.saturating_sub(width(&right) + 4);
     // A mark that is not cut away: what it means stands beside it, once the item is selected.
     let note = match item.unlisted() {
-        true if width(&clean(item.label())) + 13 <= room => " (not listed)",
+        true if width(&clean(item.shown_label())) + 13 <= room => " (not listed)",
         true => " ?",
         false => "",
     };
-    let name = list::cut_name(item.label(), room.saturating_sub(note.len()));
+    let name = list::cut_name(item.shown_label(), room.saturating_sub(note.len()));
     let name = fit(&format!("{name}{note}"), room);
     let role = match (selected, item.unlisted()) {
         (true, _) => Role::Strong,
+        (false, _) if item.is_nameless() => Role::Dim,
         (false, true) => Role::Warn,
         (false, false) => Role::Text,
     };

@@ -98,9 +98,9 @@ impl Page {
         let room = self.room().saturating_sub(width(&hints) + 4);
         let beside = room >= 12;
         let name = if beside {
-            fit(item.label(), room)
+            fit(item.shown_label(), room)
         } else {
-            cut(item.label(), self.room()).into_owned()
+            cut(item.shown_label(), self.room()).into_owned()
         };
         let mut spans = vec![Span::styled(name, self.theme.style(Role::Accent))];
         let role = self.theme.style(hint_role(item));
