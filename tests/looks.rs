@@ -539,3 +539,57 @@ fn what_is_kept_elsewhere_is_called_by_the_file_there() {
     let copied = Effect::Copy("/far/away/20261121-c.jsonl".to_owned());
     assert!(stage.effects.contains(&copied), "{:?}", stage.effects);
 }
+
+#[test]
+fn what_has_no_name_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nameless.jsonl");
+    let record = |seq: u32, from: &str, rest: &str| {
+        format!(
+            r#"{{"seq":{seq},"at":"2026-11-21T12:04:01.000000Z","session":1,"from":"{from}","message":{{"jsonrpc":"2.0","id":{seq},{rest}}}}}"#
+        )
+    };
+    let lines = [
+        r#"{"capture":1,"name":"x"}"#.to_owned(),
+        record(
+            1,
+            "client",
+            r#""method":"tools/call","params":{"name":" "}"#,
+        ),
+        record(
+            2,
+            "client",
+            r#""method":"prompts/get","params":{"name":""}"#,
+        ),
+    ];
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    for (width, height) in [(40, 10), (80, 24), (120, 40)] {
+        let mut stage = Stage::open(width, height, &path, State::Saved);
+        assert!(stage.text().contains("tools/call"), "{}", stage.text());
+        let nameless = |stage: &Stage| stage.text().matches("(no na").count();
+        assert_eq!(nameless(&stage), 2, "{}", stage.text());
+        stage.press("2");
+        assert!(nameless(&stage) > 0, "{}", stage.text());
+    }
+}
+
+#[test]
+fn a_screen_that_is_too_small_says_how_to_leave_it() {
+    let mut stage = Stage::with(
+        20,
+        5,
+        &fixture("live"),
+        State::Live,
+        Session {
+            quit_ends_session: true,
+            ..Session::default()
+        },
+    );
+    let text = stage.text();
+    assert!(
+        text.contains("q quits") && text.contains("enlarge"),
+        "{text}"
+    );
+    stage.press("q");
+    assert!(stage.text().contains("y / n"), "{}", stage.text());
+}

@@ -110,7 +110,7 @@ fn overlays_and_details() {
 fn http() {
     let shots = [
         ("list", "g"),
-        ("discovery", "gjll"),
+        ("discovery", "gjl"),
         ("refused", "gj<enter>]"),
         ("metadata", "gjljj"),
         ("json", "/tools/list<enter>g<enter>]"),
@@ -228,6 +228,12 @@ fn the_hub() {
             insta::assert_snapshot!(format!("hub-{state}-{width}x{height}"), shot);
         }
     }
+    for (keys, name) in [("", "full"), ("w", "wrap")] {
+        let (.., shot) = hub(40, 10, Some(listing()), keys);
+        insta::assert_snapshot!(format!("hub-{name}-40x10"), shot);
+    }
+    let (.., shot) = hub(20, 5, Some(listing()), "");
+    insta::assert_snapshot!("hub-full-20x5", shot);
     let (width, height) = WIDEST;
     let (.., shot) = hub(width, height, Some(listing()), "j");
     insta::assert_snapshot!("hub-full-200x60", shot);

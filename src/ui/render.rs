@@ -36,8 +36,8 @@ const NOTHING_MATCHES: [&str; 2] = [
 
 pub fn render(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
-    if area.width < LEAST.0 || area.height < LEAST.1 {
-        return too_small(app, frame, area);
+    if too_small(area) {
+        return what_matters(app, frame, area);
     }
     let panes = layout::panes(area, app);
     let world = &app.world;
@@ -90,27 +90,46 @@ fn over(frame: &mut Frame<'_>, panes: &layout::Panes, area: Rect, theme: Theme) 
     }
 }
 
+/// Nothing but a few words fits.
+fn too_small(area: Rect) -> bool {
+    area.width < LEAST.0 || area.height < LEAST.1
+}
+
 /// A screen that nothing fits on says so, and keeps what matters most.
-fn too_small(app: &App, frame: &mut Frame<'_>, area: Rect) {
+fn what_matters(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let counters = app.world.traffic.counters();
-    let lines = [
+    let mut lines = vec![
         status::state_word(app).to_owned(),
         format::plural(counters.messages, "message"),
         format::plural(counters.errors, "error"),
-        format!("enlarge to {}x{}", LEAST.0, LEAST.1),
     ];
+    match app.asks_to_quit {
+        true => lines.push("quit? y / n".to_owned()),
+        false => lines.extend(ways_out()),
+    }
+    only(&lines, frame, area);
+}
+
+/// Of a screen that is too small.
+fn ways_out() -> [String; 2] {
+    [
+        "q quits".to_owned(),
+        format!("enlarge to {}x{}", LEAST.0, LEAST.1),
+    ]
+}
+
+/// Lines, and nothing else.
+fn only(lines: &[String], frame: &mut Frame<'_>, area: Rect) {
     // What to do comes first when there is room for one line only.
     let skip = lines.len().saturating_sub(usize::from(area.height));
     for (line, y) in lines.iter().skip(skip).zip(area.y..) {
-        put(
-            frame,
-            Rect {
-                y,
-                height: 1,
-                ..area
-            },
-            vec![Span::raw(text::cut(line, area.width.into()).into_owned())],
-        );
+        let place = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        let line = text::cut(line, area.width.into()).into_owned();
+        put(frame, place, vec![Span::raw(line)]);
     }
 }
 
@@ -283,7 +302,7 @@ fn lines_below(theme: Theme, frame: &mut Frame<'_>, area: Rect, lines: usize) {
 /// Sentences in the middle of an empty pane: what there is not, and what to do about it.
 pub fn empty(theme: Theme, frame: &mut Frame<'_>, area: Rect, sentences: &[&str]) {
     let width = area.width.saturating_sub(4);
-    let lines: Vec<(usize, String)> = sentences
+    let mut lines: Vec<(usize, String)> = sentences
         .iter()
         .enumerate()
         .flat_map(|(index, sentence)| {
@@ -292,6 +311,17 @@ pub fn empty(theme: Theme, frame: &mut Frame<'_>, area: Rect, sentences: &[&str]
                 .map(move |line| (index, line))
         })
         .collect();
+    let height = usize::from(area.height);
+    if lines.len() > height {
+        lines.retain(|(_, line)| !line.is_empty());
+    }
+    if lines.len() > height {
+        lines.truncate(height);
+        if let Some((_, last)) = lines.last_mut() {
+            last.push_str(" …");
+            *last = text::cut(last, width.into()).into_owned();
+        }
+    }
     let first = area.y
         + (area
             .height

@@ -3,7 +3,7 @@
 use super::{lines_below, put};
 use crate::ui::app::help::{Help, Line};
 use crate::ui::keymap;
-use crate::ui::text::fit;
+use crate::ui::text::{cut, fit, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -31,7 +31,7 @@ pub fn render(help: &Help, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
                     width,
                     height: 1,
                 },
-                spans(line, theme),
+                spans(line, width.into(), theme),
             );
         }
     }
@@ -39,18 +39,25 @@ pub fn render(help: &Help, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     lines_below(theme, frame, area, below);
 }
 
-fn spans(line: &Line, theme: Theme) -> Vec<Span<'static>> {
+fn spans(line: &Line, columns: usize, theme: Theme) -> Vec<Span<'static>> {
     match line {
         Line::Title(context) => vec![Span::styled(
             format!("  {}", context.title()),
             theme.style(Role::Accent),
         )],
-        Line::Key(binding) => vec![
-            Span::raw("    "),
-            Span::styled(fit(&keymap::labels(binding), 19), theme.style(Role::Strong)),
-            Span::raw(" "),
-            Span::raw(binding.help),
-        ],
+        Line::Key(binding) => {
+            let keys = keymap::labels(binding);
+            // In few columns what a key does is worth more than that all begin below each other.
+            let least = columns.saturating_sub(width(binding.help) + 5);
+            let keys = fit(&keys, least.clamp(width(&keys).min(19), 19));
+            let room = columns.saturating_sub(width(&keys) + 5);
+            vec![
+                Span::raw("    "),
+                Span::styled(keys, theme.style(Role::Strong)),
+                Span::raw(" "),
+                Span::raw(cut(binding.help, room)),
+            ]
+        }
         Line::Blank => Vec::new(),
     }
 }

@@ -1,13 +1,13 @@
 //! Draws the hub.
 
-use super::{empty, help, put, rule, status};
+use super::{empty, help, only, put, rule, status, too_small, ways_out};
 use crate::capture::store::Saved;
 use crate::link::registry::{Counts, Entry};
 use crate::tap::Timestamp;
 use crate::ui::app::hub::{Hub, Item, Line};
 use crate::ui::format;
 use crate::ui::keymap::Binding;
-use crate::ui::text::{cut, fit, fit_right};
+use crate::ui::text::{cut, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -30,25 +30,38 @@ const HOW_TO_WRAP: [&str; 9] = [
 pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
     let area = frame.area();
     let theme = hub.theme;
+    let live = hub.listing.as_ref().map_or(0, |listing| listing.live.len());
+    let saved = hub
+        .listing
+        .as_ref()
+        .map_or(0, |listing| listing.saved.len());
+    if too_small(area) {
+        let mut lines = vec![format!("{live} live"), format!("{saved} saved")];
+        lines.extend(ways_out());
+        return only(&lines, frame, area);
+    }
     let line_at = |y: u16| Rect {
         y,
         height: 1.min(area.height),
         ..area
     };
     let bar = line_at(area.bottom().saturating_sub(1));
-    if area.height >= 5 {
-        put(
-            frame,
-            line_at(area.y),
-            vec![
-                Span::raw(" "),
-                Span::styled("MCP Sentinel", theme.style(Role::Accent)),
-                Span::styled("   live proxies and saved captures", theme.style(Role::Dim)),
-            ],
-        );
-        rule(theme, frame, line_at(area.y + 1));
-        rule(theme, frame, line_at(bar.y.saturating_sub(1)));
-    }
+    let name = "MCP Sentinel";
+    let room = usize::from(area.width).saturating_sub(width(name) + 1);
+    put(
+        frame,
+        line_at(area.y),
+        vec![
+            Span::raw(" "),
+            Span::styled(name, theme.style(Role::Accent)),
+            Span::styled(
+                cut("   live proxies and saved captures", room),
+                theme.style(Role::Dim),
+            ),
+        ],
+    );
+    rule(theme, frame, line_at(area.y + 1));
+    rule(theme, frame, line_at(bar.y.saturating_sub(1)));
     let body = Hub::body(area);
     if let Some(overlay) = &hub.help {
         help::render(overlay, theme, frame, body);
@@ -67,11 +80,6 @@ pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
             &format::plural(hub.items().len() as u64, "match"),
         );
     }
-    let live = hub.listing.as_ref().map_or(0, |listing| listing.live.len());
-    let saved = hub
-        .listing
-        .as_ref()
-        .map_or(0, |listing| listing.saved.len());
     let standing = match hub.filter.is_empty() {
         true => (Role::Text, format!("{live} live, {saved} saved")),
         false => (Role::Accent, format!("/{}", cut(hub.filter.text(), 24))),
