@@ -7,7 +7,7 @@ mod print;
 pub use print::Printer;
 
 use crate::capture::recorder::Totals;
-use crate::tap::Health;
+use crate::tap::{Counts, Health, Party};
 use crate::traffic::gist::neutral;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt;
@@ -102,11 +102,19 @@ pub fn health(health: &Health) {
     }
 }
 
+/// What is known of the messages.
+#[derive(Debug, Clone, Copy)]
+pub enum Counted<'a> {
+    Recorded(&'a Totals),
+    /// What is in them is not known.
+    Passed(&'a Counts),
+    Nothing,
+}
+
 /// The one line at the end.
 #[derive(Debug)]
 pub struct Summary<'a> {
-    /// `None` when nobody counted.
-    pub totals: Option<&'a Totals>,
+    pub counted: Counted<'a>,
     pub took: Duration,
     /// How the proxy ended, in words.
     pub how: &'a str,
@@ -114,29 +122,45 @@ pub struct Summary<'a> {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(totals) = self.totals {
-            let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-            let errors = count(&totals.errors) + count(&totals.tool_errors);
-            let s = if errors == 1 { "" } else { "s" };
-            let operator = count(&totals.operator_messages);
-            let from_operator = match operator {
-                0 => String::new(),
-                _ => format!("{operator} from the operator, "),
-            };
-            write!(
-                f,
-                "{} from the client, {from_operator}{} from the server, {errors} error{s}, ",
-                messages(count(&totals.client_messages)),
-                count(&totals.server_messages),
-            )?;
-            let lost = count(&totals.lost_messages);
-            if lost > 0 {
-                let reason = totals.why_lost.get().map_or("", String::as_str);
-                write!(f, "{} NOT captured ({}), ", messages(lost), neutral(reason))?;
+        match self.counted {
+            Counted::Recorded(totals) => recorded(f, totals)?,
+            Counted::Passed(counts) => {
+                let [client, operator, server] =
+                    [Party::Client, Party::Operator, Party::Server].map(|it| counts.from(it));
+                each_way(f, client, operator, server)?;
+                f.write_str("errors not counted without a capture, ")?;
             }
+            Counted::Nothing => {}
         }
         write!(f, "{} · {}", span(self.took), self.how)
     }
+}
+
+fn recorded(f: &mut fmt::Formatter<'_>, totals: &Totals) -> fmt::Result {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    each_way(
+        f,
+        count(&totals.client_messages),
+        count(&totals.operator_messages),
+        count(&totals.server_messages),
+    )?;
+    let errors = count(&totals.errors) + count(&totals.tool_errors);
+    let s = if errors == 1 { "" } else { "s" };
+    write!(f, "{errors} error{s}, ")?;
+    let lost = count(&totals.lost_messages);
+    if lost > 0 {
+        let reason = totals.why_lost.get().map_or("", String::as_str);
+        write!(f, "{} NOT captured ({}), ", messages(lost), neutral(reason))?;
+    }
+    Ok(())
+}
+
+fn each_way(f: &mut fmt::Formatter<'_>, client: u64, operator: u64, server: u64) -> fmt::Result {
+    write!(f, "{} from the client, ", messages(client))?;
+    if operator > 0 {
+        write!(f, "{operator} from the operator, ")?;
+    }
+    write!(f, "{server} from the server, ")
 }
 
 fn messages(count: u64) -> String {
@@ -167,24 +191,35 @@ mod tests {
         let totals = Totals::default();
         totals.client_messages.store(1, Ordering::Relaxed);
         totals.server_messages.store(3, Ordering::Relaxed);
-        let summary = |totals: Option<&Totals>| {
+        let summary = |counted| {
             let took = Duration::from_millis(12_440);
             let how = "the server exited with status 0";
-            Summary { totals, took, how }.to_string()
+            Summary { counted, took, how }.to_string()
         };
         assert_eq!(
-            summary(Some(&totals)),
+            summary(Counted::Recorded(&totals)),
             "1 message from the client, 3 from the server, 0 errors, 12.4 s · the server exited with status 0"
         );
         totals.operator_messages.store(4, Ordering::Relaxed);
-        assert!(summary(Some(&totals)).contains("client, 4 from the operator, 3 from"));
+        assert!(
+            summary(Counted::Recorded(&totals)).contains("client, 4 from the operator, 3 from")
+        );
         totals.lost_messages.store(2, Ordering::Relaxed);
         totals.why_lost.set("no storage space".into()).unwrap();
         totals.tool_errors.store(1, Ordering::Relaxed);
-        assert!(summary(Some(&totals)).contains(
+        assert!(summary(Counted::Recorded(&totals)).contains(
             "3 from the server, 1 error, 2 messages NOT captured (no storage space), 12.4 s"
         ));
-        assert_eq!(summary(None), "12.4 s · the server exited with status 0");
+        let counts = Counts::default();
+        counts.add(Party::Server, 2);
+        assert_eq!(
+            summary(Counted::Passed(&counts)),
+            "0 messages from the client, 2 from the server, errors not counted without a capture, 12.4 s · the server exited with status 0"
+        );
+        assert_eq!(
+            summary(Counted::Nothing),
+            "12.4 s · the server exited with status 0"
+        );
     }
 
     #[test]

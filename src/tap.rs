@@ -3,10 +3,12 @@
 //! The data path pushes events on a queue with a byte budget and never parses for an observer. Observers never hold
 //! a reference into the data path: they send commands and read the capture. The queue itself is in [`queue()`]'s file.
 
+mod counts;
 mod health;
 mod http;
 mod queue;
 
+pub use counts::Counts;
 pub use health::{Health, Pulse};
 pub use http::{
     CLIENT_GONE, ExchangeId, Half, Header, Headers, Http, LITTLE, Request, Response, ServerSent,

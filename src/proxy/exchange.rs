@@ -1,8 +1,7 @@
 //! What an HTTP exchange tells the tap. Knows events; must not know who forwards what.
 
 use crate::tap::{
-    Body, Event, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap,
-    Timestamp, Via,
+    Body, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap, Via,
 };
 use bytes::Bytes;
 
@@ -83,12 +82,6 @@ impl Exchange {
     }
 
     fn push(&self, body: Body) {
-        if self.tap.is_enabled() {
-            self.tap.push(Event {
-                at: Timestamp::now(),
-                session: self.session,
-                body,
-            });
-        }
+        self.tap.record(self.session, body);
     }
 }

@@ -5,8 +5,8 @@
 
 use super::gate::{Gate, Split, Verdict};
 use super::stdio::{Sink, Source};
-use crate::tap::{Body, Event, Party, SessionId, Tap, Timestamp};
-use crate::wire::framing::LineSplitter;
+use crate::tap::{Body, Party, SessionId, Tap};
+use crate::wire::framing::{LineCounter, LineSplitter};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -34,13 +34,7 @@ pub struct Lane {
 impl Lane {
     /// Pushes an event stamped with the current time.
     pub fn push(&self, body: Body) {
-        if self.tap.is_enabled() {
-            self.tap.push(Event {
-                at: now(),
-                session: self.session,
-                body,
-            });
-        }
+        self.tap.record(self.session, body);
     }
 
     fn stream(&self, bytes: &Bytes) {
@@ -49,6 +43,20 @@ impl Lane {
                 from: self.from,
                 bytes: bytes.clone(),
             });
+        }
+    }
+
+    /// Counts the lines that have passed, where nobody records them.
+    fn count(&self, lines: &mut LineCounter, passed: &[u8]) {
+        if let Some(counts) = self.tap.counts() {
+            counts.add(self.from, lines.push(passed));
+        }
+    }
+
+    /// Counts a last line without a line end.
+    fn count_rest(&self, lines: &mut LineCounter) {
+        if let Some(counts) = self.tap.counts() {
+            counts.add(self.from, lines.finish());
         }
     }
 
@@ -108,13 +116,6 @@ impl Lane {
     }
 }
 
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    }))
-}
-
 /// A line of the operator's, on its way to the server.
 #[derive(Debug)]
 pub struct Injection {
@@ -156,6 +157,8 @@ pub struct Upstream {
     pub injections: mpsc::Receiver<Injection>,
     /// Sees what has been forwarded until it has seen enough.
     pub handshake: super::handshake::Watch,
+    /// What has been forwarded.
+    pub lines: LineCounter,
 }
 
 impl Upstream {
@@ -212,6 +215,7 @@ impl Upstream {
                 }
             }
         }
+        self.lane.count_rest(&mut self.lines);
         self.lane.push(Body::End {
             from: self.lane.from,
         });
@@ -223,6 +227,7 @@ impl Upstream {
         self.lane.stream(chunk);
         let written = self.lane.deliver(self.server.write(chunk)).await;
         self.handshake.look(chunk);
+        self.lane.count(&mut self.lines, chunk);
         written
     }
 
@@ -251,7 +256,7 @@ impl Downstream {
     /// Runs until the server has said its last, or nobody hears it; on return both ends are closed.
     pub async fn run(mut self) -> Stopped {
         let mut buf = BytesMut::new();
-        let mut sieve = Sieve::default();
+        let (mut sieve, mut lines) = (Sieve::default(), LineCounter::default());
         let mut client_ended = false;
         let lingered = lingered(self.exited.clone());
         let ending = self.client_ended.clone();
@@ -287,12 +292,15 @@ impl Downstream {
                 chunk
             };
             let written = self.lane.deliver(self.client.write(&chunk)).await;
+            self.lane.count(&mut lines, &chunk);
             if written.is_err() {
                 return self.client_is_deaf();
             }
         }
         let rest = sieve.finish(&self.lane, &self.gate);
         let written = self.client.write(&rest).await;
+        self.lane.count(&mut lines, &rest);
+        self.lane.count_rest(&mut lines);
         self.lane.push(Body::End {
             from: self.lane.from,
         });

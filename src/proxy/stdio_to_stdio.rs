@@ -12,6 +12,7 @@ use super::stderr::Forwarder;
 use super::stdio::{Sink, Source};
 use super::{Config, ProxyError};
 use crate::tap::{Body, CLIENT_LEFT, Closed, Opened, Party, Tap};
+use crate::wire::framing::LineCounter;
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io;
@@ -114,6 +115,7 @@ impl Session {
             lane: lane.clone(),
             injections: self.injections,
             handshake: Watch::new(self.live.readiness()),
+            lines: LineCounter::default(),
         };
         let downstream = Downstream {
             server: pipes.stdout,

@@ -7,7 +7,7 @@ use super::failure::{self, Failure};
 use super::recording::{Identity, Recording};
 use crate::capture::recorder::RecordError;
 use crate::cli::{self, CaptureTo, Recorded};
-use crate::headless::{self, Printer, Summary};
+use crate::headless::{self, Counted, Printer, Summary};
 use crate::link::registry::Entry;
 use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config, Upstream};
@@ -34,7 +34,13 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         .listen()
         .map(|listen| Doorplate::of(listen, &upstream));
     let login = matches!(&upstream, Upstream::Http(origin) if origin.credentials.is_some());
-    let (recording, tap) = start_recording(&recorded, screen, &identity)?;
+    let (recording, tap) = start_recording(&recorded, screen, &identity)?.unzip();
+    let tap = tap.unwrap_or_else(|| match (&client, &upstream) {
+        // Messages lie in bodies there, into which nobody looks then.
+        (Client::Http(_), Upstream::Http(_)) => Tap::disabled(),
+        _ => Tap::counting(),
+    });
+    let counts = tap.counts().cloned();
     let (orders, received) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
     let ended = CancellationToken::new();
@@ -106,7 +112,11 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     drop(log);
     let outcome = outcome?;
     headless::say(&Summary {
-        totals: totals.as_deref(),
+        counted: match (&totals, &counts) {
+            (Some(totals), _) => Counted::Recorded(totals),
+            (None, Some(counts)) => Counted::Passed(counts),
+            (None, None) => Counted::Nothing,
+        },
         took: began.elapsed(),
         how: &outcome.how,
     });
@@ -114,22 +124,22 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     Ok(failure::exit_code(outcome.code))
 }
 
-/// Without a recorder when none is wanted and nobody looks. A file that was asked for by name must be there; a
+/// No recording when none is wanted and nobody looks. A file that was asked for by name must be there; a
 /// captures directory that cannot be used is no reason to keep a client from its server.
 fn start_recording(
     recorded: &Recorded,
     screen: bool,
     identity: &Identity,
-) -> anyhow::Result<(Option<Recording>, Tap)> {
+) -> anyhow::Result<Option<(Recording, Tap)>> {
     let watched = screen || recorded.print.is_some();
     if recorded.capture == CaptureTo::Nowhere && !watched {
-        return Ok((None, Tap::disabled()));
+        return Ok(None);
     }
     match Recording::start(&recorded.capture, recorded.overflow, identity) {
-        Ok((recording, tap)) => Ok((Some(recording), tap)),
+        Ok(started) => Ok(Some(started)),
         Err(error) if recorded.capture == CaptureTo::Fresh && !watched => {
             headless::complain(&format!("not capturing: {error:#}"));
-            Ok((None, Tap::disabled()))
+            Ok(None)
         }
         Err(error) => Err(match error.downcast() {
             Ok(full @ RecordError::NotEmpty { .. }) => {

@@ -5,7 +5,7 @@
 //! queue out at once. It naps after each batch before it looks again, and parks only after finding nothing. What it is done
 //! with goes back to be let go of by who pushed it.
 
-use super::{Body, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Timestamp};
+use super::{Body, Counts, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Timestamp};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -40,6 +40,7 @@ pub fn queue(budget_bytes: usize, overflow: Overflow) -> (Tap, Drain) {
     (
         Tap {
             queue: Some(Arc::clone(&queue)),
+            counts: None,
             thread: 0,
         },
         Drain {
@@ -53,6 +54,8 @@ pub fn queue(budget_bytes: usize, overflow: Overflow) -> (Tap, Drain) {
 #[derive(Debug, Clone)]
 pub struct Tap {
     queue: Option<Arc<Queue>>,
+    /// Only where there is no queue.
+    counts: Option<Arc<Counts>>,
     /// Which of those that push.
     thread: usize,
 }
@@ -65,8 +68,22 @@ impl Tap {
     pub fn disabled() -> Self {
         Self {
             queue: None,
+            counts: None,
             thread: 0,
         }
+    }
+
+    /// A disabled tap that counts the messages.
+    pub fn counting() -> Self {
+        Self {
+            counts: Some(Arc::default()),
+            ..Self::disabled()
+        }
+    }
+
+    /// Where messages are counted because nobody records them.
+    pub fn counts(&self) -> Option<&Arc<Counts>> {
+        self.counts.as_ref()
     }
 
     /// The same queue, for another thread to push on: it gets back what it has pushed.
@@ -81,6 +98,19 @@ impl Tap {
     /// Whether anybody records: when not, the data path need not stamp or share anything.
     pub fn is_enabled(&self) -> bool {
         self.queue.is_some()
+    }
+
+    /// Takes what happens now. Where nobody records, no time is taken.
+    pub fn record(&self, session: SessionId, body: Body) {
+        if self.is_enabled() {
+            self.push(Event {
+                at: Timestamp::now(),
+                session,
+                body,
+            });
+        } else if let Some(counts) = &self.counts {
+            counts.look(&body);
+        }
     }
 
     /// Takes an event without waiting. Under [`Overflow::Wait`] the budget may be overdrawn by this one event: the

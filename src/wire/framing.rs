@@ -49,6 +49,37 @@ impl LineSplitter {
     }
 }
 
+/// Counts the lines of a stream that have something in them, whatever the cuts it arrives in, and holds none.
+#[derive(Debug, Default)]
+pub struct LineCounter {
+    /// The line that is under way has something in it already.
+    begun: bool,
+}
+
+impl LineCounter {
+    /// How many of them end in the next chunk.
+    pub fn push(&mut self, chunk: &[u8]) -> u64 {
+        let (mut lines, mut start) = (0, 0);
+        for line_feed in memchr::memchr_iter(b'\n', chunk) {
+            let begun = std::mem::take(&mut self.begun);
+            lines += u64::from(begun || !is_blank(&chunk[start..line_feed]));
+            start = line_feed + 1;
+        }
+        self.begun |= !is_blank(&chunk[start..]);
+        lines
+    }
+
+    /// The last one, when the stream ended without a line end.
+    pub fn finish(&mut self) -> u64 {
+        u64::from(std::mem::take(&mut self.begun))
+    }
+}
+
+/// Whether there is nothing but white space in a line.
+pub fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii_start().is_empty()
+}
+
 /// A message that came in a body as one line for stdio, without a line end: a byte order mark and line breaks around it
 /// are taken off, and line breaks inside it, which can only stand between the tokens of valid JSON, become spaces.
 /// Everything else stays as it is; what has none inside is not copied.
@@ -76,6 +107,16 @@ pub fn on_one_line(message: Bytes) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_have_something_in_them_are_counted_however_they_are_cut() {
+        let stream = b"{}\n\n \t\r\n  [1]\r\n\nlast";
+        for size in 1..=stream.len() {
+            let mut lines = LineCounter::default();
+            let ended: u64 = stream.chunks(size).map(|it| lines.push(it)).sum();
+            assert_eq!((ended, lines.finish()), (2, 1), "{size}");
+        }
+    }
 
     fn lines(chunks: &[&'static [u8]]) -> (Vec<Bytes>, Option<Bytes>) {
         let (mut splitter, mut lines) = (LineSplitter::default(), Vec::new());

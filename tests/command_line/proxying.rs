@@ -114,6 +114,17 @@ fn without_a_capture_nothing_is_left_on_the_disk() {
 }
 
 #[test]
+fn without_a_capture_the_summary_counts_the_messages_and_says_that_it_knows_no_errors() {
+    let house = House::new();
+    let spoken = "{\"id\":1}\n\n \r\n{\"id\":2}\nthe last";
+    let ran = house.run_with_input(&["--no-capture", "--", "cat"], spoken);
+    assert_eq!(ran.stdout, spoken);
+    let counted =
+        "3 messages from the client, 3 from the server, errors not counted without a capture, ";
+    assert!(ran.stderr.contains(counted), "{ran:?}");
+}
+
+#[test]
 fn a_capture_that_was_asked_for_and_cannot_be_had_keeps_the_server_from_starting() {
     let house = House::new();
     let mark = house.path("started");

@@ -1,12 +1,28 @@
 //! How sessions end, from either side.
 
-use crate::client::{Client, INITIALIZE, legacy, request, result, streaming, welcome};
-use crate::common::http::{Upstream, within};
+use crate::client::{Client, INITIALIZE, INITIALIZED, legacy, request, result, streaming, welcome};
+use crate::common::http::{Upstream, until, within};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
+
+#[tokio::test]
+async fn without_a_capture_the_summary_counts_the_messages_all_the_same() {
+    let upstream = legacy(|mut call, message| async move {
+        call.answer_json(result(&message, json!({}))).await.unwrap();
+    })
+    .await;
+    let mut client = Client::with(&["--no-capture", &upstream.url("/mcp")]);
+    client.ask(INITIALIZE).await;
+    client.send(INITIALIZED).await;
+    client.send("").await;
+    client.ask(request(1, "x")).await;
+    assert_eq!(client.leave().await, (String::new(), Some(0)));
+    let counted = "3 messages from the client, 2 from the server, errors not counted";
+    until("the summary", || client.proxy.errors().contains(counted)).await;
+}
 
 #[tokio::test]
 async fn what_is_in_flight_may_finish_when_the_client_leaves() {

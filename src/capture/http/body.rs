@@ -4,8 +4,9 @@ use super::Content;
 use super::coding::Unpacker;
 use super::events::{self, Events};
 use super::held::Held;
-use super::pieces::Pieces;
+use super::masked::{self, Masked};
 use crate::capture::record::HttpPart;
+use crate::capture::spool::{Spelling, Spooled};
 use crate::capture::tally::Tally;
 use crate::capture::{redact, spool};
 use crate::tap::{Gap, Half, Headers};
@@ -84,11 +85,10 @@ enum Form {
     #[default]
     Unknown,
     Blank(Held),
-    /// Kept until its end: only of the whole can be said whether it is a message, and what of it is secret. A long one
-    /// is in memory only when it is no message and has to be masked.
+    /// Kept until its end: only of the whole can be said whether it is a message.
     Json(Held),
     /// Parameters of a request.
-    Parameters(Pieces),
+    Parameters(Masked),
     Events(Box<Events>),
     /// Part of an event was lost: what comes first is the rest of it.
     TornEvents(Box<Decoder>),
@@ -170,7 +170,7 @@ impl Body {
             Form::TornEvents(events) => (1, events.pending() as u64, Form::Lost(0)),
             Form::Json(held) => (1, held.len(), Form::Lost(0)),
             Form::Blank(held) => (0, held.len(), Form::Lost(0)),
-            Form::Parameters(pieces) => (0, pieces.len() as u64, Form::Lost(0)),
+            Form::Parameters(held) => (0, held.len(), Form::Lost(0)),
             Form::Unknown => (1, 0, Form::Lost(0)),
             Form::Other(held) if !packed => (0, 0, Form::Other(held)),
             Form::Other(held) => (0, held.len() as u64, Form::Lost(0)),
@@ -205,7 +205,9 @@ impl Form {
             end.is_some_and(|end| end.eq_ignore_ascii_case(wanted.as_bytes()))
         };
         match of {
-            _ if is("application/x-www-form-urlencoded") => Self::Parameters(Pieces::default()),
+            _ if is("application/x-www-form-urlencoded") => {
+                Self::Parameters(Masked::new(masked::Form::Parameters))
+            }
             _ if ends("/json") || ends("+json") => Self::Json(Held::default()),
             Half::Response if is("text/event-stream") => Self::Events(Box::default()),
             Half::Request => Self::Unknown,
@@ -246,7 +248,7 @@ impl Form {
                 };
             }
             Self::Json(held) => held.push(bytes, setting.directory),
-            Self::Parameters(pieces) => pieces.push(bytes),
+            Self::Parameters(held) => held.push(of, secret, &bytes, each),
             Self::Events(events) => events.push(setting, &bytes, each),
             Self::TornEvents(events) => {
                 let mut torn = true;
@@ -293,14 +295,7 @@ impl Form {
         match std::mem::take(self) {
             Self::Unknown | Self::Over => {}
             Self::Json(held) => json(held, setting, each),
-            Self::Parameters(pieces) => {
-                record(
-                    of,
-                    &pieces.join(),
-                    |text| redact::http::form(text, secret),
-                    each,
-                );
-            }
+            Self::Parameters(held) => held.finish(of, secret, each),
             Self::Blank(held) => {
                 if let Some(bytes) = in_memory(held, each) {
                     record(of, &bytes, any, each);
@@ -329,7 +324,7 @@ fn json(held: Held, setting: Setting<'_>, each: Each<'_>) {
         // Behind a byte order mark, nobody reads it as a message.
         tally: Some(if is_json { tally } else { Tally::default() }),
     };
-    let document = match held.finish() {
+    match held.finish() {
         Ok(Content::Here(body)) => {
             let text = body.strip_prefix(MARK).unwrap_or(&body);
             let is_json = text.len() == body.len();
@@ -337,22 +332,33 @@ fn json(held: Held, setting: Setting<'_>, each: Each<'_>) {
             if tally.speaks {
                 return each(message(Content::Here(body), is_json, tally));
             }
-            Ok(body)
+            let mask = |text: &str| redact::http::text(text, setting.secret);
+            record(setting.of, &body, mask, each);
         }
         Ok(Content::Spooled(spooled)) if spooled.tally.speaks => {
             let (is_json, tally) = (spooled.is_json, spooled.tally);
-            return each(message(Content::Spooled(spooled), is_json, tally));
+            each(message(Content::Spooled(spooled), is_json, tally));
         }
-        Ok(Content::Spooled(spooled)) => spooled.read_back().map_err(|error| (0, error)),
-        Err(error) => Err((1, error)),
-    };
-    match document {
-        Ok(document) => {
-            let mask = |text: &str| redact::http::text(text, setting.secret);
-            record(setting.of, &document, mask, each);
-        }
-        Err((messages, error)) => each(Found::Lost(spool::gap(messages, bytes, &error))),
+        Ok(Content::Spooled(spooled)) => document(spooled, setting, each),
+        Err(error) => each(Found::Lost(spool::gap(1, bytes, &error))),
     }
+}
+
+/// A long body of JSON that is no message.
+fn document(spooled: Spooled, setting: Setting<'_>, each: Each<'_>) {
+    let Setting { of, secret, .. } = setting;
+    let mut passage = spooled.passage(Spelling::AsTheyAre);
+    let mut masked = Masked::new(masked::Form::JSON);
+    while passage.len() > 0 {
+        match passage.next() {
+            Ok(bytes) => masked.push(of, secret, &bytes, each),
+            Err(error) => {
+                let left = masked.len() + passage.len();
+                return each(Found::Lost(spool::gap(0, left, &error)));
+            }
+        }
+    }
+    masked.finish(of, secret, each);
 }
 
 /// All of what was held and is no message.
@@ -365,7 +371,7 @@ fn in_memory(held: Held, each: Each<'_>) -> Option<Bytes> {
 }
 
 /// Records bytes of which no more come, in parts, secrets masked.
-fn record(of: Half, bytes: &[u8], mask: impl Fn(&str) -> String, each: Each<'_>) {
+pub(super) fn record(of: Half, bytes: &[u8], mask: impl Fn(&str) -> String, each: Each<'_>) {
     // What is secret may lie across the border of two parts, so masking comes first. Where bytes that are no text
     // would show a secret, they are text enough.
     let text = String::from_utf8_lossy(bytes);

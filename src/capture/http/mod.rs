@@ -3,13 +3,15 @@
 //!
 //! Bodies come as they were sent, cut anywhere, perhaps compressed; each half is read by itself. What is known of an
 //! exchange is forgotten when both of its halves have ended. A long body of JSON, or event of a stream, waits for
-//! its end outside of memory; what is no message and has to be masked is held whole.
+//! its end outside of memory; a document that is no message is masked a stretch at a time then. Only an event that is none
+//! is held whole.
 
 mod body;
 mod coding;
 mod events;
 mod heads;
 mod held;
+mod masked;
 mod outcome;
 mod pieces;
 

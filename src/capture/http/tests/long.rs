@@ -72,6 +72,57 @@ fn a_long_body_that_is_no_message_is_masked_and_kept_in_parts() {
 }
 
 #[test]
+fn a_document_is_masked_in_stretches_of_which_none_ends_within_a_value() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret =
+        |at: usize| format!("{{\"client_secret\" : \"a,\\\"b{at}\", \"x\":[{at},\"{{\"]}}");
+    let masked = |at: usize| format!("{{\"client_secret\" : \"***\", \"x\":[{at},\"{{\"]}}");
+    let all = |one: &dyn Fn(usize) -> String| {
+        let all: Vec<_> = (0..30_000).map(one).collect();
+        format!("[{}]", all.join(","))
+    };
+    let (said, _) = long(Half::Response, all(&secret).as_bytes(), directory.path());
+    let text: String = said
+        .iter()
+        .map(|it| it.strip_prefix("text: ").unwrap())
+        .collect();
+    assert!(text == all(&masked));
+}
+
+/// What becomes of parameters that arrive in pieces.
+fn parameters(text: &str) -> Vec<String> {
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let head = request(Party::Client, &form);
+    in_pieces(head, Half::Request, text.as_bytes(), Path::new("/nowhere")).0
+}
+
+#[test]
+fn many_parameters_are_masked_before_all_have_come() {
+    let said = parameters(&"client_secret=abcdefgh&scope=x&".repeat(40_000));
+    let text: String = said
+        .iter()
+        .map(|it| it.strip_prefix("text: ").unwrap())
+        .collect();
+    assert!(text == "client_secret=***&scope=x&".repeat(40_000));
+}
+
+#[test]
+fn a_value_that_is_too_long_to_be_masked_is_not_recorded() {
+    let directory = tempfile::tempdir().unwrap();
+    let long_value = "x".repeat(17 << 20);
+    let document = format!("{{\"a\":1,\"token\":\"{long_value}\",\"b\":2}}");
+    let (said, _) = long(Half::Response, document.as_bytes(), directory.path());
+    let rest = document.len() - "{\"a\":1,".len();
+    assert_eq!(
+        said,
+        ["text: {\"a\":1,".to_owned(), format!("lost(0, {rest})")]
+    );
+    let said = parameters(&format!("a=1&token={long_value}&b=2"));
+    let rest = "token=".len() + long_value.len() + "&b=2".len();
+    assert_eq!(said, ["text: a=1&".to_owned(), format!("lost(0, {rest})")]);
+}
+
+#[test]
 fn a_long_body_that_nothing_can_hold_is_a_lost_message() {
     let nowhere = std::path::Path::new("/nowhere/at/all");
     let body = format!("{{\"id\":1,\"result\":\"{}\"}}", "x".repeat(3 << 20));
