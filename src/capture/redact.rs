@@ -254,7 +254,7 @@ static PATTERNS: [Pattern; 14] = [
     // Members of a JSON object, the last one perhaps cut short.
     name(&["\""], || {
         regex(
-            r#"(?<before>")(?<up_to_value>(?<name>[A-Za-z0-9_.-]+)"[ \t]*:[ \t]*")(?:[^"\\]|\\.?)*(?<after>"|$)"#,
+            r#"(?<before>")(?<up_to_value>(?<name>[A-Za-z0-9_.-]+)"[ \t\r\n]*:[ \t\r\n]*")(?:[^"\\]|\\.?)*(?<after>"|$)"#,
         )
     }),
 ];

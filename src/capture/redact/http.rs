@@ -282,6 +282,10 @@ mod tests {
             "{\"access_token\":\"***\",\"token_type\":\"Bearer\",\n \"id_token\": \"***\",\"refresh_token\":\"***\",\
              \"client_secret\":\"***\",\"registration_access_token\":\"***\",\"code\" : \"***\",\"expires_in\":1}"
         );
+        assert_eq!(
+            text("{\"client_secret\"\n:\r\n\t\"s\"}", &[]),
+            "{\"client_secret\"\n:\r\n\t\"***\"}"
+        );
         // Also where an answer breaks off.
         assert_eq!(
             text(r#"{"access_token":"hun"#, &[]),
