@@ -243,6 +243,7 @@ fn one_key_goes_from_one_row_that_went_wrong_to_the_next_and_round() {
         seen.push(stage.selected());
     }
     assert!(seen.len() > 3, "{seen:#?}");
+    assert!(seen[seen.len() - 1].contains("signal 6"), "{seen:#?}");
     assert_eq!(stage.selected(), seen[0]);
     stage.press(",");
     assert!(

@@ -383,7 +383,14 @@ fn hostile_names_never_move_a_column() {
         let heading = row(2).concat();
         // The heading is plain, so a byte is a column.
         let column = heading.find("STATUS").unwrap();
+        // What nobody answers has that column for its words.
+        let is_answered = |y: &u16| {
+            let line = row(*y).concat();
+            let unanswered = ["stderr ", "session ", "gap "];
+            !unanswered.iter().any(|kind| line.contains(kind))
+        };
         let words: Vec<String> = (3..height / 2)
+            .filter(is_answered)
             .map(|y| row(y)[column - 1..column + 4].concat())
             .collect();
         let known = |word: &String| {
@@ -448,4 +455,26 @@ fn the_picture_is_this_screen() {
         kept == drawn,
         "assets/screen.svg is out of date: run UPDATE_ASSETS=1 cargo test --test screens"
     );
+}
+
+#[test]
+fn damage_is_told_in_a_small_bar_too_and_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.jsonl");
+    std::fs::write(&path, "{\"capture\":1}\n{broken\n{\"seq\":3,\"at\"").unwrap();
+    let mut stage = Stage::open(80, 24, &path, State::Saved);
+    let told = "1 damaged line, the last line torn (13 bytes)";
+    assert!(stage.status().contains(told), "{}", stage.status());
+    stage.press(".");
+    let told = "damaged line line 2: key must be a string at column 2";
+    assert!(stage.selected().contains(told), "{}", stage.selected());
+}
+
+#[test]
+fn what_the_capture_writes_down_otherwise_has_the_size_that_it_had() {
+    let mut stage = Stage::open(120, 40, &fixture("trouble"), State::Saved);
+    stage.press("/traceback<enter>");
+    let written = "\u{1b}[31mTraceback (most recent call last):\u{1b}[0m\r\n";
+    let size = format!("  {} bytes", written.len());
+    assert!(stage.text().contains(&size), "{}", stage.text());
 }

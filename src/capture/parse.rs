@@ -345,7 +345,10 @@ fn present<'l, D: Deserializer<'l>>(value: D) -> Result<Option<&'l RawValue>, D:
 
 /// The long way.
 fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
-    let members: Members<'_> = serde_json::from_slice(line).map_err(|it| it.to_string())?;
+    let members: Members<'_> = serde_json::from_slice(line).map_err(|it| {
+        // Which line it is in the capture is told beside it.
+        it.to_string().replace(" at line 1 column ", " at column ")
+    })?;
     let at = chrono::DateTime::parse_from_rfc3339(&members.at)
         .map_err(|it| format!("the time cannot be read: {it}"))?;
     let from = members.from.as_deref().and_then(|it| party(it.as_bytes()));

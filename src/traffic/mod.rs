@@ -42,7 +42,7 @@ use sessions::Sessions;
 use stats::AllStats;
 pub use stats::Stats;
 use std::collections::{BTreeSet, VecDeque};
-use storage::{NONE, Symbol};
+use storage::{NONE, RowData, Symbol};
 use store::Store;
 
 /// A row of the traffic list: an exchange, a notification, HTTP without a message, or a line that is no message. Stable for the model's life.
@@ -140,6 +140,7 @@ pub const ANSWERED_AGAIN: &str = "answered again";
 
 /// The word for messages that were not captured.
 pub const GAP: &str = "gap";
+const SESSION_CLOSED: &str = "session closed";
 const DAMAGED_LINE: &str = "damaged line";
 
 /// What one message has to do with a row, for the detail pane.
@@ -422,6 +423,18 @@ impl Traffic {
     }
     pub fn sessions(&self) -> &[Session] {
         self.sessions.all()
+    }
+    /// Whether a row did not go as it should.
+    fn went_wrong(&self, data: &RowData) -> bool {
+        let fell = || {
+            let session = self.sessions.get(data.session);
+            // The operator's ends with whoever looks at it.
+            session.is_some_and(|session| session.failed && session.by != "operator")
+        };
+        self.store.went_wrong(data)
+            || data.kind == RowKind::Mark
+                && self.store.symbol(data.method) == SESSION_CLOSED
+                && fell()
     }
     /// How often rows changed after they were added.
     pub fn changes(&self) -> u64 {

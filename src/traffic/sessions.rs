@@ -14,6 +14,9 @@ impl Sessions {
     pub fn all(&self) -> &[Session] {
         &self.all
     }
+    pub fn get(&self, id: u32) -> Option<&Session> {
+        self.all.get(*self.by_id.get(&id)?)
+    }
     /// The session with this number; one that we join midway begins with the first thing heard of it. None for what
     /// belongs to no session.
     pub fn at(&mut self, id: u32, at: i64) -> Option<&mut Session> {

@@ -315,8 +315,8 @@ impl View {
 }
 
 fn went_wrong(traffic: &Traffic, row: RowId) -> bool {
-    let store = &traffic.store;
-    store.row(row).is_some_and(|data| store.went_wrong(data))
+    let data = traffic.store.row(row);
+    data.is_some_and(|data| traffic.went_wrong(data))
 }
 
 /// `row`, and what it is nested under.

@@ -14,7 +14,7 @@ use super::stats::End;
 use super::storage::{NONE, Symbol, Symbols, abridged};
 use super::store::Source;
 use super::summary::ACKNOWLEDGED;
-use super::{DAMAGED_LINE, GAP, Progress, Role, RowId, RowKind, Status, Traffic};
+use super::{DAMAGED_LINE, GAP, Progress, Role, RowId, RowKind, SESSION_CLOSED, Status, Traffic};
 use crate::mcp::methods;
 use crate::tap::{Party, Timestamp};
 
@@ -93,7 +93,7 @@ impl Traffic {
             Content::Closed(closed) => {
                 self.sessions.close(source.session, source.at, &closed);
                 self.lose_pending(source);
-                ("session closed", gist(&sessions::in_words(&closed)))
+                (SESSION_CLOSED, gist(&sessions::in_words(&closed)))
             }
             Content::Gap(gap) => {
                 // The file may claim any number.

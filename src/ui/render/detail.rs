@@ -223,8 +223,14 @@ fn facts(
                 format!("id {}", cut_start(row.message_id, 24)),
             );
         }
-        let bytes = format::plural(part.location.len.into(), "byte");
-        say(3, Role::Dim, bytes);
+        // In the capture it may be written down otherwise than it was.
+        let bytes = side
+            .json
+            .as_ref()
+            .map_or(part.location.len as usize, |json| {
+                json.document().bytes().len()
+            });
+        say(3, Role::Dim, format::plural(bytes as u64, "byte"));
     }
     let below = side.json.as_ref().map_or(0, View::below);
     if below > 0 {

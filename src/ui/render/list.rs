@@ -160,6 +160,11 @@ fn line(
     is_selected: bool,
 ) -> Vec<Span<'static>> {
     let theme = world.theme;
+    let unanswered = columns.unanswered();
+    let columns = match row.kind {
+        RowKind::Mark | RowKind::Stderr => &unanswered,
+        _ => columns,
+    };
     let gap = || Span::raw(" ".repeat(columns.gap));
     let mark = if is_selected { "▌ " } else { "  " };
     let mut time = format::time_of_day(row.at, world.utc_offset_seconds);
@@ -194,13 +199,15 @@ fn line(
         spans.push(gap());
     }
     message(list, world, columns, shown, row, &mut spans);
-    spans.push(gap());
-    let (word, role) = status(row);
-    let word = match row.status {
-        Status::InputRequired if width(&word) > columns.status => "asks input".into(),
-        _ => word,
-    };
-    spans.push(Span::styled(fit(&word, columns.status), theme.style(role)));
+    if columns.status > 0 {
+        let (word, role) = status(row);
+        let word = match row.status {
+            Status::InputRequired if width(&word) > columns.status => "asks input".into(),
+            _ => word,
+        };
+        spans.push(gap());
+        spans.push(Span::styled(fit(&word, columns.status), theme.style(role)));
+    }
     if columns.took > 0 {
         let (took, role) = took(world, row);
         spans.push(gap());

@@ -159,13 +159,17 @@ fn pieces(app: &App) -> Vec<Piece> {
     if let Some((rank, role, words)) = alarm(app).or_else(|| dead(app)) {
         say(rank, role, words);
     }
-    if counters.damaged > 0 {
-        let lines = plural(counters.damaged, "damaged line");
-        say(0, Role::Error, format!("{lines} in the capture"));
-    }
-    if app.torn > 0 {
-        let torn = plural(app.torn, "byte");
-        say(0, Role::Error, format!("the last line is torn ({torn})"));
+    let damaged = plural(counters.damaged, "damaged line");
+    let torn = plural(app.torn, "byte");
+    match (counters.damaged, app.torn) {
+        (0, 0) => {}
+        (_, 0) => say(0, Role::Error, format!("{damaged} in the capture")),
+        (0, _) => say(0, Role::Error, format!("the last line is torn ({torn})")),
+        _ => say(
+            0,
+            Role::Error,
+            format!("{damaged}, the last line torn ({torn})"),
+        ),
     }
     if !world.traffic.waiting_for_operator().is_empty() || app.has_unfinished() {
         say(0, Role::Warn, "the server asks you: a answers".to_owned());

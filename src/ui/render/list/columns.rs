@@ -32,6 +32,21 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// The same for what nobody answers: its words have the room of what tells of an answer.
+    pub fn unanswered(&self) -> Self {
+        let took = if self.took > 0 {
+            self.gap + self.took
+        } else {
+            0
+        };
+        Self {
+            message: self.message + self.gap + self.status + took,
+            status: 0,
+            took: 0,
+            ..*self
+        }
+    }
+
     /// What fits: columns go from the right, the message keeps the rest. Long ids get more where there is more.
     pub fn of(columns: usize, longest_id: usize) -> Self {
         let most = match columns {
