@@ -123,3 +123,20 @@ fn the_way_back_is_worth_more_than_the_number_of_sessions() {
     let bar = stage.status();
     offers(&bar, &["Esc back", "? help", "errors", "pending"], &[]);
 }
+
+#[test]
+fn an_editor_is_offered_for_a_text_and_not_for_fields() {
+    let mut stage = Stage::open(120, 40, &fixture("asked"), State::Live);
+    stage.press("a");
+    assert!(stage.status().contains("F5 accept"), "{}", stage.status());
+    assert!(!stage.status().contains("EDITOR"), "{}", stage.status());
+}
+
+#[test]
+fn a_line_of_stderr_is_as_long_as_it_was_written() {
+    let mut stage = Stage::open(120, 40, &fixture("live"), State::Saved);
+    stage.press("gj<enter>");
+    let text = stage.text();
+    let line = "Starting default (STDIO) server...\n";
+    assert!(text.contains(&format!("{} bytes", line.len())), "{text}");
+}

@@ -7,7 +7,7 @@ use crate::mcp::compose;
 use crate::tap::{Command, SessionId};
 use crate::traffic::{RowId, Status};
 use crate::ui::event::{Body, Effect, Notice, Owner, Step, Token};
-use crate::ui::keymap::{Action, Context};
+use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
 use crate::wire::{Frame, parse};
 use ratatui::layout::Rect;
@@ -106,6 +106,13 @@ impl Ask {
 impl Part for Ask {
     fn contexts(&self) -> Vec<Context> {
         vec![Context::Ask]
+    }
+
+    fn offers(&self, _world: &World, binding: &Binding) -> &'static str {
+        match (binding.action, &self.form) {
+            (Action::Editor, Some(form)) if !form.has_text() => "",
+            _ => binding.hint,
+        }
     }
 
     fn update(&mut self, _world: &World, area: Rect, input: Input<'_>) -> Vec<Step> {

@@ -180,6 +180,11 @@ impl Form {
         }
     }
 
+    /// There is a text that can be edited elsewhere.
+    pub fn has_text(&self) -> bool {
+        matches!(self.body, Body::Json(_))
+    }
+
     /// The text that can be edited elsewhere, where there is one.
     pub fn for_editor(&self) -> Option<String> {
         match &self.body {

@@ -14,9 +14,12 @@ impl App {
             Context::Traffic => self.offers_in_list(binding.action),
             Context::Detail => self.offers_in_detail(binding.action),
             Context::Log => self.offers_in_log(binding.action),
-            Context::Sheet | Context::Sent => {
-                let sheet = self.sheet.as_ref();
-                return sheet.map_or("", |sheet| sheet.offers(&self.world, binding));
+            Context::Sheet | Context::Sent | Context::Ask => {
+                return match (&self.ask, &self.sheet) {
+                    (Some(ask), _) => ask.offers(&self.world, binding),
+                    (None, Some(sheet)) => sheet.offers(&self.world, binding),
+                    (None, None) => "",
+                };
             }
             Context::Inventory | Context::Server => {
                 return match self.tab {

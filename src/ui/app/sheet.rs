@@ -499,6 +499,7 @@ impl Part for Sheet {
             Action::Route => Self::routes(world).len() > 1,
             Action::Open => self.sent.as_ref().is_some_and(|sent| sent.row.is_some()),
             Action::Diff => self.original.is_some(),
+            Action::Editor => self.shown_round().is_none_or(|round| round.form.has_text()),
             Action::Copy | Action::Search => self.sent.as_ref().is_some_and(answered),
             _ => true,
         };

@@ -1,6 +1,7 @@
 //! Draws the detail of the Traffic pane.
 
 use super::{lines_below, put, standing_rule};
+use crate::capture::record::Location;
 use crate::traffic::{Part, Role as PartRole, Row, Status, party_word};
 use crate::ui::app::World;
 use crate::ui::app::detail::{Detail, Look, RawLine, Side, tab_width};
@@ -223,14 +224,8 @@ fn facts(
                 format!("id {}", cut_start(row.message_id, 24)),
             );
         }
-        // In the capture it may be written down otherwise than it was.
-        let bytes = side
-            .json
-            .as_ref()
-            .map_or(part.location.len as usize, |json| {
-                json.document().bytes().len()
-            });
-        say(3, Role::Dim, format::plural(bytes as u64, "byte"));
+        let bytes = format::plural(length(world, part.location), "byte");
+        say(3, Role::Dim, bytes);
     }
     let below = side.json.as_ref().map_or(0, View::below);
     if below > 0 {
@@ -335,7 +330,7 @@ fn timing(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, 
             spans.push(Span::raw("  "));
         }
         spans.push(Span::styled(
-            fit_right(&format::size(u64::from(part.location.len)), 6),
+            fit_right(&format::size(length(world, part.location)), 6),
             theme.style(Role::Dim),
         ));
         spans.push(Span::raw("  "));
@@ -379,6 +374,14 @@ fn track(at: i64, of: i64) -> String {
     (0..CELLS)
         .map(|cell| if cell == point { '●' } else { '─' })
         .collect()
+}
+
+/// Bytes as they were on the wire; what is no JSON takes more in the capture.
+fn length(world: &World, location: Location) -> u64 {
+    match world.body(location) {
+        Body::Loaded(document) => document.bytes().len() as u64,
+        _ => location.len.into(),
+    }
 }
 
 /// How long calls like this one usually take.

@@ -52,7 +52,10 @@ pub fn render(form: &Form, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         .zip(places.words.top()..places.words.bottom())
     {
         let last = cut_off && y + 1 == places.words.bottom();
-        let line = if last { format!("{line} …") } else { line };
+        let line = match last {
+            true => cut(&format!("{line} …"), area.width.into()).into_owned(),
+            false => line,
+        };
         put(
             frame,
             Rect {
