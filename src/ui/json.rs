@@ -6,8 +6,10 @@
 
 mod draw;
 mod expansion;
+mod search;
 pub mod view;
 
+use crate::ui::format::plural;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
 use std::ops::Range;
@@ -225,6 +227,27 @@ impl Document {
             (Ink::Note, inside),
             (Ink::Punctuation, format!(" {}", closing(open))),
         ]
+    }
+
+    /// What a string in base64 holds, when a member beside it says `mimeType`.
+    fn blob(&self, row: &Row) -> Option<String> {
+        const MEMBERS: usize = 20;
+        if row.shape != Shape::Scalar || row.ink != Ink::String {
+            return None;
+        }
+        let bytes = expansion::decoded_len(self.slice(row.value))?;
+        let parent = self.rows.get(row.parent as usize)?;
+        let members = std::iter::successors(Some(row.parent + 1), |member| {
+            Some(self.next_sibling(*member))
+        });
+        let kind = members
+            .take_while(|member| *member < parent.pair)
+            .take(MEMBERS)
+            .map(|member| &self.rows[member as usize])
+            .find(|member| self.slice(member.key) == r#""mimeType""#)?;
+        let kind = object::unescape(self.slice(kind.value))?;
+        let kind: String = kind.chars().take(60).collect();
+        Some(format!("{kind}, {}", plural(bytes, "byte")))
     }
 
     /// What a row stands for, as it stands in the document.

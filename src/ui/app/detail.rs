@@ -353,7 +353,7 @@ impl Detail {
             Action::Copy => return self.copy(),
             Action::CopyValue => {
                 if let Some(json) = &self.side().json {
-                    return vec![Step::Do(Effect::Copy(json.value().to_owned()))];
+                    return vec![Step::Do(Effect::Copy(json.text().into_owned()))];
                 }
             }
             Action::Save => return self.save(world),

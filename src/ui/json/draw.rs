@@ -208,8 +208,13 @@ impl Document {
             }
             Shape::Scalar | Shape::Raw => {
                 let value = self.slice(row.value);
-                pieces.push((row.ink, value[..cut_at(value, CUT)].to_owned()));
-                if value.len() > CUT {
+                let blob = self.blob(row);
+                let whole = blob.is_some() || value.len() <= CUT;
+                pieces.push(match blob {
+                    Some(what) => (Ink::Note, what),
+                    None => (row.ink, value[..cut_at(value, CUT)].to_owned()),
+                });
+                if !whole {
                     let more = (value.len() - cut_at(value, CUT)) as u64;
                     pieces.push((Ink::Note, format!("… {} more", format::size(more))));
                 }

@@ -3,6 +3,7 @@
 use super::Document;
 use crate::ui::format::plural;
 use crate::wire::object;
+use std::borrow::Cow;
 
 /// A string longer than this is cut, with a mark, until it is expanded.
 pub const CUT: usize = 400;
@@ -22,6 +23,8 @@ pub enum Expansion {
 #[derive(Debug)]
 pub struct Part {
     pub text: String,
+    /// Where in the text it begins, in bytes.
+    pub start: usize,
     /// The line began in an earlier part.
     pub goes_on: bool,
 }
@@ -29,10 +32,7 @@ pub struct Part {
 impl Expansion {
     /// Opens a raw value; a string shows its text, or the document that it holds.
     pub fn of(raw: &str, string: bool) -> Self {
-        let text = match string {
-            true => object::unescape(raw).unwrap_or(raw.into()),
-            false => raw.into(),
-        };
+        let text = text_of(raw, string);
         if holds_json(raw) {
             let nested = Document::new(text.clone().into_owned().into_bytes());
             if nested.is_json() {
@@ -73,19 +73,45 @@ pub fn holds_json(token: &str) -> bool {
     token.len() > 4 && (inside.starts_with('{') || inside.starts_with('['))
 }
 
+/// What a raw value says: a string without its quotes and escapes, anything else as it is.
+pub fn text_of(raw: &str, string: bool) -> Cow<'_, str> {
+    let text = string.then(|| object::unescape(raw)).flatten();
+    text.unwrap_or(raw.into())
+}
+
+/// How many bytes a string's token stands for, when it looks like base64.
+pub fn decoded_len(token: &str) -> Option<u64> {
+    let inside = token.strip_prefix('"')?.strip_suffix('"')?;
+    let digits = inside.trim_end_matches('=');
+    let digit =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    let looks = inside.len() > CUT && digits.as_bytes()[..CUT.min(digits.len())].iter().all(digit);
+    looks.then_some(digits.len() as u64 * 3 / 4)
+}
+
 /// Text in lines that are not too long.
 fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
-    for line in text.lines() {
+    let mut next = 0;
+    for line in text.split_inclusive('\n') {
+        let mut start = next;
+        next += line.len();
+        let line = line.lines().next().unwrap_or_default();
         let (mut rest, mut goes_on) = (line, false);
-        while rest.len() > PART {
+        loop {
             let (part, more) = rest.split_at(cut_at(rest, PART));
             let text = part.to_owned();
-            parts.push(Part { text, goes_on });
+            parts.push(Part {
+                text,
+                start,
+                goes_on,
+            });
+            if more.is_empty() {
+                break;
+            }
+            start += part.len();
             (rest, goes_on) = (more, true);
         }
-        let text = rest.to_owned();
-        parts.push(Part { text, goes_on });
     }
     parts
 }

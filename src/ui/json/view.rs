@@ -2,11 +2,11 @@
 //!
 //! Knows what the keys mean, but not which they are. Folding costs one pass over the rows; drawing costs what is on the screen, whatever the size of the document.
 
-use super::expansion::{CUT, Expansion, cut_at, holds_json};
+use super::expansion::{CUT, Expansion, holds_json, text_of};
+use super::search::Search;
 use super::{Document, Ink, NONE, Row, Shape};
 use crate::ui::keymap::Action;
-use crate::wire::object;
-use regex::{Regex, RegexBuilder};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,13 +35,6 @@ pub struct View {
     pub(super) wrap: bool,
     pub(super) size: (u16, u16),
     pub(super) search: Option<Search>,
-}
-
-#[derive(Debug)]
-pub(super) struct Search {
-    pub pattern: Regex,
-    /// Rows that hold a match, in order.
-    rows: Vec<u32>,
 }
 
 /// Moves of the cursor.
@@ -294,7 +287,8 @@ impl View {
         for index in 0..rows {
             let row = self.document.rows[index as usize];
             let value = self.document.slice(row.value);
-            if row.shape == Shape::Scalar && row.ink == Ink::String && self.can_expand(&row) {
+            let text = row.shape == Shape::Scalar && row.ink == Ink::String;
+            if text && self.can_expand(&row) && self.document.blob(&row).is_none() {
                 bytes += value.len();
                 if bytes > BYTES {
                     break;
@@ -316,6 +310,11 @@ impl View {
         })
     }
 
+    /// The same for reading: of a string its text.
+    pub fn text(&self) -> Cow<'_, str> {
+        text_of(self.value(), true)
+    }
+
     /// JSON Pointer of the value under the cursor.
     pub fn pointer(&self) -> String {
         self.at_cursor()
@@ -323,99 +322,7 @@ impl View {
             .unwrap_or_default()
     }
 
-    /// Marks what matches `text` (letters of either case) and goes to the first match from the cursor on.
-    pub fn search(&mut self, text: &str) {
-        self.search = None;
-        let pattern = RegexBuilder::new(&regex::escape(text))
-            .case_insensitive(true)
-            .build();
-        let (Ok(pattern), false) = (pattern, text.is_empty()) else {
-            return;
-        };
-        let document = &self.document;
-        let rows = (0u32..)
-            .zip(&document.rows)
-            .filter(|(_, row)| {
-                let value = match row.shape {
-                    Shape::Scalar | Shape::Raw => document.slice(row.value),
-                    _ => "",
-                };
-                matches_token(&pattern, document.slice(row.key)) || matches_token(&pattern, value)
-            })
-            .map(|(index, _)| index)
-            .collect();
-        self.search = Some(Search { pattern, rows });
-        let here = self.at_cursor().map_or(0, |(index, _)| index);
-        self.go_to_match(|row| row >= here);
-    }
-
-    pub fn next_match(&mut self) {
-        let here = self.at_cursor().map_or(0, |(index, _)| index);
-        self.go_to_match(|row| row > here);
-    }
-
-    pub fn previous_match(&mut self) {
-        let here = self.at_cursor().map_or(0, |(index, _)| index);
-        let Some(search) = &self.search else { return };
-        let before = search.rows.partition_point(|row| *row < here);
-        let found = match before {
-            0 => search.rows.last(),
-            n => search.rows.get(n - 1),
-        };
-        if let Some(row) = found.copied() {
-            self.show(row);
-        }
-    }
-
-    /// Which match the cursor is on (from 1, 0 for none) and how many rows match; `None` without a search.
-    pub fn matches(&self) -> Option<(usize, usize)> {
-        let search = self.search.as_ref()?;
-        let here = self.at_cursor().map_or(NONE, |(index, _)| index);
-        let at = search.rows.binary_search(&here).map_or(0, |at| at + 1);
-        Some((at, search.rows.len()))
-    }
-
-    fn go_to_match(&mut self, wanted: impl Fn(u32) -> bool) {
-        let Some(search) = &self.search else { return };
-        let at = search.rows.partition_point(|row| !wanted(*row));
-        let found = search.rows.get(at).or(search.rows.first());
-        if let Some(row) = found.copied() {
-            self.show(row);
-        }
-    }
-
-    /// Unfolds what hides a row and goes there; a match that lies past a string's cut opens the string.
-    fn show(&mut self, row: u32) {
-        let mut up = self.document.rows[row as usize].parent;
-        while let Some(parent) = self.document.rows.get(up as usize) {
-            self.folded.remove(&up);
-            up = parent.parent;
-        }
-        let value = self.document.slice(self.document.rows[row as usize].value);
-        let cut = cut_at(value, CUT);
-        if let Some(search) = &self.search
-            && cut < value.len()
-            && matches!(
-                self.document.rows[row as usize].shape,
-                Shape::Scalar | Shape::Raw
-            )
-            && !search.pattern.is_match(&value[..cut])
-        {
-            self.expand(row);
-        }
-        self.layout_around(Some(row));
-        if let (Some(search), Some(Expansion::Text { parts, .. })) =
-            (&self.search, self.expanded.get(&row))
-        {
-            let part = parts
-                .iter()
-                .position(|part| search.pattern.is_match(&part.text));
-            self.cursor += part.map_or(0, |part| part + 1);
-            self.keep_cursor_in_sight();
-        }
-    }
-
-    fn at_cursor(&self) -> Option<(u32, Row)> {
+    pub(super) fn at_cursor(&self) -> Option<(u32, Row)> {
         let entry = self.entries.get(self.cursor)?;
         Some((entry.row, self.document.rows[entry.row as usize]))
     }
@@ -455,7 +362,7 @@ impl View {
         }
     }
 
-    fn expand(&mut self, index: u32) {
+    pub(super) fn expand(&mut self, index: u32) {
         let row = self.document.rows[index as usize];
         if !self.can_expand(&row) {
             return;
@@ -482,7 +389,7 @@ impl View {
         }
     }
 
-    fn layout_around(&mut self, row: Option<u32>) {
+    pub(super) fn layout_around(&mut self, row: Option<u32>) {
         let top = self.entries.get(self.top.0).copied();
         self.layout();
         if let Some(top) = top {
@@ -505,7 +412,7 @@ impl View {
     }
 
     /// Moves the top so that the cursor's line is drawn.
-    fn keep_cursor_in_sight(&mut self) {
+    pub(super) fn keep_cursor_in_sight(&mut self) {
         let last = self.entries.len().saturating_sub(1);
         self.cursor = self.cursor.min(last);
         if self.cursor <= self.top.0 {
@@ -533,19 +440,12 @@ impl View {
         }
     }
 
-    fn height_of(&self, entry: usize) -> usize {
+    pub(super) fn height_of(&self, entry: usize) -> usize {
         match self.entries.get(entry) {
             Some(entry) if self.wrap => self.wrapped(self.pieces(*entry)).len(),
             _ => 1,
         }
     }
-}
-
-/// Whether a token matches as it is spelled, or unescaped.
-fn matches_token(pattern: &Regex, token: &str) -> bool {
-    pattern.is_match(token)
-        || token.contains('\\')
-            && object::unescape(token).is_some_and(|text| pattern.is_match(&text))
 }
 
 #[cfg(test)]

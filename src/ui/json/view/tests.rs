@@ -146,6 +146,87 @@ fn a_match_past_the_cut_opens_the_string() {
 }
 
 #[test]
+fn the_text_under_the_cursor_has_no_quotes_and_escapes() {
+    let mut view = view(r#"{"a":"x\n\"y\"","b":["1"]}"#);
+    assert_eq!(view.text(), view.value());
+    view.go(Move::Down);
+    assert_eq!(view.text(), "x\n\"y\"");
+    view.go(Move::Down);
+    assert_eq!(view.text(), r#"["1"]"#);
+}
+
+#[test]
+fn base64_beside_its_type_says_what_it_is() {
+    let data = "iVBORw0KGgo".repeat(100);
+    let mut view = view(&format!(
+        r#"{{"content":[{{"type":"image","data":"{data}==","mimeType":"image/png"}}]}}"#
+    ));
+    view.unfold_texts();
+    let what = r#"      ▸ "data": image/png, 825 bytes,"#;
+    assert!(
+        screen(&view).contains(&what.to_owned()),
+        "{:?}",
+        screen(&view)
+    );
+    for _ in 0..4 {
+        view.go(Move::Down);
+    }
+    assert!(view.unfold(), "{}", view.pointer());
+    let text = self::view(&format!(
+        r#"{{"text":"{} ","mimeType":"text/plain"}}"#,
+        "a b".repeat(200)
+    ));
+    assert!(screen(&text)[1].contains("a b"));
+}
+
+#[test]
+fn every_occurrence_in_a_long_text_is_a_match_of_its_own() {
+    let lines: Vec<String> = (0..500).map(|line| format!("line {line} needle")).collect();
+    let mut view = view(&format!(r#"{{"text":"{}","z":1}}"#, lines.join("\\n")));
+    view.search("needle");
+    assert_eq!(view.matches(), Some((1, 500)));
+    view.next_match();
+    assert_eq!((view.matches(), view.position()), (Some((2, 500)), 3));
+    view.previous_match();
+    view.previous_match();
+    assert_eq!((view.matches(), view.position()), (Some((500, 500)), 501));
+    assert!(screen(&view).iter().any(|line| line.contains("line 499 ")));
+    view.go(Move::Top);
+    assert_eq!(view.matches(), Some((0, 500)));
+    view.next_match();
+    assert_eq!(view.matches(), Some((1, 500)));
+}
+
+#[test]
+fn matches_on_one_line_are_gone_through_and_shown() {
+    let mut view = view(&format!("[\"{}\"]", "word needle ".repeat(70)));
+    view.resize(20, 5);
+    view.search("needle");
+    for nth in 1..=70 {
+        assert_eq!(view.matches(), Some((nth, 70)));
+        assert!(screen(&view).iter().any(|line| line.contains("needle")));
+        view.next_match();
+    }
+    assert_eq!(view.matches(), Some((1, 70)));
+    let mut view = self::view(&format!("[\"{} needle\"]", "x".repeat(600)));
+    view.resize(20, 5);
+    view.search("needle");
+    assert!(screen(&view).iter().any(|line| line.contains("needle")));
+    view.toggle_wrap();
+    view.next_match();
+    assert!(screen(&view).iter().any(|line| line.contains("needle")));
+}
+
+#[test]
+fn a_match_inside_json_in_a_string_is_gone_to() {
+    let mut view = view(r#"["{\"a\":{\"b\":[]},\"needle\":\"needle\"}"]"#);
+    view.search("needle");
+    assert_eq!(view.matches(), Some((1, 2)));
+    let here = screen(&view)[view.position()].clone();
+    assert!(here.contains(r#""needle": "needle""#), "{here}");
+}
+
+#[test]
 fn json_inside_a_string_opens_as_json() {
     let mut view = view(r#"["{\"a\":{\"b\":[]}}"]"#);
     view.go(Move::Top);
