@@ -74,6 +74,7 @@ fn overlays_and_details() {
     let shots = [
         ("message", "kkkkk<enter>"),
         ("timing", "<enter>]"),
+        ("moment", "<enter>]j<enter>"),
         ("raw", "k<enter>]]"),
         ("diff", "k<enter>d"),
         ("nested", "kkkkkkkkk<right>j"),

@@ -17,6 +17,7 @@ pub mod log;
 pub mod server;
 pub mod sheet;
 pub mod status;
+pub mod timing;
 
 use super::app::{App, Tab, World};
 use super::format;

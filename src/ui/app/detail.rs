@@ -1,6 +1,8 @@
 //! The detail of the Traffic pane: the messages of the selected row, when they came, and their exact bytes.
 
 pub mod http;
+mod raw;
+mod timing;
 
 use super::World;
 use super::prompt::Prompt;
@@ -11,13 +13,12 @@ use crate::ui::event::{Body, Effect, Notice, Step};
 use crate::ui::json::view::{Move, View};
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
-use crate::ui::{format, text};
+
 use http::Http;
 use ratatui::layout::Rect;
+pub use raw::RawLine;
 use std::sync::Arc;
-
-/// So much of a message is shown as raw bytes; the rest can be saved.
-pub const RAW_BYTES: usize = 256 << 10;
+pub use timing::Timing;
 
 /// Ways to look at a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,8 +93,7 @@ pub struct Detail {
     /// The request may have been answered more than once: which of its answers is shown, and how many there are.
     pub nth_answer: usize,
     pub answers: usize,
-    /// The selected line of the timeline.
-    pub moment: usize,
+    pub timing: Timing,
     /// Lines of Raw and Diff, and the first one shown.
     pub lines: Lines,
     pub http: Http,
@@ -110,13 +110,6 @@ pub struct Lines {
     pub raw: Vec<RawLine>,
     pub diff: Option<diff::Diff>,
     pub top: usize,
-}
-
-/// A line above the bytes of a message, or some of these bytes.
-#[derive(Debug, PartialEq, Eq)]
-pub enum RawLine {
-    Heading(String),
-    Bytes(String),
 }
 
 impl Lines {
@@ -216,9 +209,9 @@ impl Detail {
         let sides = self.sides();
         self.request.sync(world, layout::json(sides.request));
         self.answer.sync(world, layout::json(sides.answer));
-        let mut wanted: Vec<Location> = [&self.request, &self.answer]
+        let mut wanted: Vec<Location> = [self.request.part, self.answer.part.or(self.cancel())]
             .iter()
-            .filter_map(|side| side.part)
+            .flatten()
             .map(|part| part.location)
             .collect();
         match self.look(world) {
@@ -229,20 +222,12 @@ impl Detail {
                 wanted.extend(self.http.sync(world, id, columns, height));
             }
             Look::Timing => {
-                self.moment = self.moment.min(self.parts.len().saturating_sub(1));
-                let height = self.text_height();
                 wanted.extend(
-                    self.parts
-                        .iter()
-                        .skip(self.moments_top(height))
-                        .take(height)
-                        .map(|part| part.location),
+                    self.timing
+                        .sync(world, &self.parts, layout::below_heading(area)),
                 );
             }
-            Look::Raw => {
-                wanted.extend(answers.iter().map(|part| part.location));
-                self.make_raw(world, &answers);
-            }
+            Look::Raw => wanted.extend(self.make_raw(world)),
             Look::Diff => wanted.extend(self.make_diff(world)),
         }
         wanted
@@ -252,64 +237,10 @@ impl Detail {
         usize::from(self.area.height.saturating_sub(1))
     }
 
-    /// The first part shown in the timeline.
-    pub fn moments_top(&self, height: usize) -> usize {
-        self.moment
-            .saturating_sub(height.saturating_sub(1) / 2)
-            .min(self.parts.len().saturating_sub(height))
-    }
-
-    fn make_raw(&mut self, world: &World, answers: &[Part]) {
-        let shown = |part: &Part| match world.body(part.location) {
-            Body::Loaded(document) => Some((*part, document.clone())),
-            Body::Loading | Body::Failed(_) => None,
-        };
-        let request = self.request.part.iter();
-        let messages: Vec<_> = request.chain(answers).filter_map(shown).collect();
-        let key = (
-            Look::Raw,
-            messages
-                .iter()
-                .map(|(part, _)| part.location.line)
-                .collect(),
-            self.area.width,
-        );
-        if self.lines.made_of.as_ref() == Some(&key) {
-            return;
-        }
-        let mut raw = Vec::new();
-        for (part, document) in messages {
-            let bytes = document.bytes();
-            if !raw.is_empty() {
-                raw.push(RawLine::Bytes(String::new()));
-            }
-            let note = if std::str::from_utf8(bytes).is_ok() {
-                ""
-            } else {
-                ", not UTF-8"
-            };
-            let heading = format!(
-                "{}  record {}, {}{note}",
-                part.role.word(),
-                part.seq,
-                format::plural(bytes.len() as u64, "byte")
-            );
-            raw.push(RawLine::Heading(heading));
-            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(RAW_BYTES)]);
-            let pieces = text::chop(&text, usize::from(self.area.width));
-            raw.extend(pieces.into_iter().map(RawLine::Bytes));
-            if let Some(more @ 1..) = bytes.len().checked_sub(RAW_BYTES) {
-                let more = format::plural(more as u64, "byte");
-                raw.push(RawLine::Heading(format!(
-                    "… {more} more: w saves all of them"
-                )));
-            }
-        }
-        self.lines = Lines {
-            made_of: Some(key),
-            raw,
-            ..Lines::default()
-        };
+    /// The notice that nobody waits for the answer any more.
+    pub fn cancel(&self) -> Option<Part> {
+        let is_cancel = |part: &&Part| part.role == Role::Cancel;
+        self.parts.iter().find(is_cancel).copied()
     }
 
     /// Compares the answers, or what stands in place of them.
@@ -340,6 +271,7 @@ impl Detail {
 
     pub fn update(&mut self, world: &World, action: Action) -> Vec<Step> {
         match action {
+            Action::Back if self.look(world) == Look::Timing && self.timing.close() => {}
             Action::Back => self.focused = false,
             Action::NextView => self.turn(world, 1),
             Action::PreviousView => self.turn(world, -1),
@@ -350,9 +282,9 @@ impl Detail {
                 ))];
             }
             Action::Copy if self.look(world) == Look::Http => return self.copy_http(),
-            Action::Copy => return self.copy(),
+            Action::Copy => return copy(self.looked_at(world)),
             Action::CopyValue => {
-                if let Some(json) = &self.side().json {
+                if let Some(json) = &self.looked_at(world).json {
                     return vec![Step::Do(Effect::Copy(json.text().into_owned()))];
                 }
             }
@@ -360,7 +292,9 @@ impl Detail {
             _ => match self.look(world) {
                 Look::Messages => self.read(action),
                 Look::Http => self.http.act(action),
-                Look::Timing => self.move_in_time(action),
+                Look::Timing => self
+                    .timing
+                    .act(action, self.text_height(), self.parts.len()),
                 Look::Raw | Look::Diff => self.scroll_lines(action),
             },
         }
@@ -374,12 +308,23 @@ impl Detail {
             .position(|look| *look == self.look(world))
             .unwrap_or(0);
         self.look = looks[(at + looks.len()).wrapping_add_signed(by) % looks.len()];
+        self.timing.close();
     }
 
     /// What is looked for is marked in the messages and in their HTTP exchange only.
     pub fn look_where_it_can_search(&mut self, world: &World) {
-        if !matches!(self.look(world), Look::Messages | Look::Http) {
-            self.look = Look::Messages;
+        match self.look(world) {
+            Look::Messages | Look::Http => {}
+            Look::Timing if self.timing.open => {}
+            Look::Timing | Look::Raw | Look::Diff => self.look = Look::Messages,
+        }
+    }
+
+    /// The message that the keys are for.
+    fn looked_at(&self, world: &World) -> &Side {
+        match self.look(world) {
+            Look::Timing => &self.timing.selected,
+            _ => self.side(),
         }
     }
 
@@ -395,29 +340,9 @@ impl Detail {
             Action::Right if self.two => self.chosen = Some(true),
             _ => {}
         }
-        let Some(json) = &mut self.side_mut().json else {
-            return;
-        };
-        match action {
-            Action::Up => json.go(Move::Up),
-            Action::Down => json.go(Move::Down),
-            Action::PageUp => json.go(Move::PageUp),
-            Action::PageDown => json.go(Move::PageDown),
-            Action::Top => json.go(Move::Top),
-            Action::Bottom => json.go(Move::Bottom),
-            Action::Fold => json.toggle(),
-            Action::FoldAll => json.fold_all(),
-            Action::UnfoldAll => json.unfold_all(),
-            Action::Wrap => json.toggle_wrap(),
-            Action::NextMatch => json.next_match(),
-            Action::PreviousMatch => json.previous_match(),
-            _ => {}
+        if let Some(json) = &mut self.side_mut().json {
+            read(json, action);
         }
-    }
-
-    fn move_in_time(&mut self, action: Action) {
-        let last = self.parts.len().saturating_sub(1);
-        self.moment = moved(self.moment, action, self.text_height(), last);
     }
 
     fn scroll_lines(&mut self, action: Action) {
@@ -454,7 +379,10 @@ impl Detail {
                 }
             }
             Look::Http => (0..times).for_each(|_| self.http.act(action)),
-            Look::Timing => (0..times).for_each(|_| self.move_in_time(action)),
+            Look::Timing => {
+                let height = self.text_height();
+                (0..times).for_each(|_| self.timing.act(action, height, self.parts.len()));
+            }
             Look::Raw | Look::Diff => (0..times).for_each(|_| self.scroll_lines(action)),
         }
     }
@@ -492,21 +420,15 @@ impl Detail {
     /// Looks for what is typed, in both messages and in their HTTP exchange.
     pub fn find(&mut self) {
         self.http.search(self.search.text());
-        for side in [&mut self.request, &mut self.answer] {
+        for side in [
+            &mut self.request,
+            &mut self.answer,
+            &mut self.timing.selected,
+        ] {
             if let Some(json) = &mut side.json {
                 json.search(self.search.text());
             }
         }
-    }
-
-    /// The message that is looked at.
-    fn copy(&self) -> Vec<Step> {
-        vec![match &self.side().json {
-            Some(json) => Step::Do(Effect::Copy(
-                String::from_utf8_lossy(json.document().bytes()).into_owned(),
-            )),
-            None => Step::Say(Notice::info("there is no message here yet")),
-        }]
     }
 
     /// Heads and bodies as HTTP writes them.
@@ -529,7 +451,7 @@ impl Detail {
             })
             .collect();
         if texts.is_empty() {
-            self.copy()
+            copy(self.side())
         } else {
             vec![Step::Do(Effect::Copy(texts.join("\n")))]
         }
@@ -546,6 +468,34 @@ impl Detail {
         };
         vec![Step::Do(Effect::Save { stem, messages })]
     }
+}
+
+/// What a key means in a message.
+fn read(json: &mut View, action: Action) {
+    match action {
+        Action::Up => json.go(Move::Up),
+        Action::Down => json.go(Move::Down),
+        Action::PageUp => json.go(Move::PageUp),
+        Action::PageDown => json.go(Move::PageDown),
+        Action::Top => json.go(Move::Top),
+        Action::Bottom => json.go(Move::Bottom),
+        Action::Fold => json.toggle(),
+        Action::FoldAll => json.fold_all(),
+        Action::UnfoldAll => json.unfold_all(),
+        Action::Wrap => json.toggle_wrap(),
+        Action::NextMatch => json.next_match(),
+        Action::PreviousMatch => json.previous_match(),
+        _ => {}
+    }
+}
+
+fn copy(side: &Side) -> Vec<Step> {
+    vec![match &side.json {
+        Some(json) => Step::Do(Effect::Copy(
+            String::from_utf8_lossy(json.document().bytes()).into_owned(),
+        )),
+        None => Step::Say(Notice::info("there is no message here yet")),
+    }]
 }
 
 /// The answers to a request; all but the first are against the protocol.

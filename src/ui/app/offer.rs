@@ -12,6 +12,9 @@ impl App {
     pub fn offers(&self, binding: &Binding) -> &'static str {
         let offered = match binding.context {
             Context::Traffic => self.offers_in_list(binding.action),
+            Context::Detail if binding.action == Action::Fold && self.opens_a_moment() => {
+                return "open";
+            }
             Context::Detail => self.offers_in_detail(binding.action),
             Context::Log => self.offers_in_log(binding.action),
             Context::Sheet | Context::Sent | Context::Ask => {
@@ -52,10 +55,15 @@ impl App {
         let look = self.detail.look(&self.world);
         match action {
             Action::Replay | Action::Edit => self.can_send_again(),
-            Action::Fold => matches!(look, Look::Messages | Look::Http),
+            Action::Fold => matches!(look, Look::Messages | Look::Http | Look::Timing),
             Action::NextView => self.detail.looks(&self.world).len() > 1,
             _ => true,
         }
+    }
+
+    /// A line of the timeline is there to be opened.
+    fn opens_a_moment(&self) -> bool {
+        self.detail.look(&self.world) == Look::Timing && !self.detail.timing.open
     }
 
     fn offers_in_log(&self, action: Action) -> bool {

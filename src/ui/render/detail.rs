@@ -1,22 +1,17 @@
 //! Draws the detail of the Traffic pane.
 
 use super::{lines_below, put, standing_rule};
-use crate::capture::record::Location;
-use crate::traffic::{Part, Role as PartRole, Row, Status, party_word};
+use crate::traffic::{Row, Status};
 use crate::ui::app::World;
 use crate::ui::app::detail::{Detail, Look, RawLine, Side, tab_width};
-use crate::ui::event::Body;
 use crate::ui::format;
-use crate::ui::json::Ink;
 use crate::ui::json::view::View;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
-use crate::ui::text::{cut, cut_start, fit, fit_right, width};
+use crate::ui::text::{cut, cut_start, width};
 use crate::ui::theme::{Role, Theme};
-use crate::wire::object;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::Span;
 
 pub fn render(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect) {
@@ -36,7 +31,7 @@ pub fn render(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect)
             side(detail, world, &row, frame, sides.answer, true);
         }
         Look::Http => super::http::render(detail, theme, frame, below_heading(area)),
-        Look::Timing => timing(detail, world, &row, frame, below_heading(area)),
+        Look::Timing => super::timing::render(detail, world, &row, frame, below_heading(area)),
         Look::Raw => raw(detail, theme, frame, below_heading(area)),
         Look::Diff => comparison(detail, theme, frame, below_heading(area)),
     }
@@ -112,31 +107,13 @@ fn side(
     facts(detail, world, row, side, frame, area, is_answer);
     let text = layout::json(area);
     if let Some(json) = &side.json {
-        let cursor = looked_at.then(|| theme.style(Role::Selected));
-        let style = |ink: Ink| ink_style(theme, ink);
-        for (line, y) in json
-            .lines(&style, theme.style(Role::Found), cursor)
-            .into_iter()
-            .zip(text.top()..text.bottom())
-        {
-            let place = Rect {
-                y,
-                height: 1,
-                ..text
-            };
-            if let Some(cursor) = cursor
-                && line.style == cursor
-            {
-                frame.buffer_mut().set_style(place, cursor);
-            }
-            frame.render_widget(line, place);
-        }
+        super::json::render(json, looked_at, theme, frame, text);
         return;
     }
     let sentence = match (&side.failed, side.part) {
         (Some(reason), _) => format!("cannot read this message: {reason}"),
         (None, Some(_)) => "…".to_owned(),
-        (None, None) => no_answer(world, row),
+        (None, None) => no_answer(detail, world, row),
     };
     let role = if side.failed.is_some() {
         Role::Error
@@ -147,7 +124,7 @@ fn side(
 }
 
 /// Why there is nothing at the answer's place.
-fn no_answer(world: &World, row: &Row<'_>) -> String {
+fn no_answer(detail: &Detail, world: &World, row: &Row<'_>) -> String {
     match row.status {
         Status::Pending if world.live => {
             let age = format::duration((world.now.0 - row.at.0).max(0));
@@ -158,7 +135,13 @@ fn no_answer(world: &World, row: &Row<'_>) -> String {
             format!("no answer yet, for {age}{progress}")
         }
         Status::Pending => "no answer yet".to_owned(),
-        Status::Cancelled if row.outcome.is_empty() => "cancelled before an answer came".to_owned(),
+        Status::Cancelled if row.outcome.is_empty() => {
+            let cancel = detail.cancel();
+            match cancel.map(|part| super::timing::said(world, &part)) {
+                Some(why) if !why.is_empty() => format!("cancelled before an answer came: {why}"),
+                _ => "cancelled before an answer came".to_owned(),
+            }
+        }
         Status::Lost if row.outcome.is_empty() => {
             "the session ended before an answer came".to_owned()
         }
@@ -224,7 +207,7 @@ fn facts(
                 format!("id {}", cut_start(row.message_id, 24)),
             );
         }
-        let bytes = format::plural(length(world, part.location), "byte");
+        let bytes = format::plural(super::timing::length(world, part.location), "byte");
         say(3, Role::Dim, bytes);
     }
     let below = side.json.as_ref().map_or(0, View::below);
@@ -264,190 +247,6 @@ fn keep_what_fits(facts: &mut Vec<(u8, Role, String)>, room: usize) {
             Some(worst) => drop(facts.remove(worst)),
             None => return,
         }
-    }
-}
-
-/// The colour of a piece of JSON.
-pub fn ink_style(theme: Theme, ink: Ink) -> Style {
-    theme.style(match ink {
-        Ink::Plain => Role::Text,
-        Ink::Key => Role::JsonKey,
-        Ink::String => Role::JsonString,
-        Ink::Number => Role::JsonNumber,
-        Ink::Literal => Role::JsonLiteral,
-        Ink::Punctuation => Role::Text,
-        Ink::Note => Role::Dim,
-    })
-}
-
-/// The messages of the row in time: when, how long after the first, who, what, and where on the way that was.
-fn timing(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, area: Rect) {
-    let theme = world.theme;
-    let height = usize::from(area.height);
-    let first = detail.parts.first().map_or(0, |part| part.at.0);
-    let waits = row.status == Status::Pending && world.live;
-    let last = if waits {
-        world.now.0
-    } else {
-        detail.parts.last().map_or(first, |part| part.at.0)
-    };
-    let top = detail.moments_top(height);
-    for ((index, part), y) in detail
-        .parts
-        .iter()
-        .enumerate()
-        .skip(top)
-        .zip(area.top()..area.bottom())
-    {
-        let place = Rect {
-            y,
-            height: 1,
-            ..area
-        };
-        let selected = detail.focused && index == detail.moment;
-        let mut spans = vec![
-            Span::styled(
-                if selected { "▌ " } else { "  " },
-                theme.style(Role::Accent),
-            ),
-            Span::styled(
-                format::time_of_day(part.at, world.utc_offset_seconds),
-                theme.style(Role::Dim),
-            ),
-            Span::raw(fit_right(
-                &format!("+{}", format::duration(part.at.0 - first)),
-                12,
-            )),
-            Span::raw("  "),
-            Span::raw(fit(party_word(part.from), 9)),
-            Span::styled(fit(part.role.word(), 10), theme.style(part_role(part.role))),
-        ];
-        if area.width >= 90 {
-            spans.push(Span::styled(
-                track(part.at.0 - first, last - first),
-                theme.style(Role::Accent),
-            ));
-            spans.push(Span::raw("  "));
-        }
-        spans.push(Span::styled(
-            fit_right(&format::size(length(world, part.location)), 6),
-            theme.style(Role::Dim),
-        ));
-        spans.push(Span::raw("  "));
-        let used: usize = spans.iter().map(Span::width).sum();
-        let room = usize::from(area.width).saturating_sub(used);
-        let said = cut(&said(world, part), room).into_owned();
-        spans.push(Span::styled(said, theme.style(Role::Text)));
-        put(frame, place, spans);
-        if selected {
-            frame
-                .buffer_mut()
-                .set_style(place, theme.style(Role::Selected));
-        }
-    }
-    let used = detail.parts.len().saturating_sub(top);
-    if used + 1 < height {
-        let y = area.y + u16::try_from(used + 1).unwrap_or(area.height);
-        put(
-            frame,
-            Rect {
-                x: area.x + 2,
-                y,
-                ..area
-            },
-            vec![Span::styled(
-                cut(&usual(world, row), area.width.saturating_sub(2).into()).into_owned(),
-                theme.style(Role::Dim),
-            )],
-        );
-    }
-}
-
-/// A line with a point on it.
-fn track(at: i64, of: i64) -> String {
-    const CELLS: i64 = 24;
-    let point = if of <= 0 {
-        0
-    } else {
-        (at.clamp(0, of) * (CELLS - 1)) / of
-    };
-    (0..CELLS)
-        .map(|cell| if cell == point { '●' } else { '─' })
-        .collect()
-}
-
-/// Bytes as they were on the wire; what is no JSON takes more in the capture.
-fn length(world: &World, location: Location) -> u64 {
-    match world.body(location) {
-        Body::Loaded(document) => document.bytes().len() as u64,
-        _ => location.len.into(),
-    }
-}
-
-/// How long calls like this one usually take.
-fn usual(world: &World, row: &Row<'_>) -> String {
-    let at = |percent| {
-        world
-            .traffic
-            .percentile(row.method, row.name, percent)
-            .map(format::duration)
-    };
-    match (at(50), at(95)) {
-        (Some(half), Some(most)) => {
-            let what = if row.name.is_empty() {
-                row.method
-            } else {
-                row.name
-            };
-            format!(
-                "{}: half within {half}, 95 of 100 within {most}",
-                cut(what, 40)
-            )
-        }
-        _ => String::new(),
-    }
-}
-
-fn part_role(role: PartRole) -> Role {
-    match role {
-        PartRole::Request => Role::Request,
-        PartRole::Progress => Role::Notification,
-        PartRole::Answer => Role::Answer,
-        PartRole::DuplicateAnswer | PartRole::WithheldAnswer | PartRole::Cancel => Role::Warn,
-        PartRole::Line => Role::Text,
-    }
-}
-
-/// What a progress notification says of itself.
-fn said(world: &World, part: &Part) -> String {
-    let Body::Loaded(document) = world.body(part.location) else {
-        return String::new();
-    };
-    let Ok(message) = std::str::from_utf8(document.bytes()) else {
-        return String::new();
-    };
-    let raw = |key: &str| {
-        object::at(message, &["params", key])
-            .unwrap_or_default()
-            .to_owned()
-    };
-    match part.role {
-        PartRole::Progress => {
-            let text = object::string_at(message, &["params", "message"]).unwrap_or_default();
-            let total = raw("total");
-            let of = if total.is_empty() {
-                String::new()
-            } else {
-                format!("/{}", cut(&total, 12))
-            };
-            format!("{}{of}  {}", cut(&raw("progress"), 12), cut(&text, 200))
-        }
-        PartRole::Cancel => cut(
-            &object::string_at(message, &["params", "reason"]).unwrap_or_default(),
-            200,
-        )
-        .into_owned(),
-        _ => String::new(),
     }
 }
 
