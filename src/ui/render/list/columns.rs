@@ -161,8 +161,10 @@ impl Columns {
             named = format!("{:gap$}{name}", "");
             used += width(&named);
         }
-        // Either in its column or right after the name: anything between would look like a mistake.
-        let start = if aligned + said <= room { aligned } else { 0 };
+        // Either in its column or right after the name: anything between would look like a mistake. What is said
+        // of a name stays in its column where it would be cut in either place.
+        let stays = aligned + said <= room || !name.is_empty() && used + gap + said > room;
+        let start = if stays { aligned } else { 0 };
         (method, named, start.max(used + gap).min(room))
     }
 }
@@ -284,6 +286,14 @@ mod tests {
         let at = |said| written(&columns, "tools/call", "echo", said).find(said);
         assert_eq!(at("a=2 b=3"), at("no arguments"));
         assert_eq!(at("a=2"), Some(columns.label));
+    }
+
+    #[test]
+    fn what_is_said_of_a_name_stays_in_its_column_where_it_is_cut_in_any_case() {
+        let columns = Columns::of(120, 0);
+        let long = "count 1 at 179 and much more than there is any room for";
+        let at = |name| written(&columns, "tools/call", name, long).find("count");
+        assert_eq!(at("sleep"), at("a-longer-name"));
     }
 
     #[test]
