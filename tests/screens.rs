@@ -106,6 +106,23 @@ fn overlays_and_details() {
     insta::assert_snapshot!("small-20x5", screen(20, 5, "live", ""));
 }
 
+#[test]
+fn what_was_selected_in_a_filtered_list_is_in_sight_when_the_filter_is_gone() {
+    for keys in ["2/no-such<enter><esc>", "2/no-such<esc><esc>"] {
+        let screen = screen(100, 9, "live", keys);
+        assert!(screen.contains("▌ no-such-tool"), "{screen}");
+    }
+}
+
+#[test]
+fn a_filter_says_how_many_are_left_and_that_the_list_may_be_outdated() {
+    for keys in ["2/search", "2/search<enter>"] {
+        let screen = screen(120, 40, "http", keys);
+        assert!(screen.contains("/ search "), "{screen}");
+        assert!(screen.contains("1 of 3  stale"), "{screen}");
+    }
+}
+
 /// Over HTTP: the list, a chain from a refusal to a token, and the exchanges of a few rows.
 #[test]
 fn http() {

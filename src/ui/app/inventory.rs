@@ -251,10 +251,10 @@ impl Inventory {
         }
     }
 
-    /// What is in the list, as narrowed: what is called so first.
-    pub fn items<'a>(&self, world: &'a World) -> Vec<Item<'a>> {
+    /// All that the server offers.
+    pub fn all<'a>(&self, world: &'a World) -> Vec<Item<'a>> {
         let offered = world.traffic.inventory();
-        let all: Vec<Item<'a>> = match self.what {
+        match self.what {
             What::Tools => offered.tools.items.iter().map(Item::Tool).collect(),
             What::Prompts => offered.prompts.items.iter().map(Item::Prompt).collect(),
             What::Resources => {
@@ -264,7 +264,12 @@ impl Inventory {
                     .map(Item::Resource)
                     .collect()
             }
-        };
+        }
+    }
+
+    /// What is in the list, as narrowed: what is called so first.
+    pub fn items<'a>(&self, world: &'a World) -> Vec<Item<'a>> {
+        let all = self.all(world);
         let words: Vec<String> = self
             .filter
             .text()
@@ -396,11 +401,12 @@ impl Inventory {
         }
     }
 
-    fn back(&mut self) {
+    fn back(&mut self, world: &World, height: u16) {
         if self.schema.take().is_some() || std::mem::take(&mut self.reading) {
             self.reading = false;
         } else {
             self.filter.clear();
+            self.move_in_list(world, 0, height);
         }
     }
 
@@ -411,13 +417,15 @@ impl Inventory {
                 self.typing = true;
                 self.reading = false;
             }
-            (Action::Back, _) => self.back(),
+            (Action::Back, _) => self.back(world, places(area).list.height),
             (Action::Refresh, _) => return self.refresh(world),
             (Action::Call, Some(item)) => return vec![Step::Call(item.call())],
             (Action::Edit, Some(item)) => {
                 return vec![Step::Call(Call::Again(Box::new(item.call())))];
             }
-            (Action::Schema, Some(_)) if self.schema.is_some() => self.back(),
+            (Action::Schema, Some(_)) if self.schema.is_some() => {
+                self.back(world, places(area).list.height);
+            }
             (Action::Schema, Some(item)) => {
                 self.show_schema(item);
                 self.reading = true;

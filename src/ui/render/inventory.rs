@@ -134,8 +134,11 @@ fn keys(state: &Inventory, world: &World, frame: &mut Frame<'_>, area: Rect) {
 /// What narrows the list, or how fresh it is.
 fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
-    let room = usize::from(area.width.saturating_sub(4));
+    let mut room = usize::from(area.width.saturating_sub(4));
     if state.typing || !state.filter.is_empty() {
+        let notes = beside_filter(state, world, count, room);
+        let columns: usize = notes.iter().map(Span::width).sum();
+        room = room.saturating_sub(columns + 1);
         let (text, column) = match state.typing {
             true => state.filter.shown(room),
             false => (cut(state.filter.text(), room).into_owned(), 0),
@@ -149,6 +152,13 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
                 Span::styled(text, theme.style(role)),
             ],
         );
+        let columns = u16::try_from(columns).unwrap_or(area.width);
+        let place = Rect {
+            x: area.right().saturating_sub(columns + 1),
+            width: columns,
+            ..area
+        };
+        put(frame, place, notes);
         if state.typing {
             let column = u16::try_from(column).unwrap_or(0);
             frame.set_cursor_position(Position {
@@ -185,6 +195,40 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
             theme.style(role),
         )],
     );
+}
+
+/// How many are left of how many, and since when that may be wrong: as much of it as leaves room for the filter.
+fn beside_filter(
+    state: &Inventory,
+    world: &World,
+    count: usize,
+    room: usize,
+) -> Vec<Span<'static>> {
+    const TYPED: usize = 12;
+    let of = format!("  {count} of {}", state.all(world).len());
+    let (mut long, mut short) = (String::new(), String::new());
+    if let (_, Some(stale)) = state.freshness(world) {
+        let since = &format::clock(stale, world.utc_offset_seconds)[..5];
+        (long, short) = (format!("  stale since {since}"), "  stale".to_owned());
+    }
+    let text = width(state.filter.text());
+    let most = room.saturating_sub(
+        1 + if state.typing {
+            text.max(TYPED)
+        } else {
+            text.min(TYPED)
+        },
+    );
+    let choices = [[&of, &long], [&of, &short], [&String::new(), &short]];
+    let fits =
+        |choice: &&[&String; 2]| choice.iter().map(|note| width(note)).sum::<usize>() <= most;
+    let Some([of, stale]) = choices.iter().find(fits) else {
+        return Vec::new();
+    };
+    vec![
+        Span::styled((*of).clone(), world.theme.style(Role::Dim)),
+        Span::styled((*stale).clone(), world.theme.style(Role::Warn)),
+    ]
 }
 
 /// Why the list is empty, and what to do about it.
