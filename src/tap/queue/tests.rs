@@ -1,7 +1,8 @@
 //! What a queue keeps, drops and wakes.
 
 use super::*;
-use crate::tap::Request;
+use crate::tap::{Http, Request};
+use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 fn stream(from: Party, bytes: &str) -> Event {
