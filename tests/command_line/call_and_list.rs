@@ -36,6 +36,49 @@ fn a_call_in_either_era_gives_its_raw_result_as_json() {
     }
 }
 
+/// The methods that were sent in a run that is to go well.
+fn methods_sent(house: &House, arguments: &[&str]) -> Vec<String> {
+    let capture = house.path("methods.jsonl");
+    let file = ["--capture", capture.to_str().unwrap()];
+    let ran = house.run(&before_demo(&[arguments, &file].concat()));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let captured = std::fs::read_to_string(&capture).unwrap();
+    std::fs::remove_file(&capture).unwrap();
+    let records = captured
+        .lines()
+        .map(serde_json::from_str::<serde_json::Value>);
+    let sent = records
+        .map(Result::unwrap)
+        .filter(|it| it["from"] == "operator");
+    sent.map(|it| it["message"]["method"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn nothing_is_asked_but_what_was_ordered_and_that_once() {
+    let house = House::new();
+    let legacy = ["initialize", "notifications/initialized"];
+    for (era, handshake) in [("legacy", &legacy[..]), ("modern", &["server/discover"])] {
+        let call = ["call", "echo", "--args", r#"{"message":"x"}"#, "--era", era];
+        assert_eq!(
+            methods_sent(&house, &call),
+            [handshake, &["tools/call"]].concat()
+        );
+        let lists = [
+            "tools/list",
+            // In two pages.
+            "resources/list",
+            "resources/list",
+            "resources/templates/list",
+            "prompts/list",
+        ];
+        assert_eq!(
+            methods_sent(&house, &["list", "--era", era]),
+            [handshake, &lists].concat()
+        );
+    }
+}
+
 #[test]
 fn arguments_come_from_a_file_or_from_stdin_as_well() {
     let house = House::new();

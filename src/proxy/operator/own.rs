@@ -168,6 +168,7 @@ impl Parts {
             };
             let side = Side {
                 identity: identity(floor.config.unattended),
+                unattended: floor.config.unattended,
                 era: floor.config.era,
                 lane,
                 live: self.live.clone(),
@@ -209,13 +210,15 @@ fn either(mut stop: watch::Receiver<Stop>, close: CancellationToken) -> watch::R
 /// The operator's side of the conversation.
 struct Side {
     identity: ClientConfig,
+    /// Nobody looks at lists that were not asked for by an order.
+    unattended: bool,
     era: Option<mcp::Era>,
     lane: Lane,
     live: Arc<Live>,
 }
 
 impl Side {
-    /// The handshake, then the lists, once and whenever they are asked for.
+    /// The handshake, then the lists, once and whenever they are asked for; without an operator, the handshake alone.
     async fn converse(self, socket: UnixStream, phase: watch::Sender<Phase>, refresh: Arc<Notify>) {
         let client = match self.shake_hands(socket).await {
             Ok(client) => client,
@@ -241,7 +244,9 @@ impl Side {
         // Nobody may be waiting.
         let _ = phase.send(Phase::Ready(era));
         loop {
-            list_everything(client.peer(), &self.lane).await;
+            if !self.unattended {
+                list_everything(client.peer(), &self.lane).await;
+            }
             refresh.notified().await;
         }
     }
