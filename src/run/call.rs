@@ -32,10 +32,13 @@ pub fn run(call: Call) -> Result<u8, Failure> {
                 "{} asks for input before it answers, which call cannot give; mcp-sentinel -- COMMAND can",
                 call.tool
             ))),
-            Answer::Error { code, message } => Err(Failure::protocol(format!(
-                "{}: the server answered with error {code}: {message}",
-                call.tool
-            ))),
+            Answer::Error(error) => {
+                if json {
+                    output::print_foreign(&format!("{{\"error\":{}}}\n", error.0))?;
+                }
+                let what = format!("{}: the server answered with {error}", call.tool);
+                Err(Failure::protocol(what))
+            }
         }
     })
 }

@@ -4,8 +4,9 @@ use crate::proxy::ProxyError;
 use std::fmt;
 
 /// What `call` and `list` exit with when the server, or the way to it, is at fault.
-const PROTOCOL: u8 = 3;
+pub const PROTOCOL: u8 = 3;
 const USAGE: u8 = 2;
+const OTHER: u8 = 1;
 
 /// A failure in words, with its exit code.
 #[derive(Debug)]
@@ -39,6 +40,17 @@ impl Failure {
         }
     }
 
+    /// The same where 1 is what a tool's own no exits with.
+    pub fn told_from_a_no(self) -> Self {
+        match self.code {
+            OTHER => Self {
+                code: PROTOCOL,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     pub fn code(&self) -> u8 {
         self.code
     }
@@ -62,7 +74,7 @@ impl fmt::Display for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self { code: 1, error }
+        Self { code: OTHER, error }
     }
 }
 
@@ -76,7 +88,7 @@ impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
         let code = match &error {
             ProxyError::Start { code, .. } => exit_code(*code),
-            ProxyError::Http { .. } | ProxyError::Io { .. } => 1,
+            ProxyError::Http { .. } | ProxyError::Io { .. } => OTHER,
         };
         Self {
             code,

@@ -1,6 +1,6 @@
 //! `list`: what a server offers, for people and for scripts.
 
-use super::failure::Failure;
+use super::failure::{Failure, PROTOCOL};
 use super::oneshot::{Answer, Conversation, converse};
 use super::output;
 use crate::cli::List;
@@ -54,12 +54,26 @@ const KINDS: [Kind; 4] = [
     },
 ];
 
+/// What came of each list, in the order of [`KINDS`]; `None` when nothing did.
+type Lists = [Option<Vec<String>>; KINDS.len()];
+
 pub fn run(list: List) -> Result<u8, Failure> {
     let json = list.oneshot.json;
     converse(list.oneshot, async move |conversation| {
-        let mut lists = Vec::new();
-        for kind in &KINDS {
-            lists.push(items(conversation, kind).await?);
+        let mut lists = Lists::default();
+        let mut outcome = Ok(0);
+        for (kind, list) in KINDS.iter().zip(&mut lists) {
+            match fill(list, conversation, kind).await {
+                Ok(()) => {}
+                Err(Trouble::List(what)) => {
+                    headless::complain(&format!("{}: {what}", kind.method));
+                    outcome = Ok(PROTOCOL);
+                }
+                Err(Trouble::Conversation(failure)) => {
+                    outcome = Err(failure);
+                    break;
+                }
+            }
         }
         let text = if json {
             as_json(&lists)
@@ -67,74 +81,92 @@ pub fn run(list: List) -> Result<u8, Failure> {
             in_words(&lists)
         };
         output::print_foreign(&text)?;
-        Ok(0)
+        outcome
     })
 }
 
-/// All pages of one list: raw items. Empty when the server has no such thing.
-async fn items(conversation: &mut Conversation, kind: &Kind) -> Result<Vec<String>, Failure> {
-    let mut items = Vec::new();
+/// Why a list is not whole.
+enum Trouble {
+    /// The others may still come.
+    List(String),
+    Conversation(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Conversation(failure)
+    }
+}
+
+/// Asks for all pages of one list: raw items. There are none when the server has no such thing.
+async fn fill(
+    list: &mut Option<Vec<String>>,
+    conversation: &mut Conversation,
+    kind: &Kind,
+) -> Result<(), Trouble> {
     let mut params = "{}".to_owned();
     let mut cursors = HashSet::new();
     for _ in 0..PAGES {
         if conversation.offers(kind.capability) == Some(false) {
-            return Ok(items);
+            list.get_or_insert_default();
+            return Ok(());
         }
-        let page = match conversation.ask(kind.method, &params).await? {
+        let answer = conversation.ask(kind.method, &params).await?;
+        // The handshake is over now: what was not declared may well be refused.
+        let is_offered = conversation.offers(kind.capability) != Some(false);
+        let page = match answer {
             Answer::Result(page) => page,
-            // The handshake is over now: what was not declared may well be refused.
-            _ if conversation.offers(kind.capability) == Some(false) => return Ok(items),
-            Answer::Error { code, .. } if code == METHOD_NOT_FOUND => return Ok(items),
-            Answer::Error { code, message } => {
-                return Err(Failure::protocol(format!(
-                    "{}: the server answered with error {code}: {message}",
-                    kind.method
-                )));
+            Answer::Error(error) if !is_offered || error.code() == METHOD_NOT_FOUND => {
+                list.get_or_insert_default();
+                return Ok(());
+            }
+            Answer::Error(error) => {
+                return Err(Trouble::List(format!("the server answered with {error}")));
             }
             Answer::InputRequired(_) => {
-                return Err(Failure::protocol(format!("{} asks for input", kind.method)));
+                return Err(Trouble::List("the server asks for input".to_owned()));
             }
         };
-        let found = object::at(&page, &[kind.key]).unwrap_or_default();
-        items.extend(object::elements(found).map(str::to_owned));
+        let found = object::at(&page, &[kind.key]).filter(|found| found.starts_with('['));
+        if found.is_none() && is_offered {
+            let what = format!("the server's answer holds no list of `{}`", kind.key);
+            return Err(Trouble::List(what));
+        }
+        let found = object::elements(found.unwrap_or_default());
+        list.get_or_insert_default()
+            .extend(found.map(str::to_owned));
         match object::at(&page, &["nextCursor"]) {
             Some(cursor) if cursor != "null" => {
                 if !cursors.insert(cursor.to_owned()) {
-                    return Err(Failure::protocol(format!(
-                        "{}: the list does not end: the server gave the cursor {} twice",
-                        kind.method,
+                    return Err(Trouble::List(format!(
+                        "the list does not end: the server gave the cursor {} twice",
                         cut(cursor, CURSOR)
                     )));
                 }
                 params = format!(r#"{{"cursor":{cursor}}}"#);
             }
-            _ => return Ok(items),
+            _ => return Ok(()),
         }
     }
-    headless::complain(&format!(
-        "{}: more than {PAGES} pages; the rest is left out",
-        kind.method
-    ));
-    Ok(items)
+    Err(Trouble::List(format!(
+        "more than {PAGES} pages; the rest is left out"
+    )))
 }
 
-/// The items as the server wrote them.
-fn as_json(lists: &[Vec<String>]) -> String {
-    let lists: Vec<String> = KINDS
-        .iter()
-        .zip(lists)
+/// The items as the server wrote them. Nothing at all when nothing came.
+fn as_json(lists: &Lists) -> String {
+    let lists: Vec<String> = came(lists)
         .map(|(kind, items)| format!("\"{}\":[{}]", kind.key, items.join(",")))
         .collect();
+    if lists.is_empty() {
+        return String::new();
+    }
     format!("{{{}}}\n", lists.join(","))
 }
 
-fn in_words(lists: &[Vec<String>]) -> String {
+fn in_words(lists: &Lists) -> String {
     let mut text = String::new();
-    for (kind, items) in KINDS
-        .iter()
-        .zip(lists)
-        .filter(|(_, items)| !items.is_empty())
-    {
+    for (kind, items) in came(lists).filter(|(_, items)| !items.is_empty()) {
         let gap = if text.is_empty() { "" } else { "\n" };
         // A String takes everything.
         let _ = writeln!(text, "{gap}{} ({})", kind.title, items.len());
@@ -147,10 +179,15 @@ fn in_words(lists: &[Vec<String>]) -> String {
             }
         }
     }
-    if text.is_empty() {
+    if text.is_empty() && lists.iter().all(Option::is_some) {
         text.push_str("the server offers no tools, resources or prompts\n");
     }
     text
+}
+
+fn came(lists: &Lists) -> impl Iterator<Item = (&'static Kind, &Vec<String>)> {
+    let lists = KINDS.iter().zip(lists);
+    lists.filter_map(|(kind, items)| Some((kind, items.as_ref()?)))
 }
 
 fn string(item: &str, key: &str) -> Option<String> {
@@ -211,7 +248,7 @@ mod tests {
         let template = r#"{"uriTemplate":"a://{x}","name":"t"}"#;
         let prompt =
             r#"{"name":"plan","arguments":[{"name":"place","required":true},{"name":"day"}]}"#;
-        let lists = [tool, resource, template, prompt].map(|item| vec![item.to_owned()]);
+        let lists = [tool, resource, template, prompt].map(|item| Some(vec![item.to_owned()]));
         assert_eq!(
             in_words(&lists),
             "Tools (1)\n  read_file(path: string, [limit: integer])\n      Reads.\n      All of it.\n\n\
@@ -224,21 +261,27 @@ mod tests {
     #[test]
     fn a_name_stays_on_its_line() {
         let tool = r#"{"name":"one\nTools (9)\r\n  two"}"#.to_owned();
-        let text = in_words(&[vec![tool], vec![], vec![], vec![]]);
+        let text = in_words(&[Some(vec![tool]), None, None, None]);
         assert_eq!(text, "Tools (1)\n  one Tools (9)    two()\n");
     }
 
     #[test]
-    fn json_keeps_what_the_server_wrote() {
-        let lists = [
-            vec![r#"{"z":1.0, "a":1e3}"#.to_owned()],
-            vec![],
-            vec![],
-            vec![],
-        ];
+    fn json_keeps_what_the_server_wrote_and_has_no_list_that_did_not_come() {
+        let tool = r#"{"z":1.0, "a":1e3}"#.to_owned();
         assert_eq!(
-            as_json(&lists),
-            "{\"tools\":[{\"z\":1.0, \"a\":1e3}],\"resources\":[],\"resourceTemplates\":[],\"prompts\":[]}\n"
+            as_json(&[Some(vec![tool]), None, None, Some(vec![])]),
+            "{\"tools\":[{\"z\":1.0, \"a\":1e3}],\"prompts\":[]}\n"
+        );
+        assert_eq!(as_json(&Lists::default()), "");
+    }
+
+    #[test]
+    fn a_server_is_said_to_offer_nothing_only_when_all_lists_came() {
+        let none = Lists::default().map(|_| Some(vec![]));
+        assert!(in_words(&none).starts_with("the server offers no tools"));
+        assert_eq!(
+            in_words(&[Some(vec![]), Some(vec![]), None, Some(vec![])]),
+            ""
         );
     }
 }

@@ -11,10 +11,11 @@ use crate::headless;
 use crate::mcp::{compose, methods};
 use crate::proxy::{self, Client, Config};
 use crate::tap::{Command, Order, Orders, Overflow, Refused, Reply, Route, SessionId};
-use crate::traffic::{RowId, Status, Traffic, digest::digest};
+use crate::traffic::{RowId, Status, Traffic, digest::digest, gist::cut};
 use crate::wire::{self, Frame, object, splice};
 use anyhow::Context as _;
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -29,9 +30,18 @@ const GRACE: Duration = Duration::from_secs(2);
 const EXPLANATION: Duration = Duration::from_millis(500);
 /// A server that asks for input more often never comes to an end.
 const ROUNDS: usize = 10;
+/// Bytes of an error's message, and of its data, on stderr.
+const ERROR: usize = 4000;
 
 /// Starts the server, holds one conversation, and ends the server. The server lives on the calling thread.
 pub fn converse(
+    asked: Oneshot,
+    talk: impl AsyncFnOnce(&mut Conversation) -> Result<u8, Failure> + Send,
+) -> Result<u8, Failure> {
+    hold(asked, talk).map_err(Failure::told_from_a_no)
+}
+
+fn hold(
     asked: Oneshot,
     talk: impl AsyncFnOnce(&mut Conversation) -> Result<u8, Failure> + Send,
 ) -> Result<u8, Failure> {
@@ -86,10 +96,37 @@ pub enum Answer {
     Result(String),
     /// A result that asks for input which cannot be declined.
     InputRequired(String),
-    Error {
-        code: String,
-        message: String,
-    },
+    Error(ServerError),
+}
+
+/// The raw error of a server.
+#[derive(Debug)]
+pub struct ServerError(pub String);
+
+impl ServerError {
+    pub fn code(&self) -> &str {
+        object::at(&self.0, &["code"]).unwrap_or_default()
+    }
+}
+
+/// `error -32000: why {"retry":true}`, of any length no more than a screen takes.
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(raw) = self;
+        let Some(message) = object::string_at(raw, &["message"]) else {
+            return write!(f, "error {}", cut(raw, ERROR));
+        };
+        write!(
+            f,
+            "error {}: {}",
+            cut(self.code(), ERROR),
+            cut(&message, ERROR)
+        )?;
+        match object::at(raw, &["data"]) {
+            Some(data) => write!(f, " {}", cut(data, ERROR)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The operator's session, and what was said in it so far.
@@ -309,18 +346,15 @@ fn read(method: &str, answer: &[u8], status: Status) -> Result<Answer, Failure> 
             }
             (Some(result), _) => return Ok(Answer::Result(result.to_owned())),
             (None, Some(error)) => {
-                let message = object::string_at(error, &["message"]);
                 if object::at(error, &["data", "sentinel"]) == Some("true") {
+                    let message = object::string_at(error, &["message"]);
                     let why = message.as_deref().unwrap_or_default();
                     let why = why.strip_prefix("mcp-sentinel: ").unwrap_or(why);
                     return Err(Failure::protocol(format!(
                         "{method} was not answered: {why}"
                     )));
                 }
-                return Ok(Answer::Error {
-                    code: object::at(error, &["code"]).unwrap_or_default().to_owned(),
-                    message: message.map_or_else(|| error.to_owned(), Into::into),
-                });
+                return Ok(Answer::Error(ServerError(error.to_owned())));
             }
             (None, None) => {}
         }
@@ -391,7 +425,7 @@ mod tests {
         let ours = read(r#","data":{"sentinel":true}"#).unwrap_err();
         let why = "tools/call was not answered: the server says 503";
         assert_eq!((ours.to_string().as_str(), ours.code()), (why, 3));
-        assert!(matches!(read(""), Ok(Answer::Error { .. })));
+        assert!(matches!(read(""), Ok(Answer::Error(_))));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// What may wait in memory for the disk.
 const QUEUE_BYTES: usize = 64 << 20;
 
+const NO_SCRATCH: &str =
+    "cannot keep the temporary log that answers are read from; TMPDIR can name another directory";
+
 /// How people see the server.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -115,7 +118,11 @@ impl Recording {
                 at_rest: Some(proxy::give_back_memory),
                 niceness: identity.niceness(),
             },
-        )?;
+        );
+        let recorder = match to {
+            CaptureTo::Nowhere => recorder.context(NO_SCRATCH)?,
+            CaptureTo::File(_) | CaptureTo::Fresh => recorder?,
+        };
         let mut recording = Self {
             recorder,
             path,

@@ -161,33 +161,102 @@ fn a_call_that_is_interrupted_ends_as_shells_expect() {
     }
 }
 
-/// A legacy server in `sh` with tools, whose answer to `tools/list` is `answer` with `$n` for the request's number.
-fn lists(answer: &str) -> String {
-    let hello = r#""result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}"#;
+/// A legacy server in `sh` with tools and prompts. `answers` are a method each, and the rest of the answer to it, in
+/// which `$n` is the number of the request.
+fn legacy(answers: &[(&str, &str)]) -> String {
+    let hello = r#""result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"prompts":{}},"serverInfo":{"name":"s","version":"1"}}"#;
+    let cases: String = [("initialize", hello)]
+        .iter()
+        .chain(answers)
+        .map(|(method, answer)| {
+            let answer = answer.replace('"', "\\\"");
+            format!("*'\"{method}\"'*) printf '%s\\n' \"{{\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":$id,{answer}}}\" ;;\n")
+        })
+        .collect();
     format!(
         r#"n=0
         while read -r line; do
+            n=$((n + 1))
             id=$(printf %s "$line" | sed -n 's/.*"id":\([^,}}]*\).*/\1/p')
             case $line in
-            *'"initialize"'*) echo '{{"jsonrpc":"2.0","id":'"$id"',{hello}}}' ;;
-            *'"tools/list"'*) n=$((n + 1)); printf '{{"jsonrpc":"2.0","id":%s,"result":{answer}}}\n' "$id" $n ;;
+            {cases}
             esac
         done"#
     )
 }
 
+fn run_legacy(house: &House, arguments: &[&str], answers: &[(&str, &str)]) -> Ran {
+    let before = ["--era", "legacy", "--timeout", "2", "--", "sh", "-c"];
+    house.run(&[arguments, &before, &[&legacy(answers)]].concat())
+}
+
 #[test]
 fn a_list_that_goes_in_a_circle_is_said_to_have_no_end() {
     let house = House::new();
-    let list = |script: &str| {
-        let arguments = ["list", "--era", "legacy", "--timeout", "2", "--"];
-        house.run(&[&arguments[..], &["sh", "-c", script]].concat())
-    };
-    let circle = list(&lists(r#"{"tools":[],"nextCursor":"again"}"#));
+    let list = |answer| run_legacy(&house, &["list"], &[("tools/list", answer)]);
+    let circle = list(r#""result":{"tools":[],"nextCursor":"again"}"#);
     circle.fails(3, r#"the server gave the cursor "again" twice"#);
-    assert!(!circle.stderr.contains("no answer"), "{circle:?}");
-    let endless = list(&lists(r#"{"tools":[],"nextCursor":"%s"}"#));
+    let endless = list(r#""result":{"tools":[],"nextCursor":"$n"}"#);
     endless.fails(3, "tools/list: not over within 2 s, after ");
+}
+
+#[test]
+fn what_came_of_the_lists_is_printed_when_one_of_them_did_not() {
+    let house = House::new();
+    let prompts = ("prompts/list", r#""result":{"prompts":[{"name":"p"}]}"#);
+    let down = r#""error":{"code":-32603,"message":"database is down","data":{"retry":true}}"#;
+    let failed = run_legacy(&house, &["list"], &[("tools/list", down), prompts]);
+    failed.fails(
+        3,
+        r#"tools/list: the server answered with error -32603: database is down {"retry":true}"#,
+    );
+    assert_eq!(failed.stdout, "Prompts (1)\n  p()\n");
+    let tools = ("tools/list", r#""result":{"tools":[{"name":"t"}]}"#);
+    let hung = run_legacy(&house, &["list", "--json"], &[tools]);
+    hung.fails(3, "prompts/list: no answer within 2 s");
+    let came = r#"{"tools":[{"name":"t"}],"resources":[],"resourceTemplates":[]}"#;
+    assert_eq!(hung.stdout, format!("{came}\n"));
+    // Nor is an answer without a list an empty list.
+    for odd in [r#"{"tools":null}"#, "{}", r#"{"tools":{"a":1}}"#] {
+        let odd = format!("\"result\":{odd}");
+        let ran = run_legacy(&house, &["list"], &[("tools/list", &odd), prompts]);
+        ran.fails(
+            3,
+            "tools/list: the server's answer holds no list of `tools`",
+        );
+        assert!(ran.stdout.starts_with("Prompts (1)"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_error_of_the_protocol_can_be_read_by_scripts() {
+    let house = House::new();
+    let error = r#"{"code":-32000,"message":"no","data":{"why":"x"}}"#;
+    let answer = format!("\"error\":{error}");
+    let ran = run_legacy(&house, &["call", "t", "--json"], &[("tools/call", &answer)]);
+    ran.fails(
+        3,
+        r#"t: the server answered with error -32000: no {"why":"x"}"#,
+    );
+    assert_eq!(ran.stdout, format!("{{\"error\":{error}}}\n"));
+}
+
+#[test]
+fn one_is_the_tools_own_no_and_nothing_else() {
+    let house = House::new();
+    let call = ["call", "echo", "--args", r#"{"message":"x"}"#];
+    let nowhere = [&call[..], &["--capture", "/nowhere/x.jsonl"]].concat();
+    house
+        .run(&before_demo(&nowhere))
+        .fails(3, "cannot create capture /nowhere/x.jsonl");
+    let mut command = house.command(&before_demo(&call));
+    let no_room = Ran::of(command.env("TMPDIR", "/nowhere"));
+    no_room.fails(3, "cannot keep the temporary log");
+    no_room.fails(3, "TMPDIR");
+    let mut command = house.command(&before_demo(&call));
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let status = command.stdout(full.unwrap()).stderr(Stdio::null()).status();
+    assert_eq!(status.unwrap().code(), Some(3));
 }
 
 #[test]
