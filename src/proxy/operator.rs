@@ -2,6 +2,7 @@
 //!
 //! The desk takes orders one by one and never waits for a server: what must wait, waits in a task of its own.
 
+mod handshake;
 mod letter;
 mod own;
 
@@ -19,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the server may take to read a line of the operator's.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a refusal waits for the session's end, which may explain it.
+const EXPLANATION: Duration = Duration::from_millis(500);
 
 type Outcome = Result<Reply, Refused>;
 
@@ -273,7 +276,7 @@ async fn inject(live: &Live, line: Bytes, replay_of: Option<u64>) -> Result<(), 
         Ok(Some(())) => return Ok(()),
         Ok(None) => {
             // The reason is set by the session when it has seen its pump end.
-            tokio::task::yield_now().await;
+            let _ = tokio::time::timeout(EXPLANATION, live.over().cancelled()).await;
             let closed = || Refused("the session's input was closed meanwhile".into());
             still_open(live).err().unwrap_or_else(closed)
         }

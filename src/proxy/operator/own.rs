@@ -3,7 +3,8 @@
 //! rmcp shakes hands, answers pings and asks for the lists; its bytes go through the same pumps as any client's, so
 //! they are recorded as any client's. The server's other requests are not given to it: they wait for the operator.
 
-use super::refused;
+use super::handshake::HandshakeError;
+use super::{EXPLANATION, refused};
 use crate::mcp;
 use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
@@ -14,13 +15,11 @@ use rmcp::model::{
     ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
 };
 use rmcp::service::{
-    ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer,
-    RunningService,
+    ClientCacheConfig, ClientLifecycleMode, ClientServiceExt, Peer, RunningService,
 };
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{RoleClient, ServiceError};
 use std::collections::HashSet;
-use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,13 +29,9 @@ use tokio_util::sync::CancellationToken;
 /// A server that lists more pages than this goes on for ever.
 const PAGES: usize = 1000;
 const LINE_BYTES: usize = 1 << 30;
-/// What an error that we made up starts with.
-const OURS: &str = "mcp-sentinel: ";
 const LEFT: &str = "the server closed the connection before the handshake was over";
 /// Between two looks at whether the handshake has reached the server, which it does at once.
 const GLANCE: Duration = Duration::from_millis(1);
-/// How long a failed handshake waits for the server's exit status, which may explain it.
-const EXPLANATION: Duration = Duration::from_millis(500);
 
 /// The era of a session whose handshake is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +48,8 @@ enum Phase {
     /// The server was gone before the handshake was over.
     Left,
     Failed(String),
+    /// The server has answered, and the answer is no.
+    Refused(String),
 }
 
 #[derive(Debug)]
@@ -118,8 +115,10 @@ impl Own {
             .wait_for(|phase| !matches!(phase, Phase::ShakingHands))
             .await
             .map(|phase| phase.clone());
-        if let Ok(Phase::Ready(era)) = settled {
-            return Ok(era);
+        match settled {
+            Ok(Phase::Ready(era)) => return Ok(era),
+            Ok(Phase::Refused(reason)) => return refused(reason),
+            _ => {}
         }
         let _ = tokio::time::timeout(EXPLANATION, self.ended.cancelled()).await;
         let end = self.live.closed();
@@ -222,15 +221,19 @@ impl Side {
     async fn converse(self, socket: UnixStream, phase: watch::Sender<Phase>, refresh: Arc<Notify>) {
         let client = match self.shake_hands(socket).await {
             Ok(client) => client,
-            Err(HandshakeError::Protocol(error)) if is_end(&error) => {
+            Err(error) if error.is_end() => {
                 note(&self.lane, LEFT.to_owned());
                 let _ = phase.send(Phase::Left);
                 return;
             }
             Err(error) => {
-                let reason = format!("the handshake with the server failed: {error}");
+                let advice = error.advice(self.era);
+                let reason = format!("the handshake with the server failed: {error}{advice}");
                 note(&self.lane, reason.clone());
-                let _ = phase.send(Phase::Failed(reason));
+                let _ = phase.send(match error.is_answer() {
+                    true => Phase::Refused(reason),
+                    false => Phase::Failed(reason),
+                });
                 return;
             }
         };
@@ -321,36 +324,6 @@ fn identity(unattended: bool) -> ClientConfig {
 }
 
 type Client = RunningService<RoleClient, ClientConfig>;
-
-#[derive(Debug, thiserror::Error)]
-enum HandshakeError {
-    #[error(transparent)]
-    Socket(#[from] io::Error),
-    #[error("{}", in_words(.0))]
-    Protocol(#[from] Box<ClientInitializeError>),
-}
-
-/// Whether it only says that the server's end of the connection is gone, seen while reading or while writing.
-fn is_end(error: &ClientInitializeError) -> bool {
-    match error {
-        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => is_end(fallback),
-        ClientInitializeError::ConnectionClosed(_)
-        | ClientInitializeError::TransportError { .. } => true,
-        _ => false,
-    }
-}
-
-/// An error of rmcp's as whoever refused puts it: the last attempt's, and as it stands when we made it up.
-fn in_words(error: &ClientInitializeError) -> String {
-    match error {
-        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => in_words(fallback),
-        ClientInitializeError::JsonRpcError(error) => match error.message.strip_prefix(OURS) {
-            Some(words) => words.to_owned(),
-            None => error.to_string(),
-        },
-        error => error.to_string(),
-    }
-}
 
 /// Asks for every page of every list that the server says it has; what it answers is read from the capture.
 async fn list_everything(peer: &Peer<RoleClient>, lane: &Lane) {
