@@ -28,8 +28,8 @@ pub fn run(call: Call) -> Result<u8, Failure> {
                 let failed = object::at(&result, &["isError"]) == Some("true");
                 Ok(if failed { TOOL_ERROR } else { OK })
             }
-            Answer::InputRequired(_) => Err(Failure::protocol(format!(
-                "{} asks for input before it answers, which call cannot give; mcp-sentinel -- COMMAND can",
+            Answer::Unusable(why) => Err(Failure::protocol(format!(
+                "{}: the server {why}",
                 call.tool
             ))),
             Answer::Error(error) => {

@@ -123,9 +123,7 @@ async fn fill(
             Answer::Error(error) => {
                 return Err(Trouble::List(format!("the server answered with {error}")));
             }
-            Answer::InputRequired(_) => {
-                return Err(Trouble::List("the server asks for input".to_owned()));
-            }
+            Answer::Unusable(why) => return Err(Trouble::List(format!("the server {why}"))),
         };
         let found = object::at(&page, &[kind.key]).filter(|found| found.starts_with('['));
         if found.is_none() && is_offered {

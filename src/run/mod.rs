@@ -4,6 +4,7 @@ mod aside;
 mod attach;
 mod auth;
 mod call;
+mod declining;
 mod demo;
 mod doorplate;
 mod failure;

@@ -1,7 +1,8 @@
 //! One conversation with a server for a script: the operator's session, without anybody at a screen.
 //!
-//! What was said is read from a capture, as everywhere. What the server asks back is declined.
+//! What was said is read from a capture, as everywhere. What the server asks back is declined ([`declining`]).
 
+use super::declining::{self, Next};
 use super::failure::Failure;
 use super::recording::{Identity, Recording};
 use super::screen::block_on;
@@ -10,9 +11,11 @@ use crate::cli::{CaptureTo, Oneshot};
 use crate::headless;
 use crate::mcp::{compose, methods};
 use crate::proxy::{self, Client, Config};
-use crate::tap::{Command, Order, Orders, Overflow, Refused, Reply, Route, SessionId};
-use crate::traffic::{RowId, Status, Traffic, digest::digest, gist::cut};
-use crate::wire::{self, Frame, object, splice};
+use crate::tap::{Command, Order, Orders, Overflow, Party, Refused, Reply, Route, SessionId};
+use crate::traffic::digest::digest;
+use crate::traffic::gist::{cut, gist};
+use crate::traffic::{Row, RowId, RowKind, Status, Traffic};
+use crate::wire::{self, Frame, object};
 use anyhow::Context as _;
 use std::collections::HashSet;
 use std::fmt;
@@ -26,10 +29,16 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a server may take to end once it is not needed any more.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long a refusal waits for the server's end.
+/// Nobody is left to take an order.
+const GONE: &str = "the server has ended";
+/// How long that waits for the reason.
 const EXPLANATION: Duration = Duration::from_millis(500);
+/// The first pause and the longest one before a server is asked again that wants to be given time.
+const NAPS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// A server that asks for input more often never comes to an end.
 const ROUNDS: usize = 10;
+/// Lines shown of what is no message.
+const BABBLE: usize = 5;
 /// Bytes of an error's message, and of its data, on stderr.
 const ERROR: usize = 4000;
 
@@ -60,7 +69,11 @@ fn hold(
         forward_stderr: true,
         started: CancellationToken::new(),
     };
-    let mut conversation = Conversation::new(&recording, orders, over.clone(), asked.timeout)?;
+    let patience = Patience {
+        timeout: asked.timeout,
+        finds_era: asked.era.is_none(),
+    };
+    let mut conversation = Conversation::new(&recording, orders, over.clone(), patience)?;
     let (outcome, ended) = std::thread::scope(|scope| {
         let talking = scope.spawn(|| {
             // However it ends, the server is needed no longer.
@@ -86,6 +99,9 @@ fn hold(
     // A server that did not start explains everything that went wrong after.
     let ended = ended.map_err(Failure::protocol)?;
     let outcome = outcome.map_err(|_| anyhow::anyhow!("the conversation failed"))?;
+    if outcome.is_err() && conversation.read_on().is_ok() {
+        conversation.show_babble();
+    }
     // What went wrong after a signal went wrong because of it.
     outcome.map_err(|failure| ended.signal.map_or(failure, Failure::interrupted))
 }
@@ -94,9 +110,17 @@ fn hold(
 #[derive(Debug)]
 pub enum Answer {
     Result(String),
-    /// A result that asks for input which cannot be declined.
-    InputRequired(String),
+    /// A result that is not the wanted one: why, of the server.
+    Unusable(String),
     Error(ServerError),
+}
+
+/// The answer to one request, of which a tool may take several.
+#[derive(Debug)]
+enum Heard {
+    Answer(Answer),
+    /// The raw result that asks for input first.
+    InputRequired(String),
 }
 
 /// The raw error of a server.
@@ -129,6 +153,13 @@ impl fmt::Display for ServerError {
     }
 }
 
+/// How long the server is waited for.
+struct Patience {
+    timeout: Duration,
+    /// The first question is which era it speaks.
+    finds_era: bool,
+}
+
 /// The operator's session, and what was said in it so far.
 pub struct Conversation {
     orders: Orders,
@@ -136,7 +167,7 @@ pub struct Conversation {
     bodies: Bodies,
     traffic: Traffic,
     over: CancellationToken,
-    timeout: Duration,
+    patience: Patience,
     deadline: Instant,
     /// The method that was asked last, and how often it was answered in a row: a list comes in pages.
     answered: (String, usize),
@@ -148,7 +179,7 @@ impl Conversation {
         recording: &Recording,
         orders: Orders,
         over: CancellationToken,
-        timeout: Duration,
+        patience: Patience,
     ) -> anyhow::Result<Self> {
         let reader = Reader::open(recording.path())?.pass_over(ANY_LENGTH);
         Ok(Self {
@@ -157,8 +188,8 @@ impl Conversation {
             reader,
             traffic: Traffic::default(),
             over,
-            timeout,
-            deadline: Instant::now() + timeout,
+            deadline: Instant::now() + patience.timeout,
+            patience,
             answered: (String::new(), 0),
             declined: HashSet::new(),
         })
@@ -170,6 +201,11 @@ impl Conversation {
         Some(object::at(&server.capabilities, &[capability]).is_some())
     }
 
+    fn is_modern(&self) -> bool {
+        let server = self.traffic.inventory().server.as_ref();
+        server.is_some_and(|it| !it.supported_versions.is_empty())
+    }
+
     /// Sends a request with raw `params`, and waits for its answer; a modern server that asks for input first is told
     /// that there is none.
     pub async fn ask(&mut self, method: &str, params: &str) -> Result<Answer, Failure> {
@@ -177,23 +213,38 @@ impl Conversation {
             self.answered = (method.to_owned(), 0);
         }
         let mut params = params.to_owned();
-        for _ in 0..ROUNDS {
-            let answer = self.ask_once(method, &params).await?;
+        let (mut rounds, mut nap) = (0, NAPS.0);
+        loop {
+            let heard = self.ask_once(method, &params).await?;
             self.answered.1 += 1;
-            match answer {
-                Answer::InputRequired(asked) => match without_input(&params, &asked) {
-                    Some(retry) => params = retry,
-                    None => return Ok(Answer::InputRequired(asked)),
-                },
-                answer => return Ok(answer),
+            let asked = match heard {
+                Heard::InputRequired(asked) => asked,
+                Heard::Answer(Answer::Result(result)) if self.is_modern() => {
+                    let odd = odd(&result).map(Answer::Unusable);
+                    return Ok(odd.unwrap_or(Answer::Result(result)));
+                }
+                Heard::Answer(answer) => return Ok(answer),
+            };
+            params = match declining::after(&params, &asked) {
+                Ok(Next::Declined(retry)) => {
+                    rounds += 1;
+                    retry
+                }
+                Ok(Next::Later(retry)) => {
+                    self.sleep(nap, method).await?;
+                    nap = NAPS.1.min(nap * 2);
+                    retry
+                }
+                Err(why) => return Ok(Answer::Unusable(why)),
+            };
+            if rounds == ROUNDS {
+                let why = "asks for input again and again".to_owned();
+                return Ok(Answer::Unusable(why));
             }
         }
-        Err(Failure::protocol(format!(
-            "{method}: the server asks for input again and again"
-        )))
     }
 
-    async fn ask_once(&mut self, method: &str, params: &str) -> Result<Answer, Failure> {
+    async fn ask_once(&mut self, method: &str, params: &str) -> Result<Heard, Failure> {
         let sent = self.order(Command::Send {
             route: Route::Operator,
             message: compose::request(method, params),
@@ -229,7 +280,7 @@ impl Conversation {
     fn order(&self, command: Command) -> impl Future<Output = Result<Reply, Refused>> + use<> {
         let orders = self.orders.clone();
         async move {
-            let gone = || Refused("the server has ended".to_owned());
+            let gone = || Refused(GONE.to_owned());
             let (outcome, settled) = oneshot::channel();
             orders
                 .send(Order { command, outcome })
@@ -250,7 +301,8 @@ impl Conversation {
             tokio::select! {
                 reply = &mut order => return match reply {
                     Ok(reply) => Ok(reply),
-                    Err(refused) => Err(self.explained(refused).await),
+                    Err(refused) if refused.0 == GONE => Err(self.explained(refused).await),
+                    Err(refused) => Err(Failure::protocol(refused)),
                 },
                 () = tokio::time::sleep(LOOK) => {}
             }
@@ -279,23 +331,37 @@ impl Conversation {
         Failure::protocol(refused)
     }
 
-    /// Reads on, and declines what the server asks.
-    fn catch_up(&mut self) -> Result<(), Failure> {
+    fn read_on(&mut self) -> anyhow::Result<()> {
         let traffic = &mut self.traffic;
         self.reader
-            .read(usize::MAX, |record| traffic.apply(digest(&record)))
-            .map_err(anyhow::Error::from)?;
+            .read(usize::MAX, |record| traffic.apply(digest(&record)))?;
+        Ok(())
+    }
+
+    /// Reads on, and declines what the server asks.
+    fn catch_up(&mut self) -> Result<(), Failure> {
+        self.read_on()?;
         for row in self.traffic.waiting_for_operator() {
             if let Some(row) = self.traffic.row(row)
                 && self.declined.insert(row.id)
             {
-                let message = decline(row.method, row.message_id);
+                let message = declining::decline(row.method, row.summary, row.message_id);
                 let session = row.session;
                 // When it cannot be sent, the conversation is over, and says so by itself.
                 drop(tokio::spawn(
                     self.order(Command::Answer { session, message }),
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Gives the server time.
+    async fn sleep(&mut self, time: Duration, what: &str) -> Result<(), Failure> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.catch_up()?;
+            self.pause(what).await?;
         }
         Ok(())
     }
@@ -316,16 +382,50 @@ impl Conversation {
 
     /// What the server has left undone when the time is over.
     fn late(&self, what: &str) -> Failure {
-        let seconds = self.timeout.as_secs_f64();
+        let seconds = self.patience.timeout.as_secs_f64();
+        let was_initialized = || self.rows().any(|row| row.method == methods::INITIALIZE);
+        let mut advice = "--timeout SECONDS waits longer";
         let undone = match self.answered.1 {
-            _ if self.traffic.inventory().server.is_none() => {
+            _ if self.is_shaking_hands() => {
+                if self.patience.finds_era && !was_initialized() {
+                    advice = "--timeout SECONDS waits longer, and --era legacy does not ask first for the version that \
+                              older servers may not answer to";
+                }
                 format!("the server did not answer the handshake within {seconds} s")
             }
             0 => format!("{what}: no answer within {seconds} s"),
             1 => format!("{what}: not over within {seconds} s, after one answer"),
             answers => format!("{what}: not over within {seconds} s, after {answers} answers"),
         };
-        Failure::protocol(format!("{undone}; --timeout SECONDS waits longer"))
+        Failure::protocol(format!("{undone}; {advice}"))
+    }
+
+    fn is_shaking_hands(&self) -> bool {
+        self.traffic.inventory().server.is_none()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.traffic.len()).filter_map(|row| self.traffic.row(row))
+    }
+
+    /// Says what a program wrote that turned out to be no server: often how it wants to be used.
+    fn show_babble(&self) {
+        if !self.is_shaking_hands() {
+            return;
+        }
+        let babble = self
+            .rows()
+            .filter(|row| row.kind == RowKind::Garbage && row.from == Party::Server);
+        let lines: Vec<_> = babble
+            .take(BABBLE)
+            .map(|row| format!("\n  {}", row.summary))
+            .collect();
+        if !lines.is_empty() {
+            let lines = lines.concat();
+            headless::complain(&format!(
+                "on stdout stood no message of the protocol, but:{lines}"
+            ));
+        }
     }
 
     fn lost(&self, what: &str, session: SessionId) -> Failure {
@@ -338,13 +438,13 @@ impl Conversation {
     }
 }
 
-fn read(method: &str, answer: &[u8], status: Status) -> Result<Answer, Failure> {
+fn read(method: &str, answer: &[u8], status: Status) -> Result<Heard, Failure> {
     if let Frame::Message(envelope) = wire::parse(answer) {
         match (envelope.result, envelope.error) {
             (Some(result), _) if status == Status::InputRequired => {
-                return Ok(Answer::InputRequired(result.to_owned()));
+                return Ok(Heard::InputRequired(result.to_owned()));
             }
-            (Some(result), _) => return Ok(Answer::Result(result.to_owned())),
+            (Some(result), _) => return Ok(Heard::Answer(Answer::Result(result.to_owned()))),
             (None, Some(error)) => {
                 if object::at(error, &["data", "sentinel"]) == Some("true") {
                     let message = object::string_at(error, &["message"]);
@@ -354,7 +454,8 @@ fn read(method: &str, answer: &[u8], status: Status) -> Result<Answer, Failure> 
                         "{method} was not answered: {why}"
                     )));
                 }
-                return Ok(Answer::Error(ServerError(error.to_owned())));
+                let error = ServerError(error.to_owned());
+                return Ok(Heard::Answer(Answer::Error(error)));
             }
             (None, None) => {}
         }
@@ -364,54 +465,21 @@ fn read(method: &str, answer: &[u8], status: Status) -> Result<Answer, Failure> 
     ))
 }
 
-/// The request once more, with everything declined that the server asked for. `None` when that cannot be said.
-fn without_input(params: &str, asked: &str) -> Option<String> {
-    let requests = object::at(asked, &["inputRequests"]).unwrap_or_default();
-    let mut responses = Vec::new();
-    for (key, request) in object::members(requests) {
-        let method = object::string_at(request, &["method"])?;
-        let key = serde_json::Value::from(&*key);
-        responses.push(format!("{key}:{}", declined(&method)?));
+/// Why a result of the modern era is none, of the server.
+fn odd(result: &str) -> Option<String> {
+    let kind = object::at(result, &["resultType"])?;
+    if object::unescape(kind).as_deref() == Some("complete") {
+        return None;
     }
-    let responses = format!("{{{}}}", responses.join(","));
-    let retry = splice::set(params, &["inputResponses"], &responses)?;
-    match object::at(asked, &["requestState"]) {
-        Some(state) => splice::set(&retry, &["requestState"], state),
-        None => Some(retry),
-    }
-}
-
-/// The result by which a request of the server's is declined, where a result can say so.
-fn declined(method: &str) -> Option<&'static str> {
-    match method {
-        methods::ELICITATION => Some(r#"{"action":"decline"}"#),
-        methods::ROOTS => Some(r#"{"roots":[]}"#),
-        _ => None,
-    }
-}
-
-/// Says no to a request of the server's, in the way that each one foresees.
-fn decline(method: &str, id: &str) -> String {
-    match (declined(method), method) {
-        (Some(result), _) => compose::result(id, result),
-        (None, methods::SAMPLING) => compose::error(id, -1, "User rejected sampling request"),
-        (None, _) => compose::error(id, -32601, "Method not found"),
-    }
+    let kind = gist(kind);
+    Some(format!(
+        "answers with the resultType {kind}, which is not known here"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_retry_declines_by_key_and_gives_the_state_back_as_it_was() {
-        let asked = r#"{"resultType":"input_required","inputRequests":{"q\"1":{"method":"elicitation/create","params":{}},
-            "r":{"method":"roots/list"}},"requestState":"s\u00e9"}"#;
-        assert_eq!(
-            without_input(r#"{"name":"t", "arguments":{"a":1.0}}"#, asked).unwrap(),
-            r#"{"name":"t", "arguments":{"a":1.0},"inputResponses":{"q\"1":{"action":"decline"},"r":{"roots":[]}},"requestState":"s\u00e9"}"#
-        );
-    }
 
     #[test]
     fn an_error_of_our_own_is_no_answer_of_the_server() {
@@ -425,12 +493,6 @@ mod tests {
         let ours = read(r#","data":{"sentinel":true}"#).unwrap_err();
         let why = "tools/call was not answered: the server says 503";
         assert_eq!((ours.to_string().as_str(), ours.code()), (why, 3));
-        assert!(matches!(read(""), Ok(Answer::Error(_))));
-    }
-
-    #[test]
-    fn what_only_a_model_could_answer_cannot_be_declined_in_a_retry() {
-        let asked = r#"{"inputRequests":{"m":{"method":"sampling/createMessage"}}}"#;
-        assert_eq!(without_input("{}", asked), None);
+        assert!(matches!(read(""), Ok(Heard::Answer(Answer::Error(_)))));
     }
 }

@@ -165,9 +165,9 @@ fn a_call_that_is_interrupted_ends_as_shells_expect() {
 /// which `$n` is the number of the request.
 fn legacy(answers: &[(&str, &str)]) -> String {
     let hello = r#""result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"prompts":{}},"serverInfo":{"name":"s","version":"1"}}"#;
-    let cases: String = [("initialize", hello)]
+    let cases: String = answers
         .iter()
-        .chain(answers)
+        .chain(&[("initialize", hello)])
         .map(|(method, answer)| {
             let answer = answer.replace('"', "\\\"");
             format!("*'\"{method}\"'*) printf '%s\\n' \"{{\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":$id,{answer}}}\" ;;\n")
@@ -269,7 +269,7 @@ fn a_server_that_dies_in_the_middle_is_an_error_with_its_end() {
 }
 
 #[test]
-fn what_the_server_asks_back_is_declined() {
+fn what_the_server_asks_back_is_declined_and_said() {
     let house = House::new();
     for era in ["legacy", "modern"] {
         let arguments = [
@@ -283,7 +283,99 @@ fn what_the_server_asks_back_is_declined() {
         let ran = house.run(&before_demo(&arguments));
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stdout.starts_with("Not booked"), "{ran:?}");
+        let said = ran
+            .stderr
+            .lines()
+            .find(|line| line.starts_with("mcp-sentinel: "));
+        let said = said.expect("a line of its own");
+        assert!(said.starts_with("mcp-sentinel: the server asked elicitation/create ("));
+        assert!(said.ends_with("): declined"), "{said}");
     }
+}
+
+/// A modern server in `sh`: `again` answers a call while it was asked fewer than `rounds` times.
+fn modern(again: &str, rounds: u32) -> String {
+    format!(
+        r#"n=0
+        while read -r line; do
+            id=$(printf %s "$line" | sed -n 's/.*"id":\([^,}}]*\).*/\1/p')
+            case $line in
+            *discover*) result='"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}},"ttlMs":0,"cacheScope":"private","_meta":{{"io.modelcontextprotocol/serverInfo":{{"name":"s","version":"1"}}}}' ;;
+            *) n=$((n + 1)); result='{again}'
+               test $n -le {rounds} || result='"resultType":"complete","content":[{{"type":"text","text":"done"}}]' ;;
+            esac
+            printf '{{"jsonrpc":"2.0","id":%s,"result":{{%s}}}}\n' "$id" "$result"
+        done"#
+    )
+}
+
+#[test]
+fn a_modern_result_that_is_no_answer_yet_is_followed_as_far_as_it_makes_sense() {
+    let house = House::new();
+    let call = |again: &str, rounds| {
+        let before = [
+            "call",
+            "t",
+            "--era",
+            "modern",
+            "--timeout",
+            "3",
+            "--",
+            "sh",
+            "-c",
+        ];
+        house.run(&[&before[..], &[&modern(again, rounds)]].concat())
+    };
+    let later = r#""resultType":"input_required","requestState":"s""#;
+    let ran = call(later, 3);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "done\n"), "{ran:?}");
+    // It is given time, and no more of it than was said.
+    let ran = call(later, 1000);
+    ran.fails(3, "tools/call: not over within 3 s, after ");
+    call(r#""resultType":"input_required""#, 1)
+        .fails(3, "t: the server asks for input and does not say which");
+    let sample = r#""resultType":"input_required","inputRequests":{"s":{"method":"sampling/createMessage"}}"#;
+    call(sample, 1).fails(
+        3,
+        "t: the server asks for sampling/createMessage, which cannot be declined",
+    );
+    let odd = r#""resultType":"banana","content":[]"#;
+    call(odd, 1).fails(3, r#"t: the server answers with the resultType "banana""#);
+}
+
+#[test]
+fn a_handshake_that_fails_says_what_to_try() {
+    let house = House::new();
+    let no_modern = r#""error":{"code":-32601,"message":"Method not found"}"#;
+    let script = legacy(&[("server/discover", no_modern)]);
+    let ran = house.run(&["list", "--era", "modern", "--", "sh", "-c", &script]);
+    ran.fails(3, "-32601: Method not found; a server of an older version");
+    ran.fails(3, "--era legacy");
+    assert!(!ran.stderr.contains("exited"), "{ran:?}");
+    let odd = run_legacy(
+        &house,
+        &["list"],
+        &[("initialize", r#""result":{"odd":1}"#)],
+    );
+    odd.fails(3, r#"of another type): {"odd":1}; "#);
+    let silent = house.run(&["list", "--timeout", "1", "--", "sh", "-c", &legacy(&[])]);
+    silent.fails(
+        3,
+        "within 1 s; --timeout SECONDS waits longer, and --era legacy",
+    );
+    let usage = house.run(&[
+        "call",
+        "x",
+        "--",
+        "printf",
+        "usage: x FILE\\n\\033[2Jtwo\\n",
+    ]);
+    usage.fails(3, "before the handshake was over");
+    usage.fails(
+        3,
+        "on stdout stood no message of the protocol, but:\n  usage: x FILE\n  ",
+    );
+    assert!(!usage.stderr.contains('\u{1b}'), "{usage:?}");
 }
 
 #[test]
