@@ -140,6 +140,13 @@ fn mode(
         ModeArguments::Attach { target } => Mode::Attach { target },
         ModeArguments::Ps { json } => Mode::Ps { json },
         ModeArguments::Open { file } => Mode::Open { file },
+        ModeArguments::Call { tool, oneshot, .. }
+            if tool.starts_with('-') && oneshot.has_stray_words() =>
+        {
+            return Err(Stop::mistake(format!(
+                "call has no option {tool}, and more follows than a tool of that name can have; see mcp-sentinel call --help"
+            )));
+        }
         ModeArguments::Call {
             tool,
             args,
@@ -272,7 +279,10 @@ enum ModeArguments {
         file: PathBuf,
     },
     /// Call one tool of a server and print the answer
+    #[command(after_help = oneshot::CALL_HELP)]
     Call {
+        /// The tool's name
+        #[arg(allow_hyphen_values = true)]
         tool: String,
         /// The arguments, a JSON object: as text, @FILE, or - for stdin
         #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}")]
@@ -281,6 +291,7 @@ enum ModeArguments {
         oneshot: OneshotArguments,
     },
     /// List a server's tools, resources and prompts
+    #[command(after_help = oneshot::LIST_HELP)]
     List {
         #[command(flatten)]
         oneshot: OneshotArguments,
@@ -381,6 +392,25 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_tool_may_begin_with_a_hyphen_but_be_no_option() {
+        for (line, tool) in [
+            (&["call", "-x", "--json", "--", "srv"][..], "-x"),
+            (&["call", "--json", "--export", "--", "srv"], "--export"),
+        ] {
+            match parsed(line, &Environment::default()) {
+                Ok(Mode::Call(call)) => {
+                    assert_eq!(call.tool, tool);
+                    assert!(call.oneshot.json);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let misspelt = complaint(&["call", "--arg", "{}", "echo", "--", "srv"]);
+        assert!(misspelt.contains("has no option --arg,"), "{misspelt}");
+        assert!(complaint(&["call", "--help"]).contains("Exit codes"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{Stop, seconds};
 use crate::mcp::Era;
 use clap::Args;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,9 +45,39 @@ pub enum ArgumentsFrom {
     Stdin,
 }
 
+/// As it was typed, but for text.
+impl fmt::Display for ArgumentsFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("--args"),
+            Self::File(path) => write!(f, "--args @{}", path.display()),
+            Self::Stdin => f.write_str("--args - (stdin)"),
+        }
+    }
+}
+
+pub(super) const CALL_HELP: &str = "\
+What the server asks back is declined, as nobody is there to answer, and said on stderr.
+A modern server's request for a sample cannot be declined, and ends the call with 3.
+
+Exit codes:
+  0      ok
+  1      the tool answered with an error
+  2      a mistake in the command line
+  3      the protocol or the connection failed, or anything else went wrong
+  128+n  ended by a signal";
+
+pub(super) const LIST_HELP: &str = "\
+Exit codes:
+  0      ok
+  2      a mistake in the command line
+  3      the protocol or the connection failed, or anything else went wrong;
+         what came is printed, and a list that did not come is missing
+  128+n  ended by a signal";
+
 #[derive(Debug, Args)]
 pub(super) struct OneshotArguments {
-    /// Print raw JSON
+    /// Print raw JSON: the result, or {"error": …} with an error of the protocol; the lists as one object
     #[arg(long)]
     json: bool,
     /// How long to wait for the server
@@ -74,6 +105,11 @@ pub(super) struct OneshotArguments {
 }
 
 impl OneshotArguments {
+    /// Whether something stands before the `--` that is no address.
+    pub(super) fn has_stray_words(&self) -> bool {
+        self.url.iter().any(|word| !upstream::is_url(word))
+    }
+
     pub(super) fn resolve(
         self,
         environment: &Environment,

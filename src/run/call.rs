@@ -45,6 +45,7 @@ pub fn run(call: Call) -> Result<u8, Failure> {
 
 /// The raw JSON object that was meant.
 fn arguments(from: ArgumentsFrom) -> Result<String, Failure> {
+    let source = from.to_string();
     let text = match from {
         ArgumentsFrom::Text(text) => text,
         ArgumentsFrom::File(path) => std::fs::read_to_string(&path)
@@ -58,13 +59,15 @@ fn arguments(from: ArgumentsFrom) -> Result<String, Failure> {
         }
     };
     let text = text.trim();
-    match wire::parse(text.as_bytes()) {
-        Frame::NotJson(reason) => Err(Failure::usage(format!("--args is not JSON: {reason}"))),
-        _ if !text.starts_with('{') => Err(Failure::usage(
-            "--args has to be a JSON object, for example --args '{\"a\": 2}'",
-        )),
-        _ => Ok(text.to_owned()),
-    }
+    let wrong = match wire::parse(text.as_bytes()) {
+        Frame::Blank => {
+            "is empty and has to be a JSON object; without arguments that is {}".to_owned()
+        }
+        Frame::NotJson(reason) => format!("is not JSON: {reason}"),
+        _ if !text.starts_with('{') => r#"has to be a JSON object, such as {"a": 2}"#.to_owned(),
+        _ => return Ok(text.to_owned()),
+    };
+    Err(Failure::usage(format!("{source} {wrong}")))
 }
 
 /// The result's content for people: text as it stands, and one line for whatever is no text.
@@ -138,6 +141,12 @@ mod tests {
         assert_eq!(read(" {\"a\": 1.0} \n").unwrap(), "{\"a\": 1.0}");
         assert!(read("[1]").unwrap_err().to_string().contains("JSON object"));
         assert!(read("{a:1}").unwrap_err().to_string().contains("not JSON"));
+        assert!(
+            read(" \n")
+                .unwrap_err()
+                .to_string()
+                .starts_with("--args is empty")
+        );
         assert_eq!(read("{a:1}").unwrap_err().code(), 2);
     }
 }

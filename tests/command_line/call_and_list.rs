@@ -102,6 +102,9 @@ fn the_exit_code_tells_whose_fault_it_was() {
     call("get-sum", "{").fails(2, "--args is not JSON");
     call("get-sum", "@/nowhere").fails(2, "cannot read /nowhere");
     call("get-sum", "@").fails(2, "--args @ names no file");
+    let two = format!("@{}", house.write("two.json", "{} {}").display());
+    call("get-sum", &two).fails(2, &format!("--args {two} is not JSON"));
+    call("get-sum", "-").fails(2, "--args - (stdin) is empty");
     call("no-such-tool", "{}").fails(3, "no-such-tool: the server answered with error -32602");
     house
         .run(&["call", "x", "--", "/nowhere/server"])
