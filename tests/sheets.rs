@@ -150,6 +150,45 @@ fn the_arguments_of_captured_calls_come_back() {
 }
 
 #[test]
+fn what_was_typed_comes_back_after_other_arguments_took_its_place() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,<esc>e");
+    let text = stage.text();
+    assert!(
+        text.contains("\"a\": 2, \"b\": 3"),
+        "the last call's: {text}"
+    );
+    // Only looked at: the draft is still one.
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+    stage.press("<end><bs>2,<c-r>");
+    assert!(!stage.text().contains("412,"), "{}", stage.text());
+    stage.press("<c-r><c-r>");
+    let text = stage.text();
+    assert!(text.contains("\"a\": 412,"), "it goes round: {text}");
+    assert!(text.contains("earlier arguments (3)"), "{text}");
+    stage.press("<c-r>7<esc><enter>");
+    assert!(stage.text().contains("7"), "{}", stage.text());
+    let kept = stage.app.drafts.clone();
+    assert!(format!("{kept:?}").contains("412,"), "{kept:?}");
+}
+
+#[test]
+fn a_replay_that_was_edited_comes_back_after_its_original_and_after_a_replay_as_it_was() {
+    let edited = |stage: &Stage| stage.text().contains("\"arguments\": {9");
+    let mut stage = live("/tools/call get-sum<enter>ge<right>9");
+    assert!(edited(&stage));
+    stage.press("<c-r>");
+    assert!(!edited(&stage));
+    stage.press("<c-r>");
+    assert!(edited(&stage));
+    stage.press("<esc>r");
+    written(&mut stage);
+    stage.press("<esc>e");
+    assert!(edited(&stage));
+}
+
+#[test]
 fn a_replay_speaks_of_its_original_and_not_of_earlier_arguments() {
     let stage = live("/tools/call get-sum<enter>ge<f5>y<esc>e");
     let text = stage.text();

@@ -78,6 +78,8 @@ pub struct Sheet {
     /// Send as soon as there is something to send.
     due: bool,
     sent_texts: Vec<String>,
+    /// The draft, while the editor holds something else: it stays one unless something is typed there.
+    hidden_draft: Option<String>,
     /// The call that the operator last said yes to, and where it went: each act is asked about, but not its repetition.
     agreed: Option<(Route, String)>,
     opened: u64,
@@ -105,8 +107,14 @@ impl Sheet {
         let rule = subject.rule(&world.traffic);
         let arguments = rule.as_ref().map(|rule| schema::arguments(&rule.schema));
         let untouched = subject.skeleton(&world.traffic);
-        let draft = drafts.unsent(&subject).filter(|_| !due && !last);
-        let mut editor = Editor::new(draft.unwrap_or(&untouched));
+        let draft = drafts.unsent(&subject);
+        let shown = draft.filter(|_| !due && !last);
+        let hidden_draft = draft.filter(|_| due || last).map(str::to_owned);
+        let mut earlier = Earlier::new(drafts, &subject, last);
+        if let Some(draft) = &hidden_draft {
+            earlier.set_aside(draft.clone());
+        }
+        let mut editor = Editor::new(shown.unwrap_or(&untouched));
         editor.go_to_first_value();
         drafts.opened += 1;
         let name = subject.name(&world.traffic);
@@ -124,31 +132,19 @@ impl Sheet {
             rule,
             arguments: arguments.unwrap_or_default(),
             original: None,
-            earlier: Earlier::new(drafts.sent(&subject), last),
+            earlier,
             untouched,
             due,
             sent_texts: Vec::new(),
+            hidden_draft,
             agreed: None,
             opened: drafts.opened,
             sends: 0,
             editor,
             subject,
         };
-        if message && let Some(draft) = drafts.unsent(&sheet.subject).filter(|_| !sheet.due) {
-            // The original still comes, to compare with; the draft stays.
-            sheet.editor = Editor::new(draft);
-        }
         sheet.recheck();
         Ok(sheet)
-    }
-
-    /// Keeps what was typed; called before the sheet is dropped.
-    pub fn keep(&self, drafts: &mut Drafts) {
-        let text = self.editor.text();
-        let sent = self.sent_texts.last() == Some(&text);
-        let typed = (text != self.untouched && !sent && !self.loading).then_some(text);
-        drafts.keep(&self.subject, typed);
-        drafts.keep_sent(&self.subject, &self.sent_texts);
     }
 
     /// Whether the text is held against a schema.
@@ -267,6 +263,8 @@ impl Sheet {
                 .map(|row| row.seq),
         };
         let text = self.editor.text();
+        self.earlier.sent(&text);
+        self.hidden_draft.take_if(|draft| *draft == text);
         self.sent_texts.retain(|other| *other != text);
         self.sent_texts.push(text);
         self.focus = Focus::Answer;
@@ -495,7 +493,7 @@ impl Part for Sheet {
                     && !self.check.problems.is_empty()
                     && self.message().is_ok_and(|message| is_message(&message))
             }
-            Action::Earlier => self.original.is_some() || self.earlier_count(world) > 0,
+            Action::Earlier => self.original.is_some() || self.has_earlier(world),
             Action::Route => Self::routes(world).len() > 1,
             Action::Open => self.sent.as_ref().is_some_and(|sent| sent.row.is_some()),
             Action::Diff => self.original.is_some(),

@@ -190,10 +190,11 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
         widest(&kind, room / 2),
     );
     let mut last = Vec::new();
-    let earlier = sheet.earlier_count(world);
-    if earlier > 0 && sheet.sent.is_none() {
+    if sheet.has_earlier(world) && sheet.sent.is_none() {
         let key = keymap::label(Context::Sheet, Action::Earlier);
-        let text = format!("  {key} brings back earlier arguments ({earlier})");
+        let count = sheet.earlier_count(world);
+        let count = count.map_or_else(String::new, |count| format!(" ({count})"));
+        let text = format!("  {key} brings back earlier arguments{count}");
         last.push(Line::default());
         last.push(Line::styled(
             cut(&text, room).into_owned(),

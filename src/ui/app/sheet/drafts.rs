@@ -1,11 +1,17 @@
-//! What outlives a closed sheet: drafts and what was sent.
+//! What outlives a closed sheet: drafts, what was sent, and what was typed and gave way to something else.
 
 use super::subject::Subject;
+use crate::ui::json::minify;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// Texts kept for each subject.
-const SENT: usize = 20;
+const TEXTS: usize = 20;
+
+/// Whether two texts differ in white space at most.
+pub(super) fn same(one: &str, other: &str) -> bool {
+    one == other || minify(one) == minify(other)
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drafts {
@@ -13,6 +19,8 @@ pub struct Drafts {
     unsent: HashMap<Subject, Option<String>>,
     /// Newest first, each once.
     sent: HashMap<Subject, Vec<String>>,
+    /// Newest first, each once.
+    aside: HashMap<Subject, Vec<String>>,
     /// Sheets opened so far: keeps the outcomes of one from another.
     pub(super) opened: u64,
     /// Something is to be kept that was not before.
@@ -25,6 +33,25 @@ pub struct Drafts {
 pub struct Kept {
     unsent: Vec<(Subject, String)>,
     sent: Vec<(Subject, Vec<String>)>,
+    aside: Vec<(Subject, Vec<String>)>,
+}
+
+/// Adds texts, the oldest first, to those known; whether there were any.
+fn add<'t>(
+    texts: &mut HashMap<Subject, Vec<String>>,
+    subject: &Subject,
+    new: impl ExactSizeIterator<Item = &'t String>,
+) -> bool {
+    if new.len() == 0 {
+        return false;
+    }
+    let known = texts.entry(subject.clone()).or_default();
+    for text in new {
+        known.retain(|other| !same(other, text));
+        known.insert(0, text.clone());
+    }
+    known.truncate(TEXTS);
+    true
 }
 
 impl Drafts {
@@ -36,6 +63,10 @@ impl Drafts {
         self.sent.get(subject).map_or(&[], Vec::as_slice)
     }
 
+    pub fn aside(&self, subject: &Subject) -> &[String] {
+        self.aside.get(subject).map_or(&[], Vec::as_slice)
+    }
+
     /// Keeps a text that was not sent; `None` forgets it.
     pub(super) fn keep(&mut self, subject: &Subject, text: Option<String>) {
         if self.unsent(subject) != text.as_deref() {
@@ -44,22 +75,21 @@ impl Drafts {
         }
     }
 
+    /// Keeps texts that were sent, the oldest first.
     pub(super) fn keep_sent(&mut self, subject: &Subject, texts: &[String]) {
-        if texts.is_empty() {
-            return;
+        self.changed |= add(&mut self.sent, subject, texts.iter());
+    }
+
+    /// Keeps texts that were set aside, the newest first.
+    pub(super) fn keep_aside(&mut self, subject: &Subject, texts: &[&String]) {
+        if self.aside(subject).iter().ne(texts.iter().copied()) {
+            self.changed |= add(&mut self.aside, subject, texts.iter().copied().rev());
         }
-        let known = self.sent.entry(subject.clone()).or_default();
-        for text in texts {
-            known.retain(|other| other != text);
-            known.insert(0, text.clone());
-        }
-        known.truncate(SENT);
-        self.changed = true;
     }
 
     /// Whether there is nothing to keep, and nothing to forget.
     pub fn is_empty(&self) -> bool {
-        self.unsent.is_empty() && self.sent.is_empty()
+        self.unsent.is_empty() && self.sent.is_empty() && self.aside.is_empty()
     }
 
     /// Whether something is new since this was asked last.
@@ -76,6 +106,7 @@ impl From<Kept> for Drafts {
                 .map(|(subject, text)| (subject, Some(text)))
                 .collect(),
             sent: kept.sent.into_iter().collect(),
+            aside: kept.aside.into_iter().collect(),
             ..Self::default()
         }
     }
@@ -90,8 +121,10 @@ impl Kept {
             all.unsent.insert(subject.clone(), text.clone());
         }
         for (subject, texts) in drafts.sent.iter().filter(|(it, _)| it.is_lasting()) {
-            let oldest_first: Vec<String> = texts.iter().rev().cloned().collect();
-            all.keep_sent(subject, &oldest_first);
+            add(&mut all.sent, subject, texts.iter().rev());
+        }
+        for (subject, texts) in drafts.aside.iter().filter(|(it, _)| it.is_lasting()) {
+            add(&mut all.aside, subject, texts.iter().rev());
         }
         let unsent = all.unsent.into_iter();
         let mut kept = Self {
@@ -99,9 +132,11 @@ impl Kept {
                 .filter_map(|(subject, text)| Some((subject, text?)))
                 .collect(),
             sent: all.sent.into_iter().collect(),
+            aside: all.aside.into_iter().collect(),
         };
         kept.unsent.sort();
         kept.sent.sort();
+        kept.aside.sort();
         kept
     }
 }

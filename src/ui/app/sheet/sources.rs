@@ -1,7 +1,9 @@
-//! Where a sheet's text comes from: a captured message, or the arguments of earlier calls.
+//! Where a sheet's text comes from, and what becomes of the one that it takes the place of: a captured message, the
+//! arguments of earlier calls, a draft.
 
+use super::drafts::same;
 use super::subject::Subject;
-use super::{Sheet, World};
+use super::{Drafts, Sheet, World};
 use crate::capture::record::Location;
 use crate::traffic::RowId;
 use crate::ui::app::editor::Editor;
@@ -19,66 +21,137 @@ pub(super) struct Original {
     pub(super) pretty: String,
 }
 
-/// Arguments of earlier calls, brought back one after the other.
+/// Arguments of earlier calls, brought back one after the other: those sent from here, those captured, and what was
+/// typed and never sent.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
     /// They are being read back; the next is to be shown when it is there.
     pub(super) wanted: bool,
-    /// What was sent from here, then what was captured; newest first.
-    pub(super) texts: Vec<String>,
-    shown: Option<usize>,
+    /// What was sent from here, then what was captured; newest first, each once.
+    texts: Vec<String>,
+    /// What something else took the place of; newest first.
+    pub(super) aside: Vec<String>,
+    /// Which one, and its words.
+    shown: Option<(usize, String)>,
     /// Calls that were read back.
     read: HashSet<RowId>,
 }
 
 impl Earlier {
-    /// Starts with what was sent from here; `wanted` shows the last of all at once.
-    pub(super) fn new(sent: &[String], wanted: bool) -> Self {
+    /// Starts with what is kept; `wanted` shows the last call's at once.
+    pub(super) fn new(drafts: &Drafts, subject: &Subject, wanted: bool) -> Self {
         Self {
             wanted,
-            texts: sent.to_vec(),
+            texts: drafts.sent(subject).to_vec(),
+            aside: drafts.aside(subject).to_vec(),
             ..Self::default()
         }
+    }
+
+    /// Whether this is what was brought back, unchanged.
+    fn shows(&self, text: &str) -> bool {
+        self.shown.as_ref().is_some_and(|(_, shown)| shown == text)
+    }
+
+    pub(super) fn set_aside(&mut self, text: String) {
+        self.sent(&text);
+        self.aside.insert(0, text);
+    }
+
+    /// What was sent is not aside any more.
+    pub(super) fn sent(&mut self, text: &str) {
+        self.aside.retain(|aside| !same(aside, text));
+    }
+
+    /// What to bring back, in order: what was never sent comes last, which is before the newest.
+    fn all(&self) -> Vec<&String> {
+        let known = |text: &&String| self.texts.iter().any(|known| same(known, text));
+        let aside = self.aside.iter().filter(|text| !known(text));
+        self.texts.iter().chain(aside).collect()
     }
 }
 
 impl Sheet {
-    /// How many earlier arguments can be brought back. A replay has its original to go back to instead.
-    pub fn earlier_count(&self, world: &World) -> usize {
-        if matches!(self.subject, Subject::Message(_)) {
-            return 0;
+    /// Whether there are earlier arguments to bring back. A replay has its original to go back to instead.
+    pub fn has_earlier(&self, world: &World) -> bool {
+        let replay = matches!(self.subject, Subject::Message(_));
+        let kept = !self.earlier.texts.is_empty() || !self.earlier.aside.is_empty();
+        !replay && (kept || !self.subject.earlier(&world.traffic).is_empty())
+    }
+
+    /// How many there are, once those captured have been read: calls with the same arguments count once.
+    pub fn earlier_count(&self, world: &World) -> Option<usize> {
+        let all_read = self.unread(world).is_empty();
+        all_read.then(|| self.earlier.all().len())
+    }
+
+    /// Keeps what was typed, and what something else took the place of; called before the sheet is dropped.
+    pub fn keep(&self, drafts: &mut Drafts) {
+        let text = self.editor.text();
+        let sent = self.sent_texts.last() == Some(&text);
+        let typed = text != self.untouched && !sent && !self.earlier.shows(&text);
+        let draft = if typed {
+            Some(text)
+        } else {
+            self.hidden_draft.clone()
+        };
+        let aside = self.earlier.aside.iter();
+        let aside: Vec<&String> = aside.filter(|text| Some(*text) != draft.as_ref()).collect();
+        drafts.keep_aside(&self.subject, &aside);
+        drafts.keep(&self.subject, draft);
+        drafts.keep_sent(&self.subject, &self.sent_texts);
+    }
+
+    /// Puts what was typed where it can be brought back from, before something else takes its place.
+    fn set_aside(&mut self) {
+        let text = self.editor.text();
+        let sent = self.sent_texts.last() == Some(&text);
+        if text == self.untouched || sent || self.earlier.shows(&text) {
+            return;
         }
-        let captured = self.subject.earlier(&world.traffic).len();
-        self.earlier.texts.len().max(captured)
+        self.earlier.set_aside(text.clone());
+        self.hidden_draft = Some(text);
+    }
+
+    /// A replay goes back to its original, and from there to what was typed last.
+    fn show_original(&mut self, pretty: &str) {
+        let text = match (self.editor.text() == pretty, self.earlier.aside.first()) {
+            (true, Some(typed)) => typed.clone(),
+            _ => {
+                self.set_aside();
+                pretty.to_owned()
+            }
+        };
+        self.editor.replace(&text);
+        self.editor.go_to_value_of("arguments");
+        self.recheck();
     }
 
     /// Brings back the arguments before those shown, now or when they have been read.
     pub(super) fn show_earlier(&mut self, world: &World) {
         if let Some(original) = &self.original {
-            // A replay has one text to go back to.
-            self.editor.replace(&original.pretty);
-            self.editor.go_to_value_of("arguments");
-            return self.recheck();
+            let pretty = original.pretty.clone();
+            return self.show_original(&pretty);
         }
-        let next = self.earlier.shown.map_or(0, |shown| shown + 1);
-        let unread = self.unread(world);
-        let next = match next < self.earlier.texts.len() || unread.is_empty() {
-            true => next % self.earlier.texts.len().max(1),
-            false => next,
-        };
-        match self.earlier.texts.get(next) {
+        self.set_aside();
+        let next = self.earlier.shown.as_ref().map_or(0, |(at, _)| at + 1);
+        let unread = !self.unread(world).is_empty();
+        if unread && next >= self.earlier.texts.len() {
+            self.earlier.wanted = true;
+            return;
+        }
+        self.earlier.wanted = false;
+        let all = self.earlier.all();
+        let next = next % all.len().max(1);
+        match all.get(next) {
             Some(text) => {
-                self.editor.replace(&text.clone());
+                let text = (*text).clone();
+                self.editor.replace(&text);
                 self.editor.go_to_first_value();
-                self.earlier.shown = Some(next);
-                self.earlier.wanted = false;
+                self.earlier.shown = Some((next, text));
                 self.recheck();
             }
-            None if unread.is_empty() => {
-                self.trouble = Some("it was not called before".to_owned());
-                self.earlier.wanted = false;
-            }
-            None => self.earlier.wanted = true,
+            None => self.trouble = Some("it was not called before".to_owned()),
         }
     }
 
@@ -105,7 +178,9 @@ impl Sheet {
                     let message = std::str::from_utf8(document.bytes()).ok();
                     let text = message.and_then(|message| self.subject.arguments_in(message));
                     let known = &mut self.earlier.texts;
-                    known.extend(text.filter(|text| !known.contains(text)));
+                    let new = |text: &String| !known.iter().any(|known| same(known, text));
+                    let new = text.filter(new);
+                    known.extend(new);
                 }
             }
             self.earlier.read.insert(*row);
