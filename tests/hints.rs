@@ -140,3 +140,13 @@ fn a_line_of_stderr_is_as_long_as_it_was_written() {
     let line = "Starting default (STDIO) server...\n";
     assert!(text.contains(&format!("{} bytes", line.len())), "{text}");
 }
+
+#[test]
+fn only_ways_to_answer_that_there_are_are_offered() {
+    let form = hints(&mut stage("asked", State::Live), "a");
+    offers(
+        &form,
+        &["F5 accept", "F8 decline", "F9 cancel", "Esc later"],
+        &["$EDITOR", "copy"],
+    );
+}

@@ -413,7 +413,7 @@ fn the_server_is_answered_in_its_own_form() {
         insta::assert_snapshot!(format!("ask-{width}x{height}"), shot(&stage));
         stage.press("<f5>");
         assert!(
-            stage.text().contains("harbour is needed"),
+            stage.text().contains("Harbour is needed"),
             "{}",
             stage.text()
         );
@@ -701,4 +701,73 @@ fn a_call_that_asks_for_more_is_answered_and_goes_on() {
         message.contains(r#""params":{"name":"book","arguments":{},"_meta":{"progressToken":0},"inputResponses":{"who":{"action":"accept","content":{"name":"Ann"}}},"requestState":"opaque"}"#),
         "{message}"
     );
+}
+
+/// A request of the server's, opened.
+fn asked(width: u16, height: u16, method: &str, params: &str) -> Stage {
+    let asked = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &[LISTED[0], &asked]);
+    let mut stage = Stage::open(width, height, &path, State::Live);
+    stage.press("a");
+    stage
+}
+
+/// What the server is answered.
+fn answered(stage: &Stage) -> String {
+    match commands(stage).pop() {
+        Some((_, Command::Answer { message, .. })) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn several_of_a_list_are_chosen_by_their_titles() {
+    let params = r#"{"message":"Which?","requestedSchema":{"type":"object","properties":{
+        "who":{"type":"string","title":"Your name","minLength":2,"description":"as on the passport"},
+        "tags":{"type":"array","minItems":1,"maxItems":2,"title":"Colours","items":{"anyOf":[{"const":"r","title":"Red"},{"const":"g","title":"Green"},{"const":"b","title":"Blue"}]}}},"required":["tags"]}}"#
+        .replace('\n', "");
+    let mut stage = asked(80, 24, "elicitation/create", &params);
+    stage.press("<down><f5>");
+    stage.press(" <right><right> ");
+    insta::assert_snapshot!("ask-several-80x24", shot(&stage));
+    stage.press("<f5>");
+    assert!(answered(&stage).contains(r#""content":{"tags":["r","b"]}"#));
+}
+
+#[test]
+fn all_that_is_said_of_a_completion_can_be_read() {
+    let params = format!(
+        r#"{{"messages":[{{"role":"user","content":{{"type":"text","text":"{}"}}}},{{"role":"user","content":{{"type":"image","data":"AAAA","mimeType":"image/png"}}}}],"maxTokens":50,"temperature":0.3,"modelPreferences":{{"hints":[{{"name":"claude"}}]}}}}"#,
+        "lorem ipsum ".repeat(80)
+    );
+    let mut stage = asked(80, 24, "sampling/createMessage", &params);
+    insta::assert_snapshot!("ask-completion-80x24", shot(&stage));
+    stage.press("<pgdn><pgdn><pgdn><pgdn>");
+    let text = stage.text();
+    assert!(
+        text.contains("image/png, 3 bytes") && text.contains(r#"{"hints":[{"name":"claude"}]}"#),
+        "{text}"
+    );
+    assert!(text.contains("lines above, PgUp"), "{text}");
+    let high = asked(120, 60, "sampling/createMessage", &params).text();
+    assert!(
+        high.contains("temperature: 0.3") && !high.contains("PgDn"),
+        "{high}"
+    );
+}
+
+#[test]
+fn a_page_to_visit_is_shown_by_its_host_and_copied_whole() {
+    let url = format!(
+        "https://login.example@evil.example/?token={}",
+        "a1".repeat(60)
+    );
+    let params = format!(r#"{{"mode":"url","message":"Log in","url":"{url}"}}"#);
+    let mut stage = asked(80, 24, "elicitation/create", &params);
+    insta::assert_snapshot!("ask-page-80x24", shot(&stage));
+    stage.press("y");
+    assert!(matches!(stage.effects.pop(), Some(Effect::Copy(text)) if text == url));
 }

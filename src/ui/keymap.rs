@@ -90,6 +90,8 @@ pub enum Context {
     Sent,
     /// A request of the server's that waits for the operator.
     Ask,
+    /// An address in such a request: there is nothing to type.
+    Page,
     /// A question with yes or no.
     Question,
 }
@@ -116,6 +118,7 @@ impl Context {
             Self::Sheet => "Writing a call",
             Self::Sent => "A call that was sent",
             Self::Ask => "Answering the server",
+            Self::Page => "A page to visit",
             Self::Question => "A question",
         }
     }
@@ -391,6 +394,9 @@ const ASK: &[Binding] = &[
     bind(C::Ask, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
     bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
+    bind(C::Ask, &[key(K::PageUp)], A::PageUp, "", "the question, a page up"),
+    bind(C::Ask, &[key(K::PageDown)], A::PageDown, "", "the question, a page down"),
+    bind(C::Page, &[ch('y')], A::Copy, "copy", "copy the address"),
 ];
 
 #[rustfmt::skip]

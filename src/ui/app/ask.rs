@@ -93,46 +93,31 @@ impl Ask {
         };
         vec![Step::Do(Effect::Command { token, command })]
     }
-
-    /// Rows to type in.
-    fn height(&self, area: Rect) -> u16 {
-        let inside = render::ask::inside(area);
-        self.form
-            .as_ref()
-            .map_or(0, |form| render::form::places(form, inside).body.height)
-    }
 }
 
 impl Part for Ask {
     fn contexts(&self) -> Vec<Context> {
-        vec![Context::Ask]
+        let form = self.form.as_ref();
+        form.map_or_else(|| vec![Context::Ask], Form::contexts)
     }
 
     fn offers(&self, _world: &World, binding: &Binding) -> &'static str {
-        match (binding.action, &self.form) {
-            (Action::Editor, Some(form)) if !form.has_text() => "",
-            _ => binding.hint,
+        match (&self.form, binding.action) {
+            (_, Action::Back) if self.over => "close",
+            (_, Action::Back) => binding.hint,
+            (Some(form), Action::Copy) => form.offers(binding, false),
+            (Some(form), _) if !self.over => form.offers(binding, false),
+            _ => "",
         }
     }
 
     fn update(&mut self, _world: &World, area: Rect, input: Input<'_>) -> Vec<Step> {
-        let height = self.height(area);
+        let inside = render::ask::inside(area);
         match (input, &mut self.form) {
             (Input::Action(Action::Accept), _) => return self.answer(Choice::Accept),
             (Input::Action(Action::Decline), _) => return self.answer(Choice::Decline),
             (Input::Action(Action::Cancel), _) => return self.answer(Choice::Cancel),
             (Input::Action(Action::Back), _) => return vec![Step::Close],
-            (Input::Action(Action::Editor), Some(form)) => {
-                return form
-                    .for_editor()
-                    .map(|text| Step::Do(Effect::Editor(text)))
-                    .into_iter()
-                    .collect();
-            }
-            (Input::Edited(Ok(text)), Some(form)) => form.edited(text),
-            (Input::Edited(Err(why)), _) => self.trouble = Some(why.clone()),
-            (Input::Key(key), Some(form)) => form.key(&key, height),
-            (Input::Paste(text), Some(form)) => form.paste(text, height),
             (Input::Outcome { token, outcome }, _) if self.answering == Some(token) => {
                 self.answering = None;
                 match outcome {
@@ -146,7 +131,9 @@ impl Part for Ask {
                     Err(why) => self.trouble = Some(format!("not answered: {why}")),
                 }
             }
-            _ => {}
+            (Input::Edited(Err(why)), _) => self.trouble = Some(why.clone()),
+            (input, Some(form)) => return form.update(input, inside),
+            (_, None) => {}
         }
         Vec::new()
     }

@@ -3,13 +3,23 @@
 //! A form knows the request and what was typed, nothing of sessions or rows: it serves requests of the server's own and
 //! the input requests inside a modern result alike.
 
+mod field;
+pub mod words;
+
+pub use field::{Field, Value};
+
+use super::Input;
 use super::editor::Editor;
-use super::prompt::Prompt;
 use crate::mcp::methods;
-use crate::mcp::schema::{self, Argument};
+use crate::mcp::schema;
+use crate::ui::event::{Effect, Step};
 use crate::ui::json::{Document, minify};
+use crate::ui::keymap::{Action, Binding, Context};
+use crate::ui::render::form::{Places, places};
+use crate::ui::text::wrap;
 use crate::wire::object;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use ratatui::layout::Rect;
 use std::fmt::Write;
 
 /// The code that a client answers with when its user does not want to (specification 2025-11-25, client/sampling).
@@ -52,6 +62,8 @@ pub struct Form {
     pub title: &'static str,
     /// The server's own words, for reading.
     pub words: String,
+    /// The first line of them on the screen, unless that leaves room at their end.
+    pub top: usize,
     pub body: Body,
     /// What is wrong with what was typed, when it was last tried to send it.
     pub trouble: Option<String>,
@@ -69,21 +81,6 @@ pub enum Body {
     Json(Box<Editor>),
     /// Nothing that we know how to answer.
     Unknown,
-}
-
-#[derive(Debug)]
-pub struct Field {
-    pub argument: Argument,
-    /// Raw JSON to choose from, and what to call it.
-    pub choices: Vec<(String, String)>,
-    pub value: Value,
-}
-
-#[derive(Debug)]
-pub enum Value {
-    Text(Prompt),
-    /// One of the choices, or none yet.
-    Chosen(Option<usize>),
 }
 
 impl Form {
@@ -107,7 +104,11 @@ impl Form {
                 let mut editor = Editor::new(SAMPLED);
                 editor.go_to_value_of("text");
                 let title = "The server asks for a completion";
-                (title, conversation(params), Body::Json(Box::new(editor)))
+                (
+                    title,
+                    words::conversation(params),
+                    Body::Json(Box::new(editor)),
+                )
             }
             methods::ROOTS => (
                 "The server asks for your roots",
@@ -124,13 +125,89 @@ impl Form {
         Self {
             title,
             words,
+            top: 0,
             body,
             trouble: None,
         }
     }
 
+    /// The word for a key in the hints; empty where it would do nothing. `round`: it belongs to a call's next round, where
+    /// an answer cannot be an error.
+    pub fn offers(&self, binding: &Binding, round: bool) -> &'static str {
+        match (binding.action, &self.body) {
+            (Action::Accept, Body::Unknown) if !round => "refuse",
+            (Action::Accept | Action::Decline, Body::Unknown) => "",
+            (Action::Decline, Body::Json(_)) if round => "",
+            // There is one way to refuse.
+            (Action::Cancel, Body::Json(_) | Body::Unknown) => "",
+            (Action::Editor, body) if !matches!(body, Body::Json(_)) => "",
+            _ => binding.hint,
+        }
+    }
+
+    /// Where keys go: those that are text are typed, but there is nothing to type beside an address.
+    pub fn contexts(&self) -> Vec<Context> {
+        match self.body {
+            Body::Url(_) => vec![Context::Page, Context::Ask],
+            _ => vec![Context::Ask],
+        }
+    }
+
+    /// Takes what is typed and what only looks; `area` is all of the form's. What answers is up to whoever has the form.
+    pub fn update(&mut self, input: Input<'_>, area: Rect) -> Vec<Step> {
+        let places = places(self, area);
+        match (input, &self.body) {
+            (Input::Action(Action::Copy), Body::Url(url)) => {
+                return vec![Step::Do(Effect::Copy(url.clone()))];
+            }
+            (Input::Action(Action::Editor), Body::Json(editor)) => {
+                return vec![Step::Do(Effect::Editor(editor.text()))];
+            }
+            (Input::Action(Action::PageUp), _) => self.page(-1, places),
+            (Input::Action(Action::PageDown), _) => self.page(1, places),
+            (Input::Scroll { y, lines, .. }, _) => self.wheel(y, lines, places),
+            (Input::Key(key), _) => self.key(&key, places.body.height),
+            (Input::Paste(text), _) => self.paste(text, places.body.height),
+            (Input::Edited(Ok(text)), _) => self.edited(text),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Turns the pages of the server's words; of what is typed where all of them are in sight.
+    fn page(&mut self, pages: i16, Places { words, body, .. }: Places) {
+        let lines = |place: Rect| i16::try_from(place.height).unwrap_or(i16::MAX);
+        if usize::from(words.height) < self.lines(words.width).len() {
+            let page = lines(words).saturating_sub(1).max(1);
+            self.scroll(pages.saturating_mul(page), words);
+        } else if let Body::Json(editor) = &mut self.body {
+            editor.scroll(pages.saturating_mul(lines(body)), body.height);
+        }
+    }
+
+    /// The wheel, at this line.
+    fn wheel(&mut self, y: u16, lines: i16, Places { words, body, .. }: Places) {
+        match &mut self.body {
+            Body::Json(editor) if y >= body.y => editor.scroll(lines, body.height),
+            _ => self.scroll(lines, words),
+        }
+    }
+
+    /// Moves the server's words, which are shown at `words`.
+    fn scroll(&mut self, lines: i16, words: Rect) {
+        let last = self.lines(words.width).len();
+        let last = last.saturating_sub(words.height.into());
+        let top = self.top.min(last).saturating_add_signed(lines.into());
+        self.top = top.min(last);
+    }
+
+    /// The server's words in lines of so many columns.
+    pub fn lines(&self, columns: u16) -> Vec<String> {
+        wrap(&self.words, columns.into())
+    }
+
     /// Takes a key that is text.
-    pub fn key(&mut self, key: &KeyEvent, height: u16) {
+    fn key(&mut self, key: &KeyEvent, height: u16) {
         self.trouble = None;
         match &mut self.body {
             Body::Json(editor) => {
@@ -156,7 +233,7 @@ impl Form {
         }
     }
 
-    pub fn paste(&mut self, text: &str, height: u16) {
+    fn paste(&mut self, text: &str, height: u16) {
         match &mut self.body {
             Body::Json(editor) => editor.paste(text, height),
             Body::Fields {
@@ -180,20 +257,7 @@ impl Form {
         }
     }
 
-    /// There is a text that can be edited elsewhere.
-    pub fn has_text(&self) -> bool {
-        matches!(self.body, Body::Json(_))
-    }
-
-    /// The text that can be edited elsewhere, where there is one.
-    pub fn for_editor(&self) -> Option<String> {
-        match &self.body {
-            Body::Json(editor) => Some(editor.text()),
-            _ => None,
-        }
-    }
-
-    pub fn edited(&mut self, text: &str) {
+    fn edited(&mut self, text: &str) {
         if let Body::Json(editor) = &mut self.body {
             editor.replace(text.trim_end());
         }
@@ -246,108 +310,14 @@ impl Form {
 fn wrong(schema: &str, fields: &[Field], content: &str) -> Option<(usize, String)> {
     let missing = |field: &Field| field.argument.required && field.json().is_none();
     if let Some(at) = fields.iter().position(missing) {
-        return Some((at, format!("{} is needed", fields[at].argument.name)));
+        return Some((at, format!("{} is needed", fields[at].label)));
     }
     // A schema that cannot be used does not stand in the way.
     let first = schema::validate(schema, content).ok()?.into_iter().next()?;
     let name = first.pointer.split('/').nth(1).unwrap_or_default();
     let at = fields.iter().position(|field| field.argument.name == name);
-    let colon = if name.is_empty() { "" } else { ": " };
-    Some((at.unwrap_or(0), format!("{name}{colon}{}", first.message)))
-}
-
-impl Field {
-    fn new(argument: Argument, property: &str) -> Self {
-        let mut choices: Vec<(String, String)> = argument
-            .choices
-            .iter()
-            .map(|raw| (raw.clone(), label(raw)))
-            .collect();
-        // Choices with titles (specification 2025-11-25, client/elicitation).
-        for one in ["oneOf", "anyOf"] {
-            for choice in object::at(property, &[one])
-                .into_iter()
-                .flat_map(object::elements)
-            {
-                if let Some(raw) = object::at(choice, &["const"]) {
-                    let title = object::string_at(choice, &["title"]);
-                    choices.push((
-                        raw.to_owned(),
-                        title.map_or_else(|| label(raw), |title| title.into_owned()),
-                    ));
-                }
-            }
-        }
-        if let (true, "boolean") = (choices.is_empty(), argument.type_name.as_str()) {
-            choices = vec![("true".into(), "yes".into()), ("false".into(), "no".into())];
-        }
-        let default = argument.default.as_deref();
-        let value = if choices.is_empty() {
-            let mut prompt = Prompt::default();
-            prompt.paste(&default.map(label).unwrap_or_default());
-            Value::Text(prompt)
-        } else {
-            Value::Chosen(
-                choices
-                    .iter()
-                    .position(|(raw, _)| Some(raw.as_str()) == default),
-            )
-        };
-        Self {
-            argument,
-            choices,
-            value,
-        }
-    }
-
-    fn key(&mut self, key: &KeyEvent) {
-        match &mut self.value {
-            Value::Text(prompt) => {
-                prompt.key(key);
-            }
-            Value::Chosen(chosen) => {
-                let last = self.choices.len() - 1;
-                match key.code {
-                    KeyCode::Left => *chosen = chosen.map_or(Some(last), |at| at.checked_sub(1)),
-                    KeyCode::Right | KeyCode::Char(' ') => {
-                        *chosen = Some(chosen.map_or(0, |at| if at == last { 0 } else { at + 1 }));
-                    }
-                    KeyCode::Backspace | KeyCode::Delete => *chosen = None,
-                    KeyCode::Char(c) => {
-                        let begins = |(_, name): &(String, String)| {
-                            name.to_lowercase().starts_with(c.to_ascii_lowercase())
-                        };
-                        *chosen = self.choices.iter().position(begins).or(*chosen);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Raw JSON; `None` when it is left out.
-    fn json(&self) -> Option<String> {
-        let prompt = match &self.value {
-            Value::Chosen(chosen) => return chosen.map(|at| self.choices[at].0.clone()),
-            Value::Text(prompt) => prompt,
-        };
-        let text = prompt.text();
-        if text.is_empty() {
-            return None;
-        }
-        let raw = !self.argument.type_name.starts_with("string")
-            && Document::new(text.as_bytes().to_vec()).is_json();
-        Some(if raw {
-            minify(text)
-        } else {
-            serde_json::Value::from(text).to_string()
-        })
-    }
-}
-
-/// A raw value for reading: a string without its quotes.
-fn label(raw: &str) -> String {
-    object::unescape(raw).map_or_else(|| raw.to_owned(), |text| text.into_owned())
+    let place = at.map_or_else(String::new, |at| format!("{}: ", fields[at].label));
+    Some((at.unwrap_or(0), format!("{place}{}", first.message)))
 }
 
 fn fields(schema: &str) -> Body {
@@ -377,38 +347,6 @@ fn content(fields: &[Field]) -> String {
     }
     content.push('}');
     content
-}
-
-/// The messages of a sampling request, for reading.
-fn conversation(params: &str) -> String {
-    let mut out = String::new();
-    let mut say = |who: &str, text: &str| {
-        let _ = writeln!(out, "{who}: {text}");
-    };
-    if let Some(system) = object::string_at(params, &["systemPrompt"]) {
-        say("system", &system);
-    }
-    for message in object::at(params, &["messages"])
-        .into_iter()
-        .flat_map(object::elements)
-    {
-        let role = object::string_at(message, &["role"]).unwrap_or("?".into());
-        let content = object::at(message, &["content"]).unwrap_or_default();
-        let blocks: Vec<&str> = match content.starts_with('[') {
-            true => object::elements(content).collect(),
-            false => vec![content],
-        };
-        for block in blocks {
-            match object::string_at(block, &["text"]) {
-                Some(text) => say(&role, &text),
-                None => say(&role, block),
-            }
-        }
-    }
-    if let Some(most) = object::at(params, &["maxTokens"]) {
-        say("at most", &format!("{most} tokens"));
-    }
-    out
 }
 
 #[cfg(test)]
@@ -483,7 +421,7 @@ mod tests {
         let mut form = Form::new(methods::SAMPLING, params);
         assert_eq!(
             form.words,
-            "system: Be\nuser: Hi\nuser: {\"type\":\"image\",\"data\":\"…\"}\nat most: 9 tokens\n"
+            "system: Be\nuser: Hi\nuser: {\"type\":\"image\",\"data\":\"…\"}\nmaxTokens: 9\n"
         );
         type_text(&mut form, "Hello");
         let Some(Answer::Result(answer)) = form.answer(Choice::Accept) else {

@@ -17,12 +17,9 @@ impl App {
             }
             Context::Detail => self.offers_in_detail(binding.action),
             Context::Log => self.offers_in_log(binding.action),
-            Context::Sheet | Context::Sent | Context::Ask => {
-                return match (&self.ask, &self.sheet) {
-                    (Some(ask), _) => ask.offers(&self.world, binding),
-                    (None, Some(sheet)) => sheet.offers(&self.world, binding),
-                    (None, None) => "",
-                };
+            Context::Sheet | Context::Sent | Context::Ask | Context::Page => {
+                let part = self.overlay();
+                return part.map_or("", |part| part.offers(&self.world, binding));
             }
             Context::Inventory | Context::Server => {
                 return match self.tab {

@@ -67,7 +67,7 @@ impl World {
 }
 
 /// What a part of the screen is given to react to.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     Action(Action),
     /// A key that is text, in a context where one types.
@@ -94,8 +94,8 @@ pub enum Input<'a> {
 
 /// A part of the screen with a state of its own.
 pub trait Part {
-    /// Where the part is now, innermost first; decides which keys mean what. A context that [`Context::is_text`] is
-    /// the only one: everything not bound there comes as [`Input::Key`].
+    /// Where the part is now, innermost first; decides which keys mean what. Among them a
+    /// context that [`Context::is_text`]: everything not bound there comes as [`Input::Key`].
     fn contexts(&self) -> Vec<Context>;
 
     /// The word for a key in the hints; empty where it is not worth pressing.

@@ -15,7 +15,7 @@ pub mod subject;
 pub use drafts::Drafts;
 
 use super::editor::Editor;
-use super::form::{Choice, Form};
+use super::form::Choice;
 use super::prompt::Prompt;
 use super::{Input, Part, World};
 use crate::capture::record::Location;
@@ -25,7 +25,6 @@ use crate::traffic::{Row, Status};
 use crate::ui::event::{Call, Effect, Owner, Step, Token};
 use crate::ui::json::Document;
 use crate::ui::keymap::{Action, Binding, Context};
-use crate::ui::render;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
 use check::{Check, check};
@@ -323,35 +322,24 @@ impl Sheet {
         Vec::new()
     }
 
-    /// The keys of a form that belongs to another round.
-    fn answering(&mut self, world: &World, action: Action) -> Vec<Step> {
-        let Some(sent) = &mut self.sent else {
-            return Vec::new();
-        };
-        let Some(round) = &mut sent.round else {
-            return Vec::new();
-        };
-        let choice = match action {
-            Action::Accept => Choice::Accept,
-            Action::Decline => Choice::Decline,
-            Action::Cancel => Choice::Cancel,
-            Action::Back => {
+    /// The keys of a form that belongs to another round; `None` where there is none before the operator.
+    fn answering(&mut self, world: &World, area: Rect, input: &Input<'_>) -> Option<Vec<Step>> {
+        let place = self.round_place(area);
+        let sent = self.sent.as_mut()?;
+        let round = sent.round.as_mut().filter(|round| round.open)?;
+        let choice = match input {
+            Input::Action(Action::Accept) => Choice::Accept,
+            Input::Action(Action::Decline) => Choice::Decline,
+            Input::Action(Action::Cancel) => Choice::Cancel,
+            Input::Action(Action::Back) => {
                 round.open = false;
-                return Vec::new();
+                return Some(Vec::new());
             }
-            Action::Editor => {
-                let text = round.form.for_editor();
-                return text
-                    .map(|text| Step::Do(Effect::Editor(text)))
-                    .into_iter()
-                    .collect();
-            }
-            _ => return Vec::new(),
+            Input::Outcome { .. } | Input::Edited(Err(_)) => return None,
+            input => return Some(round.form.update(*input, place)),
         };
-        match round.answer(choice, &sent.message) {
-            Some(message) => self.dispatch(world, message),
-            None => Vec::new(),
-        }
+        let message = round.answer(choice, &sent.message);
+        Some(message.map_or_else(Vec::new, |message| self.dispatch(world, message)))
     }
 
     fn act(&mut self, world: &World, area: Rect, action: Action) -> Vec<Step> {
@@ -364,9 +352,6 @@ impl Sheet {
             }
             self.agreed = Some((self.route, question.message.clone()));
             return self.dispatch(world, question.message);
-        }
-        if self.shown_round().is_some() {
-            return self.answering(world, action);
         }
         match self.focus {
             Focus::Arguments => self.writing(world, area, action),
@@ -472,8 +457,8 @@ impl Part for Sheet {
     fn contexts(&self) -> Vec<Context> {
         if self.question.is_some() {
             vec![Context::Question]
-        } else if self.shown_round().is_some() {
-            vec![Context::Ask]
+        } else if let Some(round) = self.shown_round() {
+            round.form.contexts()
         } else if self.typing {
             vec![Context::Prompt]
         } else {
@@ -485,6 +470,9 @@ impl Part for Sheet {
     }
 
     fn offers(&self, world: &World, binding: &Binding) -> &'static str {
+        if let Some(round) = self.shown_round() {
+            return round.form.offers(binding, true);
+        }
         let answered = |sent: &Sent| sent.answer.is_some();
         let offered = match binding.action {
             Action::Send | Action::Replay => world.live,
@@ -497,7 +485,6 @@ impl Part for Sheet {
             Action::Route => Self::routes(world).len() > 1,
             Action::Open => self.sent.as_ref().is_some_and(|sent| sent.row.is_some()),
             Action::Diff => self.original.is_some(),
-            Action::Editor => self.shown_round().is_none_or(|round| round.form.has_text()),
             Action::Copy | Action::Search => self.sent.as_ref().is_some_and(answered),
             _ => true,
         };
@@ -514,27 +501,14 @@ impl Part for Sheet {
             self.searching(input);
             return Vec::new();
         }
+        if let Some(steps) = self.answering(world, area, &input) {
+            return steps;
+        }
         let height = self.places(area).editor.height;
-        let place = self.round_place(area);
-        let form_height = |form: &Form| render::form::places(form, place).body.height;
-        let round = match &mut self.sent {
-            Some(Sent {
-                round: Some(round), ..
-            }) if round.open => Some(round),
-            _ => None,
-        };
-        match (input, round) {
-            (Input::Action(action), _) => return self.act(world, area, action),
-            (Input::Key(key), Some(round)) => {
-                let height = form_height(&round.form);
-                round.form.key(&key, height);
-            }
-            (Input::Paste(text), Some(round)) => {
-                let height = form_height(&round.form);
-                round.form.paste(text, height);
-            }
-            (Input::Key(key), None) => self.typed(area, |editor, height| editor.key(&key, height)),
-            (Input::Paste(text), None) => {
+        match input {
+            Input::Action(action) => return self.act(world, area, action),
+            Input::Key(key) => self.typed(area, |editor, height| editor.key(&key, height)),
+            Input::Paste(text) => {
                 // A whole object takes the place of what nobody has touched.
                 let whole = text.trim_start().starts_with('{')
                     && self.editor.text() == self.untouched
@@ -547,19 +521,18 @@ impl Part for Sheet {
                     true
                 });
             }
-            (Input::Edited(Ok(text)), Some(round)) => round.form.edited(text),
-            (Input::Edited(Ok(text)), None) => self.typed(area, |editor, _| {
+            Input::Edited(Ok(text)) => self.typed(area, |editor, _| {
                 editor.replace(text.trim_end());
                 true
             }),
-            (Input::Edited(Err(why)), _) => self.trouble = Some(why.clone()),
-            (Input::Outcome { token, outcome }, _) => {
+            Input::Edited(Err(why)) => self.trouble = Some(why.clone()),
+            Input::Outcome { token, outcome } => {
                 if let Some(sent) = self.sent.as_mut().filter(|sent| sent.token == token) {
                     sent.outcome(outcome);
                 }
             }
-            (Input::Click { x, y }, _) => self.clicked(area, x, y),
-            (Input::Scroll { y, lines, .. }, _) => {
+            Input::Click { x, y } => self.clicked(area, x, y),
+            Input::Scroll { y, lines, .. } => {
                 let places = self.places(area);
                 match &mut self.sent {
                     Some(sent) if y >= places.answer_rule.y => {

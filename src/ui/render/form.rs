@@ -2,9 +2,10 @@
 
 use super::inventory::shortened;
 use super::{editor, put};
-use crate::ui::app::form::{Body, Field, Form, Value};
+use crate::ui::app::form::{Body, Field, Form, Value, words};
 use crate::ui::format::plural;
-use crate::ui::text::{clean, cut, fit, width, wrap};
+use crate::ui::keymap::{self, Action, Context};
+use crate::ui::text::{chop, clean, cut, fit, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -16,6 +17,8 @@ use ratatui::text::{Line, Span};
 pub struct Places {
     /// The server's words.
     pub words: Rect,
+    /// How much of them is not on the screen.
+    pub more: Rect,
     /// What is filled in.
     pub body: Rect,
     /// What is wrong.
@@ -23,13 +26,17 @@ pub struct Places {
 }
 
 pub fn places(form: &Form, area: Rect) -> Places {
-    let said = wrap(&form.words, area.width.into()).len();
-    let most = match &form.body {
-        // The only thing to look at.
-        Body::Url(_) | Body::Unknown => area.height.saturating_sub(3),
-        _ => area.height / 3,
+    let said = form.lines(area.width).len();
+    // What is filled in has the room that it needs, but the question never less than a third.
+    let needed = match &form.body {
+        Body::Url(_) | Body::Unknown => 1,
+        Body::Json(editor) => editor.lines().len(),
+        Body::Fields { fields, .. } => 2 * fields.len() + 1,
     };
-    let words = u16::try_from(said).unwrap_or(u16::MAX).min(most.max(1));
+    let needed = u16::try_from(needed).unwrap_or(u16::MAX);
+    let most = area.height.saturating_sub(needed.saturating_add(2));
+    let most = most.max(area.height / 3).max(1);
+    let words = u16::try_from(said).unwrap_or(u16::MAX).min(most);
     let line = |from: u16, height: u16| Rect {
         y: area.y + from.min(area.height),
         height: height.min(area.height.saturating_sub(from)),
@@ -38,6 +45,7 @@ pub fn places(form: &Form, area: Rect) -> Places {
     let body = area.height.saturating_sub(words + 2);
     Places {
         words: line(0, words),
+        more: line(words, 1),
         body: line(words + 1, body),
         foot: line(words + 1 + body, 1),
     }
@@ -45,59 +53,14 @@ pub fn places(form: &Form, area: Rect) -> Places {
 
 pub fn render(form: &Form, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let places = places(form, area);
-    let said = wrap(&form.words, area.width.into());
-    let cut_off = said.len() > usize::from(places.words.height);
-    for (line, y) in said
-        .into_iter()
-        .zip(places.words.top()..places.words.bottom())
-    {
-        let last = cut_off && y + 1 == places.words.bottom();
-        let line = match last {
-            true => cut(&format!("{line} …"), area.width.into()).into_owned(),
-            false => line,
-        };
-        put(
-            frame,
-            Rect {
-                y,
-                height: 1,
-                ..area
-            },
-            vec![Span::raw(line)],
-        );
-    }
+    words(form, theme, frame, places);
     let mut more = String::new();
     match &form.body {
         Body::Fields {
             fields, selected, ..
         } => more = elsewhere(render_fields(fields, *selected, theme, frame, places.body)),
         Body::Json(text) => editor::render(text, true, &|_| false, theme, frame, places.body),
-        Body::Url(url) => {
-            let lines = wrap(url, area.width.into()).into_iter();
-            let mut lines: Vec<Line<'_>> = lines
-                .map(|line| Line::styled(line, theme.style(Role::Accent)))
-                .collect();
-            lines.push(Line::default());
-            let note = "Nothing is opened for you. Look at the address before you visit it.";
-            lines.extend(
-                wrap(note, area.width.into())
-                    .into_iter()
-                    .map(|line| Line::styled(line, theme.style(Role::Dim))),
-            );
-            for (line, y) in lines
-                .into_iter()
-                .zip(places.body.top()..places.body.bottom())
-            {
-                frame.render_widget(
-                    line,
-                    Rect {
-                        y,
-                        height: 1,
-                        ..area
-                    },
-                );
-            }
-        }
+        Body::Url(url) => draw(address(url, theme, area.width.into()), frame, places.body),
         Body::Unknown => put(
             frame,
             places.body,
@@ -128,6 +91,72 @@ pub fn render(form: &Form, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     put(frame, place, vec![span]);
 }
 
+/// The server's words, and how much of them is not on the screen.
+fn words(form: &Form, theme: Theme, frame: &mut Frame<'_>, places: Places) {
+    let said = form.lines(places.words.width);
+    let height = usize::from(places.words.height);
+    let above = form.top.min(said.len().saturating_sub(height));
+    let below = said.len().saturating_sub(above + height);
+    draw(
+        said.into_iter().skip(above).map(Line::raw),
+        frame,
+        places.words,
+    );
+    let part = |lines: usize, place: &str, action: Action| {
+        let key = keymap::label(Context::Ask, action);
+        let lines = plural(lines as u64, "line");
+        format!("{lines} {place}, {key}")
+    };
+    let more = [
+        (above > 0).then(|| part(above, "above", Action::PageUp)),
+        (below > 0).then(|| part(below, "below", Action::PageDown)),
+    ];
+    let more: Vec<String> = more.into_iter().flatten().collect();
+    if !more.is_empty() {
+        let more = format!("… {}", more.join("   "));
+        let more = cut(&more, places.more.width.into()).into_owned();
+        let span = Span::styled(more, theme.style(Role::Accent));
+        put(frame, places.more, vec![span]);
+    }
+}
+
+/// The host apart: what else stands in an address can be made to look like one.
+fn address(url: &str, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let host = match words::host(url) {
+        Some(host) => Span::styled(
+            cut(host, columns.saturating_sub(6)).into_owned(),
+            theme.style(Role::Strong),
+        ),
+        None => Span::styled("none: this is no web address", theme.style(Role::Warn)),
+    };
+    let dim = theme.style(Role::Dim);
+    let mut lines = vec![
+        Line::from(vec![Span::styled("host  ", dim), host]),
+        Line::default(),
+    ];
+    let pieces = chop(url, columns).into_iter();
+    lines.extend(pieces.map(|line| Span::styled(line, theme.style(Role::Accent)).into()));
+    lines.push(Line::default());
+    let key = keymap::label(Context::Page, Action::Copy);
+    let note = format!(
+        "Nothing is opened for you. Look at the address before you visit it; {key} copies it."
+    );
+    let note = wrap(&note, columns).into_iter();
+    lines.extend(note.map(|line| Span::styled(line, dim).into()));
+    lines
+}
+
+fn draw(lines: impl IntoIterator<Item = Line<'static>>, frame: &mut Frame<'_>, area: Rect) {
+    for (line, y) in lines.into_iter().zip(area.top()..area.bottom()) {
+        let place = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        frame.render_widget(line, place);
+    }
+}
+
 /// Name and value of each field, and what is said of it below: on one line, in full for the selected one. Returns how
 /// many fields lie above and below.
 fn render_fields(
@@ -146,15 +175,12 @@ fn render_fields(
         );
         return (0, 0);
     };
-    let columns = fields
-        .iter()
-        .map(|field| width(&clean(&field.argument.name)))
-        .max();
+    let columns = fields.iter().map(|field| width(&clean(&field.label))).max();
     let columns = columns.unwrap_or(0).min(usize::from(area.width) / 3);
     let from = u16::try_from(columns + 4).unwrap_or(0);
     let room = usize::from(area.width.saturating_sub(from));
     let height = usize::from(area.height);
-    let in_full = said_in_full(here, room, height.saturating_sub(1).max(1));
+    let in_full = said_in_full(here, room, height.saturating_sub(1).max(1), theme);
     // As many as fit above the selected one.
     let above = height.saturating_sub(1 + in_full.len()) / 2;
     let first = selected.saturating_sub(above);
@@ -172,20 +198,21 @@ fn render_fields(
         };
         name_and_value(field, is_here, columns, theme, frame, place);
         let said = match is_here {
-            true => &in_full,
-            false => &vec![cut(&said(field), room).into_owned()],
+            true => in_full.clone(),
+            false => {
+                let said = cut(&said(field), room).into_owned();
+                vec![Span::styled(said, theme.style(Role::Dim)).into()]
+            }
         };
-        for (text, y) in said.iter().zip(y + 1..area.bottom()) {
-            let place = Rect {
-                x: area.x + from,
-                y,
-                width: area.width.saturating_sub(from),
-                height: 1,
-            };
-            let span = Span::styled(text.clone(), theme.style(Role::Dim));
-            put(frame, place, vec![span]);
-        }
-        y += 1 + u16::try_from(said.len()).unwrap_or(area.height);
+        let lines = u16::try_from(said.len()).unwrap_or(area.height);
+        let below = Rect {
+            x: area.x + from,
+            y: y + 1,
+            width: area.width.saturating_sub(from),
+            height: lines.min(area.bottom() - y - 1),
+        };
+        draw(said, frame, below);
+        y += 1 + lines;
         end = index + 1;
     }
     (first, fields.len() - end)
@@ -203,7 +230,7 @@ fn name_and_value(
     let mut spans = vec![
         Span::styled(mark, theme.style(Role::Accent)),
         Span::styled(
-            fit(&field.argument.name, columns),
+            fit(&field.label, columns),
             theme.style(if here { Role::Strong } else { Role::Text }),
         ),
         Span::raw("  "),
@@ -225,32 +252,79 @@ fn name_and_value(
 fn said(field: &Field) -> String {
     let argument = &field.argument;
     let needed = if argument.required { ", needed" } else { "" };
-    let hint = match field.choices.is_empty() {
-        true => "",
-        false => "← → choose   ",
+    let hint = match field.value {
+        Value::Text(_) => "",
+        Value::Chosen(_) => "← → choose   ",
+        Value::Several { .. } => "← → move   Space chooses   ",
     };
-    format!(
-        "{hint}{}{needed}   {}",
-        argument.type_name, argument.description
-    )
+    format!("{hint}{}{needed}   {}", field.kind, argument.description)
 }
 
 /// The same in lines, and what there is to choose from; `…` where it takes more than `most`.
-fn said_in_full(field: &Field, room: usize, most: usize) -> Vec<String> {
+fn said_in_full(field: &Field, room: usize, most: usize, theme: Theme) -> Vec<Line<'static>> {
     let mut lines = wrap(&shortened(&said(field)), room);
-    let names: Vec<&str> = field
-        .choices
-        .iter()
-        .map(|(_, name)| name.as_str())
-        .collect();
-    lines.extend(wrap(&shortened(&names.join(" · ")), room));
+    let mut boxes = Vec::new();
+    if let Value::Several { chosen, at } = &field.value {
+        let taken = lines.len().min(most / 2);
+        let is_chosen = |choice| chosen.contains(&choice);
+        boxes = checkboxes(field, is_chosen, *at, room, most - taken, theme);
+    } else {
+        let names: Vec<&str> = field
+            .choices
+            .iter()
+            .map(|(_, name)| name.as_str())
+            .collect();
+        lines.extend(wrap(&shortened(&names.join(" · ")), room));
+    }
+    let most = most - boxes.len();
     if lines.len() > most {
         lines.truncate(most);
         if let Some(last) = lines.last_mut() {
             *last = format!("{} …", cut(last, room.saturating_sub(2)));
         }
     }
-    lines
+    let lines = lines.into_iter();
+    let lines = lines.map(|line| Span::styled(line, theme.style(Role::Dim)).into());
+    lines.chain(boxes).collect()
+}
+
+/// `[x] one  [ ] other`, in at most so many lines: those around the choice that the keys are at.
+fn checkboxes(
+    field: &Field,
+    is_chosen: impl Fn(usize) -> bool,
+    at: usize,
+    room: usize,
+    most: usize,
+    theme: Theme,
+) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line<'static>> = vec![Line::default()];
+    let (mut used, mut here) = (0, 0);
+    for (index, (_, name)) in field.choices.iter().enumerate() {
+        let mark = if is_chosen(index) { "[x] " } else { "[ ] " };
+        let text = format!("{mark}{}", cut(name, room.saturating_sub(4)));
+        let columns = width(&text);
+        if used > 0 && used + 2 + columns > room {
+            lines.push(Line::default());
+            used = 0;
+        }
+        let mut style = theme.style(if is_chosen(index) {
+            Role::JsonString
+        } else {
+            Role::Dim
+        });
+        if index == at {
+            here = lines.len() - 1;
+            style = style.add_modifier(Modifier::UNDERLINED);
+        }
+        if let Some(line) = lines.last_mut() {
+            let gap = if used > 0 { "  " } else { "" };
+            line.push_span(Span::raw(gap));
+            line.push_span(Span::styled(text, style));
+            used += gap.len() + columns;
+        }
+    }
+    let first = (here + 1).saturating_sub(most.max(1));
+    lines.into_iter().skip(first).take(most).collect()
 }
 
 /// How many fields are not on the screen.
@@ -280,6 +354,11 @@ fn value(field: &Field, here: bool, room: usize, theme: Theme) -> (Span<'static>
             (format!("‹ {name} ›"), false)
         }
         Value::Chosen(None) => ("‹ not chosen ›".to_owned(), true),
+        Value::Several { chosen, .. } if chosen.is_empty() => ("none chosen".to_owned(), true),
+        Value::Several { chosen, .. } => {
+            let names: Vec<&str> = chosen.iter().map(|at| &*field.choices[*at].1).collect();
+            (cut(&names.join(", "), room).into_owned(), false)
+        }
     };
     let mut style = theme.style(if empty { Role::Dim } else { Role::JsonString });
     if here {

@@ -1,0 +1,92 @@
+//! The server's own words in a form, for reading: everything that it says of a completion, the host of a page.
+
+use crate::ui::format;
+use crate::wire::object;
+use std::fmt::Write as _;
+
+/// A sampling request: its messages, then every other parameter.
+pub(super) fn conversation(params: &str) -> String {
+    let mut out = String::new();
+    let mut say = |who: &str, text: &str| {
+        let _ = writeln!(out, "{who}: {text}");
+    };
+    if let Some(system) = object::string_at(params, &["systemPrompt"]) {
+        say("system", &system);
+    }
+    for message in object::at(params, &["messages"])
+        .into_iter()
+        .flat_map(object::elements)
+    {
+        let role = object::string_at(message, &["role"]).unwrap_or("?".into());
+        let content = object::at(message, &["content"]).unwrap_or_default();
+        let blocks: Vec<&str> = match content.starts_with('[') {
+            true => object::elements(content).collect(),
+            false => vec![content],
+        };
+        for content in blocks {
+            say(&role, &block(content));
+        }
+    }
+    for (name, value) in object::members(params) {
+        if !["systemPrompt", "messages", "_meta"].contains(&&*name) {
+            say(&name, value);
+        }
+    }
+    out
+}
+
+/// A piece of a message: its text, or what kind of data it is.
+fn block(content: &str) -> String {
+    if let Some(text) = object::string_at(content, &["text"]) {
+        return text.into_owned();
+    }
+    let kind = object::string_at(content, &["mimeType"]);
+    match (kind, object::string_at(content, &["data"])) {
+        (Some(kind), Some(data)) => {
+            let bytes = data.trim_end_matches('=').len() as u64 * 3 / 4;
+            format!("{kind}, {} bytes", format::size(bytes))
+        }
+        _ => content.to_owned(),
+    }
+}
+
+/// Whom an address leads to, the way browsers read it: not the name that stands before an `@`.
+pub fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '\\', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    (!host.is_empty()).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_said_of_a_completion_is_there_and_data_is_named() {
+        let params = r#"{"messages":[{"role":"user","content":{"type":"text","text":"Hi"}},
+            {"role":"user","content":[{"type":"image","data":"AAAAAAAA","mimeType":"image/png"},{"type":"tool_use","id":"1"}]}],
+            "systemPrompt":"Be","maxTokens":9,"stopSequences":["END"],"tools":[{"name":"t"}]}"#;
+        assert_eq!(
+            conversation(params),
+            "system: Be\nuser: Hi\nuser: image/png, 6 bytes\nuser: {\"type\":\"tool_use\",\"id\":\"1\"}\n\
+             maxTokens: 9\nstopSequences: [\"END\"]\ntools: [{\"name\":\"t\"}]\n"
+        );
+    }
+
+    #[test]
+    fn the_host_of_a_page_is_whom_it_leads_to() {
+        for (url, expected) in [
+            ("https://x.example/?a=b@c", Some("x.example")),
+            (
+                "https://good.example@bad.example:81/",
+                Some("bad.example:81"),
+            ),
+            ("https://bad.example\\@good.example", Some("bad.example")),
+            ("https:///x", None),
+            ("javascript:alert(1)", None),
+        ] {
+            assert_eq!(host(url), expected, "{url}");
+        }
+    }
+}
