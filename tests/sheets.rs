@@ -243,6 +243,9 @@ fn what_says_that_it_destroys_asks_in_any_session() {
         stage.send(Event::Resize { width, height });
         insta::assert_snapshot!(format!("sheet-asks-{width}x{height}"), shot(&stage));
     }
+    // The key that opened the sheet is no yes.
+    stage.press("<enter>");
+    assert!(commands(&stage).is_empty());
     stage.press("y");
     assert_eq!(sent(&stage).1, Route::Operator);
 }

@@ -401,7 +401,7 @@ const ASK: &[Binding] = &[
 
 #[rustfmt::skip]
 const QUESTION: &[Binding] = &[
-    bind(C::Question, &[ch('y'), key(K::Enter)], A::Yes, "yes", "yes"),
+    bind(C::Question, &[ch('y')], A::Yes, "yes", "yes"),
     bind(C::Question, &[ch('n'), key(K::Esc), ch('q')], A::No, "no", "no"),
 ];
 

@@ -102,11 +102,7 @@ impl Field {
             Value::Several { chosen, at } => match key.code {
                 KeyCode::Left => *at = (*at + count - 1) % count,
                 KeyCode::Right => *at = (*at + 1) % count,
-                KeyCode::Char(' ') => {
-                    if !chosen.remove(at) {
-                        chosen.insert(*at);
-                    }
-                }
+                KeyCode::Char(' ') => *chosen = &*chosen ^ &BTreeSet::from([*at]),
                 KeyCode::Backspace | KeyCode::Delete => chosen.clear(),
                 KeyCode::Char(c) => *at = begins(c).unwrap_or(*at),
                 _ => {}
