@@ -142,6 +142,9 @@ impl Word {
             || self.needle.is_in(store.id_of(row))
             || self.needle.is_in(store.texts.bytes(store.failure(row)))
             || store.is_answered_again(row) && self.needle.is_in(ANSWERED_AGAIN.as_bytes())
+            || store
+                .elicited(row)
+                .is_some_and(|word| self.needle.is_in(word.as_bytes()))
             || store.http_of(row).is_some_and(|http| {
                 known.symbol(http.method, store, &self.needle)
                     || known.symbol(http.path, store, &self.needle)

@@ -32,6 +32,7 @@ mod tests;
 pub mod view;
 
 use crate::capture::record::Location;
+use crate::mcp::methods;
 use crate::tap::{Party, SessionId, Timestamp};
 use catalogue::Catalogue;
 use fold::Challenges;
@@ -244,6 +245,16 @@ impl Status {
             Self::Lost => "lost",
             Self::Streaming => "streaming",
         }
+    }
+}
+
+/// The word for what the user did about an elicitation, on the screen in the place of `ok`; the filter finds it too.
+pub fn elicited(method: &str, status: Status, outcome: &str) -> Option<&'static str> {
+    match (method, status, outcome) {
+        (methods::ELICITATION, Status::Ok, "accept") => Some("accepted"),
+        (methods::ELICITATION, Status::Ok, "decline") => Some("declined"),
+        (methods::ELICITATION, Status::Ok, "cancel") => Some("cancelled"),
+        _ => None,
     }
 }
 

@@ -283,6 +283,12 @@ impl Store {
         let extra = self.extras.get(row.extra);
         extra.is_some_and(|extra| extra.answered_again)
     }
+    /// See [`super::elicited`].
+    pub fn elicited(&self, row: &RowData) -> Option<&'static str> {
+        let extra = self.extras.get(row.extra)?;
+        let outcome = self.texts.get(extra.outcome);
+        super::elicited(self.symbol(row.method), row.status, outcome)
+    }
     pub fn http_of(&self, row: &RowData) -> Option<&HttpData> {
         self.http.get(self.extras.get(row.extra)?.http)
     }

@@ -362,7 +362,7 @@ fn a_request_of_the_servers_nests_under_the_only_call_in_flight() {
         r#"
         client · tools/call · ask · empty · ok [1 6]
           server · sampling/createMessage · "Summarize this" · ok [2 5]
-          server · elicitation/create · Your name? · ok [3 4]
+          server · elicitation/create · Your name? · declined [3 4]
         server · roots/list · pending [7]
         "#,
     );

@@ -9,7 +9,7 @@ mod view;
 
 use super::digest::digest;
 use super::view::View;
-use super::{RowId, Traffic, party_word};
+use super::{RowId, Traffic, elicited, party_word};
 use crate::capture::record::{Encoding, HttpPart, HttpRecord, Location, Payload, Record};
 use crate::tap::{
     Closed, ExchangeId, Gap, Half, Opened, Party, ServerSent, SessionId, Timestamp, Via,
@@ -193,7 +193,7 @@ pub fn listing(traffic: &Traffic) -> String {
             row.method,
             row.name,
             row.summary,
-            row.status.word(),
+            elicited(row.method, row.status, row.outcome).unwrap_or(row.status.word()),
         ];
         let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
         out += &format!(

@@ -5,7 +5,7 @@ use crate::capture::record::{Payload, Record};
 use crate::traffic::digest::digest;
 use crate::traffic::storage::NONE;
 use crate::traffic::view::{Filter, Hidden, View};
-use crate::traffic::{ANSWERED_AGAIN, Row, RowId, RowKind, Status, Traffic, party_word};
+use crate::traffic::{ANSWERED_AGAIN, Row, RowId, RowKind, Status, Traffic, elicited, party_word};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
@@ -150,6 +150,7 @@ impl Naive {
             row.name,
             row.message_id,
             row.status.word(),
+            elicited(row.method, row.status, row.outcome).unwrap_or_default(),
             party_word(row.from),
             row.summary,
             if row.answered_again {

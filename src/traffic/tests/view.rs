@@ -118,6 +118,18 @@ fn what_went_wrong_is_found_and_what_only_looks_like_it_is_not() {
 }
 
 #[test]
+fn a_filter_finds_what_was_done_about_an_elicitation() {
+    let traffic = fold(
+        r#"
+        client {"id":1,"method":"tools/call","params":{"name":"ask"}}
+        server {"id":7,"method":"elicitation/create","params":{"message":"Sure?"}}
+        client {"id":7,"result":{"action":"decline"}}
+        "#,
+    );
+    assert_eq!(filtered(&traffic, "declined"), ["0:1"]);
+}
+
+#[test]
 fn a_filter_looks_at_everything_that_a_row_shows() {
     let traffic = fold(CONVERSATION);
     for (text, rows) in [

@@ -6,7 +6,7 @@ use super::{NOTHING_MATCHES, empty, put, rule, standing_rule};
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
-use crate::traffic::{ANSWERED_AGAIN, GAP, Progress, Row, RowKind, Status};
+use crate::traffic::{ANSWERED_AGAIN, GAP, Progress, Row, RowKind, Status, elicited};
 use crate::ui::app::detail::http::class;
 use crate::ui::app::list::List;
 use crate::ui::app::{App, Reading, World};
@@ -441,6 +441,13 @@ pub fn status(row: &Row<'_>) -> (Cow<'static, str>, Role) {
         Status::Ok | Status::Streaming => Role::Ok,
         Status::ToolError | Status::Error | Status::Lost => Role::Error,
     };
+    if let Some(word) = elicited(row.method, row.status, row.outcome) {
+        let role = match word {
+            "accepted" => role,
+            _ => Role::Dim,
+        };
+        return (word.into(), role);
+    }
     match (row.kind, row.status, row.http_status) {
         (RowKind::Http, Status::Ok | Status::Error, Some(status)) => {
             (status.to_string().into(), class(status))
