@@ -1,5 +1,6 @@
 //! Where captures live, how they are named, who may write one, and how long they stay.
 
+use super::reader::Reader;
 use super::recorder::RecordError;
 use crate::tap::Timestamp;
 use etcetera::BaseStrategy;
@@ -118,15 +119,30 @@ fn found(directory: &Path) -> io::Result<Vec<Saved>> {
             let modified = data.modified().unwrap_or(std::time::UNIX_EPOCH);
             (Timestamp::from(modified), stem)
         });
+        let (exactly, in_full) = told(&path);
         saved.push(Saved {
-            name: name.to_owned(),
-            started,
+            name: in_full.unwrap_or_else(|| name.to_owned()),
+            started: exactly.unwrap_or(started),
             bytes: data.len(),
             path,
         });
     }
     saved.sort_by(|a, b| (b.started, &b.path).cmp(&(a.started, &a.path)));
     Ok(saved)
+}
+
+/// Start and name as the capture itself has them, where it can be read: the file's name knows the second, and a word.
+fn told(path: &Path) -> (Option<Timestamp>, Option<String>) {
+    let Ok(reader) = Reader::open(path) else {
+        return (None, None);
+    };
+    let header = reader.header();
+    let started = chrono::DateTime::parse_from_rfc3339(&header.started).ok();
+    let name = Some(&header.name).filter(|name| !name.trim().is_empty());
+    (
+        started.map(|it| Timestamp(it.timestamp_micros())),
+        name.cloned(),
+    )
 }
 
 /// Keeps the newest captures that are within the retention together, and removes what is older; how many. Stay: those
@@ -336,6 +352,29 @@ mod tests {
                 ("a".to_owned(), second, 1),
             ]
         );
+    }
+
+    #[test]
+    fn captures_of_one_second_are_in_the_order_in_which_they_began() {
+        let home = tempfile::tempdir().unwrap();
+        for (micros, file, name) in [(1, "web", "wéb"), (2, "db", "db"), (3, "a", "")] {
+            let header = format!(
+                r#"{{"capture":1,"started":"2026-11-21T02:45:01.00000{micros}Z","name":"{name}"}}"#
+            );
+            let path = home.path().join(format!("20261121-024501-{file}.jsonl"));
+            std::fs::write(path, header + "\n").unwrap();
+        }
+        let listed = || -> Vec<String> {
+            let saved = list(home.path()).unwrap().into_iter();
+            saved.map(|it| it.name).collect()
+        };
+        assert_eq!(listed(), ["a", "db", "wéb"]);
+        let two = Retention {
+            captures: 2,
+            bytes: 1000,
+        };
+        assert_eq!(prune(home.path(), two, &[]).unwrap(), 1);
+        assert_eq!(listed(), ["a", "db"]);
     }
 
     #[test]
