@@ -3,8 +3,19 @@
 use crate::tap::{
     Closed, ExchangeId, Gap, Half, Opened, Party, ServerSent, SessionId, Timestamp, Via,
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+
+/// As a date, of which clocks may be far off: one with a year of four digits.
+pub fn utc(at: Timestamp) -> DateTime<Utc> {
+    let second = at.0.div_euclid(1_000_000);
+    let micros = (at.0.rem_euclid(1_000_000)) as u32;
+    DateTime::from_timestamp(second.clamp(YEARS.0, YEARS.1), micros * 1000).unwrap_or_default()
+}
+
+/// The first and the last second that four digits of a year can say.
+pub(super) const YEARS: (i64, i64) = (-62_167_219_200, 253_402_300_799);
 
 /// The first line of a capture.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 //! rely on it, and so does the reader's fast path.
 
 use super::output::Buffer;
-use super::record::{HttpPart, HttpRecord};
+use super::record::{HttpPart, HttpRecord, YEARS};
 use super::spool::{Spelling, Spooled};
 use crate::tap::{ExchangeId, Half, Party, SessionId, Timestamp, Via};
 use base64::Engine;
@@ -296,13 +296,8 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The first and the last second that four digits of a year can say.
-    const RANGE: (i64, i64) = (-62_167_219_200, 253_402_300_799);
-
     pub fn write(&mut self, out: &mut Vec<u8>, at: Timestamp) {
-        let second =
-            at.0.div_euclid(1_000_000)
-                .clamp(Self::RANGE.0, Self::RANGE.1);
+        let second = at.0.div_euclid(1_000_000).clamp(YEARS.0, YEARS.1);
         if second != self.second
             && let Some(time) = DateTime::from_timestamp(second, 0)
         {

@@ -330,9 +330,10 @@ impl Store {
                 .http_of(row)
                 .map(|http| http.status)
                 .filter(|status| *status != 0),
+            // Nobody knows, where the clock was set back meanwhile.
             took: extra
-                .filter(|_| ended)
-                .map(|extra| extra.ended_at.saturating_sub(row.at).max(0)),
+                .filter(|extra| ended && extra.ended_at >= row.at)
+                .map(|extra| extra.ended_at.saturating_sub(row.at)),
             size,
             progress: self.progress.get(&id).copied(),
             parent: Some(row.parent).filter(|&row| row != NONE),

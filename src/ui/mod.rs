@@ -24,6 +24,7 @@ use crate::link::registry::Entry;
 use crate::tap::{Orders, Pulse, Timestamp};
 use anyhow::Context as _;
 use app::{App, Kept, Session, hub::Hub};
+use chrono::TimeZone as _;
 use event::{Effect, Event, Fed, Notice};
 use futures_util::StreamExt as _;
 use keep::Keeper;
@@ -499,9 +500,12 @@ async fn warning(copy: &mut Option<attach::Transfer>) -> Option<String> {
 }
 
 fn tick() -> Event {
+    let now = Timestamp::now();
+    // A clock may be so far off that no calendar has a day for it.
+    let local = chrono::Local.timestamp_micros(now.0).single();
     Event::Tick {
-        now: Timestamp::now(),
-        utc_offset_seconds: chrono::Local::now().offset().local_minus_utc(),
+        now,
+        utc_offset_seconds: local.map_or(0, |it| it.offset().local_minus_utc()),
     }
 }
 

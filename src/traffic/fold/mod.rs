@@ -284,7 +284,8 @@ impl Traffic {
             Status::Cancelled | Status::Lost => End::Unanswered,
             _ => End::Ok,
         };
-        let took = answered.then(|| at.saturating_sub(started));
+        // Not a time that a clock which was set back makes of it.
+        let took = (answered && at >= started).then(|| at.saturating_sub(started));
         self.stats.end(self.call_key(row), end, took);
     }
 

@@ -463,7 +463,11 @@ pub fn took(world: &World, row: &Row<'_>) -> (String, Role) {
         .took
         .or_else(|| running.then(|| (world.now.0 - row.at.0).max(0)))
     else {
-        return (String::new(), Role::Dim);
+        let ended = matches!(row.kind, RowKind::Exchange | RowKind::Http)
+            && !matches!(row.status, Status::Pending | Status::Streaming);
+        // The clock was set back meanwhile.
+        let unknown = if ended { "?" } else { "" };
+        return (unknown.to_owned(), Role::Dim);
     };
     let slow = world
         .traffic
