@@ -1,4 +1,5 @@
 //! The face without a screen: the startup line, `--print`, the summary. Writes to stderr; stdout is the protocol's.
+//! With `--print=json` everything that we write there is JSON Lines.
 //!
 //! Reads the capture like any other viewer. Must not know the data path, nor hold it up.
 
@@ -8,10 +9,11 @@ pub use print::Printer;
 
 use crate::capture::recorder::Totals;
 use crate::tap::{Counts, Health, Party};
-use crate::traffic::gist::neutral;
+use crate::traffic::gist::{cut, neutral};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::{Value, json};
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +24,9 @@ const PATIENCE: Timespec = Timespec {
     tv_nsec: 200_000_000,
 };
 
+/// Bytes of the command in the startup line; the capture's header has all of it.
+const UPSTREAM: usize = 500;
+
 /// How `--print` writes traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Print {
@@ -31,20 +36,73 @@ pub enum Print {
     Json,
 }
 
+/// How we speak on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Voice {
+    #[default]
+    Sentences,
+    /// Among the lines of `--print=json`: as objects of one member, named for what they tell.
+    Json,
+}
+
+impl From<Option<Print>> for Voice {
+    fn from(print: Option<Print>) -> Self {
+        match print {
+            Some(Print::Json) => Self::Json,
+            Some(Print::Text) | None => Self::Sentences,
+        }
+    }
+}
+
+impl Voice {
+    /// Says what went wrong.
+    pub fn complain(self, text: &str) {
+        match self {
+            Self::Sentences => say(&text),
+            Self::Json => write_json(&json!({ "warning": text })),
+        }
+    }
+
+    /// Says what we tell of ourselves.
+    pub fn tell<T: Telling>(self, what: &T) {
+        match self {
+            Self::Sentences => say(what),
+            Self::Json => write_json(&json!({ T::KIND: what.members() })),
+        }
+    }
+}
+
+/// A sentence that is also data.
+pub trait Telling: fmt::Display {
+    const KIND: &'static str;
+    fn members(&self) -> Value;
+}
+
 /// Says on stderr, in our name, what went wrong.
 pub fn complain(text: &str) {
-    say(&text);
+    Voice::Sentences.complain(text);
 }
 
 /// Says on stderr, in our name; a stderr that is closed, or full and not read, is nobody's loss. Text of several lines
 /// stays so.
 pub fn say(text: &impl fmt::Display) {
-    if !is_read() {
-        return;
-    }
     let text = text.to_string();
     let lines: Vec<_> = text.split('\n').map(neutral).collect();
-    let _ = std::io::stderr().write_all(format!("mcp-sentinel: {}\n", lines.join("\n")).as_bytes());
+    write(&format!("mcp-sentinel: {}\n", lines.join("\n")));
+}
+
+fn write_json(value: &Value) {
+    let line = value.to_string();
+    match std::io::stderr().is_terminal() {
+        true => write(&format!("{}\n", neutral(&line))),
+        false => write(&format!("{line}\n")),
+    }
+}
+
+fn write(text: &str) {
+    if is_read() {
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
 }
 
 /// Whether stderr takes a line now: a client that lets it fill up must not keep us from ending.
@@ -69,7 +127,14 @@ impl fmt::Display for Startup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clients = self.listening.unwrap_or("stdio");
         // It is one line, whatever stands in a command.
-        write!(f, "{clients} → {}", neutral(&words(self.upstream)))?;
+        let upstream = words(self.upstream);
+        let shown = cut(&upstream, UPSTREAM);
+        let more = if shown.len() < upstream.len() {
+            "…"
+        } else {
+            ""
+        };
+        write!(f, "{clients} → {}{more}", neutral(shown))?;
         if self.login {
             f.write_str(" with the stored login")?;
         }
@@ -77,6 +142,19 @@ impl fmt::Display for Startup<'_> {
             Some(path) => write!(f, " · capturing to {}", path.display()),
             None => f.write_str(" · not capturing"),
         }
+    }
+}
+
+impl Telling for Startup<'_> {
+    const KIND: &'static str = "started";
+
+    fn members(&self) -> Value {
+        json!({
+            "listening": self.listening,
+            "upstream": self.upstream,
+            "login": self.login,
+            "capture": self.capture.map(|path| path.display().to_string()),
+        })
     }
 }
 
@@ -89,16 +167,16 @@ pub fn words(upstream: &[String]) -> String {
 }
 
 /// That the capture cannot be written, or can be again.
-pub fn health(health: &Health) {
+pub fn health(voice: Voice, health: &Health) {
     let lost = match health.lost {
         0 => String::new(),
         lost => format!("; {} NOT captured so far", messages(lost)),
     };
     match &health.trouble {
-        Some(reason) => say(&format!(
+        Some(reason) => voice.complain(&format!(
             "cannot write the capture: {reason}; the traffic goes on{lost}"
         )),
-        None => say(&format!("the capture is being written again{lost}")),
+        None => voice.complain(&format!("the capture is being written again{lost}")),
     }
 }
 
@@ -163,6 +241,31 @@ fn each_way(f: &mut fmt::Formatter<'_>, client: u64, operator: u64, server: u64)
     write!(f, "{server} from the server, ")
 }
 
+impl Telling for Summary<'_> {
+    const KIND: &'static str = "ended";
+
+    fn members(&self) -> Value {
+        let took = u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX);
+        let mut members = json!({ "took_us": took, "reason": self.how });
+        let counted = match self.counted {
+            Counted::Recorded(totals) => vec![
+                ("client_messages", &totals.client_messages),
+                ("operator_messages", &totals.operator_messages),
+                ("server_messages", &totals.server_messages),
+                ("errors", &totals.errors),
+                ("tool_errors", &totals.tool_errors),
+                ("lost_messages", &totals.lost_messages),
+            ],
+            // Who prints records.
+            Counted::Passed(_) | Counted::Nothing => Vec::new(),
+        };
+        for (name, count) in counted {
+            members[name] = count.load(Ordering::Relaxed).into();
+        }
+        members
+    }
+}
+
 fn messages(count: u64) -> String {
     format!("{count} message{}", if count == 1 { "" } else { "s" })
 }
@@ -220,6 +323,13 @@ mod tests {
             summary(Counted::Nothing),
             "12.4 s · the server exited with status 0"
         );
+        let as_data = Summary {
+            counted: Counted::Recorded(&totals),
+            took: Duration::from_millis(12),
+            how: "it ended",
+        };
+        assert_eq!(as_data.members()["server_messages"], 3);
+        assert_eq!(as_data.members()["took_us"], 12_000);
     }
 
     #[test]
@@ -233,6 +343,12 @@ mod tests {
         };
         let line = startup.to_string();
         assert_eq!(line, "stdio → sh -c 'a b\u{fffd}[2J' · not capturing");
+        let upstream = ["sh".to_owned(), "x".repeat(1_000_000)];
+        let line = Startup {
+            upstream: &upstream,
+            ..startup
+        };
+        assert!(line.to_string().len() < 600);
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 mod answers;
 mod exchanges;
+mod stderr;
 
-use super::Print;
+use super::{Print, Voice};
 use crate::capture::reader::{ANY_LENGTH, ReadError, Reader};
-use crate::capture::record::{Location, Record};
+use crate::capture::record::{Location, Payload, Record};
 use crate::tap::{SessionId, Timestamp};
-use crate::traffic::digest::{Content, Message, MessageKind, Messages, digest};
-use crate::traffic::gist::neutral;
+use crate::traffic::ANSWERED_AGAIN;
+use crate::traffic::digest::{Content, Detail, Message, MessageKind, Messages, digest};
+use crate::traffic::gist::{gist, neutral};
 use crate::traffic::party_word;
-use answers::{Answered, Answers, Way};
+use answers::{Answered, Answers, Found, Unanswered, Way};
 use chrono::{Local, TimeZone as _};
 use exchanges::Exchanges;
 use std::io::{self, IsTerminal as _, Write};
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use stderr::Stderr;
 use tokio_util::sync::CancellationToken;
 
 /// How often a capture that grows no more is looked at.
@@ -28,6 +31,8 @@ const STUCK: Duration = Duration::from_secs(2);
 /// What stands before a message in its record.
 const MESSAGE: &[u8] = b"\"message\":";
 const BATCH: usize = 500;
+/// Unanswered requests that the end of a session names.
+const NAMED: usize = 20;
 
 /// A thread that prints what a capture holds, and what it comes to hold.
 #[derive(Debug)]
@@ -37,9 +42,16 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// Prints until the capture is read to its end after `ended`.
-    pub fn start(capture: &Path, print: Print, ended: CancellationToken) -> io::Result<Self> {
-        let capture = capture.to_owned();
+    /// Prints what there is once `begun` (the startup line comes first) or `ended`, until the capture is read to its end
+    /// after `ended`.
+    pub fn start(
+        capture: &Path,
+        print: Print,
+        begun: CancellationToken,
+        ended: CancellationToken,
+    ) -> io::Result<Self> {
+        // Before anybody takes its name away.
+        let reader = Reader::open(capture);
         let printed = Arc::new(AtomicU64::new(0));
         let progress = printed.clone();
         let work = move || {
@@ -48,8 +60,13 @@ impl Printer {
                 written: progress,
             };
             let tame = io::stderr().is_terminal();
-            if let Err(error) = follow(&capture, print, tame, &ended, &mut out) {
-                super::complain(&format!("cannot print the traffic: {error}"));
+            while !begun.is_cancelled() && !ended.is_cancelled() {
+                std::thread::sleep(PAUSE);
+            }
+            let followed = reader.and_then(|reader| follow(reader, print, tame, &ended, &mut out));
+            if let Err(error) = followed {
+                let voice = Voice::from(Some(print));
+                voice.complain(&format!("cannot print the traffic: {error}"));
             }
         };
         let thread = std::thread::Builder::new().name("print".to_owned());
@@ -74,13 +91,13 @@ impl Printer {
 
 /// `tame` leaves nothing in the capture's own lines that a terminal would obey.
 fn follow(
-    capture: &Path,
+    reader: Reader,
     print: Print,
     tame: bool,
     ended: &CancellationToken,
     out: &mut impl Write,
 ) -> Result<(), ReadError> {
-    let mut reader = Reader::open(capture)?.pass_over(ANY_LENGTH);
+    let mut reader = reader.pass_over(ANY_LENGTH);
     let bodies = reader.bodies()?;
     let (mut text, mut json) = (Text::default(), Json::default());
     let mut lines = Vec::new();
@@ -107,11 +124,14 @@ fn follow(
                 return Ok(());
             }
         }
-        if read == 0 {
-            if over {
+        if read == 0 && !over {
+            lines.extend(text.stderr.waited());
+            std::thread::sleep(PAUSE);
+        } else if read == 0 {
+            lines.extend(text.stderr.end_all());
+            if lines.is_empty() {
                 return Ok(());
             }
-            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -157,7 +177,7 @@ impl Json {
                 ..
             } => {
                 let way = Way::of(record, from, to, via);
-                let mut answered = |message| self.answers.take_in(way, message);
+                let mut answered = |message| self.answers.take_in(way, message)?.request();
                 match messages {
                     Messages::One(message) => {
                         let answered: Option<Answered> = answered(&message);
@@ -193,10 +213,14 @@ impl Json {
 struct Text {
     answers: Answers,
     exchanges: Exchanges,
+    stderr: Stderr,
 }
 
 impl Text {
     fn lines(&mut self, record: &Record<'_>) -> Vec<Vec<u8>> {
+        if let Payload::Stderr(bytes) = &record.payload {
+            return self.stderr.take_in(record.at, record.session, bytes);
+        }
         let digest = digest(record);
         let (at, session) = (digest.at, digest.session);
         let said = match digest.content {
@@ -226,7 +250,6 @@ impl Text {
                 });
                 return said.collect();
             }
-            Content::Stderr(text) => format!("server stderr: {text}"),
             Content::Opened(opened) => {
                 format!(
                     "session opened by the {} over {}",
@@ -234,8 +257,16 @@ impl Text {
                 )
             }
             Content::Closed(closed) => {
-                self.answers.close(session);
-                format!("session closed: {}", closed.reason)
+                let mut said = self.stderr.end(session);
+                let unanswered = self.answers.close(session);
+                said.extend(
+                    never_answered(&unanswered)
+                        .into_iter()
+                        .map(|it| line(at, session, &it)),
+                );
+                let closed = format!("session closed: {}", closed.reason);
+                said.push(line(at, session, &closed));
+                return said;
             }
             Content::Gap(gap) => {
                 format!(
@@ -255,7 +286,8 @@ impl Text {
                 Some(said) => said,
                 None => return Vec::new(),
             },
-            Content::Unknown => return Vec::new(),
+            // Its whole lines have been told.
+            Content::Stderr(_) | Content::Unknown => return Vec::new(),
         };
         vec![line(at, session, &said)]
     }
@@ -265,20 +297,56 @@ impl Text {
         let answered = self.answers.take_in(way, message);
         let outcome = match message.kind {
             MessageKind::Request | MessageKind::Notification | MessageKind::Garbage => {
-                return joined(&[&asks, &message.gist]);
+                let again = if is_next_round(message) {
+                    "(next round)"
+                } else {
+                    ""
+                };
+                return joined(&[&asks, &message.gist, again]);
             }
             MessageKind::Result => "ok",
             MessageKind::ToolError => "tool error",
             MessageKind::InputRequired => "input required",
             MessageKind::Error => "error",
         };
+        let id = gist(message.id.as_deref().unwrap_or("none"));
+        let stray = |what: &str| joined(&[outcome, &format!("({what}: id {id})"), &message.gist]);
         match answered {
-            Some(Answered { method, name, took }) => {
-                joined(&[outcome, &method, &name, &super::span(took), &message.gist])
+            Some(Found::Request(Answered {
+                method,
+                name,
+                took,
+                late,
+            })) => {
+                let late = if late { "(late)" } else { "" };
+                let took = took.map_or_else(|| "?".to_owned(), super::span);
+                joined(&[outcome, late, &method, &name, &took, &message.gist])
             }
-            None => joined(&[outcome, &message.gist]),
+            Some(Found::Again) => stray(ANSWERED_AGAIN),
+            Some(Found::Unasked) | None => stray("unasked"),
         }
     }
+}
+
+/// Whether it is a request once more, with the input that it was answered to need.
+fn is_next_round(message: &Message) -> bool {
+    match &message.detail {
+        Detail::Request(detail) => detail.round.is_some_and(|round| round.retry),
+        _ => false,
+    }
+}
+
+/// One sentence each, up to a bound.
+fn never_answered(requests: &[Unanswered]) -> Vec<String> {
+    let sentence = |it: &Unanswered| {
+        let id = format!("(id {})", it.id);
+        joined(&["never answered:", &it.method, &it.name, &id])
+    };
+    let mut said: Vec<String> = requests.iter().take(NAMED).map(sentence).collect();
+    if requests.len() > NAMED {
+        said.push(format!("never answered: {} more", requests.len() - NAMED));
+    }
+    said
 }
 
 fn joined(words: &[&str]) -> String {
@@ -327,7 +395,8 @@ mod tests {
         let ended = CancellationToken::new();
         ended.cancel();
         let mut out = Vec::new();
-        follow(file.path(), print, tame, &ended, &mut out).unwrap();
+        let reader = Reader::open(file.path()).unwrap();
+        follow(reader, print, tame, &ended, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

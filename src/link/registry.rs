@@ -35,7 +35,7 @@ pub struct Entry {
     pub listening: Option<String>,
     /// Client name and version, once seen.
     pub client: Option<String>,
-    /// What was said so far; a few seconds old. `None` where nothing is recorded, or by an older version.
+    /// What was said so far; half a second old. `None` where nothing is recorded, or by an older version.
     #[serde(flatten, serialize_with = "counts_or_null")]
     pub counts: Option<Counts>,
 }

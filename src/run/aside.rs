@@ -6,7 +6,7 @@ use super::doorplate::Doorplate;
 use crate::capture::reader::Reader;
 use crate::capture::recorder::Totals;
 use crate::capture::store::{self, Retention};
-use crate::headless;
+use crate::headless::{self, Voice};
 use crate::link::registry::{self, Counts, Entry, Published};
 use crate::link::server::{Offer, Server};
 use crate::tap::{Body, Event, Orders, Pulse, SessionId, Tap, Timestamp};
@@ -29,7 +29,7 @@ const LONGEST_INTRODUCTION: usize = 1 << 20;
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(2);
 /// How often the registry is told how much was said.
-const COUNTED: Duration = Duration::from_secs(2);
+const COUNTED: Duration = Duration::from_millis(500);
 /// How long viewers that are sent the capture may take to receive its end.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -52,8 +52,10 @@ pub struct Plan {
     pub retention: Option<Retention>,
     /// Cancelled when the server runs: before that there is nothing to attach to.
     pub started: CancellationToken,
-    /// The face without a screen: says the startup line and warnings.
-    pub headless: bool,
+    /// Cancelled when the startup line has been said, where it is.
+    pub announced: CancellationToken,
+    /// Of the face without a screen, which says the startup line and warnings.
+    pub voice: Option<Voice>,
 }
 
 /// The thread, until it is told to end.
@@ -139,17 +141,18 @@ impl Plan {
             () = over.cancelled() => return None,
         }
         self.entry.listening = self.doorplate.as_ref().and_then(Doorplate::url);
-        if self.headless {
-            headless::say(&headless::Startup {
+        if let Some(voice) = self.voice {
+            voice.tell(&headless::Startup {
                 listening: self.entry.listening.as_deref(),
                 upstream: &self.entry.upstream,
                 login: self.login,
                 capture: self.entry.capture.as_deref(),
             });
         }
+        self.announced.cancel();
         tokio::select! {
             copies = self.receive(over, recorded) => copies,
-            () = self.report_health(), if self.headless => None,
+            () = self.report_health() => None,
         }
     }
 
@@ -184,13 +187,16 @@ impl Plan {
 
     /// One line when the capture cannot be written, and one when it can be again.
     async fn report_health(&self) {
+        let Some(voice) = self.voice else {
+            return std::future::pending().await;
+        };
         let mut pulse = self.pulse.clone();
         let mut troubled = false;
         loop {
             let health = pulse.next().await;
             if health.trouble.is_some() != troubled {
                 troubled = !troubled;
-                headless::health(&health);
+                headless::health(voice, &health);
             }
         }
     }
@@ -268,8 +274,8 @@ impl Plan {
     }
 
     fn tell(&self, warning: &str) {
-        if self.headless {
-            headless::complain(warning);
+        if let Some(voice) = self.voice {
+            voice.complain(warning);
         }
         self.tap.push(Event {
             at: Timestamp::now(),

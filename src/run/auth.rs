@@ -6,7 +6,7 @@ use crate::auth::store::{Login, Store, now};
 use crate::auth::{self, Bearer, Identity, Wanted};
 use crate::cli::Trust;
 use crate::cli::auth::{self as cli, Auth};
-use crate::headless;
+use crate::headless::{self, Voice};
 use crate::proxy::http_client::{Credentials, Origin};
 use anyhow::bail;
 use std::fmt::Write as _;
@@ -214,7 +214,7 @@ fn span(seconds: u64) -> String {
 }
 
 /// The stored login for a server that is given no credentials otherwise. What cannot be read is said and done without.
-pub fn stored(origin: &Origin) -> Option<Arc<dyn Credentials>> {
+pub fn stored(origin: &Origin, voice: Voice) -> Option<Arc<dyn Credentials>> {
     if origin.has_authorization() {
         return None;
     }
@@ -222,7 +222,7 @@ pub fn stored(origin: &Origin) -> Option<Arc<dyn Credentials>> {
     match found {
         Ok(bearer) => bearer.map(|bearer| Arc::new(bearer) as _),
         Err(error) => {
-            headless::complain(&format!("no stored login is used: {error}"));
+            voice.complain(&format!("no stored login is used: {error}"));
             None
         }
     }

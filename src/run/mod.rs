@@ -21,10 +21,14 @@ mod screen;
 mod upstream;
 
 use crate::cli::Mode;
-use crate::headless;
+use crate::headless::Voice;
 
 /// Runs what was asked for; the exit code.
 pub fn run(mode: Mode) -> u8 {
+    let voice = match &mode {
+        Mode::Proxy(proxy) => proxy.recorded.print.into(),
+        _ => Voice::default(),
+    };
     let outcome = match mode {
         Mode::Proxy(config) => proxy::run(config),
         Mode::Hub => hub::run(),
@@ -38,7 +42,7 @@ pub fn run(mode: Mode) -> u8 {
         Mode::DemoServer => demo::serve(),
     };
     outcome.unwrap_or_else(|failure| {
-        headless::complain(&failure.to_string());
+        voice.complain(&failure.to_string());
         failure.code()
     })
 }

@@ -8,7 +8,7 @@ use super::recording::{Identity, Recording};
 use super::screen::block_on;
 use crate::capture::reader::{ANY_LENGTH, Bodies, Reader};
 use crate::cli::{CaptureTo, Oneshot};
-use crate::headless;
+use crate::headless::{self, Voice};
 use crate::mcp::{compose, methods};
 use crate::proxy::{self, Client, Config};
 use crate::tap::{Command, Order, Orders, Overflow, Party, Refused, Reply, Route, SessionId};
@@ -54,7 +54,7 @@ fn hold(
     asked: Oneshot,
     talk: impl AsyncFnOnce(&mut Conversation) -> Result<u8, Failure> + Send,
 ) -> Result<u8, Failure> {
-    let upstream = super::upstream::resolve(asked.upstream)?;
+    let upstream = super::upstream::resolve(asked.upstream, Voice::default())?;
     let identity = Identity::new(&upstream, None, &asked.redact);
     let to = asked.capture.map_or(CaptureTo::Nowhere, CaptureTo::File);
     let (recording, tap) = Recording::start(&to, Overflow::Wait, &identity)?;
@@ -91,7 +91,7 @@ fn hold(
         (talking.join(), ended)
     });
     let (kept, totals) = (recording.kept().is_some(), recording.totals());
-    drop(recording.finish(true));
+    drop(recording.finish(ended.is_ok()));
     let lost = totals.lost_messages.load(Ordering::Acquire);
     if kept && lost > 0 {
         headless::complain(&format!("{lost} messages are NOT in the capture"));

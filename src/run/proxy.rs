@@ -7,7 +7,7 @@ use super::failure::{self, Failure};
 use super::recording::{Identity, Recording};
 use crate::capture::recorder::RecordError;
 use crate::cli::{self, CaptureTo, Recorded};
-use crate::headless::{self, Counted, Printer, Summary};
+use crate::headless::{self, Counted, Printer, Summary, Voice};
 use crate::link::registry::Entry;
 use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config, Upstream};
@@ -20,8 +20,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
-    let upstream = super::upstream::resolve(asked.upstream)?;
     let recorded = asked.recorded;
+    let voice = Voice::from(recorded.print);
+    let upstream = super::upstream::resolve(asked.upstream, voice)?;
     let began = Instant::now();
     let screen = !recorded.headless && super::screen::possible();
     let identity = Identity::new(&upstream, recorded.name.clone(), &recorded.redact);
@@ -43,7 +44,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let counts = tap.counts().cloned();
     let (orders, received) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
-    let ended = CancellationToken::new();
+    let (announced, ended) = (CancellationToken::new(), CancellationToken::new());
     let config = Config {
         upstream,
         era: recorded.era,
@@ -74,9 +75,11 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         pulse: pulse.clone(),
         log: recording.as_ref().map(|it| it.path().into()),
         totals: totals.clone(),
-        retention: (recorded.capture == CaptureTo::Fresh).then_some(recorded.retention),
+        retention: (recorded.capture == CaptureTo::Fresh && recording.is_some())
+            .then_some(recorded.retention),
         started: config.started.clone(),
-        headless: !screen,
+        announced: announced.clone(),
+        voice: (!screen).then_some(voice),
     })?;
     let face = match (&recording, recorded.print) {
         (Some(recording), _) if screen => {
@@ -96,7 +99,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
             Face::screen(source, doorplate, config.started.clone(), shutdown.clone())?
         }
         (Some(recording), Some(print)) => Face::Printer(
-            Printer::start(recording.path(), print, ended.clone())
+            Printer::start(recording.path(), print, announced, ended.clone())
                 .context("cannot start a thread")?,
         ),
         _ => Face::Nobody,
@@ -111,7 +114,7 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let shown = face.finish();
     drop(log);
     let outcome = outcome?;
-    headless::say(&Summary {
+    voice.tell(&Summary {
         counted: match (&totals, &counts) {
             (Some(totals), _) => Counted::Recorded(totals),
             (None, Some(counts)) => Counted::Passed(counts),

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::cli;
-use crate::headless;
+use crate::headless::Voice;
 use crate::proxy::Upstream;
 use crate::proxy::http_client::{self, Origin};
 use anyhow::{Context as _, bail};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 const INSECURE: &str = "WARNING: --insecure: the server's certificate is not verified; whoever is on the way can read and change everything";
 
 /// Checks and resolves what the command line says of the server.
-pub fn resolve(upstream: cli::Upstream) -> Result<Upstream, Failure> {
+pub fn resolve(upstream: cli::Upstream, voice: Voice) -> Result<Upstream, Failure> {
     match upstream {
         cli::Upstream::Command(command) => Ok(Upstream::Command(command)),
         cli::Upstream::Http(remote) => {
@@ -30,10 +30,10 @@ pub fn resolve(upstream: cli::Upstream) -> Result<Upstream, Failure> {
                 ..Origin::at(address(&remote.url)?)
             };
             if origin.insecure {
-                headless::complain(INSECURE);
+                voice.complain(INSECURE);
             }
             show_pass(&mut origin)?;
-            origin.credentials = super::auth::stored(&origin);
+            origin.credentials = super::auth::stored(&origin, voice);
             Ok(Upstream::Http(Arc::new(origin)))
         }
     }
@@ -107,7 +107,7 @@ mod tests {
             trust: cli::Trust::default(),
             auto_reinit: false,
         };
-        match resolve(cli::Upstream::Http(remote)) {
+        match resolve(cli::Upstream::Http(remote), Voice::default()) {
             Ok(Upstream::Http(origin)) => origin,
             other => panic!("{other:?}"),
         }

@@ -345,6 +345,10 @@ impl<'a> Answer<'a> {
         }
         answer
     }
+    /// A tool's content is a list; that of an elicitation's answer is an object.
+    fn has_blocks(&self) -> bool {
+        self.content.is_some_and(|raw| raw.starts_with('['))
+    }
     pub fn result_type_is(&self, word: &str) -> bool {
         self.result_type
             .is_some_and(|raw| raw.trim_matches('"') == word)
@@ -374,6 +378,9 @@ pub fn of_result(raw: &str, answer: &Answer<'_>) -> Box<str> {
         return implementation(info);
     } else if let Some((list, word)) = answer.list {
         count(&mut into, list, word);
+    } else if let Some(action) = answer.action.filter(|_| !answer.has_blocks()) {
+        into.push(&text_of(Some(action)));
+        arguments(&mut into, answer.content.unwrap_or_default());
     } else if let Some(list) = answer.content.or(answer.contents) {
         content(&mut into, list, answer.structured);
     } else if let Some(list) = answer.messages {
@@ -384,8 +391,6 @@ pub fn of_result(raw: &str, answer: &Answer<'_>) -> Box<str> {
             object::at(completion, &["values"]).unwrap_or_default(),
             "value",
         );
-    } else if let Some(action) = answer.action {
-        into.push(&text_of(Some(action)));
     } else if let Some(task) = answer.task {
         into.push("task ")
             .push(&text_of(object::at(task, &["taskId"])));
