@@ -13,7 +13,9 @@ use super::{store, write};
 use crate::tap::{Drain, Health, Pulse, Queued};
 use regex::Regex;
 use std::collections::VecDeque;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -47,6 +49,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// this many bytes, and when nothing comes for so long, it is asked to give it back.
 const BURST: usize = 8 << 20;
 const BREATH: Duration = Duration::from_secs(1);
+/// How often the recorder looks whether the file still has its name.
+const LOOK: Duration = Duration::from_secs(1);
+const REMOVED: &str = "its file was removed";
 /// The pauses between attempts to write to a file that refuses.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -77,6 +82,19 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Nothing of what was written will be read.
+    fn lose_all(&self, why: &str) {
+        let written = [
+            &self.client_messages,
+            &self.server_messages,
+            &self.operator_messages,
+        ];
+        let written = written.map(|it| it.load(Ordering::Relaxed));
+        self.lost_messages
+            .fetch_add(written.iter().sum(), Ordering::Release);
+        self.why_lost.get_or_init(|| why.to_owned());
+    }
+
     pub fn health(&self) -> Health {
         self.health.borrow().clone()
     }
@@ -114,6 +132,8 @@ pub struct Options {
     pub at_rest: Option<fn()>,
     /// How far it gives way to the traffic on a busy machine: by so much its niceness is raised, on Linux.
     pub niceness: u8,
+    /// The file is to lose its name: that it has none is no trouble.
+    pub nameless: bool,
 }
 
 /// A running recorder. Dropping it without [`Recorder::finish`] lets the thread end alone, if the process lives on.
@@ -144,14 +164,19 @@ impl Recorder {
             path: path.clone(),
             source,
         };
+        let name = match options.nameless {
+            true => None,
+            false => Some(Name::of(&file).map_err(failed)?),
+        };
         let output = Output::new(file, compress).map_err(failed)?;
         let mut directory = std::path::absolute(&path).map_err(failed)?;
         directory.pop();
-        Self::record(output, directory, &header, drain, options)
+        Self::record(output, name, directory, &header, drain, options)
     }
 
     fn record<W: Write + Send + 'static>(
         mut output: Output<W>,
+        name: Option<Name>,
         directory: PathBuf,
         header: &Header,
         drain: Drain,
@@ -171,6 +196,7 @@ impl Recorder {
                 directory,
             ),
             trouble: None,
+            name,
             streamed: Streamed::default(),
             nap: NAP,
             burst: 0,
@@ -268,6 +294,32 @@ struct Trouble {
     pause: Duration,
 }
 
+/// The name of the file, which anybody may take away while we write: then nobody can read what we write.
+struct Name {
+    file: File,
+    looked: Instant,
+    removed: bool,
+}
+
+impl Name {
+    fn of(file: &File) -> io::Result<Self> {
+        Ok(Self {
+            file: file.try_clone()?,
+            looked: Instant::now(),
+            removed: false,
+        })
+    }
+
+    /// Looks, when it has not for a while.
+    fn is_removed(&mut self, at_once: bool) -> bool {
+        if !self.removed && (at_once || self.looked.elapsed() >= LOOK) {
+            self.looked = Instant::now();
+            self.removed = self.file.metadata().is_ok_and(|file| file.nlink() == 0);
+        }
+        self.removed
+    }
+}
+
 /// What the thread owns.
 struct Work<W> {
     drain: Drain,
@@ -277,6 +329,7 @@ struct Work<W> {
     weight: usize,
     scribe: Scribe<W>,
     trouble: Option<Trouble>,
+    name: Option<Name>,
     /// Since the last nap.
     streamed: Streamed,
     /// How long that was.
@@ -371,14 +424,21 @@ impl<W: Write> Work<W> {
                 });
             }
         }
-        self.publish();
+        self.publish(false);
         self.trouble.is_none()
     }
 
-    fn publish(&self) {
+    fn publish(&mut self, at_the_end: bool) {
         self.scribe.page.publish(&self.totals);
+        let mut trouble = self.trouble.as_ref().map(|it| it.reason.clone());
+        if let Some(name) = &mut self.name
+            && name.is_removed(at_the_end)
+        {
+            self.totals.lose_all(REMOVED);
+            trouble = Some(REMOVED.to_owned());
+        }
         let health = Health {
-            trouble: self.trouble.as_ref().map(|it| it.reason.clone()),
+            trouble,
             lost: self.totals.lost_messages.load(Ordering::Relaxed),
         };
         self.totals.health.send_if_modified(|known| {
@@ -400,7 +460,7 @@ impl<W: Write> Work<W> {
                 break;
             }
         }
-        self.publish();
+        self.publish(false);
     }
 
     /// There is nothing to do: sleeps until there is, with an eye on a prompt without a line end.
@@ -431,7 +491,7 @@ impl<W: Write> Work<W> {
         if self.scribe.page.finish().is_err() {
             self.scribe.page.forget_pending();
         }
-        self.publish();
+        self.publish(true);
     }
 }
 

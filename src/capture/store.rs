@@ -1,6 +1,7 @@
 //! Where captures live, how they are named, who may write one, and how long they stay.
 
 use super::reader::Reader;
+use super::record::utc;
 use super::recorder::RecordError;
 use crate::tap::Timestamp;
 use etcetera::BaseStrategy;
@@ -55,8 +56,15 @@ pub fn state_path(name: &str) -> io::Result<PathBuf> {
 }
 
 fn private(directory: PathBuf) -> io::Result<PathBuf> {
-    make_private(&directory)?;
-    Ok(directory)
+    match make_private(&directory) {
+        Ok(()) => Ok(directory),
+        Err(error) => Err(naming(&directory, &error)),
+    }
+}
+
+/// The system's errors do not say of what.
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Creates `directory` for us alone; one that is there already is closed to others.
@@ -75,7 +83,7 @@ pub fn make_private(directory: &Path) -> io::Result<()> {
 /// Reserves a fresh path `<time>-<name>.jsonl` in `directory` by creating it empty, so that two proxies that start in
 /// the same second get two; `name` is reduced to safe characters. The time is UTC.
 pub fn fresh_path(directory: &Path, name: &str) -> io::Result<PathBuf> {
-    let time = chrono::Utc::now().format(TIME);
+    let time = utc(Timestamp::now()).format(TIME);
     let name = safe(name);
     for copy in 1.. {
         let path = directory.join(match copy {
@@ -105,7 +113,8 @@ pub fn list(directory: &Path) -> io::Result<Vec<Saved>> {
 /// Every capture file, newest first.
 fn found(directory: &Path) -> io::Result<Vec<Saved>> {
     let mut saved = Vec::new();
-    for entry in directory.read_dir()? {
+    let entries = directory.read_dir();
+    for entry in entries.map_err(|error| naming(directory, &error))? {
         let path = entry?.path();
         let Some(stem) = stem(&path) else { continue };
         // Whoever removes a capture while we look is not our trouble.
@@ -167,7 +176,7 @@ pub fn prune(directory: &Path, retention: Retention, live: &[PathBuf]) -> io::Re
             // It still counts: nothing older than what did not fit is kept.
             Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(naming(&saved.path, &error)),
         }
     }
     Ok(removed)

@@ -34,9 +34,33 @@ const WITH_VALUE: &[&str] = &[
     "-C",
     "--directory",
 ];
+/// The same of `env`, of whom the other launchers know otherwise.
+const WITH_VALUE_OF_ENV: &[&str] = &["-u", "--unset", "-C", "--chdir"];
 
 /// `server-everything` for `npx -y @modelcontextprotocol/server-everything@2`, `weather` for `node weather/build/index.js`.
-pub fn short_name(argv: &[String]) -> String {
+/// `directory` is where a relative path begins: it tells more than `index.js` does.
+pub fn short_name(argv: &[String], directory: &Path) -> String {
+    let name = name_of(argv);
+    let directory = directory.file_name().and_then(|name| name.to_str());
+    match directory {
+        Some(directory)
+            if is_commonplace_file(argv, &name) && !COMMONPLACE.contains(&directory) =>
+        {
+            directory.to_owned()
+        }
+        _ => name,
+    }
+}
+
+/// Whether the name is only that of a relative path which every project may have.
+fn is_commonplace_file(argv: &[String], name: &str) -> bool {
+    COMMONPLACE.contains(&name)
+        && argv
+            .iter()
+            .any(|word| word.contains('.') && !word.starts_with('/') && stem(word) == name)
+}
+
+fn name_of(argv: &[String]) -> String {
     let mut words = argv.iter();
     let Some(program) = words.next() else {
         return "server".to_owned();
@@ -53,7 +77,9 @@ pub fn short_name(argv: &[String]) -> String {
             if let Some(module) = words.next() {
                 return telling_part(module);
             }
-        } else if WITH_VALUE.contains(&word.as_str()) {
+        } else if WITH_VALUE.contains(&word.as_str())
+            || (stem(launcher) == "env" && WITH_VALUE_OF_ENV.contains(&word.as_str()))
+        {
             words.next();
         } else if word.starts_with('-') || word.contains('=') || VERBS.contains(&word.as_str()) {
             continue;
@@ -122,7 +148,7 @@ mod tests {
 
     fn name(line: &str) -> String {
         let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        short_name(&argv)
+        short_name(&argv, Path::new("/"))
     }
 
     #[test]
@@ -148,6 +174,8 @@ mod tests {
             "github"
         );
         assert_eq!(name("env DEBUG=1 uv run server-x"), "server-x");
+        assert_eq!(name("env -u X node x.js"), "x");
+        assert_eq!(name("env -u HOME python3 -u weather.py"), "weather");
     }
 
     #[test]
@@ -155,6 +183,14 @@ mod tests {
         assert_eq!(name("node /home/me/weather/build/index.js"), "weather");
         assert_eq!(name("./target/release/counter"), "counter");
         assert_eq!(name("node server.js"), "server");
+        let inside = |line: &str, directory: &str| {
+            let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            short_name(&argv, Path::new(directory))
+        };
+        assert_eq!(inside("node dist/index.js", "/home/me/weather"), "weather");
+        assert_eq!(inside("node dist/index.js", "/home/me/build"), "index");
+        assert_eq!(inside("node /srv/time/index.js", "/home/me"), "time");
+        assert_eq!(inside("node news.js", "/home/me"), "news");
     }
 
     #[test]
@@ -175,6 +211,6 @@ mod tests {
         );
         assert_eq!(name("./my.server.py"), "my.server");
         assert_eq!(name("node"), "node");
-        assert_eq!(short_name(&[]), "server");
+        assert_eq!(short_name(&[], Path::new("/")), "server");
     }
 }

@@ -1,17 +1,18 @@
 //! A recorder at work for one mode: what it writes, where it can be read, and what becomes of the file.
 
 use super::naming;
-use crate::capture::record::Header;
+use crate::capture::record::{Header, utc};
 use crate::capture::recorder::{Options, Recorder, Totals};
 use crate::capture::scratch::Scratch;
 use crate::capture::{redact, store};
 use crate::cli::CaptureTo;
 use crate::proxy::{self, Upstream};
-use crate::tap::{self, Overflow, Tap};
+use crate::tap::{self, Overflow, Tap, Timestamp};
 use anyhow::Context as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What may wait in memory for the disk.
 const QUEUE_BYTES: usize = 64 << 20;
@@ -42,9 +43,12 @@ impl Identity {
             Upstream::Http(origin) => ("http", origin.insecure),
         };
         let upstream = redact::argv(&super::upstream::words(upstream), redact);
-        let now = chrono::Utc::now();
+        let now = utc(Timestamp::now());
         Self {
-            name: name.unwrap_or_else(|| naming::short_name(&upstream)),
+            name: name.unwrap_or_else(|| {
+                let directory = std::env::current_dir().unwrap_or_default();
+                naming::short_name(&upstream, &directory)
+            }),
             transport,
             upstream,
             insecure,
@@ -84,7 +88,7 @@ impl Identity {
 pub struct Recording {
     recorder: Recorder,
     path: PathBuf,
-    /// In the captures directory.
+    /// It was not there before.
     fresh: bool,
     /// When the file is not to be kept.
     scratch: Option<Scratch>,
@@ -108,6 +112,8 @@ impl Recording {
             }
             CaptureTo::Nowhere => Scratch::fresh_path(),
         };
+        // One in the captures directory has just been reserved.
+        let fresh = *to == CaptureTo::Fresh || !path.exists();
         let (tap, drain) = tap::queue(QUEUE_BYTES, overflow);
         let recorder = Recorder::start_with(
             path.clone(),
@@ -117,6 +123,7 @@ impl Recording {
                 secret: identity.secret.clone(),
                 at_rest: Some(proxy::give_back_memory),
                 niceness: identity.niceness(),
+                nameless: *to == CaptureTo::Nowhere,
             },
         );
         let recorder = match to {
@@ -126,7 +133,7 @@ impl Recording {
         let mut recording = Self {
             recorder,
             path,
-            fresh: *to == CaptureTo::Fresh,
+            fresh,
             scratch: None,
         };
         if *to == CaptureTo::Nowhere {
@@ -152,13 +159,17 @@ impl Recording {
         self.recorder.totals()
     }
 
-    /// Writes all that is queued. The log can be read until the result is dropped. A capture that was not asked for by
-    /// name and has nothing to tell goes.
+    /// Writes all that is queued. The log can be read until the result is dropped. When nothing came of it and nothing
+    /// was recorded, the file is as it was before: a second attempt may need its name.
     pub fn finish(self, telling: bool) -> Log {
+        let totals = self.totals();
         self.recorder.finish();
-        if self.fresh && !telling {
-            // It stays, then, and says little.
-            let _ = fs::remove_file(&self.path);
+        if !telling && self.scratch.is_none() && totals.latest_seq.load(Ordering::Acquire) == 0 {
+            // Otherwise it stays, and says little.
+            let _ = match self.fresh {
+                true => fs::remove_file(&self.path),
+                false => fs::File::create(&self.path).map(drop),
+            };
         }
         Log {
             _scratch: self.scratch,

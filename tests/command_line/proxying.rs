@@ -53,6 +53,50 @@ fn a_command_that_cannot_start_leaves_one_line_and_nothing_else() {
 }
 
 #[test]
+fn a_command_that_cannot_start_leaves_the_name_of_its_capture_free() {
+    let house = House::new();
+    let file = house.path("named.jsonl");
+    let name = file.to_str().unwrap();
+    let ran = house.run(&["--capture", name, "--", "no-such-command"]);
+    ran.fails(127, "cannot start no-such-command");
+    assert!(!file.exists());
+    let empty = house.write("empty.jsonl", "");
+    let empty_name = empty.to_str().unwrap();
+    house
+        .run(&["--capture", empty_name, "--", "no-such-command"])
+        .fails(127, "cannot start");
+    assert_eq!(empty.metadata().unwrap().len(), 0);
+    let ran = house.run(&["--capture", name, "--", "true"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(file.exists());
+}
+
+#[test]
+fn everything_on_stderr_is_json_where_that_is_asked_for() {
+    let house = House::new();
+    let server = "echo '  grumble' >&2; cat";
+    for (words, kinds) in [
+        (&["sh", "-c", server][..], ["started", "ended"]),
+        (&["no-such-command"], ["capture", "warning"]),
+    ] {
+        let ran = house.run_with_input(
+            &[&["--print=json", "--"], words].concat(),
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n",
+        );
+        let objects: Vec<serde_json::Value> = ran
+            .stderr
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let [first, .., last] = &objects[..] else {
+            panic!("{ran:?}");
+        };
+        assert!(first.get(kinds[0]).is_some(), "{first}");
+        assert!(last.get(kinds[1]).is_some(), "{last}");
+    }
+}
+
+#[test]
 fn what_is_recorded_is_for_the_owner_alone_and_listed_only_while_live() {
     let house = House::new();
     let mut proxy = house.start(&["--name", "mine"], &DEMO);
@@ -196,14 +240,15 @@ fn printing_writes_lines_for_people_or_those_of_the_capture_to_stderr() {
         ],
         session,
     );
-    let printed: Vec<&str> = ran
-        .stderr
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .collect();
+    let printed: Vec<&str> = ran.stderr.lines().collect();
+    let [started, of_the_capture @ .., ended] = &printed[..] else {
+        panic!("{ran:?}");
+    };
+    assert!(started.starts_with("{\"started\":"), "{started}");
+    assert!(ended.starts_with("{\"ended\":"), "{ended}");
     let captured = std::fs::read_to_string(house.path("c.jsonl")).unwrap();
-    assert_eq!(printed, captured.lines().collect::<Vec<_>>());
-    assert_eq!(printed.len(), 5);
+    assert_eq!(of_the_capture, captured.lines().collect::<Vec<_>>());
+    assert_eq!(of_the_capture.len(), 5);
 }
 
 #[test]

@@ -69,7 +69,8 @@ fn start_beside(directory: PathBuf, disk: &Disk, budget: usize) -> (Tap, Recorde
         capture: 1,
         ..Header::default()
     };
-    let recorder = Recorder::record(output, directory, &header, drain, Options::default()).unwrap();
+    let options = Options::default();
+    let recorder = Recorder::record(output, None, directory, &header, drain, options).unwrap();
     (tap, recorder)
 }
 
@@ -251,4 +252,36 @@ fn the_denser_a_stream_the_longer_it_is_left_to_pass_before_it_is_recorded() {
     assert_eq!(nap_after(LONG_NAP, dense), LONG_NAP, "none any more");
     let parts = (0..50).map(|_| part()).collect();
     assert_eq!(nap_after(NAP, parts), NAP, "HTTP");
+}
+
+#[test]
+fn a_capture_that_was_removed_while_it_was_written_is_counted_as_lost() {
+    let home = tempfile::tempdir().unwrap();
+    for nameless in [false, true] {
+        let path = home.path().join("capture.jsonl");
+        let (tap, drain) = queue(1 << 20, Overflow::Wait);
+        let options = Options {
+            nameless,
+            ..Options::default()
+        };
+        let header = Header {
+            capture: 1,
+            ..Header::default()
+        };
+        let recorder = Recorder::start_with(path.clone(), header, drain, options).unwrap();
+        let totals = recorder.totals();
+        std::fs::remove_file(&path).unwrap();
+        let bytes = "{}\n{}\n".into();
+        push(
+            &tap,
+            Body::Stream {
+                from: Party::Client,
+                bytes,
+            },
+        );
+        recorder.finish();
+        let lost = if nameless { 0 } else { 2 };
+        assert_eq!(totals.lost_messages.load(Ordering::Relaxed), lost);
+        assert_eq!(totals.health().trouble.is_some(), !nameless);
+    }
 }
