@@ -65,8 +65,12 @@ fn choose(mut live: Vec<Entry>, target: Option<&str>) -> anyhow::Result<Entry> {
         }
     }
     if let [_, _, ..] = live[..] {
+        let several = match target {
+            Some(target) => format!("several live proxies are called `{target}`"),
+            None => "several proxies are live".to_owned(),
+        };
         bail!(
-            "several proxies are live; name one, mcp-sentinel attach {}:\n{}",
+            "{several}; name one, mcp-sentinel attach {}:\n{}",
             handle(&live, &live[0]),
             listed(&live)
         );
@@ -133,6 +137,7 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("time"), "{text}");
+        assert!(text.starts_with("several live proxies are called `files`"));
     }
 
     #[test]

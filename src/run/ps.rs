@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::output;
 use crate::capture::reader::{ReadError, Reader};
+use crate::capture::record::utc;
 use crate::capture::store::{self, Saved};
 use crate::headless::{self, span};
 use crate::link::registry::{self, Counts, Entry};
@@ -11,7 +12,6 @@ use crate::traffic::gist::{cut, neutral};
 use anyhow::Context as _;
 use chrono::{DateTime, Local, TimeZone as _, Utc};
 use std::fmt::Write as _;
-use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 const HEADS: [&str; 9] = [
@@ -31,21 +31,36 @@ const RECENT: usize = 10;
 const ENDS: [u64; 2] = [16 << 10, 4 << 20];
 /// Bytes of a command; `--json` has all of it.
 const UPSTREAM: usize = 60;
+/// The same of a name.
+const NAME: usize = 40;
 
 pub fn run(json: bool) -> Result<u8, Failure> {
     let live = registry::list(&registry::directory()?).context("cannot list the live proxies")?;
-    let mut saved = store::list(&store::directory()?).context("cannot list the captures")?;
-    saved.retain(|saved| {
-        live.iter()
-            .all(|entry| entry.capture.as_ref() != Some(&saved.path))
-    });
-    saved.truncate(RECENT);
+    // What is live is worth showing, whatever became of the captures.
+    let (saved, failure) = match captures(&live) {
+        Ok(saved) => (saved, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     if json {
         output::print_foreign(&as_json(&live, &saved))?;
     } else {
-        output::print(&as_tables(&live, &saved, Utc::now()))?;
+        output::print(&as_tables(&live, &saved, utc(Timestamp::now())))?;
     }
-    Ok(0)
+    match failure {
+        None => Ok(0),
+        Some(error) => Err(error.context("cannot list the captures").into()),
+    }
+}
+
+/// Those that no live proxy writes, newest first.
+fn captures(live: &[Entry]) -> anyhow::Result<Vec<Saved>> {
+    let mut saved = store::list(&store::directory()?)?;
+    let is_live = |saved: &Saved| {
+        let mut written = live.iter().filter_map(|entry| entry.capture.as_ref());
+        written.any(|path| *path == saved.path)
+    };
+    saved.retain(|saved| !is_live(saved));
+    Ok(saved)
 }
 
 fn as_json(live: &[Entry], saved: &[Saved]) -> String {
@@ -55,7 +70,7 @@ fn as_json(live: &[Entry], saved: &[Saved]) -> String {
             serde_json::json!({
                 "path": saved.path,
                 "name": saved.name,
-                "started": time(saved.started).map(|it| it.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+                "started": time(saved.started).map(|it| it.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
                 "bytes": saved.bytes,
                 "records": records(saved).unwrap_or_default(),
             })
@@ -78,8 +93,13 @@ fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
         table(
             &mut text,
             ["STARTED", "NAME", "SIZE", "RECORDS", "CAPTURE"],
-            saved.iter().map(saved_row),
+            saved.iter().take(RECENT).map(saved_row),
         );
+        let older = saved.len().saturating_sub(RECENT);
+        if older > 0 {
+            // A String takes everything.
+            let _ = writeln!(text, "and {older} older; mcp-sentinel ps --json lists all");
+        }
     }
     text
 }
@@ -87,14 +107,7 @@ fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
 fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; HEADS.len()] {
     let started: Option<DateTime<Utc>> = entry.started.parse().ok();
     let uptime = started.and_then(|started| (now - started).to_std().ok());
-    let uptime = uptime.map(|uptime| span(Duration::from_secs(uptime.as_secs().max(1))));
     let upstream = headless::words(&entry.upstream);
-    let shown = cut(&upstream, UPSTREAM);
-    let more = if shown.len() < upstream.len() {
-        "…"
-    } else {
-        ""
-    };
     let capture = entry
         .capture
         .as_ref()
@@ -105,13 +118,13 @@ fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; HEADS.len()] {
     };
     [
         entry.pid.to_string(),
-        entry.name.clone(),
-        entry.client.clone().unwrap_or_else(|| "-".to_owned()),
-        uptime.unwrap_or_else(|| "-".to_owned()),
+        abridged(&entry.name, NAME),
+        abridged(entry.client.as_deref().unwrap_or("-"), NAME),
+        uptime.map_or_else(|| "-".to_owned(), span),
         count(|counts| counts.messages),
         count(|counts| counts.errors),
         entry.listening.clone().unwrap_or_else(|| "-".to_owned()),
-        format!("{shown}{more}"),
+        abridged(&upstream, UPSTREAM),
         capture.unwrap_or_else(|| "-".to_owned()),
     ]
 }
@@ -122,7 +135,7 @@ fn saved_row(saved: &Saved) -> [String; 5] {
         started
             .map(|it| it.format("%Y-%m-%d %H:%M").to_string())
             .unwrap_or_default(),
-        saved.name.clone(),
+        abridged(&saved.name, NAME),
         size(saved.bytes),
         match records(saved) {
             Ok(Some(records)) => records.to_string(),
@@ -131,6 +144,13 @@ fn saved_row(saved: &Saved) -> [String; 5] {
         },
         saved.path.display().to_string(),
     ]
+}
+
+/// At most so many bytes of it, and a mark where there are more.
+fn abridged(text: &str, most: usize) -> String {
+    let shown = cut(text, most);
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("{shown}{more}")
 }
 
 /// How many records a capture holds: they are numbered, so the end tells. `None` where that would take long to find.
@@ -218,7 +238,7 @@ mod tests {
             }),
             ..Entry::default()
         };
-        let now = "2026-11-21T02:12:04Z".parse().unwrap();
+        let now = "2026-11-21T02:12:04.900Z".parse().unwrap();
         let text = as_tables(&[entry], &[], now);
         assert_eq!(
             text,
@@ -228,8 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn a_name_makes_no_table_wider_than_a_screen_and_older_captures_are_counted() {
+        let entry = Entry {
+            name: "é".repeat(300),
+            started: "2026-11-21T02:00:00Z".to_owned(),
+            ..Entry::default()
+        };
+        let saved = Saved {
+            path: "/nowhere/c.jsonl".into(),
+            name: "n".repeat(300),
+            started: Timestamp(0),
+            bytes: 3,
+        };
+        let now = "2026-11-21T02:00:00.200Z".parse().unwrap();
+        let text = as_tables(&[entry], &vec![saved; RECENT + 3], now);
+        assert!(text.lines().all(|line| line.width() < 120), "{text}");
+        assert!(text.contains("200 ms"), "{text}");
+        assert_eq!(text.lines().count(), 2 + 1 + 1 + RECENT + 1);
+        assert!(text.contains("and 3 older"), "{text}");
+    }
+
+    #[test]
     fn nothing_live_is_said() {
-        assert_eq!(as_tables(&[], &[], Utc::now()), "no proxy is live\n");
+        assert_eq!(as_tables(&[], &[], utc(Timestamp(0))), "no proxy is live\n");
     }
 
     #[test]
