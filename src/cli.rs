@@ -3,6 +3,7 @@
 //! A flag wins over the environment (`UPSTREAM_*`), which wins over the configuration file.
 
 pub mod auth;
+mod explain;
 mod listen;
 mod oneshot;
 mod recorded;
@@ -14,8 +15,8 @@ pub use recorded::{CaptureTo, Recorded};
 pub use upstream::{Remote, Trust, Upstream};
 
 use crate::proxy::listener::Listen;
-use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+use explain::explained;
 use listen::ListenArguments;
 use oneshot::OneshotArguments;
 use recorded::RecordedArguments;
@@ -101,12 +102,17 @@ fn mode(
     environment: &Environment,
     load: &dyn Fn() -> Result<Settings, String>,
 ) -> Result<Mode, Stop> {
-    let words: Vec<OsString> = arguments.into_iter().collect();
+    let mut words: Vec<OsString> = arguments.into_iter().collect();
+    // clap's own `help` has no help.
+    if words.len() == 3 && words[1] == "help" && (words[2] == "--help" || words[2] == "-h") {
+        words.remove(1);
+    }
     let arguments = Arguments::try_parse_from(&words).map_err(|error| explained(error, &words))?;
     let settings = || load().map_err(Stop::mistake);
     let Some(mode) = arguments.mode else {
         let Arguments {
             url,
+            more,
             command,
             listen,
             remote,
@@ -119,7 +125,8 @@ fn mode(
             && remote.given().is_none()
             && !auto_reinit;
         let invocation = Invocation::new(&[]);
-        let upstream = upstream::resolve(url, command, remote, environment, &invocation)
+        let words = url.into_iter().chain(more).collect();
+        let upstream = upstream::resolve(words, command, remote, environment, &invocation)
             .map_err(Stop::mistake)?;
         return match upstream {
             Some(upstream) => {
@@ -165,35 +172,6 @@ fn mode(
     })
 }
 
-/// A command that does not stand after `--` fails at its first option; then that is the mistake to talk of.
-fn explained(error: clap::Error, words: &[OsString]) -> Stop {
-    let lenient = Arguments::command().ignore_errors(true);
-    let named = lenient.try_get_matches_from(words).ok().and_then(|found| {
-        let (mode, within) = found.subcommand().unwrap_or(("", &found));
-        let text = |name| within.try_get_one::<String>(name).ok().flatten();
-        let invocation: Vec<&str> = [mode]
-            .into_iter()
-            .chain(text("tool").map(String::as_str))
-            .filter(|it| !it.is_empty())
-            .collect();
-        Some((Invocation::new(&invocation), text("url")?.clone()))
-    });
-    let command = named
-        .filter(|(_, first)| error.kind() == ErrorKind::UnknownArgument && !upstream::is_url(first))
-        .and_then(|(invocation, first)| {
-            let at = words.iter().position(|word| *word == *first)?;
-            let words = words[at..].iter();
-            let words: Vec<_> = words
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect();
-            Some(invocation.undashed(&words))
-        });
-    match command {
-        Some(mistake) => Stop::mistake(mistake),
-        None => Stop(Kind::Clap(error)),
-    }
-}
-
 /// A terminal inspector-proxy for the Model Context Protocol.
 ///
 /// Put it in front of a server's command or address. In a terminal it opens a screen and talks to the server itself;
@@ -209,8 +187,11 @@ fn explained(error: clap::Error, words: &[OsString]) -> Stop {
 )]
 struct Arguments {
     /// The server's http:// or https:// address
-    #[arg(value_name = "URL", num_args = 0..)]
-    url: Vec<String>,
+    #[arg(value_name = "URL")]
+    url: Option<String>,
+    /// A mistake, of which more can be said than that it is one.
+    #[arg(hide = true, num_args = 0..)]
+    more: Vec<String>,
     /// The server's command; everything after -- is passed on as it stands
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -245,7 +226,7 @@ In a client's configuration:
 Environment:
   UPSTREAM_CMD        the server's command in one string, when there is no --
   UPSTREAM_URL        the server's address, when none is given
-  UPSTREAM_TRANSPORT  stdio or http: which of the two, when both are set
+  UPSTREAM_TRANSPORT  stdio or http: which of the two is meant, when both are set
 
 Exit codes:
   a proxy exits as its server did (128+n for a signal; 127 not found, 126 not executable),
@@ -304,11 +285,19 @@ enum ModeArguments {
     /// Watch a built-in client and server talk through the proxy
     Demo {
         /// Only the server, on stdin and stdout
-        #[arg(long)]
+        #[arg(long, conflicts_with = "RecordedArguments")]
         server: bool,
         #[command(flatten)]
         recorded: RecordedArguments,
     },
+}
+
+/// A file to record into.
+fn capture_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("a capture goes into a file; ./- is one that is called -".to_owned()),
+        _ => Ok(PathBuf::from(text)),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -323,6 +312,7 @@ mod tests {
     use super::*;
     use crate::headless::Print;
     use crate::tap::Overflow;
+    use clap::CommandFactory as _;
 
     fn parsed(line: &[&str], environment: &Environment) -> Result<Mode, Stop> {
         let arguments = std::iter::once("mcp-sentinel")

@@ -75,6 +75,7 @@ pub(super) enum AuthArguments {
     },
     /// Forget a login, and tell the authorization server so
     Logout {
+        /// The server's address, as auth status shows it
         url: String,
         #[command(flatten)]
         trust: Trust,

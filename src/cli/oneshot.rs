@@ -3,7 +3,7 @@
 use super::recorded::EraArgument;
 use super::settings::Settings;
 use super::upstream::{self, Environment, Invocation, RemoteArguments, Upstream};
-use super::{Stop, seconds};
+use super::{Stop, capture_file, seconds};
 use crate::mcp::Era;
 use clap::Args;
 use std::ffi::OsString;
@@ -91,12 +91,15 @@ pub(super) struct OneshotArguments {
         hide_possible_values = true
     )]
     era: EraArgument,
-    /// Record into FILE [default: nothing is kept]
-    #[arg(long, value_name = "FILE")]
+    /// Record into FILE, which must be new or empty [default: nothing is kept]
+    #[arg(long, value_name = "FILE", value_parser = capture_file)]
     capture: Option<PathBuf>,
     /// The server's http:// or https:// address
-    #[arg(value_name = "URL", num_args = 0..)]
-    url: Vec<String>,
+    #[arg(value_name = "URL")]
+    url: Option<String>,
+    /// A mistake, of which more can be said than that it is one.
+    #[arg(hide = true, num_args = 0..)]
+    more: Vec<String>,
     /// The server's command; everything after -- is passed on as it stands
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -116,10 +119,10 @@ impl OneshotArguments {
         invocation: &Invocation,
         settings: impl FnOnce() -> Result<Settings, Stop>,
     ) -> Result<Oneshot, Stop> {
-        let upstream =
-            upstream::resolve(self.url, self.command, self.remote, environment, invocation)
-                .and_then(|upstream| upstream.ok_or_else(|| invocation.missing()))
-                .map_err(Stop::mistake)?;
+        let words = self.url.into_iter().chain(self.more).collect();
+        let upstream = upstream::resolve(words, self.command, self.remote, environment, invocation)
+            .and_then(|upstream| upstream.ok_or_else(|| invocation.missing()))
+            .map_err(Stop::mistake)?;
         Ok(Oneshot {
             upstream,
             json: self.json,

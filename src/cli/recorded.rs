@@ -1,7 +1,7 @@
 //! How a proxy shows and records what it forwards.
 
-use super::seconds;
 use super::settings::{self, Settings};
+use super::{capture_file, seconds};
 use crate::capture::store::Retention;
 use crate::headless::Print;
 use crate::mcp::Era;
@@ -51,8 +51,8 @@ pub(super) struct RecordedArguments {
         hide_possible_values = true
     )]
     print: Option<PrintArgument>,
-    /// Record into FILE; .zst compresses [default: a new file in the captures directory]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_capture")]
+    /// Record into FILE, which must be new or empty; .zst compresses [default: a new file in the captures directory]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_capture", value_parser = capture_file)]
     capture: Option<PathBuf>,
     /// Record nothing
     #[arg(long)]
@@ -69,7 +69,7 @@ pub(super) struct RecordedArguments {
     )]
     era: EraArgument,
     /// What ps and the screens call this proxy [default: made from the command]
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: Option<String>,
     /// Captures kept in the captures directory [default: 50]
     #[arg(long, value_name = "N")]
@@ -77,7 +77,8 @@ pub(super) struct RecordedArguments {
     /// Bytes kept in the captures directory, such as 500M or 2G [default: 2G]
     #[arg(long, value_name = "SIZE", value_parser = settings::size)]
     keep_bytes: Option<u64>,
-    /// How long a server may take to end before it is killed
+    /// How long a server that is told to end (by a signal to us, or by leaving the screen) may take before it is killed;
+    /// one whose client has left may take as long as it likes
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     grace: Duration,
 }
@@ -108,6 +109,13 @@ impl From<EraArgument> for Option<Era> {
             EraArgument::Legacy => Some(Era::Legacy),
             EraArgument::Modern => Some(Era::Modern),
         }
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a name is not empty".to_owned()),
+        _ => Ok(text.to_owned()),
     }
 }
 

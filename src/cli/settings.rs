@@ -65,7 +65,7 @@ pub fn load() -> Result<Settings, String> {
 
 fn read(text: &str, path: &Path) -> Result<Settings, String> {
     let wrong = |what: String| format!("{}: {}", path.display(), what.trim_end());
-    let file: File = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let file: File = toml::from_str(text).map_err(|error| wrong(plain(&error.to_string())))?;
     let mut settings = Settings::default();
     if let Some(word) = file.overflow {
         settings.overflow = match word {
@@ -90,6 +90,22 @@ fn read(text: &str, path: &Path) -> Result<Settings, String> {
         settings.redact.push(pattern);
     }
     Ok(settings)
+}
+
+/// What serde calls things, as people do.
+fn plain(error: &str) -> String {
+    [
+        ("expected usize", "expected a whole number, such as 50"),
+        ("expected a sequence", "expected a list, such as [\"…\"]"),
+        (
+            "data did not match any variant of untagged enum Size",
+            "expected a size, such as \"500M\"",
+        ),
+    ]
+    .iter()
+    .fold(error.to_owned(), |text, (theirs, ours)| {
+        text.replace(theirs, ours)
+    })
 }
 
 /// `1048576`, `500M`, `2G`, `1.5 GiB`: powers of 1024.
@@ -138,6 +154,18 @@ mod tests {
         assert!(complaint.contains("/home/me/config.toml"), "{complaint}");
         assert!(complaint.contains("line 2"), "{complaint}");
         assert!(complaint.contains("kepe_bytes"), "{complaint}");
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_refused_in_plain_words() {
+        for (text, expected) in [
+            ("keep_captures = \"x\"", "a whole number"),
+            ("redact = \"x\"", "a list"),
+            ("keep_bytes = []", "a size"),
+        ] {
+            let complaint = settings(text).unwrap_err();
+            assert!(complaint.contains(expected), "{complaint}");
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Invocation {
     fn example_of_environment(&self) -> String {
         let Self(it) = self;
         format!(
-            "for example:\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' {it}\n  UPSTREAM_TRANSPORT=http UPSTREAM_URL=https://host/mcp {it}"
+            "the variables go like this:\n  UPSTREAM_TRANSPORT=stdio UPSTREAM_CMD='node server.js' {it}\n  UPSTREAM_TRANSPORT=http UPSTREAM_URL=https://host/mcp {it}"
         )
     }
 
@@ -236,6 +236,14 @@ impl Invocation {
                 self.example()
             );
         }
+        if let [word, ..] = words
+            && it == "mcp-sentinel"
+            && let Some(mode) = super::explain::mode_like(word)
+        {
+            return format!(
+                "there is no subcommand `{word}`; did you mean mcp-sentinel {mode}? A server's command goes after --"
+            );
+        }
         let words = shell_words::join(words);
         format!(
             "`{words}` is neither a subcommand nor an http:// or https:// address; a server's command goes after --:\n  {it} -- {words}"
@@ -252,10 +260,19 @@ pub fn resolve(
     invocation: &Invocation,
 ) -> Result<Option<Upstream>, String> {
     let given = remote.given();
+    let named = match (words.is_empty(), command.is_empty()) {
+        (_, false) => Some("stdio"),
+        (false, true) => Some("http"),
+        (true, true) => None,
+    };
+    if let Some(named) = named {
+        transport_agrees(named, environment)
+            .map_err(|why| format!("{why}; {}", invocation.example_of_environment()))?;
+    }
     let url = match (words.as_slice(), command.is_empty()) {
         ([], true) => {
             let named = from_environment(environment)
-                .map_err(|why| format!("{why}, {}", invocation.example_of_environment()))?;
+                .map_err(|why| format!("{why}; {}", invocation.example_of_environment()))?;
             match named {
                 Some(Named::Url(url)) => url,
                 Some(Named::Command(command)) => return at_command(command, given).map(Some),
@@ -336,13 +353,36 @@ fn from_environment(environment: &Environment) -> Result<Option<Named>, String> 
         (Some("http"), _, None) => {
             return Err("UPSTREAM_TRANSPORT is http but UPSTREAM_URL is not set".to_owned());
         }
-        (Some(other), ..) => {
-            return Err(format!(
-                "UPSTREAM_TRANSPORT is `{other}`; it can be stdio or http"
-            ));
-        }
+        (Some(other), ..) => return Err(unknown_transport(other)),
     };
     Ok(Some(named))
+}
+
+/// What is named on the command line stands in place of `UPSTREAM_CMD` and `UPSTREAM_URL`. A transport without its
+/// variable speaks of what is named there, and may not contradict it.
+fn transport_agrees(named: &str, environment: &Environment) -> Result<(), String> {
+    let Some(transport) = environment.text("UPSTREAM_TRANSPORT")? else {
+        return Ok(());
+    };
+    let overridden = match transport {
+        "stdio" => environment.text("UPSTREAM_CMD")?.is_some(),
+        "http" => environment.text("UPSTREAM_URL")?.is_some(),
+        other => return Err(unknown_transport(other)),
+    };
+    if overridden || transport == named {
+        return Ok(());
+    }
+    let what = match named {
+        "stdio" => "a command",
+        _ => "an address",
+    };
+    Err(format!(
+        "UPSTREAM_TRANSPORT is {transport} but the command line names {what}; unset the one or leave out the other"
+    ))
+}
+
+fn unknown_transport(word: &str) -> String {
+    format!("UPSTREAM_TRANSPORT is `{word}`; it can be stdio or http")
 }
 
 fn words(command: &str) -> Result<Vec<OsString>, String> {
@@ -359,189 +399,15 @@ fn address(url: &str) -> Result<String, String> {
     if is_url(url) {
         return Ok(url.to_owned());
     }
+    // The rest of it may be secret.
+    let start = match url.split_once("://") {
+        Some((scheme, _)) => format!("; it starts with {scheme}://"),
+        None => String::new(),
+    };
     Err(format!(
-        "UPSTREAM_URL is `{url}`; it has to start with http:// or https://"
+        "UPSTREAM_URL is no http:// or https:// address{start}"
     ))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn environment(transport: &str, command: &str, url: &str) -> Result<Option<Upstream>, String> {
-        let environment = Environment::from_iter([
-            ("UPSTREAM_TRANSPORT", transport),
-            ("UPSTREAM_CMD", command),
-            ("UPSTREAM_URL", url),
-        ]);
-        resolve(
-            Vec::new(),
-            Vec::new(),
-            RemoteArguments::default(),
-            &environment,
-            &Invocation::new(&["list"]),
-        )
-    }
-
-    fn command(words: &[&str]) -> Option<Upstream> {
-        Some(Upstream::Command(
-            words.iter().map(OsString::from).collect(),
-        ))
-    }
-
-    #[test]
-    fn what_is_shown_for_debugging_holds_no_secret() {
-        let variable = (OsString::from("KEY"), OsString::from("s3cret"));
-        let environment: Environment = [variable].into_iter().collect();
-        let remote = Remote {
-            url: "https://user:s3cret@h/mcp".to_owned(),
-            headers: vec![header("X-Key", "s3cret").unwrap()],
-            trust: Trust::default(),
-            auto_reinit: false,
-        };
-        let shown = format!("{environment:?} {remote:?}");
-        assert!(shown.contains("KEY") && shown.contains("x-key"), "{shown}");
-        assert!(!shown.contains("s3cret"), "{shown}");
-    }
-
-    #[test]
-    fn the_command_variable_is_split_once_as_a_posix_shell_would() {
-        let upstream = environment("", r#"node 'my server.js' --x="a b" $HOME \;"#, "");
-        assert_eq!(
-            upstream.unwrap(),
-            command(&["node", "my server.js", "--x=a b", "$HOME", ";"])
-        );
-        assert!(
-            environment("", "node 'open", "")
-                .unwrap_err()
-                .contains("UPSTREAM_CMD")
-        );
-    }
-
-    #[test]
-    fn the_transport_decides_between_two() {
-        let url = "https://host/mcp";
-        assert_eq!(environment("stdio", "srv", url).unwrap(), command(&["srv"]));
-        assert_eq!(environment("http", "srv", url).unwrap(), Some(at(url)));
-        assert!(
-            environment("", "srv", url)
-                .unwrap_err()
-                .contains("UPSTREAM_TRANSPORT")
-        );
-    }
-
-    #[test]
-    fn a_transport_without_its_server_says_what_is_missing() {
-        assert!(
-            environment("stdio", "", "https://host")
-                .unwrap_err()
-                .contains("UPSTREAM_CMD=")
-        );
-        assert!(
-            environment("http", "srv", "")
-                .unwrap_err()
-                .contains("UPSTREAM_URL=")
-        );
-        assert!(environment("sse", "srv", "").unwrap_err().contains("`sse`"));
-        assert!(
-            environment("http", "", "host/mcp")
-                .unwrap_err()
-                .contains("https://")
-        );
-    }
-
-    fn named(words: &[&str], command: &[&str]) -> Result<Option<Upstream>, String> {
-        let words = words.iter().map(|it| (*it).to_owned()).collect();
-        let command = command.iter().map(OsString::from).collect();
-        let environment = Environment::from_iter([("UPSTREAM_CMD", "other")]);
-        resolve(
-            words,
-            command,
-            RemoteArguments::default(),
-            &environment,
-            &Invocation::new(&["call", "a tool"]),
-        )
-    }
-
-    fn at(url: &str) -> Upstream {
-        Upstream::Http(Remote {
-            url: url.to_owned(),
-            headers: Vec::new(),
-            trust: Trust::default(),
-            auto_reinit: false,
-        })
-    }
-
-    #[test]
-    fn the_argument_wins_over_the_environment() {
-        assert_eq!(named(&[], &["srv"]).unwrap(), command(&["srv"]));
-        let url = "http://host/mcp";
-        assert_eq!(named(&[url], &[]).unwrap(), Some(at(url)));
-        assert_eq!(named(&[], &[]).unwrap(), command(&["other"]));
-    }
-
-    #[test]
-    fn words_that_name_no_server_are_told_where_they_go() {
-        let complaint = |words: &[&str], command: &[&str]| named(words, command).unwrap_err();
-        let url = "https://host/mcp";
-        assert!(complaint(&[url], &["srv"]).contains("two servers"));
-        assert!(complaint(&[url, "more"], &[]).contains("`more` stands after"));
-        assert!(
-            complaint(&["a b", "c"], &[]).ends_with("\n  mcp-sentinel call 'a tool' -- 'a b' c")
-        );
-        assert!(complaint(&["host:80"], &[]).contains("http://"));
-        assert!(complaint(&["word"], &["srv"]).contains("before the --"));
-    }
-
-    #[test]
-    fn every_mistake_comes_with_an_example_of_the_same_command() {
-        let url = "https://host/mcp";
-        let words: [(&[&str], &[&str]); 5] = [
-            (&[url], &["srv"]),
-            (&[url, "more"], &[]),
-            (&["word"], &["srv"]),
-            (&["ftp://x/"], &[]),
-            (&[], &["", "x"]),
-        ];
-        for (words, command) in words {
-            let complaint = named(words, command).unwrap_err();
-            let example = "\n  mcp-sentinel call 'a tool' -- node server.js\n";
-            assert!(complaint.contains(example), "{complaint}");
-        }
-        for (transport, command, url) in [
-            ("", "node 'open", ""),
-            ("", "  ", ""),
-            ("", "''", ""),
-            ("sse", "srv", url),
-            ("", "srv", url),
-            ("", "", "host/mcp"),
-            ("stdio", "", ""),
-            ("http", "", ""),
-        ] {
-            let complaint = environment(transport, command, url).unwrap_err();
-            let example = "UPSTREAM_CMD='node server.js' mcp-sentinel list\n";
-            assert!(complaint.contains(example), "{complaint}");
-        }
-    }
-
-    #[test]
-    fn a_header_is_a_name_and_a_value_that_nobody_prints() {
-        let (name, value) = header_line("X-Api-Key:  a: b ").unwrap();
-        assert_eq!(
-            (name.as_str(), value.as_bytes()),
-            ("x-api-key", &b"a: b"[..])
-        );
-        assert!(!format!("{value:?}").contains("a: b"));
-        for (line, why) in [
-            ("no colon", "NAME: VALUE"),
-            ("a b: c", "not a header's name"),
-            (": c", "not a header's name"),
-            ("a: b\nc", "cannot be in a header"),
-            ("Host: other", "connection's own"),
-            ("Content-Length: 0", "connection's own"),
-        ] {
-            let complaint = header_line(line).unwrap_err();
-            assert!(complaint.contains(why), "{line}: {complaint}");
-        }
-    }
-}
+mod tests;

@@ -20,7 +20,8 @@ use rmcp::model::{
     SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
 use rmcp::service::{
-    NotificationContext, RequestContext, RoleServer, SubscriptionContext, SubscriptionSink,
+    NotificationContext, RequestContext, RoleServer, ServerInitializeError, SubscriptionContext,
+    SubscriptionSink,
 };
 use rmcp::{ServerHandler, ServiceExt as _, prompt_handler, tool_handler};
 use serde_json::Value;
@@ -41,10 +42,12 @@ where
 {
     let desk = Desk::new();
     eprintln!("harbour: the desk is open, 3 notes and 6 berths in the books");
-    let session = desk
-        .serve((reader, writer))
-        .await
-        .context("begin the session with the client")?;
+    let session = match desk.serve((reader, writer)).await {
+        Ok(session) => session,
+        // Nobody came.
+        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(error) => return Err(error).context("begin the session with the client"),
+    };
     session
         .waiting()
         .await

@@ -208,7 +208,12 @@ fn why_not(program: &Path, error: &io::Error) -> (String, i32) {
         } else {
             "there is no such command in PATH"
         };
-        return (reason.into(), 127);
+        // No shell splits it.
+        let hint = match program.to_string_lossy().split_once(' ') {
+            Some((first, _)) => format!("; give its words one by one: {first} …, without quotes"),
+            None => String::new(),
+        };
+        return (format!("{reason}{hint}"), 127);
     };
     let shown = path.display();
     if path.is_dir() {
@@ -292,6 +297,13 @@ mod tests {
             (reason.as_str(), code),
             ("there is no such command in PATH", 127)
         );
+    }
+
+    #[test]
+    fn a_command_in_one_word_is_told_to_be_split() {
+        let (reason, code) = refused(&["no-such-command server.js"]);
+        assert!(reason.contains("one by one: no-such-command …"), "{reason}");
+        assert_eq!(code, 127);
     }
 
     #[test]

@@ -40,6 +40,32 @@ fn a_missing_or_contradictory_upstream_is_explained_with_an_example() {
     with(&[("UPSTREAM_TRANSPORT", "http")]).fails(2, "UPSTREAM_URL=https://");
     with(&[("UPSTREAM_TRANSPORT", "carrier pigeon")]).fails(2, "stdio or http");
     with(&[("UPSTREAM_CMD", "a"), ("UPSTREAM_URL", "http://b")]).fails(2, "UPSTREAM_TRANSPORT=");
+
+    let mut command = house.command(&["--", "echo", "hello"]);
+    Ran::of(command.env("UPSTREAM_TRANSPORT", "http")).fails(2, "the command line names a command");
+}
+
+#[test]
+fn a_misspelt_subcommand_is_answered_with_the_right_one() {
+    let house = House::new();
+    house
+        .run(&["attahc"])
+        .fails(2, "did you mean mcp-sentinel attach?");
+    assert_eq!(house.run(&["help", "--help"]).code, Some(0));
+}
+
+#[test]
+fn options_that_do_nothing_here_are_refused() {
+    let house = House::new();
+    house
+        .run(&["demo", "--server", "--print"])
+        .fails(2, "cannot be used with");
+    house
+        .run(&["--capture", "-", "--", "true"])
+        .fails(2, "goes into a file");
+    house
+        .run(&["--name", " ", "--", "true"])
+        .fails(2, "a name is not empty");
 }
 
 #[test]
@@ -47,6 +73,9 @@ fn a_command_without_the_dashes_is_told_where_they_go_whatever_its_options_are()
     let house = House::new();
     let ran = house.run(&["node", "server.js", "--port", "3"]);
     ran.fails(2, "\n  mcp-sentinel -- node server.js --port 3\n");
+    // An option that we have too, and that needs another one.
+    let ran = house.run(&["node", "server.js", "--token", "x"]);
+    ran.fails(2, "\n  mcp-sentinel -- node server.js --token x\n");
     let ran = house.run(&["call", "echo", "node", "server.js", "--port", "3"]);
     ran.fails(2, "goes after --");
 }
