@@ -99,8 +99,8 @@ fn hold(
     // A server that did not start explains everything that went wrong after.
     let ended = ended.map_err(Failure::protocol)?;
     let outcome = outcome.map_err(|_| anyhow::anyhow!("the conversation failed"))?;
-    if outcome.is_err() && conversation.read_on().is_ok() {
-        conversation.show_babble();
+    if conversation.read_on().is_ok() {
+        conversation.advise(outcome.is_err());
     }
     // What went wrong after a signal went wrong because of it.
     outcome.map_err(|failure| ended.signal.map_or(failure, Failure::interrupted))
@@ -388,8 +388,8 @@ impl Conversation {
         let undone = match self.answered.1 {
             _ if self.is_shaking_hands() => {
                 if self.patience.finds_era && !was_initialized() {
-                    advice = "--timeout SECONDS waits longer, and --era legacy does not ask first for the version that \
-                              older servers may not answer to";
+                    advice = "--timeout SECONDS waits longer, and --era legacy speaks at once with an older server that \
+                              does not answer server/discover";
                 }
                 format!("the server did not answer the handshake within {seconds} s")
             }
@@ -408,11 +408,22 @@ impl Conversation {
         (0..self.traffic.len()).filter_map(|row| self.traffic.row(row))
     }
 
+    /// Says what helps the next time.
+    fn advise(&self, failed: bool) {
+        let never_answered = |row: Row<'_>| row.method == methods::DISCOVER && row.answer.is_none();
+        if self.is_shaking_hands() {
+            if failed {
+                self.show_babble();
+            }
+        } else if self.patience.finds_era && self.rows().any(never_answered) {
+            headless::complain(
+                "the server never answered server/discover; with --era legacy nobody waits for that",
+            );
+        }
+    }
+
     /// Says what a program wrote that turned out to be no server: often how it wants to be used.
     fn show_babble(&self) {
-        if !self.is_shaking_hands() {
-            return;
-        }
         let babble = self
             .rows()
             .filter(|row| row.kind == RowKind::Garbage && row.from == Party::Server);
