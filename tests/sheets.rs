@@ -212,7 +212,8 @@ fn a_pasted_object_takes_the_place_of_what_nobody_touched() {
     stage.press("<enter>");
     let pasted = || Event::Paste("{\"a\": 1,\n \"b\": 5}\n".to_owned());
     stage.send(pasted());
-    stage.press("<f5>");
+    // The cursor stands behind it.
+    stage.press("<bs>}<f5>");
     assert!(sent(&stage).2.contains(r#""arguments":{"a":1,"b":5}"#));
     let mut stage = live(SUM);
     stage.press("<enter>7");
@@ -656,14 +657,37 @@ fn a_list_that_has_changed_since_says_so() {
 fn a_call_that_reports_on_its_way_shows_how_far_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{},"_meta":{"progressToken":"sentinel-1"}}}"#;
-    let progress = r#""from":"server","message":{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"sentinel-1","progress":3,"total":8}}"#;
+    let progress = r#""from":"server","message":{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"sentinel-1","progress":3,"total":8,"message":"Tying up"}}"#;
     let records = [LISTED.as_slice(), &[call, progress]].concat();
     let path = capture(directory.path(), &records);
     let mut stage = Stage::open(80, 24, &path, State::Live);
     stage.press("2<enter><f5>");
     written(&mut stage);
     let text = stage.text();
-    assert!(text.contains("░ 3/8"), "{text}");
+    assert!(
+        text.contains("░ 3/8") && text.contains("Tying up"),
+        "{text}"
+    );
+}
+
+#[test]
+fn only_the_call_that_the_server_asks_for_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = |id: u32| {
+        format!(
+            r#""from":"operator","message":{{"jsonrpc":"2.0","id":"sentinel-{id}","method":"tools/call","params":{{"name":"book","arguments":{{}}}}}}"#
+        )
+    };
+    let asked = r#""from":"server","message":{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{"message":"?","requestedSchema":{}}}"#;
+    for (calls, says) in [([1, 2], true), ([2, 1], false)] {
+        let records = [&*call(calls[0]), asked, &*call(calls[1])];
+        let path = capture(directory.path(), &[LISTED.as_slice(), &records].concat());
+        let mut stage = Stage::open(80, 24, &path, State::Live);
+        stage.press("2<enter><f5>");
+        written(&mut stage);
+        let text = stage.text();
+        assert_eq!(text.contains("asks you something first"), says, "{text}");
+    }
 }
 
 #[test]

@@ -327,6 +327,10 @@ impl Traffic {
     pub fn parts(&self, id: RowId) -> Vec<Part> {
         self.store.parts_of(id)
     }
+    /// Where the newest progress of a row lies.
+    pub fn newest_progress(&self, id: RowId) -> Option<Location> {
+        self.store.newest_progress(id)
+    }
     /// Where the messages lie that ask and answer, oldest first: what a search of a row looks through.
     pub fn bodies(&self, row: &Row<'_>) -> Vec<Location> {
         if !row.answered_again {

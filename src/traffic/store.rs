@@ -391,6 +391,12 @@ impl Store {
         }
         parts
     }
+    /// Where the newest progress lies, unless something else came after it.
+    pub fn newest_progress(&self, id: RowId) -> Option<Location> {
+        let extra = self.extras.get(self.row(id)?.extra)?;
+        let last = self.parts.get(self.kin.get(extra.kin)?.last_part)?;
+        (last.role == Role::Progress).then(|| last.place.location())
+    }
     /// `row` and everything nested under it, each row before what it holds. What is not `wanted` is left out with
     /// all that it holds.
     pub fn family(

@@ -86,6 +86,12 @@ impl Editor {
         }
     }
 
+    /// Puts the cursor behind the last character.
+    pub fn go_to_end(&mut self) {
+        self.area.move_cursor(CursorMove::Bottom);
+        self.area.move_cursor(CursorMove::End);
+    }
+
     fn go_to(&mut self, row: usize, column: usize) {
         let clamp = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         self.area

@@ -515,7 +515,10 @@ impl Part for Sheet {
                     && Document::new(text.trim().as_bytes().to_vec()).is_json();
                 self.typed(area, |editor, height| {
                     match whole {
-                        true => editor.replace(text.trim()),
+                        true => {
+                            editor.replace(text.trim());
+                            editor.go_to_end();
+                        }
                         false => editor.paste(text, height),
                     }
                     true

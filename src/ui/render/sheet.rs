@@ -4,7 +4,7 @@ use super::inventory::{READABLE, description};
 use super::{diff, editor, form, json, list, put};
 use crate::mcp::schema::Argument;
 use crate::tap::Route;
-use crate::traffic::{Row, Status};
+use crate::traffic::{Row, RowId, Status};
 use crate::ui::app::World;
 use crate::ui::app::sheet::sent::{Sent, State};
 use crate::ui::app::sheet::subject::{Subject, expanded};
@@ -87,7 +87,8 @@ fn title(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
 /// What a session is called, the longest name first.
 fn route_names(route: Route, world: &World) -> Vec<String> {
     let Route::Session(id) = route else {
-        return vec!["through your own session".to_owned(), "yours".to_owned()];
+        let names = ["through your own session", "your own session", "yours"];
+        return names.map(str::to_owned).to_vec();
     };
     let session = world
         .traffic
@@ -335,13 +336,14 @@ fn answer(sent: &Sent, focused: bool, world: &World, frame: &mut Frame<'_>, area
                 .collect();
             if let Some(progress) = row.as_ref().and_then(|row| row.progress) {
                 lines.push((list::bar(progress), Role::Accent));
+                let words = sent.progress.as_deref().unwrap_or_default();
+                let words = wrap(words, inside.width.into()).into_iter();
+                lines.extend(words.map(|line| (line, Role::Text)));
             }
-            if let State::Written { session, .. } = &sent.state
-                && asks(world, session.0)
-            {
+            if let Some(first) = row.as_ref().and_then(|row| asks(world, row)) {
                 let key = keymap::label(Context::Global, Action::Answer);
                 lines.push((
-                    format!("The server asks you something first: {key} shows it."),
+                    format!("The server asks you something{first}: {key} shows it."),
                     Role::Warn,
                 ));
             }
@@ -360,14 +362,19 @@ fn answer(sent: &Sent, focused: bool, world: &World, frame: &mut Frame<'_>, area
     }
 }
 
-fn asks(world: &World, session: u32) -> bool {
+/// Whether the server asks something before it goes on with this call; without that word where it does not say for which
+/// call it asks.
+fn asks(world: &World, call: &Row<'_>) -> Option<&'static str> {
     let waiting = world.traffic.waiting_for_operator();
-    waiting.iter().any(|row| {
-        world
-            .traffic
-            .row(*row)
-            .is_some_and(|row| row.session.0 == session)
-    })
+    let rows = waiting.iter().filter_map(|row| world.traffic.row(*row));
+    let parents: Vec<Option<RowId>> = rows
+        .filter(|row| row.session == call.session)
+        .map(|row| row.parent)
+        .collect();
+    if parents.contains(&Some(call.id)) {
+        return Some(" first");
+    }
+    parents.contains(&None).then_some("")
 }
 
 fn without_answer(sent: &Sent, row: Option<&Row<'_>>) -> (String, Role) {

@@ -34,6 +34,8 @@ pub struct Sent {
     pub state: State,
     /// Where it stands in Traffic.
     pub row: Option<RowId>,
+    /// What the server says of how far it is.
+    pub progress: Option<String>,
     pub answer: Option<View>,
     /// Why the answer cannot be shown.
     pub trouble: Option<String>,
@@ -73,6 +75,7 @@ impl Sent {
             message,
             state: State::Handed,
             row: None,
+            progress: None,
             answer: None,
             trouble: None,
             comparison: None,
@@ -109,7 +112,7 @@ impl Sent {
             self.row = world.traffic.operator_exchange(*session, id);
         }
         let Some(answer) = self.row(world).and_then(|row| row.answer) else {
-            return Vec::new();
+            return self.sync_progress(world).into_iter().collect();
         };
         if self.answer.is_none() {
             match world.body(answer) {
@@ -141,6 +144,17 @@ impl Sent {
             }
         }
         wanted
+    }
+
+    /// Follows what the server says on its way; the last words stay until the next are there.
+    fn sync_progress(&mut self, world: &World) -> Option<Location> {
+        let newest = world.traffic.newest_progress(self.row?)?;
+        if let Body::Loaded(document) = world.body(newest) {
+            let message = std::str::from_utf8(document.bytes()).ok();
+            let words = message.and_then(|it| object::string_at(it, &["params", "message"]));
+            self.progress = words.map(|words| words.into_owned());
+        }
+        Some(newest)
     }
 
     /// Shows the comparison with the original, or the answer again. `Err` says why it cannot.
