@@ -394,7 +394,9 @@ impl View {
         self.layout();
         if let Some(top) = top {
             let at = self.entries.partition_point(|entry| *entry < top);
-            self.top = (at.min(self.entries.len().saturating_sub(1)), 0);
+            // What fits the screen is not above its edge.
+            let last = self.entries.len().saturating_sub(1);
+            self.top = (at.min(self.first_of_screen_to(last)), 0);
         }
         if let Some(row) = row {
             self.cursor = self.entry_of(row);
@@ -421,22 +423,26 @@ impl View {
             }
             return;
         }
-        let height = usize::from(self.size.1).max(1);
-        // Walk up from the cursor as far as the screen reaches.
-        let mut used = 0;
-        let mut first = self.cursor;
-        loop {
-            used += self.height_of(first);
-            if used > height || first == 0 {
-                break;
-            }
-            first -= 1;
-        }
-        if used > height {
-            first = (first + 1).min(self.cursor);
-        }
+        let first = self.first_of_screen_to(self.cursor);
         if self.top.0 < first {
             self.top = (first, 0);
+        }
+    }
+
+    /// The first entry of a screen whose last one this is.
+    fn first_of_screen_to(&self, last: usize) -> usize {
+        let height = usize::from(self.size.1).max(1);
+        let mut used = 0;
+        let mut first = last;
+        loop {
+            used += self.height_of(first);
+            if used > height {
+                return (first + 1).min(last);
+            }
+            if first == 0 {
+                return 0;
+            }
+            first -= 1;
         }
     }
 

@@ -58,6 +58,17 @@ fn a_folded_container_names_what_is_inside() {
 }
 
 #[test]
+fn what_fits_the_screen_once_it_is_folded_is_not_above_its_edge() {
+    let items = vec!["[[1],[2],{}]"; 20].join(",");
+    let mut view = view(&format!(r#"{{"a":1,"b":2,"c":[{items}],"d":[{items}]}}"#));
+    view.resize(80, 10);
+    view.go(Move::Bottom);
+    view.fold_all();
+    assert_eq!(screen(&view).len(), 6);
+    assert_eq!(screen(&view)[0], "▾ {");
+}
+
+#[test]
 fn the_value_under_the_cursor_is_the_raw_text() {
     let mut view = view(r#"{ "a": 1.50, "b": { "x":  [ "\u00e9" ] } }"#);
     view.go(Move::Down);
