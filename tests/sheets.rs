@@ -5,6 +5,7 @@ mod common_ui;
 
 use common_ui::{Stage, State, fixture, styles_of, text_of};
 use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId};
+use mcp_sentinel::ui::app::Session;
 use mcp_sentinel::ui::event::{Effect, Event, Token};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -797,4 +798,31 @@ fn a_page_to_visit_is_shown_by_its_host_and_copied_whole() {
     insta::assert_snapshot!("ask-page-80x24", shot(&stage));
     stage.press("y");
     assert!(matches!(stage.effects.pop(), Some(Effect::Copy(text)) if text == url));
+}
+
+#[test]
+fn a_request_is_offered_only_the_answers_that_it_can_have() {
+    let unknown = asked(120, 24, "foo/bar", "{}").status();
+    assert!(
+        unknown.contains("F5 refuse") && !unknown.contains("F8"),
+        "{unknown}"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let records = [
+        LISTED[0],
+        r#""from":"server","message":{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{"message":"?","requestedSchema":{}}}"#,
+        r#""from":"server","message":{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#,
+    ];
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::start(120, 24, &path, State::Live, Session::default());
+    stage.read(2);
+    stage.arrive();
+    stage.press("a");
+    assert!(stage.status().contains("F5 accept"), "{}", stage.status());
+    stage.read(1);
+    let withdrawn = stage.status();
+    assert!(
+        withdrawn.contains("Esc close") && !withdrawn.contains("F5"),
+        "{withdrawn}"
+    );
 }
