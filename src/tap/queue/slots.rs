@@ -11,7 +11,7 @@ pub(super) struct Slots {
     pub items: VecDeque<Queued>,
     /// To be let go of by who pushed it.
     pub spent: Spent,
-    /// Losses that are not in `items` yet; a few at most, and none under [`Overflow::Wait`].
+    /// Losses that are not in `items` yet; a few at most, and none where nothing is ever dropped.
     pub losses: Vec<Loss>,
     pub closed: bool,
 }
