@@ -485,6 +485,44 @@ mod tests {
         assert_eq!(lines.len(), 7);
     }
 
+    const ODD: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n"}
+{"seq":1,"at":"2026-11-21T02:45:01.000000Z","session":1,"from":"client","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}}
+{"seq":2,"at":"2026-11-21T02:45:01.001000Z","session":1,"from":"server","message":{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"who?"}}}
+{"seq":3,"at":"2026-11-21T02:45:01.003000Z","session":1,"from":"client","message":{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"name":"Ana"}}}}
+{"seq":4,"at":"2026-11-21T02:45:01.004000Z","session":1,"from":"client","message":{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}}
+{"seq":5,"at":"2026-11-21T02:45:01.005000Z","session":1,"from":"server","message":{"jsonrpc":"2.0","id":1,"result":{}}}
+{"seq":6,"at":"2026-11-21T02:45:01.005000Z","session":1,"from":"server","message":{"jsonrpc":"2.0","id":1,"result":{}}}
+{"seq":7,"at":"2026-11-21T02:45:01.006000Z","session":1,"from":"server","message":{"jsonrpc":"2.0","id":"x","result":{}}}
+{"seq":8,"at":"2026-11-21T02:45:01.007000Z","session":1,"from":"client","message":{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"b","requestState":"s"}}}
+{"seq":9,"at":"2026-11-21T02:45:01.008000Z","session":1,"stderr":"  half"}
+{"seq":10,"at":"2026-11-21T02:45:01.009000Z","session":1,"closed":{"exit":0,"reason":"it left"}}
+"#;
+
+    #[test]
+    fn what_is_odd_about_an_answer_is_said() {
+        let text = print_of(ODD, Print::Text, false);
+        let lines: Vec<&str> = text
+            .lines()
+            .map(|line| &line["12:04:01.120 ".len()..])
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "client → tools/call a",
+                "server → elicitation/create who?",
+                "client → ok elicitation/create 2.0 ms accept name=\"Ana\"",
+                "client → notifications/cancelled request 1",
+                "server → ok (late) tools/call a 5.0 ms",
+                "server → ok (answered again: id 1)",
+                "server → ok (unasked: id \"x\")",
+                "client → tools/call b (next round)",
+                "server stderr:   half",
+                "never answered: tools/call b (id 2)",
+                "session closed: it left",
+            ]
+        );
+    }
+
     const OVER_HTTP: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n"}
 {"seq":1,"at":"2026-11-21T02:45:01.000000Z","session":1,"http":{"exchange":1,"request":{"by":"client","method":"GET","target":"/mcp","headers":[]}}}
 {"seq":2,"at":"2026-11-21T02:45:01.001000Z","session":1,"http":{"exchange":1,"end":{"of":"request","bytes":0}}}
