@@ -209,7 +209,12 @@ fn why_not(program: &Path, error: &io::Error) -> (String, i32) {
             "there is no such command in PATH"
         };
         // No shell splits it.
-        let hint = match program.to_string_lossy().split_once(' ') {
+        let whole = program.to_string_lossy();
+        let is_there = |first: &str| {
+            let path = Path::new(first);
+            path.is_file() || candidates(path, &search).any(|it| it.is_file())
+        };
+        let hint = match whole.split_once(' ').filter(|(first, _)| is_there(first)) {
             Some((first, _)) => format!("; give its words one by one: {first} …, without quotes"),
             None => String::new(),
         };
@@ -301,9 +306,12 @@ mod tests {
 
     #[test]
     fn a_command_in_one_word_is_told_to_be_split() {
-        let (reason, code) = refused(&["no-such-command server.js"]);
-        assert!(reason.contains("one by one: no-such-command …"), "{reason}");
+        let (reason, code) = refused(&["sh ./server.sh"]);
+        assert!(reason.contains("one by one: sh …"), "{reason}");
         assert_eq!(code, 127);
+        // There may be blanks in a name.
+        let (reason, _) = refused(&["/no where/server"]);
+        assert_eq!(reason, "there is no such file");
     }
 
     #[test]

@@ -62,12 +62,24 @@ fn show_pass(origin: &mut Origin) -> anyhow::Result<()> {
 /// The address of a server.
 pub fn address(text: &str) -> Result<Url, Failure> {
     let unusable = |why: &dyn fmt::Display| {
-        Failure::usage(format!("{text} is not an address that can be used: {why}"))
+        let shown = without_secrets(text);
+        Failure::usage(format!("{shown} is not an address that can be used: {why}"))
     };
     let url: Url = text.parse().map_err(|error| unusable(&error))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         _ => Err(unusable(&"it has to start with https:// or http://")),
+    }
+}
+
+/// An address that may be none, without what may be a password or a key in it.
+fn without_secrets(text: &str) -> String {
+    let (address, query) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+    let more = if query.is_empty() { "" } else { "?…" };
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    match rest.rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}://…@{place}{more}"),
+        None => format!("{address}{more}"),
     }
 }
 
@@ -110,6 +122,20 @@ mod tests {
         match resolve(cli::Upstream::Http(remote), Voice::default()) {
             Ok(Upstream::Http(origin)) => origin,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_used_is_told_without_its_secrets() {
+        for (text, shown) in [
+            ("http://ana:pw@:/x?token=abc", "http://…@:/x?…"),
+            ("http://[::1", "http://[::1"),
+        ] {
+            let complaint = address(text).unwrap_err().to_string();
+            assert!(
+                complaint.starts_with(&format!("{shown} is not")),
+                "{complaint}"
+            );
         }
     }
 
