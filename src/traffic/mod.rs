@@ -118,7 +118,8 @@ pub struct Row<'a> {
     pub status: Status,
     /// Of the HTTP exchange that carried it; `None` before its response, and without one.
     pub http_status: Option<u16>,
-    /// From the request on the wire to its answer, in microseconds.
+    /// From the request on the wire to its answer, in microseconds; of a call that was asked for input, to the answer of
+    /// its newest round.
     pub took: Option<i64>,
     /// Bytes of the request and its answer.
     pub size: u64,
@@ -128,6 +129,8 @@ pub struct Row<'a> {
     pub children: u32,
     /// Of these, the ones that wait for their answers, or that something waits under.
     pub waiting: u32,
+    /// Rounds of a call that was asked for input and went on; 0 of any other. It stands as the newest of them does.
+    pub rounds: u32,
     /// The row that this one replays.
     pub replay_of: Option<RowId>,
     pub request: Location,
@@ -344,6 +347,10 @@ impl Traffic {
         };
         let parts = self.parts(row.id).into_iter().filter(is_body);
         parts.map(|part| part.location).collect()
+    }
+    /// Where the answer lies that ends the row, or its newest round.
+    pub fn final_answer(&self, id: RowId) -> Option<Location> {
+        self.row(self.store.newest_round(id))?.answer
     }
     /// The rows nested directly under a row, oldest first.
     pub fn children(&self, id: RowId) -> impl Iterator<Item = RowId> {

@@ -15,6 +15,8 @@ pub struct Stats {
     /// Cancelled or lost.
     pub unanswered: u32,
     pub pending: u32,
+    /// Asked for input, and nobody went on.
+    pub asking: u32,
     /// Microseconds from request to answer; `None` before the first answer.
     pub p50: Option<i64>,
     pub p95: Option<i64>,
@@ -111,6 +113,8 @@ pub enum End {
     ToolError,
     Error,
     Unanswered,
+    /// Only the end of a round: the server asks for input.
+    Asking,
 }
 
 #[derive(Debug)]
@@ -150,6 +154,13 @@ impl AllStats {
         entry.stats.pending += 1;
         std::mem::replace(&mut entry.newest, row)
     }
+    /// A call that was asked for input goes on.
+    pub fn go_on(&mut self, key: (Symbol, Symbol)) {
+        if let Some(Entry { stats, .. }) = self.entries.get_mut(&key) {
+            stats.pending += 1;
+            stats.asking = stats.asking.saturating_sub(1);
+        }
+    }
     /// Counts the end of a pending call. `took` only for one that was answered.
     pub fn end(&mut self, key: (Symbol, Symbol), end: End, took: Option<i64>) {
         let Some(entry) = self.entries.get_mut(&key) else {
@@ -162,8 +173,9 @@ impl AllStats {
             End::ToolError => &mut stats.tool_errors,
             End::Error => &mut stats.errors,
             End::Unanswered => &mut stats.unanswered,
+            End::Asking => &mut stats.asking,
         } += 1;
-        if let Some(took) = took {
+        if let Some(took) = took.filter(|_| end != End::Asking) {
             entry.latencies.add(took);
         }
     }

@@ -322,7 +322,7 @@ impl Default for Extra {
     }
 }
 
-/// What ties few rows to others: rows nested under it, messages beside request and answer, what it replays.
+/// What ties few rows to others: rows nested under it, messages beside request and answer, what it replays, rounds.
 #[derive(Debug)]
 pub struct Kin {
     pub first_child: RowId,
@@ -333,6 +333,11 @@ pub struct Kin {
     pub first_part: u32,
     pub last_part: u32,
     pub replay_of: RowId,
+    /// Of a call that was asked for input: how many rounds it went, and the newest of them.
+    pub rounds: u32,
+    pub newest_round: RowId,
+    /// Of a later round: the call that it goes on with.
+    pub first_round: RowId,
 }
 
 impl Default for Kin {
@@ -345,6 +350,9 @@ impl Default for Kin {
             first_part: NONE,
             last_part: NONE,
             replay_of: NONE,
+            rounds: 0,
+            newest_round: NONE,
+            first_round: NONE,
         }
     }
 }

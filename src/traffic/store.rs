@@ -102,6 +102,26 @@ impl Store {
             kin.replay_of = original;
         }
     }
+    /// `row`, new, goes on with `call`, which was asked for input.
+    pub fn add_round(&mut self, call: RowId, row: RowId) {
+        if let Some(kin) = self.make_kin(call) {
+            kin.rounds = kin.rounds.max(1) + 1;
+            kin.newest_round = row;
+        }
+        if let Some(kin) = self.make_kin(row) {
+            kin.first_round = call;
+        }
+    }
+    /// The call that `row` is a round of: often itself.
+    pub fn first_round(&self, row: RowId) -> RowId {
+        let first = self.kin(row).map(|kin| kin.first_round);
+        first.filter(|&first| first != NONE).unwrap_or(row)
+    }
+    /// The last that was sent of a call: often itself.
+    pub fn newest_round(&self, call: RowId) -> RowId {
+        let newest = self.kin(call).map(|kin| kin.newest_round);
+        newest.filter(|&newest| newest != NONE).unwrap_or(call)
+    }
     /// The extra of `row`, made when it has none.
     pub fn make_extra(&mut self, row: RowId) -> Option<&mut Extra> {
         let data = self.rows.get_mut(row)?;
@@ -309,6 +329,11 @@ impl Store {
             .map(|extra| extra.answer);
         let ended = matches!(row.kind, RowKind::Exchange | RowKind::Http)
             && !matches!(row.status, Status::Pending | Status::Streaming);
+        // Rounds that are over count from the first request to the last answer.
+        let last = Some(self.newest_round(id)).filter(|&last| !self.is_pending(last));
+        let ended_at = self
+            .extra(last.unwrap_or(id))
+            .map_or(0, |extra| extra.ended_at);
         let size = match (row.kind, self.http_of(row)) {
             (RowKind::Http, Some(http)) => http.bytes(),
             _ => row.place.wire_len() + answer.map_or(0, Place::wire_len),
@@ -332,13 +357,14 @@ impl Store {
                 .filter(|status| *status != 0),
             // Nobody knows, where the clock was set back meanwhile.
             took: extra
-                .filter(|extra| ended && extra.ended_at >= row.at)
-                .map(|extra| extra.ended_at.saturating_sub(row.at)),
+                .filter(|_| ended && ended_at >= row.at)
+                .map(|_| ended_at.saturating_sub(row.at)),
             size,
             progress: self.progress.get(&id).copied(),
             parent: Some(row.parent).filter(|&row| row != NONE),
             children: kin.map_or(0, |kin| kin.children),
             waiting: kin.map_or(0, |kin| kin.waiting),
+            rounds: kin.map_or(0, |kin| kin.rounds),
             replay_of: kin.map(|kin| kin.replay_of).filter(|&row| row != NONE),
             request: row.place.location(),
             answer: answer.map(Place::location),

@@ -192,6 +192,11 @@ pub fn subject(method: &str, params: &Params<'_>) -> Box<str> {
 pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
     let mut into = Gist::default();
     match method {
+        methods::TOOLS_CALL | methods::PROMPTS_GET | methods::RESOURCES_READ
+            if params.input_responses.is_some() =>
+        {
+            replies(&mut into, params.input_responses.unwrap_or_default());
+        }
         methods::TOOLS_CALL | methods::PROMPTS_GET => {
             arguments(&mut into, params.arguments.unwrap_or_default());
         }
@@ -367,13 +372,7 @@ fn count(into: &mut Gist, list: &str, word: &str) {
 pub fn of_result(raw: &str, answer: &Answer<'_>) -> Box<str> {
     let mut into = Gist::default();
     if answer.result_type_is("input_required") {
-        into.push("asks for input");
-        let mut joint = ": ";
-        for (_, request) in object::members(answer.input_requests.unwrap_or_default()) {
-            into.push(joint)
-                .push(&text_of(object::at(request, &["method"])));
-            joint = ", ";
-        }
+        questions(&mut into, answer.input_requests.unwrap_or_default());
     } else if let Some(info) = answer.server_info {
         return implementation(info);
     } else if let Some((list, word)) = answer.list {
@@ -413,6 +412,49 @@ pub fn of_result(raw: &str, answer: &Answer<'_>) -> Box<str> {
         arguments(&mut into, raw);
     }
     into.finish()
+}
+
+/// What the server wants to know before it goes on with a call.
+fn questions(into: &mut Gist, raw: &str) {
+    let mut joint = "asks: ";
+    for (_, request) in object::members(raw) {
+        let method = text_of(object::at(request, &["method"]));
+        let params = object::at(request, &["params"]).unwrap_or_default();
+        let question = of_params(&method, params, &Params::read(params));
+        let question = if question.is_empty() {
+            &*method
+        } else {
+            &*question
+        };
+        into.push(joint).push_at_most(question, 60);
+        joint = ", ";
+    }
+    if into.is_empty() {
+        into.push("asks to be called again");
+    }
+}
+
+/// What a client replies to that.
+fn replies(into: &mut Gist, raw: &str) {
+    let mut joint = "answers: ";
+    for (_, reply) in object::members(raw) {
+        into.push(joint);
+        joint = ", ";
+        let read = Answer::read(reply);
+        let action = text_of(read.action);
+        let typed = object::at(reply, &["content"]).filter(|raw| raw.starts_with('{'));
+        match (&*action, typed, object::at(reply, &["roots"])) {
+            ("accept", Some(typed), _) if object::members(typed).next().is_some() => {
+                arguments(into, typed);
+            }
+            ("", _, Some(roots)) => count(into, roots, "root"),
+            ("", Some(said), _) => content(into, said, None),
+            ("", ..) => arguments(into, reply),
+            (action, ..) => {
+                into.push(action);
+            }
+        }
+    }
 }
 
 /// The key under which modern results carry the server's name and version.

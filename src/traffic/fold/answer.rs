@@ -81,7 +81,7 @@ impl Traffic {
     }
 
     /// What went wrong, who answered a greeting and how much a page of a list holds belong beside what was asked.
-    fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
+    pub(super) fn say_outcome(&mut self, row: RowId, status: Status, outcome: &str) {
         let Some(data) = self.store.row(row) else {
             return;
         };

@@ -422,6 +422,7 @@ impl Traffic {
         self.counters.errors -= u64::from(was == Status::Error);
         self.stats.reopen(self.call_key(row), was == Status::Error);
         self.set_status(row, Status::Pending);
+        self.tell_call(row, Status::InputRequired);
         self.open.insert((self.store.scope(row), row));
     }
 

@@ -261,7 +261,8 @@ impl Traffic {
     /// The same, for one whose answer may yet be told.
     fn stop(&mut self, row: RowId, status: Status, at: i64) {
         let was_pending = self.store.is_pending(row);
-        let Some(started) = self.store.row(row).map(|row| row.at) else {
+        let call = self.store.first_round(row);
+        let Some(started) = self.store.row(call).map(|row| row.at) else {
             return;
         };
         let answered = self.store.extra(row).is_some_and(|extra| extra.answered);
@@ -274,6 +275,7 @@ impl Traffic {
         if (answered && !task) || status == Status::Lost {
             self.links.drop_token(&self.store, row);
         }
+        self.tell_call(row, status);
         if !was_pending {
             return;
         }
@@ -282,11 +284,30 @@ impl Traffic {
             Status::ToolError => End::ToolError,
             Status::Error => End::Error,
             Status::Cancelled | Status::Lost => End::Unanswered,
+            Status::InputRequired => End::Asking,
             _ => End::Ok,
         };
         // Not a time that a clock which was set back makes of it.
         let took = (answered && at >= started).then(|| at.saturating_sub(started));
         self.stats.end(self.call_key(row), end, took);
+    }
+
+    /// A call stands as its newest round does, and says what that one said.
+    fn tell_call(&mut self, round: RowId, status: Status) {
+        let call = self.store.first_round(round);
+        if call == round || self.store.newest_round(call) != round {
+            return;
+        }
+        let said = self.store.extra(round).map(|extra| extra.outcome);
+        if let (Some(extra), Some(said)) = (self.store.extra_mut(call), said) {
+            extra.outcome = said;
+        }
+        self.set_status(call, status);
+        let said = said
+            .map_or("", |said| self.store.texts.get(said))
+            .to_owned();
+        self.say_outcome(call, status, &said);
+        self.changes.note(call);
     }
 
     fn set_status(&mut self, row: RowId, status: Status) {

@@ -21,15 +21,16 @@ impl Traffic {
         let kind = RowKind::Exchange;
         let row = self.store.push(source, kind, method, name, &message.gist);
         let first_call = self.stats.newest(self.call_key(row)) == NONE;
-        self.open_exchange(row, id.unwrap_or_default(), token, way.replay_of);
-
         let detail = match message.detail {
             Detail::Request(detail) => Some(detail),
             _ => None,
         };
+        let answered = self.answered_round(row, detail.as_deref());
+        self.open_exchange(row, id.unwrap_or_default(), token, way.replay_of);
+
         let scope = self.store.scope(row);
         self.sent_with(row, scope, way.http);
-        let cause = self.cause(row, scope, way.http, method, detail.as_deref());
+        let cause = answered.or_else(|| self.cause(scope, way.http, method, detail.as_deref()));
         if let Some(parent) = cause.or_else(|| self.retried(row)) {
             self.store.nest(row, parent);
             self.changes.note(parent);
@@ -62,7 +63,13 @@ impl Traffic {
             Some(token) => self.store.texts.keep(&abridged(token)),
             None => Default::default(),
         };
-        let previous_call = self.stats.begin(self.call_key(row), row);
+        let key = self.call_key(row);
+        let previous_call = if self.store.first_round(row) == row {
+            self.stats.begin(key, row)
+        } else {
+            self.stats.go_on(key);
+            NONE
+        };
         let replayed = self.original(row, replay_of);
         if let Some(extra) = self.store.make_extra(row) {
             extra.id = id_text;
@@ -83,10 +90,23 @@ impl Traffic {
         }
     }
 
+    /// The call whose questions the new request answers. It becomes the next round of the call, unless another went on
+    /// with it before.
+    fn answered_round(&mut self, row: RowId, detail: Option<&RequestDetail>) -> Option<RowId> {
+        let round = detail?.round.filter(|round| round.retry)?;
+        let ((method, name), session) = (self.call_key(row), self.store.row(row)?.session);
+        let asked = self.links.answered_round(session, method, name, round)?;
+        let call = self.store.first_round(asked);
+        let newest = self.store.row(self.store.newest_round(call))?;
+        if newest.status == Status::InputRequired {
+            self.store.add_round(call, row);
+        }
+        Some(call)
+    }
+
     /// The exchange that a new request belongs under.
     fn cause(
         &mut self,
-        row: RowId,
         scope: Scope,
         http: Option<u32>,
         method: &str,
@@ -96,15 +116,6 @@ impl Traffic {
             && let Some(parent) = self.links.by_task(scope.session, task)
         {
             return Some(parent);
-        }
-        if let Some(round) = detail
-            .and_then(|detail| detail.round)
-            .filter(|round| round.retry)
-        {
-            let (method, name) = self.call_key(row);
-            return self
-                .links
-                .answered_round(scope.session, method, name, round);
         }
         // A ping is caused by a clock, not by a call.
         if scope.side == Side::Client || method == methods::PING {

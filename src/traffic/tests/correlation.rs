@@ -435,11 +435,67 @@ fn a_retry_nests_under_the_request_whose_questions_it_answers() {
         server {"id":3,"result":{"resultType":"complete","content":[{"type":"text","text":"booked"}]}}
         "#,
         r#"
-        client · tools/call · book · to="Oslo" · input required [1 2]
-          client · tools/call · book · to="Oslo" · input required [3 4]
-            client · tools/call · book · to="Oslo" · ok [5 6]
+        client · tools/call · book · to="Oslo" · ok [1 2]
+          client · tools/call · book · answers: accept · input required [3 4]
+          client · tools/call · book · answers: accept · ok [5 6]
         "#,
     );
+}
+
+#[test]
+fn a_call_with_many_rounds_ends_as_the_last_of_them_and_counts_once() {
+    let round = |id: u32, more: &str, answer: &str| {
+        format!(
+            r#"client {{"id":{id},"method":"tools/call","params":{{"name":"book"{more},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}}}
+            server {{"id":{id},"result":{{{answer}}}}}
+            "#
+        )
+    };
+    let first = round(
+        1,
+        "",
+        r#""resultType":"input_required","inputRequests":{"k":{"method":"elicitation/create","params":{"message":"When?"}}},"requestState":"s""#,
+    );
+    let answers =
+        r#","inputResponses":{"k":{"action":"accept","content":{"day":3}}},"requestState":"s""#;
+    let second = round(
+        2,
+        answers,
+        r#""isError":true,"content":[{"type":"text","text":"no seat"}]"#,
+    );
+
+    let asked = fold(&first);
+    let call = asked.row(0).unwrap();
+    assert_eq!(
+        (call.status, call.outcome, call.rounds),
+        (Status::InputRequired, "asks: When?", 0)
+    );
+    let stats = asked.stats("tools/call", "book");
+    assert_eq!((stats.calls, stats.ok, stats.asking), (1, 0, 1));
+
+    let pending = fold(&(first.clone() + second.lines().next().unwrap()));
+    let call = pending.row(0).unwrap();
+    assert_eq!(
+        (call.status, call.took),
+        (Status::InputRequired, Some(1000))
+    );
+    assert_eq!(pending.row(1).unwrap().summary, "answers: day=3");
+    assert_eq!(pending.stats("tools/call", "book").pending, 1);
+
+    let over = fold(&(first + &second));
+    let call = over.row(0).unwrap();
+    assert_eq!(
+        (call.status, call.outcome, call.rounds, call.took),
+        (Status::ToolError, "no seat", 2, Some(3000))
+    );
+    assert_eq!(over.final_answer(0), over.row(1).unwrap().answer);
+    let stats = over.stats("tools/call", "book");
+    assert_eq!(
+        (stats.calls, stats.tool_errors, stats.asking, stats.pending),
+        (1, 1, 0, 0)
+    );
+    assert_eq!(over.calls_of("tools/call", "book", 9), [0]);
+    assert_eq!(over.counters().errors, 1);
 }
 
 #[test]
@@ -456,10 +512,10 @@ fn without_a_state_a_retry_is_known_by_its_params() {
         "#,
         "
         client · tools/call · a · n=1 · input required [1 3]
-          client · tools/call · a · n=1 · pending [5]
-          client · tools/call · a · n=1 · pending [6]
+          client · tools/call · a · answers: · pending [5]
+          client · tools/call · a · answers: · pending [6]
         client · tools/call · a · n=2 · input required [2 4]
-        client · tools/call · a · n=3 · pending [7]
+        client · tools/call · a · answers: · pending [7]
         ",
     );
 }
@@ -539,10 +595,9 @@ fn rows_never_nest_deeper_than_a_byte_can_say() {
     let mut conversation = String::new();
     for id in 0..300 {
         conversation += &format!(
-            "client {{\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"t\",\"requestState\":\"{}\"}}}}\n\
-             server {{\"id\":{id},\"result\":{{\"resultType\":\"input_required\",\"requestState\":\"{}\"}}}}\n",
-            id - 1,
-            id
+            "client {{\"id\":{id},\"method\":\"tasks/get\",\"params\":{{\"taskId\":\"{}\"}}}}\n\
+             server {{\"id\":{id},\"result\":{{\"resultType\":\"task\",\"taskId\":\"{id}\"}}}}\n",
+            id - 1
         );
     }
     let traffic = fold(&conversation);

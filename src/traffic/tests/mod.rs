@@ -278,7 +278,7 @@ pub fn consistent(traffic: &Traffic) {
         .collect();
     for (method, name) in calls {
         let stats = traffic.stats(method, name);
-        let ended = stats.ok + stats.tool_errors + stats.errors + stats.unanswered;
+        let ended = stats.ok + stats.tool_errors + stats.errors + stats.unanswered + stats.asking;
         assert_eq!(stats.calls, ended + stats.pending, "{method} {name}");
         assert_eq!(
             traffic.calls_of(method, name, usize::MAX).len() as u32,

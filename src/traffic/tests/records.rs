@@ -239,7 +239,7 @@ fn summaries_say_what_a_person_would_say() {
         ),
         (
             r#"{"id":1,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"},"b":{"method":"elicitation/create"}}}}"#,
-            "asks for input: roots/list, elicitation/create",
+            "asks: roots/list, elicitation/create",
         ),
         (
             r#"{"id":1,"error":{"code":-32000,"message":"\u001b[2Jboo"}}"#,

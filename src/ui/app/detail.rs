@@ -246,8 +246,8 @@ impl Detail {
     /// Compares the answers, or what stands in place of them.
     fn make_diff(&mut self, world: &World) -> Vec<Location> {
         let answer = |row: RowId| {
-            let row = world.traffic.row(row)?;
-            Some(row.answer.unwrap_or(row.request))
+            let answer = world.traffic.final_answer(row);
+            Some(answer.unwrap_or(world.traffic.row(row)?.request))
         };
         let (Some(id), Some(original)) = (self.row, self.original(world)) else {
             return Vec::new();

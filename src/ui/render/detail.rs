@@ -194,6 +194,13 @@ fn facts(
             }
             // How long it took and how it stands are told of the first.
             if detail.nth_answer == 0 {
+                // A call that went rounds is told of in the list; here is what its first one brought.
+                let first = Row {
+                    status: Status::InputRequired,
+                    took: Some((part.at.0 - row.at.0).max(0)),
+                    ..row.clone()
+                };
+                let row = if row.rounds > 0 { &first } else { row };
                 if let Some(took) = row.took {
                     say(1, Role::Text, format!("+{}", format::duration(took)));
                 }

@@ -350,6 +350,9 @@ fn marks(list: &List, world: &World, row: &Row<'_>) -> Vec<(String, Role)> {
         };
         marks.push((mark, Role::Accent));
     }
+    if row.rounds > 0 {
+        marks.push((format!("{} rounds  ", row.rounds), Role::Dim));
+    }
     let original = row.replay_of.and_then(|row| world.traffic.row(row));
     if let Some(original) = original {
         let at = format::clock(original.at, world.utc_offset_seconds);

@@ -131,7 +131,9 @@ impl Sent {
         }
         let mut wanted = vec![answer];
         if self.compare && self.comparison.is_none() {
-            let original = self.original.and_then(|row| world.traffic.row(row)?.answer);
+            let original = self
+                .original
+                .and_then(|row| world.traffic.final_answer(row));
             wanted.extend(original);
             if let (Some(Body::Loaded(old)), Body::Loaded(new)) =
                 (original.map(|at| world.body(at)), world.body(answer))
@@ -165,12 +167,7 @@ impl Sent {
         if self.comparison.take().is_some() {
             return Ok(());
         }
-        if world
-            .traffic
-            .row(original)
-            .and_then(|row| row.answer)
-            .is_none()
-        {
+        if world.traffic.final_answer(original).is_none() {
             return Err("the original has no answer to compare with".to_owned());
         }
         self.compare = true;

@@ -281,6 +281,7 @@ impl Page {
             (stats.errors > 0).then(|| format::plural(stats.errors.into(), "error")),
             count(stats.unanswered, "unanswered"),
             count(stats.pending, "pending"),
+            count(stats.asking, "asked for input"),
             stats
                 .p50
                 .map(|micros| format!("p50 {}", format::duration(micros))),
