@@ -4,7 +4,7 @@
 //! The exceptions are the answers that fill the inventory: they are rare, and travel as raw text.
 
 use super::gist::{gist, gist_of_bytes, gist_of_log};
-use super::summary::{self, ACKNOWLEDGED, Answer, Meta, Params, SERVER_INFO};
+use super::summary::{self, Answer, Meta, Params, SERVER_INFO};
 use crate::capture::record::{
     Encoding, HttpHeaders, HttpPart, HttpRecord, Location, Payload, Record,
 };
@@ -117,7 +117,7 @@ pub struct Message {
     /// What a person would say of it.
     pub gist: Box<str>,
     /// A raw token: a request's own progress token, the token that a progress notification reports on, the id of the
-    /// request that a cancellation names or of the subscription that is acknowledged.
+    /// request that a cancellation names or of the subscription that another notification belongs to.
     pub reference: Option<Box<str>>,
     pub detail: Detail,
 }
@@ -394,9 +394,8 @@ fn outgoing(method: &str, raw: &str, request: bool) -> Message {
     let reference = match method {
         methods::CANCELLED => params.request_id,
         methods::PROGRESS => params.progress_token,
-        ACKNOWLEDGED => meta.subscription,
         _ if request => meta.progress_token,
-        _ => None,
+        _ => meta.subscription,
     };
     let detail = if request {
         request_detail(method, raw, &params, &meta)

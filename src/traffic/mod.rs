@@ -84,7 +84,7 @@ pub enum Status {
     Late,
     /// The session, or the stream that should have brought it, ended before an answer came.
     Lost,
-    /// A stream of events that is open.
+    /// A stream of events that is open, or a subscription that the server has taken on.
     Streaming,
 }
 
@@ -222,7 +222,7 @@ pub struct Counters {
     /// Protocol errors and tool errors.
     pub errors: u64,
     pub pending: u64,
-    /// Streams of events that are open and carry no call.
+    /// Streams of events that are open and carry no call, and subscriptions.
     pub streams: u64,
     pub garbage: u64,
     pub stderr_lines: u64,
@@ -303,7 +303,7 @@ impl Changes {
 pub struct Traffic {
     store: Store,
     links: Links,
-    /// The pending exchanges.
+    /// The exchanges that may yet be answered.
     open: BTreeSet<(Scope, RowId)>,
     stats: AllStats,
     catalogue: Catalogue,
@@ -379,9 +379,11 @@ impl Traffic {
     }
     /// Whether a request to the server waits for its answer.
     pub fn has_call_under_way(&self) -> bool {
-        self.open
+        let calls = self
+            .open
             .iter()
-            .any(|(scope, _)| scope.side == Side::Client)
+            .filter(|(scope, _)| scope.side == Side::Client);
+        calls.into_iter().any(|&(_, row)| self.store.waits(row))
     }
     /// Requests of the server's in the operator's sessions that wait for the operator's answer, oldest first.
     pub fn waiting_for_operator(&self) -> Vec<RowId> {

@@ -195,9 +195,10 @@ impl Store {
             _ => self.is_answered_again(row),
         }
     }
-    /// Whether an answer is still to come, to the row or to something under it.
+    /// Whether an answer is waited for, by the row or by something under it.
     pub fn waits(&self, row: RowId) -> bool {
-        self.is_pending(row) || self.waiting_under(row) > 0
+        let status = self.row(row).map(|row| row.status);
+        status == Some(Status::Pending) || self.waiting_under(row) > 0
     }
     /// How many of the rows directly under `row` wait.
     pub fn waiting_under(&self, row: RowId) -> u32 {
@@ -254,9 +255,10 @@ impl Store {
         };
         Scope { session, side }
     }
-    pub fn is_pending(&self, row: RowId) -> bool {
+    /// Whether an answer is still to come, also after all that a subscription brings.
+    pub fn is_open(&self, row: RowId) -> bool {
         self.row(row)
-            .is_some_and(|row| row.status == Status::Pending)
+            .is_some_and(|row| matches!(row.status, Status::Pending | Status::Streaming))
     }
     pub fn is_exchange(&self, row: RowId) -> bool {
         self.row(row)
@@ -330,7 +332,7 @@ impl Store {
         let ended = matches!(row.kind, RowKind::Exchange | RowKind::Http)
             && !matches!(row.status, Status::Pending | Status::Streaming);
         // Rounds that are over count from the first request to the last answer.
-        let last = Some(self.newest_round(id)).filter(|&last| !self.is_pending(last));
+        let last = Some(self.newest_round(id)).filter(|&last| !self.is_open(last));
         let ended_at = self
             .extra(last.unwrap_or(id))
             .map_or(0, |extra| extra.ended_at);

@@ -336,7 +336,7 @@ impl Traffic {
                     told = true;
                 }
                 Some(RowKind::Exchange) if self.is_asked(row) => {
-                    if self.store.is_pending(row)
+                    if self.store.is_open(row)
                         && let Some((status, why)) = self.fate(index, broken)
                     {
                         self.unanswered(row, source.at, status, &why);

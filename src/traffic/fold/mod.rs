@@ -150,19 +150,20 @@ impl Traffic {
     fn notification(&mut self, source: Source, scope: Scope, way: Way, message: Message) {
         let mut parent = None;
         if let Some(reference) = message.reference.as_deref() {
-            let taken = match &message.detail {
-                Detail::Progress { done, total } => {
+            let taken = match (&message.detail, &*message.method) {
+                (Detail::Progress { done, total }, _) => {
                     let progress = Progress {
                         done: *done,
                         total: *total,
                     };
                     self.progress(source, scope, way.http, reference, progress)
                 }
-                _ if *message.method == *ACKNOWLEDGED => {
+                (_, methods::CANCELLED) => self.cancel(source, scope, way.http, reference),
+                (_, method) => {
                     parent = self.subscription(scope, way.http, reference);
+                    self.subscribed(parent.filter(|_| method == ACKNOWLEDGED));
                     false
                 }
-                _ => self.cancel(source, scope, way.http, reference),
             };
             if taken {
                 return;
@@ -221,13 +222,13 @@ impl Traffic {
 
     fn cancel(&mut self, source: Source, scope: Scope, http: Option<u32>, id: &str) -> bool {
         let own = self.links.by_id(&self.store, scope, id);
-        let found = match own.filter(|&row| self.store.is_pending(row)) {
+        let found = match own.filter(|&row| self.store.is_open(row)) {
             None => self.subscription(scope, http, id).or(own),
             pending => pending,
         };
         let Some(row) = found else { return false };
         self.store.attach(row, Role::Cancel, source);
-        if self.store.is_pending(row) {
+        if self.store.is_open(row) {
             self.end(row, Status::Cancelled, source.at);
         }
         self.changes.note(row);
@@ -248,11 +249,23 @@ impl Traffic {
         (scope.side == Side::Server && listens).then_some(row)
     }
 
+    /// The server took on a subscription: nothing is awaited any more, and all that it brings is welcome.
+    fn subscribed(&mut self, listen: Option<RowId>) {
+        let awaited = |row: &RowId| {
+            let data = self.store.row(*row);
+            data.is_some_and(|data| data.status == Status::Pending)
+        };
+        if let Some(listen) = listen.filter(awaited) {
+            self.set_status(listen, Status::Streaming);
+            self.changes.note(listen);
+        }
+    }
+
     /// An exchange stops being pending, or an ended one ends differently.
     fn end(&mut self, row: RowId, status: Status, at: i64) {
-        let was_pending = self.store.is_pending(row);
+        let was_open = self.store.is_open(row);
         self.stop(row, status, at);
-        if was_pending && self.store.extra(row).is_none_or(|extra| !extra.answered) {
+        if was_open && self.store.extra(row).is_none_or(|extra| !extra.answered) {
             self.links.close_round(&self.store, row, None);
             self.catalogue.unanswered(row);
         }
@@ -260,7 +273,7 @@ impl Traffic {
 
     /// The same, for one whose answer may yet be told.
     fn stop(&mut self, row: RowId, status: Status, at: i64) {
-        let was_pending = self.store.is_pending(row);
+        let was_open = self.store.is_open(row);
         let call = self.store.first_round(row);
         let Some(started) = self.store.row(call).map(|row| row.at) else {
             return;
@@ -276,7 +289,7 @@ impl Traffic {
             self.links.drop_token(&self.store, row);
         }
         self.tell_call(row, status);
-        if !was_pending {
+        if !was_open {
             return;
         }
         self.open.remove(&(self.store.scope(row), row));
@@ -331,7 +344,7 @@ impl Traffic {
             if let Some(extra) = self.store.extra_mut(row) {
                 extra.outcome = why;
             }
-            self.end(row, Status::Lost, self.latest.0);
+            self.end(row, self.cut_short(row), self.latest.0);
             self.changes.note(row);
         }
         self.sessions.cut_off(self.latest, CUT_OFF);
@@ -350,12 +363,20 @@ impl Traffic {
                 .map(|&(_, row)| row)
                 .collect();
             for row in open {
-                self.end(row, Status::Lost, source.at);
+                self.end(row, self.cut_short(row), source.at);
                 self.changes.note(row);
             }
         }
         self.links.close_session(source.session);
         self.catalogue.close_session(source.session);
+    }
+
+    /// How an exchange ends with its session. A subscription lasts no longer than that: nothing of it is lost.
+    fn cut_short(&self, row: RowId) -> Status {
+        match self.store.row(row).map(|row| row.status) {
+            Some(Status::Streaming) => Status::Cancelled,
+            _ => Status::Lost,
+        }
     }
 
     fn call_key(&self, row: RowId) -> (Symbol, Symbol) {

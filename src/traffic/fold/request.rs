@@ -125,7 +125,7 @@ impl Traffic {
             side: Side::Client,
             ..scope
         };
-        if let Some(call) = self.asked_with(http, client, |store, row| store.is_pending(row)) {
+        if let Some(call) = self.asked_with(http, client, |store, row| store.is_open(row)) {
             return Some(call);
         }
         let mut in_flight = self

@@ -1,9 +1,9 @@
 //! One test for each rule that says which messages belong together.
 
-use super::{check, fold, listing};
+use super::{check, consistent, fold, listing};
 use crate::tap::SessionId;
 use crate::traffic::filter::Filter;
-use crate::traffic::{Role, Status};
+use crate::traffic::{Role, Status, Traffic};
 
 #[test]
 fn an_answer_finds_its_request_by_id() {
@@ -304,9 +304,42 @@ fn a_subscription_has_its_acknowledgement_inside_and_may_be_cancelled_by_the_ser
         "
         client · subscriptions/listen · toolsListChanged, 2 resourceSubscriptions · cancelled [1 4]
           server · notifications/subscriptions/acknowledged · toolsListChanged [2]
-        server · notifications/tools/list_changed [3]
+          server · notifications/tools/list_changed [3]
         ",
     );
+}
+
+#[test]
+fn a_subscription_that_was_taken_on_is_no_call_that_hangs() {
+    let story = r#"
+        opened@1 client
+        client@1 {"id":"s","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true}}}
+        "#;
+    let taken_on = format!(
+        r#"{story}server@1 {{"method":"notifications/subscriptions/acknowledged","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":"s"}}}}}}
+        "#
+    );
+    let status = |traffic: &Traffic| traffic.row(1).unwrap().status;
+    let asked = fold(story);
+    assert_eq!(
+        (status(&asked), asked.counters().pending),
+        (Status::Pending, 1)
+    );
+
+    let traffic = fold(&taken_on);
+    let counters = traffic.counters();
+    assert_eq!((counters.pending, counters.streams), (0, 1));
+    assert_eq!(status(&traffic), Status::Streaming);
+    assert!(!traffic.has_call_under_way());
+    consistent(&traffic);
+
+    let answered = fold(&format!(
+        "{taken_on}server@1 {{\"id\":\"s\",\"result\":{{}}}}"
+    ));
+    assert_eq!(status(&answered), Status::Ok);
+    let over = fold(&format!("{taken_on}closed@1 client left"));
+    assert_eq!(status(&over), Status::Cancelled);
+    consistent(&over);
 }
 
 #[test]

@@ -253,7 +253,9 @@ pub fn consistent(traffic: &Traffic) {
         counters.stderr_lines,
         count(&|row| row.kind == RowKind::Stderr)
     );
-    assert_eq!(traffic.open.len() as u64, counters.pending);
+    let subscriptions =
+        count(&|row| row.status == Status::Streaming && row.kind == RowKind::Exchange);
+    assert_eq!(traffic.open.len() as u64, counters.pending + subscriptions);
     for row in &rows {
         let ends = matches!(row.kind, RowKind::Exchange | RowKind::Http);
         assert!(

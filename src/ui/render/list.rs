@@ -371,7 +371,7 @@ fn marks(list: &List, world: &World, row: &Row<'_>) -> Vec<(String, Role)> {
 fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
     let failed = matches!(row.status, Status::Error | Status::ToolError | Status::Lost);
     let events = world.traffic.http(row.id).map(|http| http.events.into());
-    if let (Status::Streaming, Some(events)) = (row.status, events) {
+    if let (RowKind::Http, Status::Streaming, Some(events)) = (row.kind, row.status, events) {
         return format::plural(events, "event").into();
     }
     // The number stands in a column of its own, where it is how the row stands.
