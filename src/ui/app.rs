@@ -206,7 +206,9 @@ impl App {
                 utc_offset_seconds,
             } => {
                 (self.world.now, self.world.utc_offset_seconds) = (now, utc_offset_seconds);
-                return effects;
+                if !self.is_to_repeat() {
+                    return effects;
+                }
             }
             Event::Resize { width, height } => self.size = Rect::new(0, 0, width, height),
             Event::Key(key) => {
@@ -352,6 +354,16 @@ impl App {
     /// Whether the server wants to know something before a call goes on that was put aside.
     pub fn has_unfinished(&self) -> bool {
         self.world.live && self.unfinished.iter().any(Sheet::has_round)
+    }
+
+    fn is_to_repeat(&self) -> bool {
+        let sheets = self.sheet.iter().chain(&self.unfinished);
+        self.world.live && sheets.into_iter().any(Sheet::is_to_repeat)
+    }
+
+    /// Whether something on the screen changes with time alone.
+    pub fn ages(&self) -> bool {
+        self.world.live && self.world.traffic.counters().pending > 0 || self.is_to_repeat()
     }
 
     /// Gives input to the part that has the focus.

@@ -176,7 +176,7 @@ impl Face for App {
         render::render(self, frame);
     }
     fn ages(&self) -> bool {
-        self.world.live && self.world.traffic.counters().pending > 0
+        App::ages(self)
     }
 }
 

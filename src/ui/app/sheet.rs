@@ -245,6 +245,16 @@ impl Sheet {
     }
 
     fn dispatch(&mut self, world: &World, message: String) -> Vec<Step> {
+        let text = self.editor.text();
+        self.earlier.sent(&text);
+        self.hidden_draft.take_if(|draft| *draft == text);
+        self.sent_texts.retain(|other| *other != text);
+        self.sent_texts.push(text);
+        self.focus = Focus::Answer;
+        self.hand_over(world, message, 0)
+    }
+
+    fn hand_over(&mut self, world: &World, message: String, repeated: u32) -> Vec<Step> {
         self.sends += 1;
         let token = Token {
             owner: Owner::Sheet,
@@ -261,13 +271,9 @@ impl Sheet {
                 .and_then(|row| world.traffic.row(row))
                 .map(|row| row.seq),
         };
-        let text = self.editor.text();
-        self.earlier.sent(&text);
-        self.hidden_draft.take_if(|draft| *draft == text);
-        self.sent_texts.retain(|other| *other != text);
-        self.sent_texts.push(text);
-        self.focus = Focus::Answer;
-        self.sent = Some(Sent::new(token, message, original));
+        let mut sent = Sent::new(token, message, original);
+        sent.repeated = repeated;
+        self.sent = Some(sent);
         vec![Step::Do(Effect::Command { token, command })]
     }
 
@@ -386,7 +392,12 @@ impl Sheet {
             let written = matches!(sent.state, State::Written { .. });
             written && sent.answer.is_none() && sent.row(world).is_none_or(pending)
         });
-        world.live && (waits || self.has_round())
+        world.live && (waits || self.has_round() || self.is_to_repeat())
+    }
+
+    /// Whether the server will be called again in a while.
+    pub fn is_to_repeat(&self) -> bool {
+        self.sent.as_ref().is_some_and(Sent::is_to_repeat)
     }
 
     /// Brings up what the server wants to know before it goes on; false when that is nothing.
@@ -564,6 +575,10 @@ impl Part for Sheet {
         let answer = self.places(area).answer;
         if let Some(sent) = &mut self.sent {
             wanted.extend(sent.sync(world, answer));
+            let repeated = sent.repeated + 1;
+            if let Some(message) = sent.take_due(world.now) {
+                steps.extend(self.hand_over(world, message, repeated));
+            }
         }
         wanted
     }

@@ -104,7 +104,18 @@ impl Sheet {
                     Role::Warn,
                 )
             }
-            None => (String::new(), Role::Dim),
+            None => match self.sent.as_ref().and_then(|sent| sent.again.as_ref()) {
+                Some(_) if self.is_to_repeat() => (
+                    "The server wants the call once more, and gets it in a moment.".to_owned(),
+                    Role::Warn,
+                ),
+                Some(_) => (
+                    "The server wants the call once more, as often as it gets it: this is left."
+                        .to_owned(),
+                    Role::Warn,
+                ),
+                None => (String::new(), Role::Dim),
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::World;
 use super::super::form::{Answer, Choice, Form};
 use crate::capture::record::Location;
-use crate::tap::{Refused, Reply, SessionId};
+use crate::tap::{Refused, Reply, SessionId, Timestamp};
 use crate::traffic::{Row, RowId};
 use crate::ui::diff::Diff;
 use crate::ui::event::{Body, Token};
@@ -42,6 +42,10 @@ pub struct Sent {
     pub comparison: Option<Comparison>,
     /// What the server wants to know before it goes on.
     pub round: Option<Round>,
+    /// It only wants the call again.
+    pub again: Option<Again>,
+    /// How often that was done.
+    pub repeated: u32,
     /// What it replays.
     original: Option<RowId>,
     compare: bool,
@@ -52,6 +56,17 @@ pub struct Comparison {
     pub diff: Diff,
     pub top: usize,
 }
+
+/// The same call again, for a server that gave only its state (specification 2026-07-28, multi-round requests).
+#[derive(Debug)]
+pub struct Again {
+    /// `None` when it was called often enough.
+    message: Option<String>,
+    at: Timestamp,
+}
+
+/// So often a call is repeated for a server that wants nothing else.
+const MOST_REPEATED: u32 = 10;
 
 /// Another round of a modern request that was answered with `input_required` (specification 2026-07-28, basic).
 #[derive(Debug)]
@@ -80,6 +95,8 @@ impl Sent {
             trouble: None,
             comparison: None,
             round: None,
+            again: None,
+            repeated: 0,
             original,
             compare: false,
         }
@@ -119,9 +136,9 @@ impl Sent {
                 Body::Loading => {}
                 Body::Failed(why) => self.trouble = Some(why.to_string()),
                 Body::Loaded(document) => {
-                    self.round = std::str::from_utf8(document.bytes())
-                        .ok()
-                        .and_then(Round::of);
+                    let text = std::str::from_utf8(document.bytes()).unwrap_or_default();
+                    self.round = Round::of(text);
+                    self.again = Again::of(text, &self.message, self.repeated, world.now);
                     let mut view = View::new(document.clone());
                     view.unfold_texts();
                     view.resize(area.width.saturating_sub(1), area.height);
@@ -157,6 +174,18 @@ impl Sent {
             self.progress = words.map(|words| words.into_owned());
         }
         Some(newest)
+    }
+
+    /// The message to send again, when its time has come.
+    pub fn take_due(&mut self, now: Timestamp) -> Option<String> {
+        let again = self.again.as_mut().filter(|again| again.at <= now)?;
+        again.message.take()
+    }
+
+    /// Whether time alone brings the next message.
+    pub fn is_to_repeat(&self) -> bool {
+        let again = self.again.as_ref();
+        again.is_some_and(|again| again.message.is_some())
     }
 
     /// Shows the comparison with the original, or the answer again. `Err` says why it cannot.
@@ -216,6 +245,28 @@ impl Comparison {
             _ => {}
         }
         self.top = change.unwrap_or(self.top);
+    }
+}
+
+impl Again {
+    /// Reads an answer; `None` when it wants something else.
+    fn of(answer: &str, before: &str, repeated: u32, now: Timestamp) -> Option<Self> {
+        let result = object::at(answer, &["result"])?;
+        let questions = object::at(result, &["inputRequests"]).unwrap_or_default();
+        if object::string_at(result, &["resultType"])? != "input_required"
+            || object::members(questions).next().is_some()
+        {
+            return None;
+        }
+        let state = object::at(result, &["requestState"])?;
+        let plain = splice::remove(before, &["params", "inputResponses"]);
+        let message = splice::set(&plain, &["params", "requestState"], state)?;
+        // From a quarter of a second to eight seconds.
+        let pause = 250_000 << repeated.min(5);
+        Some(Self {
+            message: Some(message).filter(|_| repeated < MOST_REPEATED),
+            at: Timestamp(now.0 + pause),
+        })
     }
 }
 
@@ -309,6 +360,33 @@ mod tests {
                 r#"{"id":1,"method":"tools/call","params":{"name":"x","requestState":"s\u00e9","inputResponses":{"who":{"action":"accept","content":{}},"where":{"roots":[]}}}}"#
             )
         );
+    }
+
+    #[test]
+    fn a_server_that_gives_only_its_state_is_called_again_after_a_pause_but_not_for_ever() {
+        let answer = r#"{"id":1,"result":{"resultType":"input_required","requestState":"two"}}"#;
+        let before = r#"{"id":1,"method":"tools/call","params":{"name":"x","inputResponses":{},"requestState":"one"}}"#;
+        let mut sent = Sent::new(token(), before.to_owned(), None);
+        sent.again = Again::of(answer, before, 1, Timestamp(0));
+        assert!(sent.is_to_repeat());
+        assert_eq!(sent.take_due(Timestamp(400_000)), None);
+        let again = sent.take_due(Timestamp(500_000));
+        assert_eq!(
+            again.as_deref(),
+            Some(r#"{"id":1,"method":"tools/call","params":{"name":"x","requestState":"two"}}"#)
+        );
+        assert!(!sent.is_to_repeat());
+        sent.again = Again::of(answer, before, MOST_REPEATED, Timestamp(0));
+        assert!(!sent.is_to_repeat());
+        let asks = r#"{"result":{"resultType":"input_required","inputRequests":{"k":{}},"requestState":"s"}}"#;
+        assert!(Again::of(asks, before, 0, Timestamp(0)).is_none());
+    }
+
+    fn token() -> Token {
+        Token {
+            owner: crate::ui::event::Owner::Sheet,
+            number: 1,
+        }
     }
 
     #[test]
