@@ -711,17 +711,17 @@ fn a_call_that_asks_for_more_is_answered_and_goes_on() {
         stage.text()
     );
     stage.press("a");
-    assert!(stage.text().contains("Who comes?"), "{}", stage.text());
+    assert!(stage.text().contains("1 of 1"), "{}", stage.text());
     // Put aside, closed, and brought back from another pane.
     stage.press("<esc><esc>1");
-    assert!(!stage.text().contains("Who comes?"), "{}", stage.text());
+    assert!(!stage.text().contains("1 of 1"), "{}", stage.text());
     assert!(
         stage.status().contains("the server asks you"),
         "{}",
         stage.status()
     );
     stage.press("a");
-    assert!(stage.text().contains("Who comes?"), "{}", stage.text());
+    assert!(stage.text().contains("1 of 1"), "{}", stage.text());
     stage.effects.clear();
     stage.press("Ann<f5>");
     let message = sent(&stage).2;
@@ -825,4 +825,62 @@ fn a_request_is_offered_only_the_answers_that_it_can_have() {
         withdrawn.contains("Esc close") && !withdrawn.contains("F5"),
         "{withdrawn}"
     );
+}
+
+#[test]
+fn a_call_of_ones_own_is_cancelled_with_one_key_wherever_it_is_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
+    let path = capture(directory.path(), &[LISTED.as_slice(), &[call]].concat());
+    let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"sentinel-1","reason":"cancelled by the operator"}}"#;
+    for keys in ["Gx", "G<enter>x"] {
+        let mut stage = Stage::open(120, 40, &path, State::Live);
+        stage.press(keys);
+        let (_, route, message, _) = sent(&stage);
+        assert_eq!(
+            (route, message.as_str()),
+            (Route::Session(SessionId(1)), cancelled)
+        );
+    }
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2<enter><f5>");
+    written(&mut stage);
+    stage.effects.clear();
+    assert!(stage.status().contains("x cancel it"), "{}", stage.status());
+    stage.press("x");
+    assert_eq!(sent(&stage).2, cancelled);
+
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("gx");
+    assert!(commands(&stage).is_empty());
+    assert!(
+        stage.status().contains("nothing to cancel"),
+        "{}",
+        stage.status()
+    );
+}
+
+#[test]
+fn a_server_that_has_ended_is_shown_as_ended_and_one_key_starts_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
+    let closed = r#""closed":{"signal":9,"reason":"the server was ended by SIGKILL"}"#;
+    let path = capture(
+        directory.path(),
+        &[LISTED.as_slice(), &[call, closed]].concat(),
+    );
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    let status = stage.status();
+    for words in ["■ ended", "SIGKILL: R restarts it", "1 lost"] {
+        assert!(status.contains(words), "{status}");
+    }
+    stage.press("R");
+    let (_, command) = commands(&stage).pop().unwrap();
+    assert_eq!(command, Command::Refresh);
+
+    let path = capture(directory.path(), LISTED.as_slice());
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    assert!(stage.status().contains("● live"), "{}", stage.status());
+    stage.press("R");
+    assert!(commands(&stage).is_empty());
 }

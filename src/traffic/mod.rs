@@ -222,6 +222,8 @@ pub struct Counters {
     /// Protocol errors and tool errors.
     pub errors: u64,
     pub pending: u64,
+    /// Requests whose answers will not come: what should have brought them ended first.
+    pub unanswered: u64,
     /// Streams of events that are open and carry no call, and subscriptions.
     pub streams: u64,
     pub garbage: u64,
@@ -376,6 +378,13 @@ impl Traffic {
             .row(row)
             .filter(|data| data.from == Party::Operator)
             .map(|_| row)
+    }
+    /// Subscriptions of the operator's own that are open.
+    pub fn own_subscriptions(&self) -> u64 {
+        let rows = self.open.iter().filter_map(|&(_, row)| self.store.row(row));
+        let is_own =
+            |row: &&RowData| row.from == Party::Operator && row.status == Status::Streaming;
+        rows.filter(is_own).count() as u64
     }
     /// Whether a request to the server waits for its answer.
     pub fn has_call_under_way(&self) -> bool {

@@ -28,6 +28,7 @@ pub mod prompt;
 mod reading;
 pub mod server;
 pub mod sheet;
+mod stop;
 mod traffic;
 
 use super::event::{Call, Effect, Event, Notice, Owner, Step};
@@ -292,6 +293,8 @@ impl App {
                 }));
             }
             Action::Answer => self.answer(),
+            Action::Stop => self.stop(effects),
+            Action::Restart => self.restart(effects),
             Action::Pane(tab) => self.turn_to(tab),
             Action::NextPane => self.turn(1),
             Action::PreviousPane => self.turn(Tab::ALL.len() - 1),
@@ -390,6 +393,10 @@ impl App {
     fn tell(&mut self, owner: Owner, input: Input<'_>, effects: &mut Vec<Effect>) {
         let panes = self.panes();
         let world = &self.world;
+        if let Input::Outcome { token, outcome } = &input {
+            let sheets = self.unfinished.iter_mut();
+            sheets.for_each(|sheet| sheet.settle(*token, outcome));
+        }
         let steps = match (owner, &mut self.sheet, &mut self.ask) {
             (Owner::Sheet, Some(sheet), _) => sheet.update(world, panes.sheet, input),
             (Owner::Ask, _, Some(ask)) => ask.update(world, panes.sheet, input),

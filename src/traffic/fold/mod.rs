@@ -92,8 +92,9 @@ impl Traffic {
             }
             Content::Closed(closed) => {
                 self.sessions.close(source.session, source.at, &closed);
-                self.lose_pending(source);
-                (SESSION_CLOSED, gist(&sessions::in_words(&closed)))
+                let words = gist(&sessions::in_words(&closed));
+                self.lose_pending(source, &words);
+                (SESSION_CLOSED, words)
             }
             Content::Gap(gap) => {
                 // The file may claim any number.
@@ -315,7 +316,7 @@ impl Traffic {
         if let (Some(extra), Some(said)) = (self.store.extra_mut(call), said) {
             extra.outcome = said;
         }
-        self.set_status(call, status);
+        self.store.set_status(call, status); // Its round is what counts.
         let said = said
             .map_or("", |said| self.store.texts.get(said))
             .to_owned();
@@ -327,7 +328,10 @@ impl Traffic {
         let Some(was) = self.store.set_status(row, status) else {
             return;
         };
+        let is_exchange = self.store.is_exchange(row);
         let counters = &mut self.counters;
+        counters.unanswered += u64::from(is_exchange && status == Status::Lost);
+        counters.unanswered -= u64::from(is_exchange && was == Status::Lost);
         counters.pending += u64::from(status == Status::Pending);
         counters.pending -= u64::from(was == Status::Pending);
         counters.streams += u64::from(status == Status::Streaming);
@@ -351,7 +355,8 @@ impl Traffic {
     }
 
     /// The session ended: nobody will answer any more.
-    fn lose_pending(&mut self, source: Source) {
+    fn lose_pending(&mut self, source: Source, why: &str) {
+        let why = self.store.texts.keep(why);
         for side in [Side::Client, Side::Server] {
             let scope = Scope {
                 session: source.session,
@@ -363,6 +368,9 @@ impl Traffic {
                 .map(|&(_, row)| row)
                 .collect();
             for row in open {
+                if let Some(extra) = self.store.extra_mut(row) {
+                    extra.outcome = why;
+                }
                 self.end(row, self.cut_short(row), source.at);
                 self.changes.note(row);
             }

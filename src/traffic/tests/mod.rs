@@ -248,6 +248,11 @@ pub fn consistent(traffic: &Traffic) {
         counters.streams,
         count(&|row| row.status == Status::Streaming)
     );
+    // A call that went rounds is lost with the last of them.
+    let is_lost = |row: &super::Row<'_>| {
+        row.status == Status::Lost && row.kind == RowKind::Exchange && row.rounds == 0
+    };
+    assert_eq!(counters.unanswered, count(&is_lost));
     assert_eq!(counters.garbage, count(&|row| row.kind == RowKind::Garbage));
     assert_eq!(
         counters.stderr_lines,

@@ -14,7 +14,8 @@ impl App {
         let holds = |it: &&traffic::Session| it.key.is_some() || it.transport != "http";
         let clients = self.clients_here().filter(holds).count();
         let counters = self.world.traffic.counters();
-        Some(match (clients, counters.pending, counters.streams) {
+        let streams = counters.streams - self.world.traffic.own_subscriptions();
+        Some(match (clients, counters.pending, streams) {
             (0, 0, 0) => return None,
             (0, 0, _) => "A client listens to the server. End its stream and quit?".to_owned(),
             (0, ..) if !self.world.traffic.has_call_under_way() => {

@@ -17,6 +17,7 @@ impl App {
             }
             Context::Detail => self.offers_in_detail(binding.action),
             Context::Log => self.offers_in_log(binding.action),
+            Context::Sent if binding.action == Action::Stop => self.can_stop(),
             Context::Sheet | Context::Sent | Context::Ask | Context::Page => {
                 let part = self.overlay();
                 return part.map_or("", |part| part.offers(&self.world, binding));
@@ -44,6 +45,7 @@ impl App {
             }
             Action::Open | Action::Copy => !self.list.is_empty(),
             Action::Replay | Action::Edit => self.can_send_again(),
+            Action::Stop => self.can_stop(),
             _ => true,
         }
     }
@@ -52,6 +54,7 @@ impl App {
         let look = self.detail.look(&self.world);
         match action {
             Action::Replay | Action::Edit => self.can_send_again(),
+            Action::Stop => self.can_stop(),
             Action::Fold => matches!(look, Look::Messages | Look::Http | Look::Timing),
             Action::NextView => self.detail.looks(&self.world).len() > 1,
             _ => true,
@@ -81,7 +84,7 @@ impl App {
         )
     }
 
-    fn selected_row(&self) -> Option<Row<'_>> {
+    pub(super) fn selected_row(&self) -> Option<Row<'_>> {
         let (row, _) = self.list.selected(&self.world.traffic)?;
         self.world.traffic.row(row)
     }

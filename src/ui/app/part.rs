@@ -52,6 +52,14 @@ impl World {
         }
     }
 
+    /// How the server went, when the newest session fell to it and no other is left: nobody can be served.
+    pub fn server_gone(&self) -> Option<&str> {
+        let sessions = self.traffic.sessions();
+        let newest = sessions.last().filter(|newest| newest.failed)?;
+        let over = self.live && sessions.iter().all(|session| session.closed_at.is_some());
+        newest.ended.as_deref().filter(|_| over)
+    }
+
     /// Why nothing can be sent where no proxy takes commands.
     pub fn why_read_only(&self) -> &'static str {
         match self.growing {

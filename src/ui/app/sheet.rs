@@ -20,7 +20,7 @@ use super::prompt::Prompt;
 use super::{Input, Part, World};
 use crate::capture::record::Location;
 use crate::mcp::schema::{self, Argument};
-use crate::tap::{Command, Party, Route, SessionId};
+use crate::tap::{Command, Party, Refused, Reply, Route, SessionId};
 use crate::traffic::{Row, Status};
 use crate::ui::event::{Call, Effect, Owner, Step, Token};
 use crate::ui::json::Document;
@@ -387,12 +387,23 @@ impl Sheet {
 
     /// Whether it does, or may once it answers.
     pub fn may_ask(&self, world: &World) -> bool {
+        world.live && (self.waits(world) || self.has_round() || self.is_to_repeat())
+    }
+
+    /// Whether the answer is still to come.
+    fn waits(&self, world: &World) -> bool {
         let pending = |row: Row<'_>| row.status == Status::Pending;
-        let waits = self.sent.as_ref().is_some_and(|sent| {
-            let written = matches!(sent.state, State::Written { .. });
-            written && sent.answer.is_none() && sent.row(world).is_none_or(pending)
-        });
-        world.live && (waits || self.has_round() || self.is_to_repeat())
+        self.sent.as_ref().is_some_and(|sent| {
+            let on_its_way = matches!(sent.state, State::Handed | State::Written { .. });
+            on_its_way && sent.answer.is_none() && sent.row(world).is_none_or(pending)
+        })
+    }
+
+    /// Takes in what became of a command, if it was this sheet's.
+    pub fn settle(&mut self, token: Token, outcome: &Result<Reply, Refused>) {
+        if let Some(sent) = self.sent.as_mut().filter(|sent| sent.token == token) {
+            sent.outcome(outcome);
+        }
     }
 
     /// Whether the server will be called again in a while.
@@ -541,9 +552,7 @@ impl Part for Sheet {
             }),
             Input::Edited(Err(why)) => self.trouble = Some(why.clone()),
             Input::Outcome { token, outcome } => {
-                if let Some(sent) = self.sent.as_mut().filter(|sent| sent.token == token) {
-                    sent.outcome(outcome);
-                }
+                self.settle(token, outcome);
             }
             Input::Click { x, y } => self.clicked(area, x, y),
             Input::Scroll { y, lines, .. } => {

@@ -217,6 +217,10 @@ impl Page {
             role(counters.errors, Role::Error),
         );
         self.fact("pending", &format::count(counters.pending), Role::Text);
+        if counters.unanswered > 0 {
+            let lost = format::count(counters.unanswered);
+            self.fact("lost answers", &lost, Role::Error);
+        }
         self.fact(
             "not messages",
             &format::count(counters.garbage),

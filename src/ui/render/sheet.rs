@@ -329,7 +329,7 @@ fn answer(sent: &Sent, focused: bool, world: &World, frame: &mut Frame<'_>, area
         (None, Some(view)) => json::render(view, focused, theme, frame, inside),
         (None, None) => {
             let row = sent.row(world);
-            let (text, role) = without_answer(sent, row.as_ref());
+            let (text, role) = without_answer(sent, row.as_ref(), world);
             let mut lines: Vec<(String, Role)> = wrap(&text, inside.width.into())
                 .into_iter()
                 .map(|line| (line, role))
@@ -377,8 +377,16 @@ fn asks(world: &World, call: &Row<'_>) -> Option<&'static str> {
     parents.contains(&None).then_some("")
 }
 
-fn without_answer(sent: &Sent, row: Option<&Row<'_>>) -> (String, Role) {
+fn without_answer(sent: &Sent, row: Option<&Row<'_>>, world: &World) -> (String, Role) {
+    let outcome = row.map_or("", |row| row.outcome);
     match (&sent.state, row.map(|row| row.status)) {
+        (State::Refused(why), _) if world.server_gone().is_some() => {
+            let key = keymap::label(Context::Global, Action::Restart);
+            (
+                format!("{why}. {key} starts the server again."),
+                Role::Error,
+            )
+        }
         (State::Refused(why), _) => (why.clone(), Role::Error),
         (State::Notified, _) => ("A notification has no answer.".to_owned(), Role::Dim),
         _ if sent.trouble.is_some() => {
@@ -387,6 +395,9 @@ fn without_answer(sent: &Sent, row: Option<&Row<'_>>) -> (String, Role) {
                 format!("The answer cannot be read back: {why}"),
                 Role::Error,
             )
+        }
+        (_, Some(Status::Lost)) if !outcome.is_empty() => {
+            (format!("No answer came: {outcome}."), Role::Error)
         }
         (_, Some(Status::Lost)) => (
             "No answer came: the session ended first.".to_owned(),

@@ -93,13 +93,11 @@ fn alarm(app: &App) -> Option<Piece> {
     Some((0, Role::Error, words))
 }
 
-/// Why nobody can be served: the newest session fell to the server, and no other is left.
+/// Why nobody can be served, and what helps.
 fn dead(app: &App) -> Option<Piece> {
-    let sessions = app.world.traffic.sessions();
-    let newest = sessions.last().filter(|newest| newest.failed)?;
-    let over = app.world.live && sessions.iter().all(|session| session.closed_at.is_some());
-    let words = newest.ended.as_deref().filter(|_| over)?;
-    Some((0, Role::Error, cut(words, 60).into_owned()))
+    let words = cut(app.world.server_gone()?, 60);
+    let key = keymap::label(Context::Global, Action::Restart);
+    Some((0, Role::Error, format!("{words}: {key} restarts it")))
 }
 
 /// In a word or two: how current the screen is.
@@ -108,6 +106,7 @@ pub fn state_word(app: &App) -> &'static str {
         _ if app.list.is_paused() => "paused",
         Reading::Opening => "opening",
         Reading::Loading(..) => "reading",
+        Reading::Live if app.world.server_gone().is_some() => "ended",
         Reading::Live => "live",
         Reading::Ended => "ended",
         Reading::Saved => "saved",
@@ -141,6 +140,7 @@ fn state(app: &App) -> Piece {
                 ),
             )
         }
+        Reading::Live if app.world.server_gone().is_some() => (0, Role::Error, format!("■ {word}")),
         Reading::Live | Reading::Growing => (0, Role::Ok, format!("● {word}")),
         Reading::Ended => (0, Role::Warn, format!("■ {word}")),
         Reading::Failed(_) => (0, Role::Error, format!("✗ {word}: the Log says why")),
@@ -219,7 +219,13 @@ fn pieces(app: &App) -> Vec<Piece> {
     } else {
         Role::Dim
     };
-    say(3, role, format!("{} pending", count(counters.pending)));
+    if counters.pending > 0 || counters.unanswered == 0 {
+        say(3, role, format!("{} pending", count(counters.pending)));
+    }
+    if counters.unanswered > 0 {
+        let lost = format!("{} lost", count(counters.unanswered));
+        say(3, Role::Error, lost);
+    }
     match world.file().map(Path::file_name) {
         None => say(9, Role::Dim, "not captured".to_owned()),
         Some(Some(name)) => {

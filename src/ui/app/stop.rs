@@ -1,0 +1,73 @@
+//! Ending what is the operator's own, and starting it again: a call, wherever it is looked at, and the session.
+
+use super::App;
+use crate::tap::{Command, Party, Route};
+use crate::traffic::{Row, RowKind, Status};
+use crate::ui::event::{Effect, Notice, Owner, Token};
+
+/// A refusal is said; there is nothing else to wait for.
+const NOBODYS: Token = Token {
+    owner: Owner::App,
+    number: 0,
+};
+
+impl App {
+    /// The call that the sheet shows, or the selected one.
+    fn looked_at(&self) -> Option<Row<'_>> {
+        match &self.sheet {
+            Some(sheet) => sheet.sent.as_ref()?.row(&self.world),
+            None => self.selected_row(),
+        }
+    }
+
+    /// Whether it is the operator's to cancel, and there is still something to cancel.
+    pub(super) fn can_stop(&self) -> bool {
+        let goes_on = |row: &Row<'_>| {
+            row.kind == RowKind::Exchange
+                && row.from == Party::Operator
+                && matches!(row.status, Status::Pending | Status::Streaming)
+        };
+        self.world.live && self.looked_at().as_ref().is_some_and(goes_on)
+    }
+
+    pub(super) fn stop(&mut self, effects: &mut Vec<Effect>) {
+        let Some(row) = self.looked_at().filter(|_| self.can_stop()) else {
+            return self.say(Notice::info(
+                "nothing to cancel: this is no call of yours that waits for its answer",
+            ));
+        };
+        let id = row.message_id;
+        let message = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"cancelled by the operator"}}}}"#
+        );
+        let command = Command::Send {
+            route: Route::Session(row.session),
+            message,
+            replay_of: None,
+        };
+        effects.push(Effect::Command {
+            token: NOBODYS,
+            command,
+        });
+        self.say(Notice::info(
+            "cancelling: the server is told that nobody waits for the answer any more",
+        ));
+    }
+
+    /// Starts the server anew in a session of the operator's own. One that serves anybody is left alone, and what a
+    /// client had is the client's to start.
+    pub(super) fn restart(&mut self, effects: &mut Vec<Effect>) {
+        let Some(why) = self.world.server_gone().map(str::to_owned) else {
+            return self.say(Notice::info(
+                "nothing to start again: no server has ended that somebody used",
+            ));
+        };
+        effects.push(Effect::Command {
+            token: NOBODYS,
+            command: Command::Refresh,
+        });
+        self.say(Notice::info(format!(
+            "starting the server again, in a new session of yours ({why})"
+        )));
+    }
+}
