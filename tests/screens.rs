@@ -10,6 +10,7 @@ use mcp_sentinel::tap::Timestamp;
 use mcp_sentinel::ui::app::hub::{Hub, Item, Listing};
 use mcp_sentinel::ui::event::{Effect, Event, Notice};
 use mcp_sentinel::ui::render;
+use mcp_sentinel::ui::tally::Contents;
 use mcp_sentinel::ui::theme::Ground;
 use ratatui::style::Color;
 use std::path::PathBuf;
@@ -197,10 +198,15 @@ fn listing() -> Listing {
 }
 
 /// As the file tells; the largest one is too large to look.
-fn counts_of(saved: &Saved) -> Option<Counts> {
+fn contents_of(saved: &Saved) -> Contents {
     let errors = saved.bytes % 10;
     let messages = saved.bytes / 890;
-    (saved.bytes < 10_000_000).then_some(Counts { messages, errors })
+    let small = saved.bytes < 10_000_000;
+    Contents {
+        upstream: Vec::from_iter(small.then(|| format!("/usr/bin/{}-server", saved.name))),
+        client: small.then(|| "claude-code 2.1".to_owned()),
+        counts: small.then_some(Counts { messages, errors }),
+    }
 }
 
 const NOW: Timestamp = Timestamp(1_795_228_441_000_000);
@@ -220,7 +226,7 @@ fn hub(
     if let Some(listing) = listing {
         let mut effects = hub.update(Event::Listed(listing));
         while let Some(Effect::Count(saved)) = effects.pop() {
-            effects = hub.update(Event::Counted(saved.clone(), counts_of(&saved)));
+            effects = hub.update(Event::Counted(saved.clone(), contents_of(&saved)));
         }
     }
     let effects = common_ui::parse(keys)
@@ -239,6 +245,8 @@ fn the_hub() {
             ("empty", Some(Listing::default()), ""),
             ("full", Some(listing()), "j"),
             ("filtered", Some(listing()), "/every"),
+            ("delete", Some(listing()), "/everything<enter>jd"),
+            ("nothing", Some(listing()), "/nobody"),
             ("help", Some(listing()), "?"),
             ("wrap", Some(listing()), "w"),
         ] {
@@ -271,7 +279,7 @@ fn the_hub_counts_what_is_seen_one_capture_at_a_time_and_again_when_it_has_grown
     assert_eq!(hub.update(Event::Listed(listing.clone())), []);
     for (counted, next) in [(0, Some(1)), (1, Some(2)), (2, None)] {
         let saved = listing.saved[counted].clone();
-        let effects = hub.update(Event::Counted(saved, None));
+        let effects = hub.update(Event::Counted(saved, Contents::default()));
         let next = next.map(|next: usize| Effect::Count(listing.saved[next].clone()));
         assert_eq!(effects, Vec::from_iter(next));
     }
@@ -306,6 +314,18 @@ fn the_hub_opens_what_is_selected() {
     assert_eq!(effects, [Effect::Open(listing().saved[1].path.clone())]);
     let (_, effects, _) = hub(80, 24, Some(listing()), "<esc><esc>q");
     assert_eq!(effects, [Effect::Quit]);
+}
+
+#[test]
+fn the_hub_deletes_a_saved_capture_when_it_is_told_twice() {
+    for keys in ["d", "dy", "jjdn", "jjd<esc>"] {
+        let (hub, effects, _) = hub(80, 24, Some(listing()), keys);
+        assert_eq!(effects, [], "{keys}");
+        assert_eq!(hub.deleting, None);
+    }
+    let (hub, effects, _) = hub(80, 24, Some(listing()), "jjdy");
+    assert_eq!(effects, [Effect::Delete(listing().saved[0].clone())]);
+    assert!(matches!(hub.items()[hub.selected()], Item::Saved(saved) if saved.name == "time"));
 }
 
 #[test]

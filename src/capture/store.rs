@@ -182,6 +182,17 @@ pub fn prune(directory: &Path, retention: Retention, live: &[PathBuf]) -> io::Re
     Ok(removed)
 }
 
+/// Removes a capture that nobody writes.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match is_written(path) {
+        true => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "it is being written",
+        )),
+        false => std::fs::remove_file(path),
+    }
+}
+
 /// Opens a capture for writing, new or empty, readable by nobody else, and locked while it is open.
 pub(super) fn create(path: &Path) -> Result<File, RecordError> {
     let failed = |source| RecordError::Create {

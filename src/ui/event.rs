@@ -4,9 +4,10 @@
 use super::app::hub::Listing;
 use super::app::sheet::Drafts;
 use super::json::Document;
+use super::tally::Contents;
 use crate::capture::record::{Header, Location};
 use crate::capture::store::Saved;
-use crate::link::registry::{Counts, Entry};
+use crate::link::registry::Entry;
 use crate::tap::{Command, Health, Refused, Reply, Timestamp};
 use crate::traffic::RowId;
 use crate::traffic::digest::Digest;
@@ -55,7 +56,7 @@ pub enum Event {
     /// What the hub shows.
     Listed(Listing),
     /// The answer to [`Effect::Count`].
-    Counted(Saved, Option<Counts>),
+    Counted(Saved, Contents),
 }
 
 /// A piece of the capture, as the feed reads it.
@@ -155,6 +156,8 @@ pub enum Effect {
     List,
     /// Count what this capture holds, if that can be had soon.
     Count(Saved),
+    /// Remove a capture for good, and list again.
+    Delete(Saved),
     Open(PathBuf),
     Attach(Entry),
     /// Whether the mouse is ours or the terminal's own.

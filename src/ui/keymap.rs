@@ -41,6 +41,7 @@ pub enum Action {
     CopyValue,
     Save,
     Diff,
+    Delete,
     NextView,
     PreviousView,
     Fold,
@@ -360,6 +361,13 @@ const HUB: &[Binding] = &[
     bind(C::Hub, &[ch('/')], A::Filter, "find", "narrow the list"),
     bind(C::Hub, &[key(K::Esc)], A::Back, "", "clear the filter"),
     bind(C::Hub, &[ch('r')], A::Refresh, "refresh", "look again"),
+    bind(
+        C::Hub,
+        &[ch('d'), key(K::Delete)],
+        A::Delete,
+        "delete",
+        "delete the saved capture",
+    ),
     bind(
         C::Hub,
         &[ch('w')],

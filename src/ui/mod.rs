@@ -13,7 +13,7 @@ mod keep;
 pub mod keymap;
 pub mod layout;
 pub mod render;
-mod tally;
+pub mod tally;
 pub mod terminal;
 pub mod text;
 pub mod theme;

@@ -1,4 +1,4 @@
-//! Counts what a saved capture holds, for the list of captures: as the screen would once it has read it.
+//! What a list says of a saved capture: who spoke with what, and how much, as the screen would count it.
 
 use crate::capture::reader::{ReadError, Reader};
 use crate::link::registry::Counts;
@@ -10,15 +10,37 @@ const MOST_BYTES: u64 = 64 << 20;
 /// Records after which it is asked whether anybody still waits.
 const STRETCH: usize = 100;
 
-/// `None` where it would take long, where it cannot be read, and where nobody waits for it any more.
-pub fn count(capture: &Path, is_awaited: impl Fn() -> bool) -> Option<Counts> {
-    tally(capture, is_awaited).ok().flatten()
+/// What a capture tells of its conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The upstream's argv or address; empty where the capture cannot be read.
+    pub upstream: Vec<String>,
+    /// Name and version of the first client that gave them.
+    pub client: Option<String>,
+    /// `None` where counting would take long.
+    pub counts: Option<Counts>,
 }
 
-fn tally(capture: &Path, is_awaited: impl Fn() -> bool) -> Result<Option<Counts>, ReadError> {
-    let mut reader = Reader::open(capture)?;
+/// As far as it can be read in a while, and as long as somebody waits for it.
+pub fn look(capture: &Path, is_awaited: impl Fn() -> bool) -> Contents {
+    let mut contents = Contents::default();
+    if let Ok(reader) = Reader::open(capture) {
+        contents.upstream.clone_from(&reader.header().upstream);
+        let mut traffic = Traffic::default();
+        let counts = count(reader, &mut traffic, is_awaited);
+        contents.counts = counts.ok().flatten();
+        let mut clients = traffic.sessions().iter().filter(|it| it.by == "client");
+        contents.client = clients.find_map(|it| it.client.clone());
+    }
+    contents
+}
+
+fn count(
+    mut reader: Reader,
+    traffic: &mut Traffic,
+    is_awaited: impl Fn() -> bool,
+) -> Result<Option<Counts>, ReadError> {
     let (_, stored) = reader.progress();
-    let mut traffic = Traffic::default();
     let mut more = stored <= MOST_BYTES;
     while more {
         more = reader.read(STRETCH, |record| traffic.apply(digest(&record)))? > 0;
@@ -41,7 +63,11 @@ mod tests {
 
     fn capture(lines: &[&str]) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, r#"{{"capture":1,"name":"x"}}"#).unwrap();
+        writeln!(
+            file,
+            r#"{{"capture":1,"name":"x","upstream":["npx","server"]}}"#
+        )
+        .unwrap();
         for (seq, line) in (1..).zip(lines) {
             let at = "2026-11-21T12:00:00.000000Z";
             writeln!(file, r#"{{"seq":{seq},"at":"{at}","session":1,{line}}}"#).unwrap();
@@ -62,17 +88,28 @@ mod tests {
             messages: 4,
             errors: 2,
         };
-        assert_eq!(count(file.path(), || true), Some(counts));
+        assert_eq!(look(file.path(), || true).counts, Some(counts));
+    }
+
+    #[test]
+    fn a_capture_tells_who_spoke_with_what() {
+        let file = capture(&[
+            r#""opened":{"by":"client","transport":"stdio"}"#,
+            r#""from":"client","message":{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"clientInfo":{"name":"a","version":"1"}}}"#,
+        ]);
+        let contents = look(file.path(), || true);
+        assert_eq!(contents.client.as_deref(), Some("a 1"));
+        assert_eq!(contents.upstream, ["npx", "server"]);
     }
 
     #[test]
     fn what_is_too_much_or_no_longer_awaited_or_no_capture_is_not_counted() {
         let message = r#""from":"client","message":{"jsonrpc":"2.0","method":"x"}"#;
         let file = capture(&[message]);
-        assert_eq!(count(file.path(), || false), None);
+        assert_eq!(look(file.path(), || false).counts, None);
         file.as_file().set_len(MOST_BYTES + 1).unwrap();
-        assert_eq!(count(file.path(), || true), None);
-        assert_eq!(count(Path::new("/nowhere/at/all"), || true), None);
+        assert_eq!(look(file.path(), || true).counts, None);
+        assert_eq!(look(Path::new("/nowhere/at/all"), || true).counts, None);
     }
 
     #[test]
@@ -87,6 +124,6 @@ mod tests {
         let packed = zstd::encode_all(&[header, lines.as_bytes()].concat()[..], 1).unwrap();
         std::fs::write(file.path(), packed).unwrap();
         assert!(file.path().metadata().unwrap().len() < MOST_BYTES);
-        assert_eq!(count(file.path(), || true), None);
+        assert_eq!(look(file.path(), || true).counts, None);
     }
 }

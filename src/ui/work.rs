@@ -60,8 +60,15 @@ impl Worker {
                 Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
             }),
             Effect::Count(saved) => self.blocking(move || {
-                let counts = tally::count(&saved.path, || !worker.answers.is_closed());
-                Event::Counted(saved, counts)
+                let contents = tally::look(&saved.path, || !worker.answers.is_closed());
+                Event::Counted(saved, contents)
+            }),
+            Effect::Delete(saved) => self.blocking(move || {
+                let removed = store::remove(&saved.path).context("cannot delete this capture");
+                match removed.and_then(|()| list()) {
+                    Ok(listing) => Event::Listed(listing),
+                    Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
+                }
             }),
             Effect::Keep(drafts) => {
                 if let Some(keeper) = worker.keeper.clone() {

@@ -4,10 +4,11 @@ use super::detail::moved;
 use super::help::Help;
 use super::prompt::Prompt;
 use crate::capture::store::Saved;
-use crate::link::registry::{Counts, Entry};
+use crate::link::registry::Entry;
 use crate::tap::Timestamp;
 use crate::ui::event::{Effect, Event, Notice};
 use crate::ui::keymap::{self, Action, Binding, Context};
+use crate::ui::tally::Contents;
 use crate::ui::theme::Theme;
 use ratatui::crossterm::event::{MouseButton, MouseEventKind};
 use ratatui::layout::Rect;
@@ -73,7 +74,7 @@ pub struct Hub {
     /// `None` until the first look.
     pub listing: Option<Listing>,
     /// What saved captures held when they were so many bytes long.
-    counted: HashMap<PathBuf, (u64, Option<Counts>)>,
+    counted: HashMap<PathBuf, (u64, Contents)>,
     /// One is being counted.
     counting: bool,
     pub theme: Theme,
@@ -88,6 +89,8 @@ pub struct Hub {
     pub help: Option<Help>,
     /// How to put the program in front of a server, in words.
     pub how_to_wrap: bool,
+    /// Asks whether this one is to be deleted.
+    pub deleting: Option<Saved>,
     pub notice: Option<Notice>,
 }
 
@@ -132,7 +135,9 @@ impl Hub {
     }
 
     pub fn contexts(&self) -> Vec<Context> {
-        if self.help.is_some() {
+        if self.deleting.is_some() {
+            vec![Context::Question]
+        } else if self.help.is_some() {
             vec![Context::Help, Context::Move]
         } else if self.typing {
             vec![Context::Prompt]
@@ -148,6 +153,10 @@ impl Hub {
             (Context::Hub, Action::HowToWrap) if self.how_to_wrap => "back",
             (Context::Hub, _) if self.how_to_wrap => "",
             (Context::Hub, Action::Open | Action::Filter) if !items => "",
+            (Context::Hub, Action::Delete) => match self.items().get(self.selected()) {
+                Some(Item::Saved(_)) => binding.hint,
+                Some(Item::Live(_)) | None => "",
+            },
             _ => binding.hint,
         }
     }
@@ -219,9 +228,9 @@ impl Hub {
             }
             Event::Resize { width, height } => self.size = (width, height),
             Event::Listed(listing) => self.listing = Some(listing),
-            Event::Counted(saved, counts) => {
+            Event::Counted(saved, contents) => {
                 self.counting = false;
-                self.counted.insert(saved.path, (saved.bytes, counts));
+                self.counted.insert(saved.path, (saved.bytes, contents));
             }
             Event::Notice(notice) => self.notice = Some(notice),
             Event::Paste(text) if self.typing => self.filter.paste(&text),
@@ -244,9 +253,9 @@ impl Hub {
         Vec::new()
     }
 
-    /// What the capture holds: `None` before it was counted, `Some(None)` where it was not to be had.
-    pub fn counts(&self, saved: &Saved) -> Option<Option<Counts>> {
-        self.counted.get(&saved.path).map(|(_, counts)| *counts)
+    /// What the capture holds, once it was looked at.
+    pub fn contents(&self, saved: &Saved) -> Option<&Contents> {
+        self.counted.get(&saved.path).map(|(_, contents)| contents)
     }
 
     /// Asks for the next capture on the screen to be counted: one at a time, and only what somebody sees.
@@ -286,6 +295,9 @@ impl Hub {
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
         let height = self.page();
+        if let Some(saved) = self.deleting.take() {
+            return self.delete(saved, action);
+        }
         if let Some(help) = &mut self.help {
             if !help.update(action, (height + 2) * Help::columns(self.size.0)) {
                 self.help = None;
@@ -307,6 +319,7 @@ impl Hub {
             Action::Open => return self.open(),
             Action::Filter => (self.typing, self.how_to_wrap) = (true, false),
             Action::Refresh => return vec![Effect::List],
+            Action::Delete => self.ask_to_delete(),
             Action::HowToWrap => self.how_to_wrap = !self.how_to_wrap,
             _ => {
                 let last = self.items().len().saturating_sub(1);
@@ -314,6 +327,31 @@ impl Hub {
             }
         }
         Vec::new()
+    }
+
+    fn ask_to_delete(&mut self) {
+        let selected = self.items().get(self.selected()).copied();
+        match selected {
+            Some(Item::Saved(saved)) => self.deleting = Some(saved.clone()),
+            Some(Item::Live(_)) => {
+                self.notice = Some(Notice::info("a live conversation is not deleted"));
+            }
+            None => {}
+        }
+    }
+
+    fn delete(&mut self, saved: Saved, answer: Action) -> Vec<Effect> {
+        if answer != Action::Yes {
+            return Vec::new();
+        }
+        // The selection stays where it is, on what takes the place.
+        let (at, count) = (self.selected(), self.items().len());
+        self.select(if at + 1 < count {
+            at + 1
+        } else {
+            at.saturating_sub(1)
+        });
+        vec![Effect::Delete(saved)]
     }
 
     fn open(&mut self) -> Vec<Effect> {

@@ -77,7 +77,10 @@ pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
             bar,
             "/",
             &hub.filter,
-            &format::plural(hub.items().len() as u64, "match"),
+            &match hub.items().len() as u64 {
+                1 => "1 match".to_owned(),
+                many => format!("{} matches", format::count(many)),
+            },
         );
     }
     let standing = match hub.filter.is_empty() {
@@ -88,8 +91,19 @@ pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
         Some(notice) => status::said(notice),
         None => (standing.0, standing.1.as_str()),
     };
+    let question = hub.deleting.as_ref().map(question);
+    let said = match &question {
+        Some(question) => (Role::Warn, question.as_str()),
+        None => said,
+    };
     let offers = |binding: &Binding| hub.offers(binding);
     status::simple(theme, frame, bar, said, &hub.contexts(), offers);
+}
+
+fn question(saved: &Saved) -> String {
+    let file = saved.path.file_name().unwrap_or_default().to_string_lossy();
+    let size = format::size(saved.bytes);
+    format!("Delete {file} ({size}) for good?")
 }
 
 fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
@@ -174,6 +188,7 @@ struct Columns {
     client: usize,
     /// Of a saved capture, which says more before it and less after it.
     saved_name: usize,
+    saved_client: usize,
     messages: usize,
     errors: usize,
     /// Where it came from, in words: the upstream, the file.
@@ -185,6 +200,8 @@ const PID: usize = 9;
 const UPTIME: usize = 11;
 const STARTED: usize = 17;
 const SIZE: usize = 7;
+/// Name and client of a saved capture in fewer columns would say nothing.
+const LEAST_FOR_BOTH: usize = 28;
 /// An origin in fewer columns says nothing.
 const LEAST_ORIGIN: usize = 16;
 
@@ -205,10 +222,16 @@ impl Columns {
             _ => ((left + 2) / 2, 0),
         };
         let before_counts = MARK + MARK + PID + name + 1 + name + 1 + UPTIME;
+        let saved_name = before_counts.saturating_sub(MARK + MARK + STARTED + 2 + SIZE);
+        let saved_client = match saved_name {
+            LEAST_FOR_BOTH.. => saved_name.saturating_sub(1) / 2,
+            _ => 0,
+        };
         Self {
             name,
             client: name,
-            saved_name: before_counts.saturating_sub(MARK + MARK + STARTED + 2 + SIZE),
+            saved_name: saved_name - saved_client - usize::from(saved_client > 0),
+            saved_client,
             messages,
             errors,
             origin,
@@ -228,12 +251,20 @@ impl Columns {
 
     fn saved_headings(&self) -> String {
         format!(
-            "  {} {} {}{}",
+            "  {} {}{} {}{}",
             fit("SAVED", MARK + STARTED),
             fit("NAME", self.saved_name),
+            self.client_of_saved("CLIENT"),
             fit_right("SIZE", SIZE),
-            self.last_headings("FILE"),
+            self.last_headings("UPSTREAM"),
         )
+    }
+
+    fn client_of_saved(&self, client: &str) -> String {
+        match self.saved_client {
+            0 => String::new(),
+            columns => format!(" {}", fit(client, columns)),
+        }
     }
 
     fn last_headings(&self, origin: &str) -> String {
@@ -321,7 +352,8 @@ fn live(hub: &Hub, columns: &Columns, entry: &Entry) -> Vec<Span<'static>> {
 fn saved(hub: &Hub, columns: &Columns, saved: &Saved) -> Vec<Span<'static>> {
     let theme = hub.theme;
     let started = format::day_and_time(saved.started, hub.now, hub.utc_offset_seconds);
-    let file = saved.path.file_name().unwrap_or_default().to_string_lossy();
+    let contents = hub.contents(saved);
+    let client = contents.and_then(|it| it.client.as_deref());
     let mut spans = vec![
         Span::styled("○ ", theme.style(Role::Dim)),
         Span::styled(fit(&started, STARTED), theme.style(Role::Dim)),
@@ -330,9 +362,19 @@ fn saved(hub: &Hub, columns: &Columns, saved: &Saved) -> Vec<Span<'static>> {
             fit(&saved.name, columns.saved_name),
             theme.style(Role::Strong),
         ),
+        Span::raw(columns.client_of_saved(client.unwrap_or_default())),
         Span::raw(format!(" {}", fit_right(&format::size(saved.bytes), SIZE))),
     ];
-    spans.extend(columns.last(theme, hub.counts(saved), &file));
+    let origin = contents.map_or_else(String::new, |it| command(&it.upstream));
+    // A capture that tells nothing of itself is known by its file.
+    let origin = match contents {
+        Some(_) if origin.is_empty() => {
+            let file = saved.path.file_name().unwrap_or_default();
+            file.to_string_lossy().into_owned()
+        }
+        _ => origin,
+    };
+    spans.extend(columns.last(theme, contents.map(|it| it.counts), &origin));
     spans
 }
 
