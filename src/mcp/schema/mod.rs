@@ -3,11 +3,12 @@
 //! Schemas come from the server and are hostile: nothing is fetched, depth and size are bounded. They are read from
 //! their raw text, so that properties keep the order in which the server wrote them.
 
+mod references;
 mod skeleton;
 mod validate;
 
 pub use skeleton::skeleton;
-pub use validate::{Violation, validate};
+pub use validate::{Verdict, Violation, validate};
 
 use crate::wire::object;
 use std::cell::Cell;
@@ -39,33 +40,66 @@ pub struct Argument {
     /// Raw JSON of the permitted values, when they are listed.
     pub choices: Vec<String>,
     pub description: String,
+    /// What else its value has to be, in words: lengths, a pattern.
+    pub limits: Vec<String>,
 }
 
 /// The arguments of an object schema, in the order in which the schema names them.
 pub fn arguments(schema: &str) -> Vec<Argument> {
     let mut rows = Vec::new();
-    collect(Node::root(schema, &Cell::new(MAX_WORK)), "", 0, &mut rows);
+    collect(Node::root(schema, &Cell::new(MAX_WORK)), "", &[], &mut rows);
     rows
 }
 
-fn collect(node: Node<'_>, prefix: &str, depth: usize, rows: &mut Vec<Argument>) {
-    for property in node.properties() {
+/// Sets of arguments one of which is needed, in words, where the schema leaves that choice.
+pub fn needed_sets(schema: &str) -> Vec<String> {
+    let left = Cell::new(MAX_WORK);
+    let alternatives = Node::root(schema, &left).alternatives();
+    let sets = alternatives.into_iter().take(MAX_TYPES).map(|alternative| {
+        let names = alternative.get("required").into_iter();
+        let names = names.flat_map(object::elements).take(MAX_TYPES);
+        let names: Vec<_> = names.filter_map(object::unescape).collect();
+        names.join(" and ")
+    });
+    let sets: Vec<String> = sets.filter(|set| !set.is_empty()).collect();
+    if sets.len() > 1 { sets } else { Vec::new() }
+}
+
+/// `above` is what the node is nested in: what comes again inside itself is named and not unfolded.
+fn collect<'a>(node: Node<'a>, prefix: &str, above: &[&'a str], rows: &mut Vec<Argument>) {
+    let above = [above, &[node.raw]].concat();
+    for property in node.properties().into_iter().chain(node.others()) {
         if rows.len() >= MAX_ARGUMENTS {
             return;
         }
         let name = format!("{prefix}{}", property.name);
+        let Property { node, stated, .. } = property;
+        let items = node.child("items");
+        let recursive = node.is_among(&above) || items.is_some_and(|it| it.is_among(&above));
+        let mut type_name = node.type_name(0);
+        if recursive {
+            type_name.push_str(", recursive");
+        }
         rows.push(Argument {
-            type_name: property.node.type_name(0),
+            type_name,
             required: property.required,
-            default: property.node.get("default").map(str::to_owned),
-            choices: property.node.choices(),
-            description: property.node.text("description").unwrap_or_default(),
+            default: stated
+                .get("default")
+                .or(node.get("default"))
+                .map(str::to_owned),
+            choices: node.choices(),
+            // What stands beside a reference was written for this place.
+            description: stated
+                .text("description")
+                .or_else(|| node.text("description"))
+                .unwrap_or_default(),
+            limits: node.limits(),
             name: name.clone(),
         });
-        if depth < MAX_DEPTH {
-            collect(property.node, &format!("{name}."), depth + 1, rows);
-            if let Some(items) = property.node.child("items") {
-                collect(items, &format!("{name}[]."), depth + 1, rows);
+        if above.len() <= MAX_DEPTH && !recursive {
+            collect(node, &format!("{name}."), &above, rows);
+            if let Some(items) = items {
+                collect(items, &format!("{name}[]."), &above, rows);
             }
         }
     }
@@ -84,6 +118,8 @@ struct Node<'a> {
 struct Property<'a> {
     name: String,
     node: Node<'a>,
+    /// As it stands there, its reference not followed.
+    stated: Node<'a>,
     required: bool,
 }
 
@@ -210,6 +246,7 @@ impl<'a> Node<'a> {
                 Some(known) => known.required |= required,
                 None => found.push(Property {
                     node: self.at(raw),
+                    stated: Self { raw, ..self },
                     name: name.into_owned(),
                     required,
                 }),
@@ -224,6 +261,55 @@ impl<'a> Node<'a> {
         for alternative in alternatives {
             alternative.gather(counts && only, depth + 1, found);
         }
+    }
+
+    /// What the properties that have no name of their own have to be, as a property `*`.
+    fn others(self) -> Option<Property<'a>> {
+        let raw = self.get("additionalProperties")?;
+        raw.starts_with('{').then(|| Property {
+            name: "*".to_owned(),
+            node: self.at(raw),
+            stated: Self { raw, ..self },
+            required: false,
+        })
+    }
+
+    /// Whether it is one of these schemas, or leaves the choice of one.
+    fn is_among(self, schemas: &[&str]) -> bool {
+        let known = |node: Self| schemas.iter().any(|raw| std::ptr::eq(*raw, node.raw));
+        known(self)
+            || self
+                .alternatives()
+                .into_iter()
+                .chain(self.list("allOf"))
+                .any(known)
+    }
+
+    /// What the type does not say.
+    fn limits(self) -> Vec<String> {
+        let range = |least: &str, most: &str, noun: &str| {
+            Some(match (self.get(least), self.get(most)) {
+                (Some(least), Some(most)) => format!("{least}..{most} {noun}"),
+                (Some(least), None) => format!("at least {least} {noun}"),
+                (None, Some(most)) => format!("at most {most} {noun}"),
+                (None, None) => return None,
+            })
+        };
+        let raw = |key: &str, words: &str| self.get(key).map(|raw| format!("{words} {raw}"));
+        let elsewhere = self.text("$ref").filter(|it| !it.starts_with('#'));
+        [
+            range("minLength", "maxLength", "characters"),
+            self.text("pattern")
+                .map(|pattern| format!("matches {pattern}")),
+            range("minItems", "maxItems", "items"),
+            raw("exclusiveMinimum", "above"),
+            raw("exclusiveMaximum", "below"),
+            raw("multipleOf", "a multiple of"),
+            elsewhere.map(|it| format!("defined in {it}, which is never fetched")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The type in words.
@@ -277,6 +363,11 @@ impl<'a> Node<'a> {
     /// A type name with what narrows it: an array's items, a string's format, a number's bounds.
     fn qualified(self, name: String, depth: usize) -> String {
         match name.as_str() {
+            "array" if self.get("prefixItems").is_some() => {
+                let items = self.list("prefixItems").take(MAX_ALTERNATIVES);
+                let items: Vec<_> = items.map(|item| item.type_name(depth + 1)).collect();
+                format!("{name} [{}]", items.join(", "))
+            }
             "array" => match self.child("items") {
                 Some(items) => format!("array of {}", items.type_name(depth + 1)),
                 None => name,
@@ -298,7 +389,7 @@ impl<'a> Node<'a> {
     fn implied_type(self, depth: usize) -> String {
         if self.get("properties").is_some() || self.get("additionalProperties").is_some() {
             "object".to_owned()
-        } else if self.get("items").is_some() {
+        } else if self.get("items").is_some() || self.get("prefixItems").is_some() {
             self.qualified("array".to_owned(), depth)
         } else {
             match self
@@ -407,6 +498,64 @@ mod tests {
         assert_eq!(row(schema, "head.v").type_name, "number");
         assert!(arguments(schema).len() <= MAX_ARGUMENTS);
         assert_eq!(row(schema, "loop").type_name, "any");
+    }
+
+    #[test]
+    fn what_comes_again_inside_itself_is_named_once() {
+        let schema = r##"{"$defs":{"node":{"properties":{"v":{"type":"integer"},
+            "children":{"type":"array","items":{"$ref":"#/$defs/node"}},
+            "next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}}}},
+            "properties":{"root":{"$ref":"#/$defs/node","description":"The first."},"other":{"$ref":"#/$defs/node"}}}"##;
+        let rows = arguments(schema);
+        let said: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}  {}", row.name, row.type_name))
+            .collect();
+        assert_eq!(
+            said[..4],
+            [
+                "root  object",
+                "root.v  integer",
+                "root.children  array of object, recursive",
+                "root.next  object or null, recursive",
+            ]
+        );
+        assert_eq!(
+            (rows.len(), rows[0].description.as_str()),
+            (8, "The first.")
+        );
+    }
+
+    #[test]
+    fn limits_are_said_in_words() {
+        let limits = |schema: &str| {
+            let schema = format!(r#"{{"properties":{{"x":{schema}}}}}"#);
+            row(&schema, "x").limits.join(", ")
+        };
+        assert_eq!(
+            limits(r#"{"type":"string","pattern":"^a+$","minLength":1,"maxLength":8}"#),
+            "1..8 characters, matches ^a+$"
+        );
+        assert_eq!(limits(r#"{"maxItems":3}"#), "at most 3 items");
+        assert_eq!(
+            limits(r#"{"$ref":"https://example.com/s.json"}"#),
+            "defined in https://example.com/s.json, which is never fetched"
+        );
+        assert_eq!(limits(r##"{"$ref":"#/nowhere"}"##), "");
+        assert_eq!(
+            type_of(r#"{"prefixItems":[{"type":"string"},{"type":"number"}]}"#),
+            "array [string, number]"
+        );
+        let map =
+            r#"{"properties":{"env":{"type":"object","additionalProperties":{"type":"string"}}}}"#;
+        assert_eq!(row(map, "env.*").type_name, "string");
+    }
+
+    #[test]
+    fn sets_of_arguments_one_of_which_is_needed_are_told() {
+        let schema = r#"{"anyOf":[{"required":["a"]},{"required":["b","c"]}]}"#;
+        assert_eq!(needed_sets(schema), ["a", "b and c"]);
+        assert!(needed_sets(r#"{"anyOf":[{"required":["a"]},{}]}"#).is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Checking an instance against a schema that nobody has vouched for.
 
+use super::references::{self, Targets};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions};
 use serde_json::Value;
@@ -24,21 +25,33 @@ pub struct Violation {
     pub message: String,
 }
 
-/// What is wrong with `instance`; empty when it conforms. JSON Schema 2020-12 unless the schema names another draft,
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// Empty when the instance conforms.
+    pub violations: Vec<Violation>,
+    /// Why a part of the schema said nothing, when one did not.
+    pub unchecked: Option<String>,
+}
+
+/// What is wrong with `instance`. JSON Schema 2020-12 unless the schema names another draft,
 /// as MCP says (specification 2026-07-28, basic). Formats count, whatever the draft says of them: whoever names one
-/// wants it. No reference is fetched, and patterns run in linear time.
+/// wants it. No reference is fetched: what one that leads away asks for is not checked, the rest is. Patterns run in
+/// linear time.
 ///
 /// # Errors
 /// In words, when the schema cannot be used or the instance is not JSON.
-pub fn validate(schema: &str, instance: &str) -> Result<Vec<Violation>, String> {
+pub fn validate(schema: &str, instance: &str) -> Result<Verdict, String> {
     if schema.len() > MAX_BYTES || instance.len() > MAX_BYTES {
         return Err(format!("too large to check (over {} MiB)", MAX_BYTES >> 20));
     }
-    let schema: Value =
+    let mut schema: Value =
         serde_json::from_str(schema).map_err(|error| format!("the schema is not JSON: {error}"))?;
     let instance: Value =
         serde_json::from_str(instance).map_err(|error| format!("not JSON: {error}"))?;
-    if unfolded(&schema, &schema, 0, &mut HashMap::new()) > MAX_UNFOLDED {
+    let away = references::take_out_those_that_lead_away(&mut schema);
+    let targets = Targets::of(&schema);
+    if unfolded(&targets, &schema, 0, &mut HashMap::new()) > MAX_UNFOLDED {
         return Err("the schema unfolds too far to be checked".to_owned());
     }
     let draft = Draft::default().detect(&schema);
@@ -49,21 +62,24 @@ pub fn validate(schema: &str, instance: &str) -> Result<Vec<Violation>, String> 
         .offline()
         .build(&schema)
         .map_err(|error| format!("the schema cannot be used: {}", error.masked()))?;
-    Ok(validator
-        .iter_errors(&instance)
-        .take(MAX_VIOLATIONS)
-        .map(|error| Violation {
-            pointer: error.instance_path().to_string(),
-            message: message(&error),
-        })
-        .collect())
+    let violations = validator.iter_errors(&instance).take(MAX_VIOLATIONS);
+    let violations = violations.map(|error| Violation {
+        pointer: error.instance_path().to_string(),
+        message: message(&error),
+    });
+    Ok(Verdict {
+        violations: violations.collect(),
+        unchecked: away.map(|reference| match reference.starts_with('#') {
+            true => format!("what {reference} asks for, it leads nowhere"),
+            false => format!("what {reference} asks for, it is never fetched"),
+        }),
+    })
 }
 
 /// How many subschemas there are when every reference is replaced by what it refers to, at most once along a path:
-/// a few hundred bytes can unfold into more than anybody can check. References that are no pointers into the schema
-/// (anchors, other documents) cannot be counted and count as too many.
+/// a few hundred bytes can unfold into more than anybody can check.
 fn unfolded<'a>(
-    root: &'a Value,
+    targets: &Targets<'a>,
     node: &'a Value,
     depth: usize,
     known: &mut HashMap<&'a str, usize>,
@@ -79,23 +95,22 @@ fn unfolded<'a>(
     };
     for (key, value) in members {
         let part = match (key, value) {
-            ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(reference)) => {
+            (key, Value::String(reference)) if references::KEYS.contains(&key) => {
                 match known.get(reference.as_str()) {
                     Some(&count) => count,
                     None => {
-                        let target = reference.strip_prefix('#').and_then(|it| root.pointer(it));
-                        let Some(target) = target else {
+                        let Some(target) = targets.get(reference) else {
                             return usize::MAX;
                         };
                         // A circle costs nothing more: going round it takes a deeper instance.
                         known.insert(reference, 0);
-                        let count = unfolded(root, target, depth + 1, known);
+                        let count = unfolded(targets, target, depth + 1, known);
                         known.insert(reference, count);
                         count
                     }
                 }
             }
-            _ => unfolded(root, value, depth + 1, known),
+            _ => unfolded(targets, value, depth + 1, known),
         };
         sum = sum.saturating_add(part);
     }
@@ -137,14 +152,18 @@ mod tests {
 
     const SUM: &str = r#"{"type":"object","properties":{"a":{"type":"number"},"b":{"type":"number"}},"required":["a","b"]}"#;
 
+    fn violations(schema: &str, instance: &str) -> Vec<Violation> {
+        validate(schema, instance).unwrap().violations
+    }
+
     #[test]
     fn what_conforms_has_no_violations() {
-        assert_eq!(validate(SUM, r#"{"a":1,"b":2}"#), Ok(vec![]));
+        assert_eq!(validate(SUM, r#"{"a":1,"b":2}"#), Ok(Verdict::default()));
     }
 
     #[test]
     fn a_violation_names_its_place() {
-        let found = validate(SUM, r#"{"a":1,"b":"x"}"#).unwrap();
+        let found = violations(SUM, r#"{"a":1,"b":"x"}"#);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].pointer, "/b");
         assert!(
@@ -166,7 +185,7 @@ mod tests {
             ("uuid", "6ba7b810-9dad-41d1-80b4-00c04fd430c8", "6ba7"),
         ] {
             let schema = format!(r#"{{"type":"string","format":"{format}"}}"#);
-            let check = |text: &str| validate(&schema, &format!("{text:?}")).unwrap();
+            let check = |text: &str| violations(&schema, &format!("{text:?}"));
             assert_eq!(check(good), []);
             let found = &check(bad)[0].message;
             assert!(found.starts_with(&format!("{bad:?} is not a")), "{found}");
@@ -174,27 +193,52 @@ mod tests {
             assert!(long.starts_with("value is not a"), "{long}");
         }
         let unknown = r#"{"type":"integer","format":"uint32"}"#;
-        assert_eq!(validate(unknown, "7"), Ok(vec![]));
+        assert_eq!(violations(unknown, "7"), []);
     }
 
     #[test]
     fn a_missing_member_is_named() {
-        let found = validate(SUM, r#"{"a":1}"#).unwrap();
+        let found = violations(SUM, r#"{"a":1}"#);
         assert!(found[0].message.contains("\"b\""), "{}", found[0].message);
     }
 
     #[test]
     fn long_values_are_not_repeated() {
         let long = format!(r#"{{"a":1,"b":"{}"}}"#, "x".repeat(500));
-        let found = validate(SUM, &long).unwrap();
+        let found = violations(SUM, &long);
         assert!(found[0].message.len() < 200);
     }
 
     #[test]
-    fn remote_references_are_refused_and_not_fetched() {
-        for reference in ["http://127.0.0.1:9/s.json", "file:///etc/passwd"] {
-            let schema = format!(r#"{{"$ref":"{reference}"}}"#);
-            assert!(validate(&schema, "{}").is_err());
+    fn remote_references_are_not_fetched_and_the_rest_is_checked() {
+        for reference in [
+            "http://127.0.0.1:9/s.json",
+            "file:///etc/passwd",
+            "#/no",
+            "#no",
+        ] {
+            let schema = format!(
+                r#"{{"properties":{{"a":{{"$ref":"{reference}"}},"b":{{"type":"number"}}}}}}"#
+            );
+            let found = validate(&schema, r#"{"a":1,"b":"x"}"#).unwrap();
+            assert_eq!(found.violations[0].pointer, "/b");
+            assert!(found.unchecked.unwrap().contains(reference));
+        }
+    }
+
+    #[test]
+    fn anchors_are_followed() {
+        for reference in [r##""$ref":"#n""##, r##""$dynamicRef":"#n""##] {
+            let schema = format!(
+                r#"{{"$defs":{{"n":{{"$anchor":"n","$dynamicAnchor":"n","type":"number"}}}},
+                    "properties":{{"a":{{{reference}}}}}}}"#
+            );
+            let found = validate(&schema, r#"{"a":"x"}"#).unwrap();
+            assert_eq!(
+                (found.violations.len(), found.unchecked),
+                (1, None),
+                "{reference}"
+            );
         }
     }
 
@@ -246,7 +290,7 @@ mod tests {
             let thread = std::thread::Builder::new().stack_size(2 << 20);
             thread.spawn(check).unwrap().join().unwrap()
         };
-        assert_eq!(on_a_small_stack(3), Ok(vec![]));
+        assert_eq!(on_a_small_stack(3), Ok(Verdict::default()));
         assert!(on_a_small_stack(400).is_err());
     }
 
@@ -255,13 +299,13 @@ mod tests {
         let schema = r##"{"type":"object","properties":{"v":{"type":"number"},
             "children":{"type":"array","items":{"$ref":"#"}}}}"##;
         let tree = r#"{"v":1,"children":[{"v":"x","children":[]}]}"#;
-        assert_eq!(validate(schema, tree).unwrap()[0].pointer, "/children/0/v");
+        assert_eq!(violations(schema, tree)[0].pointer, "/children/0/v");
     }
 
     #[test]
     fn a_catastrophic_pattern_ends() {
         let schema = r#"{"type":"string","pattern":"^(a+)+$"}"#;
         let instance = format!("\"{}b\"", "a".repeat(5000));
-        assert_eq!(validate(schema, &instance).unwrap().len(), 1);
+        assert_eq!(violations(schema, &instance).len(), 1);
     }
 }

@@ -313,7 +313,8 @@ fn wrong(schema: &str, fields: &[Field], content: &str) -> Option<(usize, String
         return Some((at, format!("{} is needed", fields[at].label)));
     }
     // A schema that cannot be used does not stand in the way.
-    let first = schema::validate(schema, content).ok()?.into_iter().next()?;
+    let verdict = schema::validate(schema, content).ok()?;
+    let first = verdict.violations.into_iter().next()?;
     let name = first.pointer.split('/').nth(1).unwrap_or_default();
     let at = fields.iter().position(|field| field.argument.name == name);
     let place = at.map_or_else(String::new, |at| format!("{}: ", fields[at].label));

@@ -75,9 +75,9 @@ pub fn check(rule: Option<&Rule>, text: &str) -> Check {
             unchecked: Some(why),
             ..Check::default()
         },
-        Ok(violations) => {
+        Ok(verdict) => {
             let document = Document::new(text.as_bytes().to_vec());
-            let problems = violations.into_iter().map(|violation| {
+            let problems = verdict.violations.into_iter().map(|violation| {
                 let pointer = format!("{prefix}{}", violation.pointer);
                 Problem {
                     line: document.line_of(&pointer),
@@ -87,7 +87,7 @@ pub fn check(rule: Option<&Rule>, text: &str) -> Check {
             });
             Check {
                 problems: problems.collect(),
-                unchecked: None,
+                unchecked: verdict.unchecked,
             }
         }
     }

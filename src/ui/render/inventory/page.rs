@@ -49,6 +49,7 @@ pub fn detail(world: &World, item: Item<'_>, columns: u16) -> Vec<Line<'static>>
                     default: None,
                     choices: Vec::new(),
                     description: argument.description.clone(),
+                    limits: Vec::new(),
                 })
                 .collect();
             page.arguments(&arguments);
@@ -130,6 +131,10 @@ impl Page {
 
     fn tool(&mut self, tool: &Tool) {
         self.arguments(&schema::arguments(&tool.input_schema));
+        let sets = schema::needed_sets(&tool.input_schema);
+        if !sets.is_empty() {
+            self.fact("NEEDED", &sets.join(", or "));
+        }
         if let Some(schema) = &tool.output_schema {
             let members: Vec<String> = schema::arguments(schema)
                 .iter()
@@ -335,12 +340,18 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What is said of an argument, and what there is to choose from.
+/// What is said of an argument, what there is to choose from, and what else its value has to be.
 pub fn description(argument: &Argument) -> String {
-    let said = match (argument.description.is_empty(), argument.choices.is_empty()) {
+    let mut notes = argument.limits.clone();
+    // A single choice is told by the type.
+    if !argument.choices.is_empty() && !argument.type_name.starts_with("always ") {
+        notes.insert(0, argument.choices.join(" "));
+    }
+    let notes = notes.join(", ");
+    let said = match (argument.description.is_empty(), notes.is_empty()) {
         (_, true) => argument.description.clone(),
-        (true, false) => argument.choices.join(" "),
-        (false, false) => format!("{} ({})", argument.description, argument.choices.join(" ")),
+        (true, false) => notes,
+        (false, false) => format!("{} ({notes})", argument.description),
     };
     shortened(&said).into_owned()
 }
