@@ -22,6 +22,13 @@ pub struct Stats {
     pub p95: Option<i64>,
 }
 
+impl Stats {
+    /// How many calls the latencies are of.
+    pub fn answered(&self) -> u32 {
+        self.ok + self.tool_errors + self.errors
+    }
+}
+
 /// Latencies in microseconds: exact while there are few, afterwards in buckets no wider than a sixteenth.
 #[derive(Debug, Clone)]
 enum Latencies {
@@ -30,6 +37,8 @@ enum Latencies {
     Many {
         buckets: Box<[u32; BUCKETS]>,
         total: u32,
+        least: i64,
+        most: i64,
     },
 }
 
@@ -49,12 +58,20 @@ impl Latencies {
                 let mut many = Self::Many {
                     buckets: Box::new([0; BUCKETS]),
                     total: 0,
+                    least: took,
+                    most: took,
                 };
                 values.iter().for_each(|&value| many.add(value));
                 many.add(took);
                 *self = many;
             }
-            Self::Many { buckets, total } => {
+            Self::Many {
+                buckets,
+                total,
+                least,
+                most,
+            } => {
+                (*least, *most) = (took.min(*least), took.max(*most));
                 if let Some(count) = buckets.get_mut(bucket(took as u64)) {
                     *count = count.saturating_add(1);
                     *total = total.saturating_add(1);
@@ -71,14 +88,19 @@ impl Latencies {
         };
         match self {
             Self::Few(values) => values.get(rank(values.len()) - 1).copied(),
-            Self::Many { buckets, total } => {
+            Self::Many {
+                buckets,
+                total,
+                least,
+                most,
+            } => {
                 let mut left = rank(*total as usize);
                 let found = buckets.iter().position(|&count| {
                     let here = (count as usize) >= left;
                     left = left.saturating_sub(count as usize);
                     here
                 })?;
-                Some(middle(found))
+                Some(middle(found).clamp(*least, *most))
             }
         }
     }
@@ -225,6 +247,13 @@ mod tests {
             let found = many.percentile(percentile).unwrap();
             assert!((found - exact).abs() <= exact / 16, "{percentile}: {found}");
         }
+    }
+
+    #[test]
+    fn no_percentile_is_beyond_what_was_measured() {
+        let same = latencies([300; 1000]);
+        assert_eq!(same.percentile(50), Some(300));
+        assert_eq!(same.percentile(95), Some(300));
     }
 
     proptest! {

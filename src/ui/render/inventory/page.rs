@@ -278,7 +278,14 @@ impl Page {
             self.fact("CALLS", &format!("none yet; {key} {verb} it"));
             return;
         }
-        let count = |number: u32, word: &str| (number > 0).then(|| format!("{number} {word}"));
+        let count = |number: u32, word: &str| {
+            (number > 0).then(|| format!("{} {word}", format::count(number.into())))
+        };
+        let (p50, p95) = match stats.answered() {
+            // What took one call says nothing of others.
+            1 => ("took", None),
+            _ => ("p50", stats.p95),
+        };
         let facts = [
             Some(format::count(stats.calls.into())),
             count(stats.ok, "ok"),
@@ -289,10 +296,8 @@ impl Page {
             count(stats.asking, "asked for input"),
             stats
                 .p50
-                .map(|micros| format!("p50 {}", format::duration(micros))),
-            stats
-                .p95
-                .map(|micros| format!("p95 {}", format::duration(micros))),
+                .map(|micros| format!("{p50} {}", format::duration(micros))),
+            p95.map(|micros| format!("p95 {}", format::duration(micros))),
         ];
         self.fact(
             "CALLS",
