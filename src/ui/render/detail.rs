@@ -179,10 +179,8 @@ fn facts(
     ];
     let mut facts: Vec<(u8, Role, String)> = Vec::new();
     let mut say = |rank: u8, role: Role, text: String| facts.push((rank, role, text));
-    match side.json.as_ref().and_then(|json| json.matches()) {
-        None => {}
-        Some((_, 0)) => say(0, Role::Warn, "not found".to_owned()),
-        Some((at, of)) => say(0, Role::Warn, format!("match {at} of {of}")),
+    if let Some(found) = side.json.as_ref().and_then(super::json::found) {
+        say(0, Role::Warn, found);
     }
     if let Some(part) = side.part {
         let at = format::time_of_day(part.at, world.utc_offset_seconds);

@@ -1,5 +1,6 @@
 //! Draws a [`View`] of a JSON document.
 
+use crate::ui::format::count;
 use crate::ui::json::Ink;
 use crate::ui::json::view::View;
 use crate::ui::theme::{Role, Theme};
@@ -15,6 +16,15 @@ pub fn style(theme: Theme, ink: Ink) -> Style {
         Ink::Number => Role::JsonNumber,
         Ink::Literal => Role::JsonLiteral,
         Ink::Note => Role::Dim,
+    })
+}
+
+/// How a search in it stands: `match 4 of 5 585`. `None` without one.
+pub fn found(view: &View) -> Option<String> {
+    let (at, of) = view.matches()?;
+    Some(match of {
+        0 => "not found".to_owned(),
+        of => format!("match {} of {}", count(at as u64), count(of as u64)),
     })
 }
 

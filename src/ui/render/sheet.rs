@@ -305,13 +305,8 @@ fn state_of_answer(sent: &Sent, world: &World) -> (String, Role) {
     }
     let searched = (sent.answer.as_ref())
         .filter(|_| sent.comparison.is_none())
-        .and_then(|answer| answer.matches());
-    if let Some((at, of)) = searched {
-        facts.push(match of {
-            0 => "not found".to_owned(),
-            of => format!("match {at} of {of}"),
-        });
-    }
+        .and_then(json::found);
+    facts.extend(searched);
     (facts.join(" · "), role)
 }
 

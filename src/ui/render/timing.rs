@@ -41,10 +41,8 @@ fn opened(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let mut say = |role: Role, text: String| {
         facts.push(Span::styled(format!("  {text}"), theme.style(role)));
     };
-    match json.matches() {
-        None => {}
-        Some((_, 0)) => say(Role::Warn, "not found".to_owned()),
-        Some((at, of)) => say(Role::Warn, format!("match {at} of {of}")),
+    if let Some(found) = draw::found(json) {
+        say(Role::Warn, found);
     }
     let (nth, of) = (detail.timing.moment + 1, detail.parts.len());
     say(Role::Dim, format!("{nth} of {of}"));

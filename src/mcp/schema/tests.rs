@@ -1,0 +1,170 @@
+use super::*;
+
+fn row(schema: &str, name: &str) -> Argument {
+    arguments(schema)
+        .into_iter()
+        .find(|argument| argument.name == name)
+        .unwrap_or_else(|| panic!("no argument {name}"))
+}
+
+fn type_of(schema: &str) -> String {
+    row(
+        &format!(r#"{{"type":"object","properties":{{"x":{schema}}}}}"#),
+        "x",
+    )
+    .type_name
+}
+
+#[test]
+fn arguments_keep_the_order_of_the_schema() {
+    let schema = r#"{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"number"}},"required":["a"]}"#;
+    let names: Vec<_> = arguments(schema)
+        .into_iter()
+        .map(|a| (a.name, a.required))
+        .collect();
+    assert_eq!(names, [("z".to_owned(), false), ("a".to_owned(), true)]);
+}
+
+#[test]
+fn types_are_said_in_words() {
+    assert_eq!(
+        type_of(r#"{"type":"array","items":{"type":"string"}}"#),
+        "array of string"
+    );
+    assert_eq!(type_of(r#"{"type":["string","null"]}"#), "string or null");
+    assert_eq!(type_of(r#"{"enum":["a","b","c"]}"#), "string (3 choices)");
+    assert_eq!(
+        type_of(r#"{"type":"string","format":"date-time"}"#),
+        "string (date-time)"
+    );
+    assert_eq!(
+        type_of(r#"{"type":"integer","minimum":1,"maximum":10}"#),
+        "integer 1..10"
+    );
+    assert_eq!(
+        type_of(r#"{"anyOf":[{"type":"number"},{"type":"null"}]}"#),
+        "number or null"
+    );
+    assert_eq!(type_of(r#"{"const":"on"}"#), r#"always "on""#);
+    assert_eq!(type_of("{}"), "any");
+    assert_eq!(type_of("true"), "any");
+}
+
+#[test]
+fn nested_objects_have_dotted_names() {
+    let schema = r#"{"properties":{"place":{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}},
+        "items":{"type":"array","items":{"type":"object","properties":{"sku":{"type":"string"}}}}}}"#;
+    let names: Vec<_> = arguments(schema).into_iter().map(|a| a.name).collect();
+    assert_eq!(names, ["place", "place.city", "items", "items[].sku"]);
+    assert!(row(schema, "place.city").required);
+}
+
+#[test]
+fn local_references_are_followed_and_circles_end() {
+    let schema = r##"{"$defs":{"node":{"type":"object","properties":{"next":{"$ref":"#/$defs/node"},"v":{"$ref":"#/$defs/a~1b"}}},
+        "a/b":{"type":"number"}},"properties":{"head":{"$ref":"#/$defs/node"},"loop":{"$ref":"#/properties/loop"}}}"##;
+    assert_eq!(row(schema, "head.v").type_name, "number");
+    assert!(arguments(schema).len() <= MAX_ARGUMENTS);
+    assert_eq!(row(schema, "loop").type_name, "any");
+}
+
+#[test]
+fn what_comes_again_inside_itself_is_named_once() {
+    let schema = r##"{"$defs":{"node":{"properties":{"v":{"type":"integer"},
+        "children":{"type":"array","items":{"$ref":"#/$defs/node"}},
+        "next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}}}},
+        "properties":{"root":{"$ref":"#/$defs/node","description":"The first."},"other":{"$ref":"#/$defs/node"}}}"##;
+    let rows = arguments(schema);
+    let said: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{}  {}", row.name, row.type_name))
+        .collect();
+    assert_eq!(
+        said[..4],
+        [
+            "root  object",
+            "root.v  integer",
+            "root.children  array of object, recursive",
+            "root.next  object or null, recursive",
+        ]
+    );
+    assert_eq!(
+        (rows.len(), rows[0].description.as_str()),
+        (8, "The first.")
+    );
+}
+
+#[test]
+fn limits_are_said_in_words() {
+    let limits = |schema: &str| {
+        let schema = format!(r#"{{"properties":{{"x":{schema}}}}}"#);
+        row(&schema, "x").limits.join(", ")
+    };
+    assert_eq!(
+        limits(r#"{"type":"string","pattern":"^a+$","minLength":1,"maxLength":8}"#),
+        "1..8 characters, matches ^a+$"
+    );
+    assert_eq!(limits(r#"{"minItems":1}"#), "at least 1 item");
+    assert_eq!(limits(r#"{"maxItems":3}"#), "at most 3 items");
+    assert_eq!(
+        limits(r#"{"$ref":"https://example.com/s.json"}"#),
+        "defined in https://example.com/s.json, which is never fetched"
+    );
+    assert_eq!(limits(r##"{"$ref":"#/nowhere"}"##), "");
+    assert_eq!(
+        type_of(r#"{"prefixItems":[{"type":"string"},{"type":"number"}]}"#),
+        "array [string, number]"
+    );
+    let map =
+        r#"{"properties":{"env":{"type":"object","additionalProperties":{"type":"string"}}}}"#;
+    assert_eq!(row(map, "env.*").type_name, "string");
+}
+
+#[test]
+fn sets_of_arguments_one_of_which_is_needed_are_told() {
+    let schema = r#"{"anyOf":[{"required":["a"]},{"required":["b","c"]}]}"#;
+    assert_eq!(needed_sets(schema), ["a", "b and c"]);
+    assert!(needed_sets(r#"{"anyOf":[{"required":["a"]},{}]}"#).is_empty());
+}
+
+#[test]
+fn remote_references_stay_unknown() {
+    assert_eq!(type_of(r#"{"$ref":"https://example.com/s.json"}"#), "any");
+}
+
+#[test]
+fn parts_of_all_of_and_alternatives_are_arguments_too() {
+    let schema = r#"{"allOf":[{"properties":{"a":{}},"required":["a"]}],
+        "oneOf":[{"properties":{"b":{}},"required":["b"]},{"properties":{"c":{}}}]}"#;
+    assert!(row(schema, "a").required);
+    assert!(!row(schema, "b").required);
+    assert_eq!(arguments(schema).len(), 3);
+}
+
+#[test]
+fn what_is_no_schema_has_no_arguments() {
+    for hostile in [
+        "",
+        "null",
+        "[]",
+        "{",
+        "\"x\"",
+        r#"{"properties":7,"required":3}"#,
+    ] {
+        assert_eq!(arguments(hostile), []);
+    }
+}
+
+#[test]
+fn a_schema_that_unfolds_without_end_is_given_up() {
+    let many = vec![r##"{"$ref":"#"}"##; 60].join(",");
+    for schema in [
+        format!(r#"{{"anyOf":[{many}]}}"#),
+        format!(
+            r#"{{"properties":{{"x":{{"anyOf":[{many}]}}}},"required":["x"],"allOf":[{many}]}}"#
+        ),
+    ] {
+        assert!(arguments(&schema).len() <= MAX_ARGUMENTS);
+        assert!(serde_json::from_str::<serde_json::Value>(&skeleton(&schema)).is_ok());
+    }
+}
