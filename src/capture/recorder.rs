@@ -198,7 +198,7 @@ impl Recorder {
             trouble: None,
             name,
             streamed: Streamed::default(),
-            nap: NAP,
+            looked: Instant::now(),
             burst: 0,
             at_rest: options.at_rest,
             totals: Arc::clone(&totals),
@@ -274,9 +274,9 @@ impl Streamed {
         }
     }
 
-    /// How long the next batch may gather, when this one gathered for `time`.
+    /// How long the next batch may gather, when this one has gathered for `time`.
     fn nap_after(&self, time: Duration) -> Duration {
-        if self.bytes as u128 / time.as_millis().max(1) >= FLOOD {
+        if self.bytes as u128 * 1000 / time.max(NAP).as_micros() >= FLOOD {
             LONGEST_NAP
         } else if self.chunks >= DENSE.chunks || self.bytes >= DENSE.bytes {
             LONG_NAP
@@ -330,10 +330,10 @@ struct Work<W> {
     scribe: Scribe<W>,
     trouble: Option<Trouble>,
     name: Option<Name>,
-    /// Since the last nap.
+    /// In this batch.
     streamed: Streamed,
-    /// How long that was.
-    nap: Duration,
+    /// When the queue was looked into last.
+    looked: Instant,
     /// What was recorded since the last rest.
     burst: usize,
     at_rest: Option<fn()>,
@@ -352,6 +352,7 @@ impl<W: Write> Work<W> {
             if self.batch.is_empty() {
                 self.drain.take(&mut self.batch);
             }
+            let gathered = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
             let idle = self.batch.is_empty();
             self.record(ending);
             match &self.trouble {
@@ -364,8 +365,8 @@ impl<W: Write> Work<W> {
                     self.drain.sleep(pause);
                 }
                 None if !idle => {
-                    self.nap = std::mem::take(&mut self.streamed).nap_after(self.nap);
-                    self.drain.nap(self.nap);
+                    let streamed = std::mem::take(&mut self.streamed);
+                    self.drain.nap(streamed.nap_after(gathered));
                 }
                 None if ending => break,
                 None => self.wait(),
@@ -468,7 +469,6 @@ impl<W: Write> Work<W> {
         // A burst must not keep its memory for ever.
         self.batch.shrink_to(1024);
         self.scribe.slim();
-        self.nap = NAP;
         if self.scribe.has_partial_stderr() {
             if !self.drain.park(Some(PATIENCE)) {
                 self.scribe.record_partial_stderr();

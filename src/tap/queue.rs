@@ -2,8 +2,8 @@
 //!
 //! What a push costs is what the traffic pays, so a push is a short lock and a refcount: it never waits for the disk,
 //! never looks into a message, and makes no system call while the recorder is awake. The recorder swaps the whole
-//! queue out at once. It naps after each batch before it looks again, and parks only after finding nothing. What it is done
-//! with goes back to be let go of by who pushed it.
+//! queue out at once. It naps after each batch before it looks again, unless plenty come, and parks only after finding
+//! nothing. What it is done with goes back to be let go of by who pushed it.
 
 mod slots;
 
@@ -351,29 +351,32 @@ impl Queue {
             return;
         }
         let may_drop = self.overflow == Overflow::Drop;
+        let mut plenty = false;
         if may_drop && (self.is_full() || !slots.losses.is_empty()) {
             for part in event.in_parts() {
                 if let Some(part) = slots.admit(part, self.is_full()) {
-                    self.put(&mut slots, part, thread);
+                    plenty |= self.put(&mut slots, part, thread);
                 }
             }
         } else {
-            self.put(&mut slots, event, thread);
+            plenty = self.put(&mut slots, event, thread);
         }
         let done = &mut slots.spent[thread];
         let spent = [done.pop_front(), done.pop_front()];
         drop(slots);
         drop(spent);
+        if plenty {
+            self.hurry();
+        }
     }
 
-    fn put(&self, slots: &mut Slots, event: Event, thread: usize) {
+    /// Whether there are plenty with it.
+    fn put(&self, slots: &mut Slots, event: Event, thread: usize) -> bool {
         let item = Queued::Event(event, thread);
         let weight = item.weight();
         let before = self.queued_bytes.fetch_add(weight, Ordering::AcqRel);
         slots.items.push_back(item);
-        if before < PLENTY && before + weight >= PLENTY {
-            self.hurry();
-        }
+        before < PLENTY && before + weight >= PLENTY
     }
 
     fn is_full(&self) -> bool {

@@ -250,6 +250,8 @@ fn the_denser_a_stream_the_longer_it_is_left_to_pass_before_it_is_recorded() {
     assert_eq!(nap_after(NAP, flood), LONGEST_NAP, "a flood");
     let dense = many(1000, 1000);
     assert_eq!(nap_after(LONG_NAP, dense), LONG_NAP, "none any more");
+    let rest = many(20, 3000);
+    assert_eq!(nap_after(Duration::ZERO, rest), LONG_NAP, "none yet");
     let parts = (0..50).map(|_| part()).collect();
     assert_eq!(nap_after(NAP, parts), NAP, "HTTP");
 }
