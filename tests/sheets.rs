@@ -4,7 +4,7 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture, styles_of, text_of};
-use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId};
+use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId, Timestamp};
 use mcp_sentinel::ui::app::Session;
 use mcp_sentinel::ui::event::{Effect, Event, Token};
 use ratatui::buffer::Buffer;
@@ -883,4 +883,29 @@ fn a_server_that_has_ended_is_shown_as_ended_and_one_key_starts_it_again() {
     assert!(stage.status().contains("● live"), "{}", stage.status());
     stage.press("R");
     assert!(commands(&stage).is_empty());
+}
+
+#[test]
+fn a_server_that_says_nothing_is_wondered_about_after_a_while() {
+    let directory = tempfile::tempdir().unwrap();
+    let probe = r#""from":"operator","message":{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let path = capture(directory.path(), &[LISTED[0], probe]);
+    let mut stage = Stage::open(160, 24, &path, State::Live);
+    let asked = stage.app.world.traffic.row(1).unwrap().at;
+    let mut after = |seconds: i64| {
+        stage.send(Event::Tick {
+            now: Timestamp(asked.0 + seconds * 1_000_000),
+            utc_offset_seconds: 0,
+        });
+        (stage.status(), stage.text())
+    };
+    assert!(!after(2).0.contains("no answer"));
+    let (bar, screen) = after(12);
+    assert!(
+        bar.contains(
+            "no answer for 12 s: is it an MCP server on stdio? (--era legacy skips the probe)"
+        ),
+        "{bar}"
+    );
+    assert!(!screen.contains("· 2026-07-28"), "{screen}");
 }

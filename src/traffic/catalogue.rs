@@ -142,7 +142,7 @@ impl Catalogue {
         }
         self.inventory.server = Some(server);
         self.settle_version();
-        version
+        version.or_else(|| versions.and(self.spoken.as_deref()).map(str::to_owned))
     }
 
     /// The `serverInfo` that a modern result carries.

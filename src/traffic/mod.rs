@@ -386,6 +386,14 @@ impl Traffic {
             |row: &&RowData| row.from == Party::Operator && row.status == Status::Streaming;
         rows.filter(is_own).count() as u64
     }
+    /// The greeting that a server which has never said anything was sent, and has not answered.
+    pub fn unanswered_greeting(&self) -> Option<Row<'_>> {
+        let silent = self.counters.server_messages == 0;
+        let open = self.open.iter().filter(|_| silent);
+        let rows = open.filter_map(|&(_, row)| self.row(row));
+        let greets = |row: &Row<'_>| matches!(row.method, methods::INITIALIZE | methods::DISCOVER);
+        rows.filter(greets).min_by_key(|row| row.id)
+    }
     /// Whether a request to the server waits for its answer.
     pub fn has_call_under_way(&self) -> bool {
         let calls = self

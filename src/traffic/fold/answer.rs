@@ -138,6 +138,7 @@ impl Traffic {
             .store
             .row(row)
             .map_or("", |row| self.store.symbol(row.method));
+        let discovered = method == methods::DISCOVER;
         let version =
             self.catalogue
                 .offered(row, scope.session, method, &offer, Timestamp(source.at));
@@ -145,6 +146,7 @@ impl Traffic {
             && let Some(session) = self.sessions.at(source.session, source.at)
         {
             session.protocol_version = Some(version);
+            session.modern |= discovered;
         }
     }
 

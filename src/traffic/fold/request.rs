@@ -166,7 +166,9 @@ impl Traffic {
             return;
         };
         // Who is refused as modern greets in the old way.
-        session.modern = detail.modern || session.modern && method != methods::INITIALIZE;
+        let proposes = matches!(method, methods::INITIALIZE | methods::DISCOVER);
+        session.modern =
+            detail.modern && !proposes || session.modern && method != methods::INITIALIZE;
         // The operator's calls beside a client must not rename that client.
         if source.from == Party::Operator && session.by != "operator" {
             return;
@@ -176,7 +178,8 @@ impl Traffic {
         {
             session.client = Some(client.to_string());
         }
-        if let Some(version) = &detail.protocol_version
+        // What a greeting proposes holds once the server agrees.
+        if let Some(version) = detail.protocol_version.as_ref().filter(|_| !proposes)
             && session.protocol_version.as_deref() != Some(version)
         {
             session.protocol_version = Some(version.to_string());

@@ -637,3 +637,28 @@ fn rows_never_nest_deeper_than_a_byte_can_say() {
     assert_eq!(traffic.store.row(299).unwrap().depth, u8::MAX);
     assert_eq!(traffic.row(299).unwrap().parent, Some(254));
 }
+
+#[test]
+fn what_a_greeting_proposes_is_no_version_until_the_server_agrees() {
+    let probe = r#"
+        opened@1 operator
+        operator@1 {"id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+        "#;
+    let told = |traffic: &Traffic| {
+        let session = &traffic.sessions()[0];
+        (session.modern, session.protocol_version.clone())
+    };
+    let silent = fold(probe);
+    assert_eq!(told(&silent), (false, None));
+    assert_eq!(silent.unanswered_greeting().map(|row| row.id), Some(1));
+    let agreed = fold(&format!(
+        r#"{probe}server@1 {{"id":1,"result":{{"supportedVersions":["2026-07-28"],"capabilities":{{}}}}}}"#
+    ));
+    assert_eq!(told(&agreed), (true, Some("2026-07-28".to_owned())));
+    assert!(agreed.unanswered_greeting().is_none());
+    let refused = fold(&format!(
+        r#"{probe}server@1 {{"id":1,"error":{{"code":-32601,"message":"?"}}}}
+        operator@1 {{"id":2,"method":"initialize","params":{{"protocolVersion":"2025-11-25"}}}}"#
+    ));
+    assert_eq!(told(&refused), (false, None));
+}

@@ -465,7 +465,7 @@ impl Inventory {
                 token,
                 command: Command::Refresh,
             }),
-            Step::Say(Notice::info("asking the server what it offers")),
+            Step::Say(asking(world)),
         ]
     }
 
@@ -478,6 +478,14 @@ impl Inventory {
             _ => self.typing = false,
         }
     }
+}
+
+/// What is said of a wish for the lists.
+pub(super) fn asking(world: &World) -> Notice {
+    Notice::info(match world.traffic.unanswered_greeting() {
+        Some(_) => "the server has not answered yet: it is asked what it offers once it has",
+        None => "asking the server what it offers",
+    })
 }
 
 impl Part for Inventory {

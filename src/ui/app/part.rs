@@ -2,6 +2,7 @@
 
 use super::bodies::Bodies;
 use crate::capture::record::{Header, Location};
+use crate::mcp::methods;
 use crate::tap::{Refused, Reply, Timestamp};
 use crate::traffic::Traffic;
 use crate::ui::event::{Body, Step, Token};
@@ -22,6 +23,9 @@ pub enum Kept {
     /// Nowhere: the capture has no name and goes with the proxy.
     Nowhere,
 }
+
+/// Seconds after which no answer to a greeting is worth a word.
+const SILENCE: i64 = 3;
 
 /// What every part of the screen may look at.
 #[derive(Debug, Default)]
@@ -58,6 +62,24 @@ impl World {
         let newest = sessions.last().filter(|newest| newest.failed)?;
         let over = self.live && sessions.iter().all(|session| session.closed_at.is_some());
         newest.ended.as_deref().filter(|_| over)
+    }
+
+    /// What to think of a server that has been greeted for a while and says nothing at all.
+    pub fn silence(&self) -> Option<String> {
+        let greeting = self.traffic.unanswered_greeting().filter(|_| self.live)?;
+        let waited = self.now.0.saturating_sub(greeting.at.0);
+        let seconds = waited / 1_000_000;
+        if seconds < SILENCE {
+            return None;
+        }
+        let local = greeting.http_status.is_none() && self.traffic.http(greeting.id).is_none();
+        Some(match (local, greeting.method) {
+            (true, methods::DISCOVER) => format!(
+                "no answer for {seconds} s: is it an MCP server on stdio? (--era legacy skips the probe)"
+            ),
+            (true, _) => format!("no answer for {seconds} s: is it an MCP server on stdio?"),
+            (false, _) => format!("no answer for {seconds} s"),
+        })
     }
 
     /// Why nothing can be sent where no proxy takes commands.

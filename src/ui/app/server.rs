@@ -58,7 +58,7 @@ impl Part for Server {
                         token,
                         command: Command::Refresh,
                     }),
-                    Step::Say(Notice::info("asking the server what it offers")),
+                    Step::Say(super::inventory::asking(world)),
                 ];
             }
             Input::Action(Action::Refresh) => {

@@ -255,6 +255,10 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
             format!("The server offers no {noun}s."),
             "They are not among what it says it can do (5 shows that).".to_owned(),
         ),
+        (None, true) if world.silence().is_some() => (
+            "The server has not said a word yet.".to_owned(),
+            "It is asked what it offers as soon as it has.".to_owned(),
+        ),
         (None, true) => (
             format!("Nobody has listed this server's {noun}s yet."),
             format!(

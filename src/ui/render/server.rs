@@ -295,7 +295,12 @@ fn session_cells(session: &Session, world: &World) -> [String; 8] {
         session.by.clone(),
         or_dash(session.client.as_ref().or(session.agent.as_ref())),
         or_dash(session.protocol_version.as_ref()),
-        if session.modern { "modern" } else { "legacy" }.to_owned(),
+        match (session.modern, &session.protocol_version) {
+            (true, _) => "modern",
+            (false, Some(_)) => "legacy",
+            (false, None) => "–",
+        }
+        .to_owned(),
         through,
         clock(session.opened_at),
         ended,

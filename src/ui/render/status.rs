@@ -156,7 +156,8 @@ fn pieces(app: &App) -> Vec<Piece> {
     if app.list.follow && !app.list.is_paused() && app.tab == Tab::Traffic && app.grows() {
         say(5, Role::Accent, "follow".to_owned());
     }
-    if let Some((rank, role, words)) = alarm(app).or_else(|| dead(app)) {
+    let silence = || Some((0, Role::Warn, world.silence()?));
+    if let Some((rank, role, words)) = alarm(app).or_else(|| dead(app)).or_else(silence) {
         say(rank, role, words);
     }
     let damaged = plural(counters.damaged, "damaged line");
