@@ -483,6 +483,20 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_is_removed_on_demand_unless_somebody_writes_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("20261121-024501-x.jsonl");
+        let file = create(&path).unwrap();
+        assert_eq!(
+            remove(&path).unwrap_err().kind(),
+            io::ErrorKind::ResourceBusy
+        );
+        drop(file);
+        remove(&path).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn only_a_new_or_empty_regular_file_becomes_a_capture() {
         let home = tempfile::tempdir().unwrap();
         let refused = |path: &Path| create(path).unwrap_err().to_string();
