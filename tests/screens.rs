@@ -194,6 +194,7 @@ fn listing() -> Listing {
             saved("time", 21, 890),
             saved("日本語サーバー", 200, 98_000_000),
         ],
+        failure: None,
     }
 }
 

@@ -8,15 +8,15 @@ use super::keep::Keeper;
 use super::tally;
 use crate::capture::reader::Bodies;
 use crate::capture::record::Location;
-use crate::capture::store;
-use crate::link::registry;
+use crate::capture::store::{self, Saved};
+use crate::link::registry::{self, Entry};
 use crate::tap::{Command, Order, Orders, Refused, Reply};
 use crate::traffic::RowId;
 use crate::traffic::view::Filter;
 use anyhow::Context as _;
 use rustix::process::Pid;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -55,18 +55,15 @@ impl Worker {
             Effect::Save { stem, messages } => {
                 self.blocking(move || Event::Notice(told(worker.save(&stem, &messages))));
             }
-            Effect::List => self.blocking(|| match list() {
-                Ok(listing) => Event::Listed(listing),
-                Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
-            }),
+            Effect::List => self.blocking(|| Event::Listed(list())),
             Effect::Count(saved) => self.blocking(move || {
                 let contents = tally::look(&saved.path, || !worker.answers.is_closed());
                 Event::Counted(saved, contents)
             }),
             Effect::Delete(saved) => self.blocking(move || {
                 let removed = store::remove(&saved.path).context("cannot delete this capture");
-                match removed.and_then(|()| list()) {
-                    Ok(listing) => Event::Listed(listing),
+                match removed {
+                    Ok(()) => Event::Listed(list()),
                     Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
                 }
             }),
@@ -157,22 +154,35 @@ async fn order(orders: Option<Orders>, command: Command) -> Result<Reply, Refuse
     answer.await.map_err(|_| gone())?
 }
 
-fn list() -> anyhow::Result<Listing> {
-    let live = registry::directory()
-        .and_then(|directory| registry::list(&directory))
-        .context("cannot list proxies")?;
-    let saved = store::directory()
-        .and_then(|directory| store::list(&directory))
-        .context("cannot list captures")?;
+fn list() -> Listing {
+    listing(
+        registry::directory().and_then(|directory| registry::list(&directory)),
+        store::directory().and_then(|directory| store::list(&directory)),
+    )
+}
+
+/// What there is of one is worth showing, whatever became of the other.
+fn listing(live: io::Result<Vec<Entry>>, saved: io::Result<Vec<Saved>>) -> Listing {
+    let mut failure = None;
+    let mut failed = |what: &str, error: &io::Error| {
+        failure.get_or_insert(format!("cannot list {what}: {error}"));
+    };
+    let live = live
+        .inspect_err(|error| failed("proxies", error))
+        .unwrap_or_default();
+    let mut saved = saved
+        .inspect_err(|error| failed("captures", error))
+        .unwrap_or_default();
     let watched = |path: &Path| {
         live.iter()
             .any(|entry| entry.capture.as_deref() == Some(path))
     };
-    let saved = saved
-        .into_iter()
-        .filter(|saved| !watched(&saved.path))
-        .collect();
-    Ok(Listing { live, saved })
+    saved.retain(|saved| !watched(&saved.path));
+    Listing {
+        live,
+        saved,
+        failure,
+    }
 }
 
 /// Writes what is too long for the clipboard to a file of its own, readable by its owner only.
@@ -343,6 +353,20 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn live_proxies_are_listed_although_captures_cannot_be() {
+        let live = Entry {
+            pid: 7,
+            ..Entry::default()
+        };
+        let listed = listing(Ok(vec![live]), Err(io::Error::other("/c: no")));
+        assert_eq!(listed.live[0].pid, 7);
+        assert_eq!(
+            listed.failure.as_deref(),
+            Some("cannot list captures: /c: no")
+        );
     }
 
     #[tokio::test]

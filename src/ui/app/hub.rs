@@ -23,6 +23,8 @@ const AGAIN_MICROS: i64 = 2_000_000;
 pub struct Listing {
     pub live: Vec<Entry>,
     pub saved: Vec<Saved>,
+    /// Why something is missing, in words.
+    pub failure: Option<String>,
 }
 
 /// One thing to open.
@@ -227,7 +229,16 @@ impl Hub {
                 }
             }
             Event::Resize { width, height } => self.size = (width, height),
-            Event::Listed(listing) => self.listing = Some(listing),
+            Event::Listed(listing) => {
+                // Said once, not at each look.
+                let known = self.listing.as_ref().map(|it| &it.failure);
+                if let Some(failure) = &listing.failure
+                    && known != Some(&listing.failure)
+                {
+                    self.notice = Some(Notice::error(failure.clone()));
+                }
+                self.listing = Some(listing);
+            }
             Event::Counted(saved, contents) => {
                 self.counting = false;
                 self.counted.insert(saved.path, (saved.bytes, contents));
@@ -363,5 +374,27 @@ impl Hub {
         // Nobody waits for the answer any more.
         self.counting = false;
         vec![effect]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_list_cannot_be_read_is_said_once() {
+        let mut hub = Hub::new(Theme::default());
+        let mut told = |failure: Option<&str>| {
+            hub.notice = None;
+            hub.update(Event::Listed(Listing {
+                failure: failure.map(str::to_owned),
+                ..Listing::default()
+            }));
+            hub.notice.is_some()
+        };
+        assert!(told(Some("no")));
+        assert!(!told(Some("no")));
+        assert!(!told(None));
+        assert!(told(Some("no")));
     }
 }
