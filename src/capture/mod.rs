@@ -20,6 +20,7 @@ mod lines;
 mod output;
 mod page;
 mod parse;
+mod peek;
 pub mod reader;
 pub mod record;
 pub mod recorder;

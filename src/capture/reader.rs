@@ -142,16 +142,22 @@ impl Reader {
 }
 
 fn source(file: File) -> io::Result<Source> {
+    Ok(match is_packed(&file)? {
+        true => Source::Packed(Inflater::new(file)?),
+        false => Source::Plain(Arc::new(file)),
+    })
+}
+
+pub(super) fn is_packed(file: &File) -> io::Result<bool> {
     let mut magic = [0; 4];
     match file.read_exact_at(&mut magic, 0) {
-        Ok(()) if magic == ZSTD_MAGIC => Ok(Source::Packed(Inflater::new(file)?)),
         // Too short for either; the first line will tell.
-        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
-        Ok(()) | Err(_) => Ok(Source::Plain(Arc::new(file))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| magic == ZSTD_MAGIC),
     }
 }
 
-fn header(line: Option<&[u8]>) -> Result<Header, String> {
+pub(super) fn header(line: Option<&[u8]>) -> Result<Header, String> {
     let header = line.and_then(|line| serde_json::from_slice::<Header>(line).ok());
     match header {
         None | Some(Header { capture: 0, .. }) => Err("its first line is not a header".into()),

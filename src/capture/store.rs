@@ -1,6 +1,6 @@
 //! Where captures live, how they are named, who may write one, and how long they stay.
 
-use super::reader::Reader;
+use super::peek::peek;
 use super::record::utc;
 use super::recorder::RecordError;
 use crate::tap::Timestamp;
@@ -105,18 +105,20 @@ pub fn fresh_path(directory: &Path, name: &str) -> io::Result<PathBuf> {
 
 /// Newest first. Leaves out what was reserved and never written.
 pub fn list(directory: &Path) -> io::Result<Vec<Saved>> {
-    let mut saved = found(directory)?;
+    let mut saved = found(directory, |_| true)?;
     saved.retain(|it| it.bytes > 0);
     Ok(saved)
 }
 
-/// Every capture file, newest first.
-fn found(directory: &Path) -> io::Result<Vec<Saved>> {
+/// Capture files with such a stem, newest first.
+fn found(directory: &Path, which: impl Fn(&str) -> bool) -> io::Result<Vec<Saved>> {
     let mut saved = Vec::new();
     let entries = directory.read_dir();
     for entry in entries.map_err(|error| naming(directory, &error))? {
         let path = entry?.path();
-        let Some(stem) = stem(&path) else { continue };
+        let Some(stem) = stem(&path).filter(|stem| which(stem)) else {
+            continue;
+        };
         // Whoever removes a capture while we look is not our trouble.
         let Ok(data) = path.symlink_metadata() else {
             continue;
@@ -142,26 +144,19 @@ fn found(directory: &Path) -> io::Result<Vec<Saved>> {
 
 /// Start and name as the capture itself has them, where it can be read: the file's name knows the second, and a word.
 fn told(path: &Path) -> (Option<Timestamp>, Option<String>) {
-    let Ok(reader) = Reader::open(path) else {
+    let Some(header) = peek(path) else {
         return (None, None);
     };
-    let header = reader.header();
     let started = chrono::DateTime::parse_from_rfc3339(&header.started).ok();
-    let name = Some(&header.name).filter(|name| !name.trim().is_empty());
-    (
-        started.map(|it| Timestamp(it.timestamp_micros())),
-        name.cloned(),
-    )
+    let name = Some(header.name).filter(|name| !name.trim().is_empty());
+    (started.map(|it| Timestamp(it.timestamp_micros())), name)
 }
 
 /// Keeps the newest captures that are within the retention together, and removes what is older; how many. Stay: those
 /// in `live`, those that somebody writes, and files that were not named by us.
 pub fn prune(directory: &Path, retention: Retention, live: &[PathBuf]) -> io::Result<usize> {
     let (mut captures, mut bytes, mut removed) = (0, 0, 0);
-    for saved in found(directory)? {
-        if stem(&saved.path).and_then(named).is_none() {
-            continue;
-        }
+    for saved in found(directory, |stem| named(stem).is_some())? {
         let empty = saved.bytes == 0;
         if empty && !is_abandoned(&saved.path) {
             continue;
