@@ -338,22 +338,25 @@ impl<W: Write> Page<W> {
         }
     }
 
-    pub fn publish(&self, totals: &Totals) {
+    /// Where all that was written is `lost` as well, because nobody will read it, with the reason for that.
+    pub fn publish(&self, totals: &Totals, lost: Option<&str>) {
         let written = self.written;
+        let all = written.client + written.server + written.operator;
+        let lost_messages = self.lost_messages + lost.map_or(0, |_| all);
         for (total, value) in [
             (&totals.client_messages, written.client),
             (&totals.server_messages, written.server),
             (&totals.operator_messages, written.operator),
             (&totals.errors, written.failed.errors),
             (&totals.tool_errors, written.failed.tool_errors),
-            (&totals.lost_messages, self.lost_messages),
+            (&totals.lost_messages, lost_messages),
             (&totals.bytes_written, self.output.written()),
             (&totals.latest_seq, written.seq),
         ] {
             total.store(value, Ordering::Release);
         }
-        if let Some(reason) = &self.why_lost {
-            totals.why_lost.get_or_init(|| reason.clone());
+        if let Some(reason) = self.why_lost.as_deref().or(lost) {
+            totals.why_lost.get_or_init(|| reason.to_owned());
         }
     }
 }

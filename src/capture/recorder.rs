@@ -82,19 +82,6 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Nothing of what was written will be read.
-    fn lose_all(&self, why: &str) {
-        let written = [
-            &self.client_messages,
-            &self.server_messages,
-            &self.operator_messages,
-        ];
-        let written = written.map(|it| it.load(Ordering::Relaxed));
-        self.lost_messages
-            .fetch_add(written.iter().sum(), Ordering::Release);
-        self.why_lost.get_or_init(|| why.to_owned());
-    }
-
     pub fn health(&self) -> Health {
         self.health.borrow().clone()
     }
@@ -166,7 +153,7 @@ impl Recorder {
         };
         let name = match options.nameless {
             true => None,
-            false => Some(Name::of(&file).map_err(failed)?),
+            false => Name::of(&file).map_err(failed)?,
         };
         let output = Output::new(file, compress).map_err(failed)?;
         let mut directory = std::path::absolute(&path).map_err(failed)?;
@@ -302,12 +289,16 @@ struct Name {
 }
 
 impl Name {
-    fn of(file: &File) -> io::Result<Self> {
-        Ok(Self {
+    /// None where the file system counts no names: there a look would tell nothing.
+    fn of(file: &File) -> io::Result<Option<Self>> {
+        if file.metadata()?.nlink() == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             file: file.try_clone()?,
             looked: Instant::now(),
             removed: false,
-        })
+        }))
     }
 
     /// Looks, when it has not for a while.
@@ -430,14 +421,12 @@ impl<W: Write> Work<W> {
     }
 
     fn publish(&mut self, at_the_end: bool) {
-        self.scribe.page.publish(&self.totals);
-        let mut trouble = self.trouble.as_ref().map(|it| it.reason.clone());
-        if let Some(name) = &mut self.name
-            && name.is_removed(at_the_end)
-        {
-            self.totals.lose_all(REMOVED);
-            trouble = Some(REMOVED.to_owned());
-        }
+        let name = self.name.as_mut();
+        let removed = name.is_some_and(|name| name.is_removed(at_the_end));
+        let removed = removed.then_some(REMOVED);
+        self.scribe.page.publish(&self.totals, removed);
+        let trouble = self.trouble.as_ref().map(|it| it.reason.as_str());
+        let trouble = removed.or(trouble).map(str::to_owned);
         let health = Health {
             trouble,
             lost: self.totals.lost_messages.load(Ordering::Relaxed),

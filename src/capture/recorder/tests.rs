@@ -257,6 +257,14 @@ fn the_denser_a_stream_the_longer_it_is_left_to_pass_before_it_is_recorded() {
 }
 
 #[test]
+fn a_file_system_that_counts_no_names_tells_of_no_removal() {
+    let unnamed = tempfile::tempfile().unwrap();
+    assert!(Name::of(&unnamed).unwrap().is_none());
+    let named = tempfile::NamedTempFile::new().unwrap();
+    assert!(Name::of(named.as_file()).unwrap().is_some());
+}
+
+#[test]
 fn a_capture_that_was_removed_while_it_was_written_is_counted_as_lost() {
     let home = tempfile::tempdir().unwrap();
     for nameless in [false, true] {
