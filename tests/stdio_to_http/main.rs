@@ -22,4 +22,5 @@ mod operator;
 mod order;
 mod scopes;
 mod sdk;
+mod second_handshake;
 mod streams;
