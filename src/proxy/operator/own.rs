@@ -2,15 +2,16 @@
 //!
 //! rmcp shakes hands, answers pings and asks for the lists; its bytes go through the same pumps as any client's, so
 //! they are recorded as any client's. The server's other requests are not given to it: they wait for the operator.
+//! A server of the modern era is asked to say when its lists change.
 
 use super::handshake::HandshakeError;
 use super::{EXPLANATION, refused};
-use crate::mcp;
+use crate::mcp::{self, methods};
 use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
 use crate::proxy::{Floor, ProxyError};
-use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused};
+use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused, Reply};
 use rmcp::model::{
     ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
 };
@@ -21,7 +22,7 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{RoleClient, ServiceError};
 use std::collections::HashSet;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 const PAGES: usize = 1000;
 const LINE_BYTES: usize = 1 << 30;
 const LEFT: &str = "the server closed the connection before the handshake was over";
+/// How long a subscription may take to be ended before the session is.
+const FAREWELL: Duration = Duration::from_millis(100);
 /// Between two looks at whether the handshake has reached the server, which it does at once.
 const GLANCE: Duration = Duration::from_millis(1);
 
@@ -171,9 +174,11 @@ impl Parts {
                 era: floor.config.era,
                 lane,
                 live: self.live.clone(),
+                subscription: Arc::default(),
             };
+            let farewell = unsubscribe(self.live.clone(), side.subscription.clone());
             let operator = tokio::spawn(side.converse(theirs, self.phase, self.refresh));
-            floor.stop = either(floor.stop, self.close);
+            floor.stop = either(floor.stop, self.close, farewell);
             let client = ClientEnd::Operator(ours);
             let closed = floor.session(self.live, self.injections, client).await;
             operator.abort();
@@ -184,11 +189,29 @@ impl Parts {
     }
 }
 
-/// One receiver for both ways in which an own session is told to end.
-fn either(mut stop: watch::Receiver<Stop>, close: CancellationToken) -> watch::Receiver<Stop> {
+/// A server may wait for the end of a subscription before it goes.
+async fn unsubscribe(live: Arc<Live>, subscription: Arc<OnceLock<String>>) {
+    let Some(id) = subscription.get() else {
+        return;
+    };
+    let message = format!(
+        r#"{{"jsonrpc":"2.0","method":"{}","params":{{"requestId":{id}}}}}"#,
+        methods::CANCELLED
+    );
+    // One that does not read is not waited for.
+    let _ = tokio::time::timeout(FAREWELL, super::send(&live, message, None, None)).await;
+}
+
+/// One receiver for both ways in which an own session is told to end, each after the farewell.
+fn either(
+    mut stop: watch::Receiver<Stop>,
+    close: CancellationToken,
+    farewell: impl Future<Output = ()> + Send + 'static,
+) -> watch::Receiver<Stop> {
     let (sender, receiver) = watch::channel(Stop::No);
     tokio::spawn(async move {
         let mut closed = false;
+        let mut farewell = Some(Box::pin(farewell));
         loop {
             let order = tokio::select! {
                 Ok(()) = stop.changed() => *stop.borrow_and_update(),
@@ -198,6 +221,9 @@ fn either(mut stop: watch::Receiver<Stop>, close: CancellationToken) -> watch::R
                 }
                 () = sender.closed() => return,
             };
+            if let Some(farewell) = farewell.take() {
+                farewell.await;
+            }
             if sender.send(order).is_err() {
                 return;
             }
@@ -214,6 +240,8 @@ struct Side {
     era: Option<mcp::Era>,
     lane: Lane,
     live: Arc<Live>,
+    /// The raw id of the request for changes of the lists.
+    subscription: Arc<OnceLock<String>>,
 }
 
 impl Side {
@@ -245,12 +273,60 @@ impl Side {
             self.introduced().await;
         }
         // Nobody may be waiting.
-        let _ = phase.send(Phase::Ready(era));
+        let _ = phase.send(Phase::Ready(era.clone()));
+        if !self.unattended {
+            self.subscribe(client.peer(), &era).await;
+        }
         loop {
             if !self.unattended {
                 list_everything(client.peer(), &self.lane).await;
             }
             refresh.notified().await;
+        }
+    }
+
+    /// Asks a server of the modern era to say when its lists change, as far as it offers that: it tells nobody else.
+    async fn subscribe(&self, peer: &Peer<RoleClient>, era: &Era) {
+        let Some(server) = peer.peer_info().filter(|_| *era != Era::Legacy) else {
+            return;
+        };
+        let has = &server.capabilities;
+        let (tools, prompts, resources) = (&has.tools, &has.prompts, &has.resources);
+        let offered = [
+            (
+                "toolsListChanged",
+                tools.as_ref().and_then(|it| it.list_changed),
+            ),
+            (
+                "promptsListChanged",
+                prompts.as_ref().and_then(|it| it.list_changed),
+            ),
+            (
+                "resourcesListChanged",
+                resources.as_ref().and_then(|it| it.list_changed),
+            ),
+        ];
+        let offered = offered.iter().filter(|(_, offered)| *offered == Some(true));
+        let wishes: Vec<String> = offered
+            .map(|(wish, _)| format!("\"{wish}\":true"))
+            .collect();
+        if wishes.is_empty() {
+            return;
+        }
+        let message = format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"{}","params":{{"notifications":{{{}}}}}}}"#,
+            methods::LISTEN,
+            wishes.join(",")
+        );
+        match super::send(&self.live, message, None, Some(era)).await {
+            Ok(Reply::Sent { id: Some(id), .. }) => drop(self.subscription.set(id)),
+            Ok(_) => {}
+            Err(Refused(why)) => {
+                note(
+                    &self.lane,
+                    format!("changes of the lists are not told: {why}"),
+                );
+            }
         }
     }
 
