@@ -53,7 +53,8 @@ pub enum Next {
     Later(String),
 }
 
-/// How to go on after the result `asked` of a request with `params`; why that cannot be done, of the server.
+/// How to go on after the result `asked`, with `params` those of the first request; why that cannot be done, of the
+/// server.
 pub fn after(params: &str, asked: &str) -> Result<Next, String> {
     let requests = object::at(asked, &["inputRequests"]).unwrap_or_default();
     let mut responses = Vec::new();

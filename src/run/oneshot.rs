@@ -212,10 +212,10 @@ impl Conversation {
         if self.answered.0 != method {
             self.answered = (method.to_owned(), 0);
         }
-        let mut params = params.to_owned();
+        let mut current = params.to_owned();
         let (mut rounds, mut nap) = (0, NAPS.0);
         loop {
-            let heard = self.ask_once(method, &params).await?;
+            let heard = self.ask_once(method, &current).await?;
             self.answered.1 += 1;
             let asked = match heard {
                 Heard::InputRequired(asked) => asked,
@@ -225,7 +225,8 @@ impl Conversation {
                 }
                 Heard::Answer(answer) => return Ok(answer),
             };
-            params = match declining::after(&params, &asked) {
+            // Made from what the caller wants: nothing of an earlier round belongs in it.
+            current = match declining::after(params, &asked) {
                 Ok(Next::Declined(retry)) => {
                     rounds += 1;
                     retry

@@ -347,6 +347,45 @@ fn a_modern_result_that_is_no_answer_yet_is_followed_as_far_as_it_makes_sense() 
 }
 
 #[test]
+fn a_retry_holds_only_what_the_round_before_it_asked_for() {
+    let house = House::new();
+    let again = r#""resultType":"input_required",'$(case $n in
+        1) echo '"inputRequests":{"a":{"method":"roots/list"}},"requestState":"one"' ;;
+        2) echo '"requestState":"two"' ;;
+        *) echo '"inputRequests":{"b":{"method":"roots/list"}}' ;;
+        esac)'"#;
+    let file = house.path("rounds.jsonl");
+    let before = ["call", "t", "--era", "modern", "--capture"];
+    let server = ["--", "sh", "-c", &modern(again, 3)];
+    let ran = house.run(&[&before[..], &[file.to_str().unwrap()], &server].concat());
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "done\n"), "{ran:?}");
+    let captured = std::fs::read_to_string(file).unwrap();
+    let records = captured
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let said: Vec<_> = records
+        .filter(|it| it["message"]["method"] == "tools/call")
+        .map(|it| {
+            let params = &it["message"]["params"];
+            [&params["inputResponses"], &params["requestState"]].map(ToString::to_string)
+        })
+        .collect();
+    let said: Vec<_> = said
+        .iter()
+        .map(|it| it.each_ref().map(String::as_str))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ["null", "null"],
+            [r#"{"a":{"roots":[]}}"#, r#""one""#],
+            ["null", r#""two""#],
+            [r#"{"b":{"roots":[]}}"#, "null"],
+        ]
+    );
+}
+
+#[test]
 fn a_handshake_that_fails_says_what_to_try() {
     let house = House::new();
     let no_modern = r#""error":{"code":-32601,"message":"Method not found"}"#;
