@@ -9,7 +9,7 @@ pub use print::Printer;
 
 use crate::capture::recorder::Totals;
 use crate::tap::{Counts, Health, Party};
-use crate::traffic::gist::{cut, neutral};
+use crate::wire::shown::{neutral, shortened};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 use std::fmt;
@@ -128,13 +128,8 @@ impl fmt::Display for Startup<'_> {
         let clients = self.listening.unwrap_or("stdio");
         // It is one line, whatever stands in a command.
         let upstream = words(self.upstream);
-        let shown = cut(&upstream, UPSTREAM);
-        let more = if shown.len() < upstream.len() {
-            "…"
-        } else {
-            ""
-        };
-        write!(f, "{clients} → {}{more}", neutral(shown))?;
+        let upstream = shortened(&upstream, UPSTREAM);
+        write!(f, "{clients} → {}", neutral(&upstream))?;
         if self.login {
             f.write_str(" with the stored login")?;
         }
@@ -151,11 +146,27 @@ impl Telling for Startup<'_> {
     fn members(&self) -> Value {
         json!({
             "listening": self.listening,
-            "upstream": self.upstream,
+            "upstream": beginning(self.upstream, UPSTREAM),
             "login": self.login,
             "capture": self.capture.map(|path| path.display().to_string()),
         })
     }
+}
+
+/// The first of `words`, of at most `max` bytes, and a mark where there are more.
+fn beginning(words: &[String], max: usize) -> Vec<String> {
+    let mut room = max;
+    let mut shown = Vec::new();
+    for word in words {
+        if room == 0 {
+            shown.push("…".to_owned());
+            break;
+        }
+        shown.push(shortened(word, room));
+        // An empty word takes room as well.
+        room = room.saturating_sub(word.len() + 1);
+    }
+    shown
 }
 
 /// A server as it is typed: an address as it is, a command with its words quoted where a shell wants it.
@@ -349,6 +360,16 @@ mod tests {
             ..startup
         };
         assert!(line.to_string().len() < 600);
+        let told = line.members()["upstream"].to_string();
+        assert!(told.starts_with(r#"["sh","xx"#) && told.ends_with("x…\"]"));
+        assert!(told.len() < 600);
+        let upstream = vec![String::new(); 1_000_000];
+        let line = Startup {
+            upstream: &upstream,
+            ..startup
+        };
+        let told = line.members()["upstream"].to_string();
+        assert!(told.len() < 3000 && told.ends_with(",\"…\"]"), "{told}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::capture::store::{self, Saved};
 use crate::headless::{self, span};
 use crate::link::registry::{self, Counts, Entry};
 use crate::tap::Timestamp;
-use crate::traffic::gist::{cut, neutral};
+use crate::wire::shown::{neutral, shortened};
 use anyhow::Context as _;
 use chrono::{DateTime, Local, TimeZone as _, Utc};
 use std::fmt::Write as _;
@@ -118,13 +118,13 @@ fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; HEADS.len()] {
     };
     [
         entry.pid.to_string(),
-        abridged(&entry.name, NAME),
-        abridged(entry.client.as_deref().unwrap_or("-"), NAME),
+        shortened(&entry.name, NAME),
+        shortened(entry.client.as_deref().unwrap_or("-"), NAME),
         uptime.map_or_else(|| "-".to_owned(), span),
         count(|counts| counts.messages),
         count(|counts| counts.errors),
         entry.listening.clone().unwrap_or_else(|| "-".to_owned()),
-        abridged(&upstream, UPSTREAM),
+        shortened(&upstream, UPSTREAM),
         capture.unwrap_or_else(|| "-".to_owned()),
     ]
 }
@@ -135,7 +135,7 @@ fn saved_row(saved: &Saved) -> [String; 5] {
         started
             .map(|it| it.format("%Y-%m-%d %H:%M").to_string())
             .unwrap_or_default(),
-        abridged(&saved.name, NAME),
+        shortened(&saved.name, NAME),
         size(saved.bytes),
         match records(saved) {
             Ok(Some(records)) => records.to_string(),
@@ -144,13 +144,6 @@ fn saved_row(saved: &Saved) -> [String; 5] {
         },
         saved.path.display().to_string(),
     ]
-}
-
-/// At most so many bytes of it, and a mark where there are more.
-fn abridged(text: &str, most: usize) -> String {
-    let shown = cut(text, most);
-    let more = if shown.len() < text.len() { "…" } else { "" };
-    format!("{shown}{more}")
 }
 
 /// How many records a capture holds: they are numbered, so the end tells. `None` where that would take long to find.

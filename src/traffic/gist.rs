@@ -1,6 +1,6 @@
 //! Short texts that are safe to show, made of what a hostile peer wrote.
 
-pub use crate::wire::shown::neutral;
+pub use crate::wire::shown::{cut, neutral};
 use crate::wire::shown::{shown, unstyled};
 use std::borrow::Cow;
 
@@ -8,15 +8,6 @@ use std::borrow::Cow;
 const CHARS: usize = 80;
 /// Bytes of a gist: what the arena holds of one text.
 const BYTES: usize = 250;
-
-/// The longest head of `text` of at most `max` bytes.
-pub fn cut(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
 
 /// A text under construction that never gets longer than a list can show. White space is collapsed.
 #[derive(Debug)]

@@ -42,6 +42,22 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter_map(shown).collect())
 }
 
+/// The longest head of `text` of at most `max` bytes.
+pub fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// At most `max` bytes of `text`, and a mark where there are more.
+pub fn shortened(text: &str, max: usize) -> String {
+    let head = cut(text, max);
+    let more = if head.len() < text.len() { "…" } else { "" };
+    format!("{head}{more}")
+}
+
 /// `text` without the whole escape sequences that colour a log or move the cursor in it: CSI (`ESC [` … final byte) and
 /// OSC (`ESC ]` … `BEL` or `ESC \`). Anything less is left for [`neutral`] and its kin to show.
 pub fn unstyled(text: &str) -> Cow<'_, str> {
@@ -88,6 +104,14 @@ fn sequence(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_shortened_is_marked_and_never_split_inside_a_character() {
+        assert_eq!(shortened("añb", 4), "añb");
+        assert_eq!(shortened("añb", 3), "añ…");
+        assert_eq!(shortened("añb", 2), "a…");
+        assert_eq!(shortened("ñ", 0), "…");
+    }
 
     #[test]
     fn the_colours_of_a_log_are_taken_out() {

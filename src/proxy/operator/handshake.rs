@@ -1,6 +1,7 @@
 //! Why the handshake of an own session failed, in words.
 
 use crate::mcp::Era;
+use crate::wire::shown::shortened;
 use rmcp::model::{ErrorCode, ErrorData, ProtocolVersion};
 use rmcp::service::ClientInitializeError;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use std::io;
 
 /// What an error that we made up starts with.
 const OURS: &str = "mcp-sentinel: ";
-/// Bytes shown of an answer.
+/// Bytes shown of what the server says.
 const SHOWN: usize = 1000;
 
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +77,7 @@ fn in_words(error: &ClientInitializeError) -> String {
     match last(error) {
         ClientInitializeError::JsonRpcError(error) => match error.message.strip_prefix(OURS) {
             Some(words) => words.to_owned(),
-            None => other_versions(error).unwrap_or_else(|| error.to_string()),
+            None => other_versions(error).unwrap_or_else(|| shortened(&error.to_string(), SHOWN)),
         },
         ClientInitializeError::NoCompatibleProtocolVersion {
             server_supported, ..
@@ -89,11 +90,9 @@ fn in_words(error: &ClientInitializeError) -> String {
 
 fn unexpected(got: &impl Serialize) -> String {
     let got = serde_json::to_string(got).unwrap_or_default();
-    let got = got
-        .get(..SHOWN)
-        .map_or(got.clone(), |head| format!("{head}…"));
     format!(
-        "the answer is not as the protocol has it (a member is missing, or of another type): {got}"
+        "the answer is not as the protocol has it (a member is missing, or of another type): {}",
+        shortened(&got, SHOWN)
     )
 }
 
@@ -108,9 +107,15 @@ fn other_versions(error: &ErrorData) -> Option<String> {
 
 fn speaks(versions: &[impl Display]) -> String {
     let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+    let versions = match versions.is_empty() {
+        true => "no version of the protocol that it names".to_owned(),
+        false => {
+            let versions = versions.join(", ");
+            format!("version {} of the protocol", shortened(&versions, SHOWN))
+        }
+    };
     format!(
-        "the server speaks version {} of the protocol; mcp-sentinel speaks {} and older ones",
-        versions.join(", "),
+        "the server speaks {versions}; mcp-sentinel speaks {} and older ones",
         ProtocolVersion::LATEST
     )
 }
@@ -137,7 +142,23 @@ mod tests {
             client_supported: vec![asked_for],
             server_supported: vec![],
         };
-        assert!(HandshakeError::from(Box::new(none)).is_answer());
+        let none = HandshakeError::from(Box::new(none));
+        assert!(none.is_answer());
+        let speaks =
+            "the server speaks no version of the protocol that it names; mcp-sentinel speaks";
+        assert!(none.to_string().starts_with(speaks), "{none}");
+    }
+
+    #[test]
+    fn of_a_long_answer_only_the_beginning_is_said() {
+        // Of two bytes a character, so that a bound may fall into one.
+        for head in ["", "x"] {
+            let long = format!("{head}{}", "é".repeat(1_000_000));
+            let data = json!({"supported": [long]});
+            assert!(error(-32022, "no", data).to_string().len() < 1200);
+            assert!(error(-32000, "no", json!(long)).to_string().len() < 1200);
+            assert!(unexpected(&long).len() < 1200);
+        }
     }
 
     #[test]
