@@ -26,7 +26,7 @@ use crate::headless::Voice;
 /// Runs what was asked for; the exit code.
 pub fn run(mode: Mode) -> u8 {
     let voice = match &mode {
-        Mode::Proxy(proxy) => proxy.recorded.print.into(),
+        Mode::Proxy(asked) => proxy::voice(&asked.recorded),
         _ => Voice::default(),
     };
     let outcome = match mode {

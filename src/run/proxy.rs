@@ -19,12 +19,24 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// How it speaks on stderr. A screen takes precedence over `--print`.
+pub fn voice(recorded: &Recorded) -> Voice {
+    match has_screen(recorded) {
+        true => Voice::default(),
+        false => recorded.print.into(),
+    }
+}
+
+fn has_screen(recorded: &Recorded) -> bool {
+    !recorded.headless && super::screen::possible()
+}
+
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let recorded = asked.recorded;
-    let voice = Voice::from(recorded.print);
+    let screen = has_screen(&recorded);
+    let voice = voice(&recorded);
     let upstream = super::upstream::resolve(asked.upstream, voice)?;
     let began = Instant::now();
-    let screen = !recorded.headless && super::screen::possible();
     let identity = Identity::new(&upstream, recorded.name.clone(), &recorded.redact);
     let client = match asked.listen {
         Some(listen) => Client::Http(listen),
