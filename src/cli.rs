@@ -15,6 +15,7 @@ pub use recorded::{CaptureTo, Recorded};
 pub use upstream::{Remote, Trust, Upstream};
 
 use crate::proxy::listener::Listen;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use explain::explained;
 use listen::ListenArguments;
@@ -293,11 +294,11 @@ enum ModeArguments {
 }
 
 /// A file to record into.
-fn capture_file(text: &str) -> Result<PathBuf, String> {
-    match text {
-        "-" => Err("a capture goes into a file; ./- is one that is called -".to_owned()),
-        _ => Ok(PathBuf::from(text)),
-    }
+fn capture_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("a capture goes into a file; ./- is one that is called -"),
+        false => Ok(path),
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -479,6 +480,11 @@ mod tests {
                 "{complaint}"
             );
         }
+        let same_word = complaint(&["call", "echo", "echo", "--x", "1"]);
+        assert!(
+            same_word.ends_with("\n  mcp-sentinel call echo -- echo --x 1"),
+            "{same_word}"
+        );
         for line in [
             &["--port", "3"][..],
             &["http://host/mcp", "--port", "3"],
@@ -486,6 +492,30 @@ mod tests {
         ] {
             assert!(complaint(line).contains("unexpected argument '--port'"));
         }
+    }
+
+    #[test]
+    fn a_capture_goes_into_a_file_of_any_name_but_none() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let name = OsString::from_vec(vec![b'a', 0xff]);
+        let arguments = [
+            "s".into(),
+            "--capture".into(),
+            name.clone(),
+            "--".into(),
+            "x".into(),
+        ];
+        let asked = mode(arguments, &Environment::default(), &|| {
+            Ok(Settings::default())
+        });
+        match asked {
+            Ok(Mode::Proxy(proxy)) => {
+                assert_eq!(proxy.recorded.capture, CaptureTo::File(name.into()));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(complaint(&["--capture", "-", "--", "x"]).contains("./- is one"));
+        assert!(complaint(&["--capture", "", "--", "x"]).contains("a value is required"));
     }
 
     #[test]

@@ -22,7 +22,9 @@ pub(super) fn explained(error: clap::Error, words: &[OsString]) -> Stop {
     let command = named
         .filter(|(_, first)| error.use_stderr() && !upstream::is_url(first))
         .and_then(|(invocation, first)| {
-            let at = words.iter().position(|word| *word == *first)?;
+            let before = &words[..failing(&error, words)];
+            // The tool of a call, or an option's value, may be the same word.
+            let at = before.iter().rposition(|word| *word == *first)?;
             let words = words[at..].iter();
             let words: Vec<_> = words
                 .map(|word| word.to_string_lossy().into_owned())
@@ -33,6 +35,17 @@ pub(super) fn explained(error: clap::Error, words: &[OsString]) -> Stop {
         Some(mistake) => Stop::mistake(mistake),
         None => Stop(Kind::Clap(error)),
     }
+}
+
+/// Where the option stands that clap does not know; the end when it is something else.
+fn failing(error: &clap::Error, words: &[OsString]) -> usize {
+    let at = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => words
+            .iter()
+            .position(|word| word.to_string_lossy().starts_with(option.as_str())),
+        _ => None,
+    };
+    at.unwrap_or(words.len())
 }
 
 /// The subcommand that a word was meant to be.

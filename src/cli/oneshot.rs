@@ -92,7 +92,7 @@ pub(super) struct OneshotArguments {
     )]
     era: EraArgument,
     /// Record into FILE, which must be new or empty [default: nothing is kept]
-    #[arg(long, value_name = "FILE", value_parser = capture_file)]
+    #[arg(long, value_name = "FILE", value_parser = capture_file())]
     capture: Option<PathBuf>,
     /// The server's http:// or https:// address
     #[arg(value_name = "URL")]

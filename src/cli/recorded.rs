@@ -52,7 +52,7 @@ pub(super) struct RecordedArguments {
     )]
     print: Option<PrintArgument>,
     /// Record into FILE, which must be new or empty; .zst compresses [default: a new file in the captures directory]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_capture", value_parser = capture_file)]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_capture", value_parser = capture_file())]
     capture: Option<PathBuf>,
     /// Record nothing
     #[arg(long)]

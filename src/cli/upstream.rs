@@ -236,17 +236,16 @@ impl Invocation {
                 self.example()
             );
         }
-        if let [word, ..] = words
-            && it == "mcp-sentinel"
-            && let Some(mode) = super::explain::mode_like(word)
-        {
-            return format!(
-                "there is no subcommand `{word}`; did you mean mcp-sentinel {mode}? A server's command goes after --"
-            );
-        }
+        let near = words
+            .first()
+            .filter(|_| it == "mcp-sentinel")
+            .and_then(|word| super::explain::mode_like(word));
+        let near = near.map_or(String::new(), |mode| {
+            format!(" (did you mean mcp-sentinel {mode}?)")
+        });
         let words = shell_words::join(words);
         format!(
-            "`{words}` is neither a subcommand nor an http:// or https:// address; a server's command goes after --:\n  {it} -- {words}"
+            "`{words}` is neither a subcommand{near} nor an http:// or https:// address; a server's command goes after --:\n  {it} -- {words}"
         )
     }
 }
@@ -260,10 +259,10 @@ pub fn resolve(
     invocation: &Invocation,
 ) -> Result<Option<Upstream>, String> {
     let given = remote.given();
-    let named = match (words.is_empty(), command.is_empty()) {
+    let named = match (words.first(), command.is_empty()) {
         (_, false) => Some("stdio"),
-        (false, true) => Some("http"),
-        (true, true) => None,
+        (Some(word), true) if is_url(word) => Some("http"),
+        (_, true) => None,
     };
     if let Some(named) = named {
         transport_agrees(named, environment)

@@ -58,6 +58,10 @@ fn a_transport_in_the_environment_may_not_contradict_the_command_line() {
         let complaint = complaint.unwrap_err();
         assert!(complaint.contains("UPSTREAM_TRANSPORT is"), "{complaint}");
     }
+    // A word that is no address contradicts nothing; it is another mistake.
+    let complaint = named(&[("UPSTREAM_TRANSPORT", "stdio")], &["attahc"], &[]);
+    let complaint = complaint.unwrap_err();
+    assert!(complaint.starts_with("`attahc` is neither"), "{complaint}");
     for (variables, words, command) in [
         (
             &[("UPSTREAM_TRANSPORT", "stdio")][..],
