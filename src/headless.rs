@@ -236,12 +236,17 @@ fn recorded(f: &mut fmt::Formatter<'_>, totals: &Totals) -> fmt::Result {
     let errors = count(&totals.errors) + count(&totals.tool_errors);
     let s = if errors == 1 { "" } else { "s" };
     write!(f, "{errors} error{s}, ")?;
-    let lost = count(&totals.lost_messages);
-    if lost > 0 {
-        let reason = totals.why_lost.get().map_or("", String::as_str);
-        write!(f, "{} NOT captured ({}), ", messages(lost), neutral(reason))?;
+    match lost(totals) {
+        Some(lost) => write!(f, "{lost}, "),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// That messages are missing from the capture, and why.
+pub fn lost(totals: &Totals) -> Option<String> {
+    let lost = totals.lost_messages.load(Ordering::Acquire);
+    let reason = totals.why_lost.get().map_or("", String::as_str);
+    (lost > 0).then(|| format!("{} NOT captured ({})", messages(lost), neutral(reason)))
 }
 
 fn each_way(f: &mut fmt::Formatter<'_>, client: u64, operator: u64, server: u64) -> fmt::Result {
@@ -258,20 +263,25 @@ impl Telling for Summary<'_> {
     fn members(&self) -> Value {
         let took = u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX);
         let mut members = json!({ "took_us": took, "reason": self.how });
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counted = match self.counted {
             Counted::Recorded(totals) => vec![
-                ("client_messages", &totals.client_messages),
-                ("operator_messages", &totals.operator_messages),
-                ("server_messages", &totals.server_messages),
-                ("errors", &totals.errors),
-                ("tool_errors", &totals.tool_errors),
-                ("lost_messages", &totals.lost_messages),
+                ("client_messages", count(&totals.client_messages)),
+                ("operator_messages", count(&totals.operator_messages)),
+                ("server_messages", count(&totals.server_messages)),
+                ("errors", count(&totals.errors)),
+                ("tool_errors", count(&totals.tool_errors)),
+                ("lost_messages", count(&totals.lost_messages)),
             ],
-            // Who prints records.
-            Counted::Passed(_) | Counted::Nothing => Vec::new(),
+            Counted::Passed(counts) => vec![
+                ("client_messages", counts.from(Party::Client)),
+                ("operator_messages", counts.from(Party::Operator)),
+                ("server_messages", counts.from(Party::Server)),
+            ],
+            Counted::Nothing => Vec::new(),
         };
         for (name, count) in counted {
-            members[name] = count.load(Ordering::Relaxed).into();
+            members[name] = count.into();
         }
         members
     }
@@ -341,6 +351,11 @@ mod tests {
         };
         assert_eq!(as_data.members()["server_messages"], 3);
         assert_eq!(as_data.members()["took_us"], 12_000);
+        let as_data = Summary {
+            counted: Counted::Passed(&counts),
+            ..as_data
+        };
+        assert_eq!(as_data.members()["server_messages"], 2);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Printer {
         let printed = Arc::new(AtomicU64::new(0));
         let progress = printed.clone();
         let work = move || {
-            let mut out = Counted {
+            let mut out = Counting {
                 out: io::stderr(),
                 written: progress,
             };
@@ -144,12 +144,12 @@ fn tamed(line: &[u8]) -> Vec<u8> {
 }
 
 /// Counts what has gone out, so that somebody else can see whether anything does.
-struct Counted<W> {
+struct Counting<W> {
     out: W,
     written: Arc<AtomicU64>,
 }
 
-impl<W: Write> Write for Counted<W> {
+impl<W: Write> Write for Counting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = self.out.write(bytes)?;
         self.written.fetch_add(length as u64, Ordering::Relaxed);

@@ -19,7 +19,6 @@ use crate::wire::{self, Frame, object};
 use anyhow::Context as _;
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -29,9 +28,7 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a server may take to end once it is not needed any more.
 const GRACE: Duration = Duration::from_secs(2);
-/// Nobody is left to take an order.
-const GONE: &str = "the server has ended";
-/// How long that waits for the reason.
+/// How long the reason is waited for why nobody takes orders any more.
 const EXPLANATION: Duration = Duration::from_millis(500);
 /// The first pause and the longest one before a server is asked again that wants to be given time.
 const NAPS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -92,9 +89,8 @@ fn hold(
     });
     let (kept, totals) = (recording.kept().is_some(), recording.totals());
     drop(recording.finish(ended.is_ok()));
-    let lost = totals.lost_messages.load(Ordering::Acquire);
-    if kept && lost > 0 {
-        headless::complain(&format!("{lost} messages are NOT in the capture"));
+    if kept && let Some(lost) = headless::lost(&totals) {
+        headless::complain(&lost);
     }
     // A server that did not start explains everything that went wrong after.
     let ended = ended.map_err(Failure::protocol)?;
@@ -151,6 +147,13 @@ impl fmt::Display for ServerError {
             None => Ok(()),
         }
     }
+}
+
+/// Why an order came to nothing.
+enum Failed {
+    Refused(Refused),
+    /// Nobody is left to take it.
+    Gone,
 }
 
 /// How long the server is waited for.
@@ -278,23 +281,21 @@ impl Conversation {
     }
 
     /// Gives an order; its outcome comes later.
-    fn order(&self, command: Command) -> impl Future<Output = Result<Reply, Refused>> + use<> {
+    fn order(&self, command: Command) -> impl Future<Output = Result<Reply, Failed>> + use<> {
         let orders = self.orders.clone();
         async move {
-            let gone = || Refused(GONE.to_owned());
             let (outcome, settled) = oneshot::channel();
-            orders
-                .send(Order { command, outcome })
-                .await
-                .map_err(|_| gone())?;
-            settled.await.map_err(|_| gone())?
+            let sent = orders.send(Order { command, outcome }).await;
+            sent.map_err(|_| Failed::Gone)?;
+            let outcome = settled.await.map_err(|_| Failed::Gone)?;
+            outcome.map_err(Failed::Refused)
         }
     }
 
     /// Waits for an order's outcome; meanwhile the server may ask back.
     async fn settled(
         &mut self,
-        order: impl Future<Output = Result<Reply, Refused>>,
+        order: impl Future<Output = Result<Reply, Failed>>,
         what: &str,
     ) -> Result<Reply, Failure> {
         let mut order = std::pin::pin!(order);
@@ -302,8 +303,8 @@ impl Conversation {
             tokio::select! {
                 reply = &mut order => return match reply {
                     Ok(reply) => Ok(reply),
-                    Err(refused) if refused.0 == GONE => Err(self.explained(refused).await),
-                    Err(refused) => Err(Failure::protocol(refused)),
+                    Err(Failed::Refused(refused)) => Err(Failure::protocol(refused)),
+                    Err(Failed::Gone) => Err(self.gone().await),
                 },
                 () = tokio::time::sleep(LOOK) => {}
             }
@@ -312,8 +313,9 @@ impl Conversation {
         }
     }
 
-    /// A refusal with the server's end, which may be the reason for it and be known a moment later.
-    async fn explained(&mut self, refused: Refused) -> Failure {
+    /// That nobody takes orders any more, with the server's end, which may be known a moment later.
+    async fn gone(&mut self) -> Failure {
+        let refused = Refused("the server has ended".to_owned());
         let patience = Instant::now() + EXPLANATION;
         while Instant::now() < patience {
             if let Err(failure) = self.catch_up() {
