@@ -41,7 +41,8 @@ pub(super) struct RecordedArguments {
     /// No screen, also in a terminal
     #[arg(long)]
     headless: bool,
-    /// Write the traffic to stderr: text, one line a message, or json, the capture's lines
+    /// Write the traffic to stderr: text, one line a message, or json, the capture's lines, among objects that tell of the
+    /// start, the end and warnings
     #[arg(
         long,
         value_name = "text|json",

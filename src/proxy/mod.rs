@@ -49,7 +49,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// The era of the operator's own session; `None` finds out (modern first, then legacy).
     pub era: Option<Era>,
-    /// Nobody is there to answer what the server asks the operator's own session: it is told so from the start.
+    /// Nobody looks at the operator's own session, nor answers what the server asks it: the server is told so from the
+    /// start, and no list is asked for but those that are ordered.
     pub unattended: bool,
     /// How long a server may take after SIGTERM before SIGKILL.
     pub grace: std::time::Duration,
