@@ -313,6 +313,11 @@ fn message(
     let said = marked + width(&words);
     let (method, name, start) = columns.share(room, row.method, name, said);
     let used = width(&method) + width(&name);
+    // Its words have no name beside them anywhere: one column for all.
+    let start = match row.kind {
+        RowKind::Stderr => used + columns.gap_in_message(),
+        _ => start,
+    };
     push(method, role, &mut room);
     push(name, name_role, &mut room);
     push(" ".repeat(start.saturating_sub(used)), role, &mut room);

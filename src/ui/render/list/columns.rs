@@ -107,7 +107,7 @@ impl Columns {
         fit
     }
 
-    fn gap_in_message(&self) -> usize {
+    pub fn gap_in_message(&self) -> usize {
         if self.label > 0 { 2 } else { 1 }
     }
 
