@@ -255,7 +255,9 @@ impl Status {
 
 /// The word for what the user did about an elicitation, on the screen in the place of `ok`; the filter finds it too.
 pub fn elicited(method: &str, status: Status, outcome: &str) -> Option<&'static str> {
-    match (method, status, outcome) {
+    // What was filled in stands after the word.
+    let action = outcome.split(' ').next().unwrap_or_default();
+    match (method, status, action) {
         (methods::ELICITATION, Status::Ok, "accept") => Some("accepted"),
         (methods::ELICITATION, Status::Ok, "decline") => Some("declined"),
         (methods::ELICITATION, Status::Ok, "cancel") => Some("cancelled"),

@@ -124,9 +124,12 @@ fn a_filter_finds_what_was_done_about_an_elicitation() {
         client {"id":1,"method":"tools/call","params":{"name":"ask"}}
         server {"id":7,"method":"elicitation/create","params":{"message":"Sure?"}}
         client {"id":7,"result":{"action":"decline"}}
+        server {"id":8,"method":"elicitation/create","params":{"message":"Who?"}}
+        client {"id":8,"result":{"action":"accept","content":{"name":"Ann"}}}
         "#,
     );
     assert_eq!(filtered(&traffic, "declined"), ["0:1"]);
+    assert_eq!(filtered(&traffic, "accepted"), ["0:2"]);
 }
 
 #[test]
