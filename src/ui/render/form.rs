@@ -124,7 +124,7 @@ fn words(form: &Form, theme: Theme, frame: &mut Frame<'_>, places: Places) {
 fn address(url: &str, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let host = match words::host(url) {
         Some(host) => Span::styled(
-            cut(host, columns.saturating_sub(6)).into_owned(),
+            cut(&host, columns.saturating_sub(6)).into_owned(),
             theme.style(Role::Strong),
         ),
         None => Span::styled("none: this is no web address", theme.style(Role::Warn)),

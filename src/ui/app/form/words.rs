@@ -50,12 +50,18 @@ fn block(content: &str) -> String {
     }
 }
 
-/// Whom an address leads to, the way browsers read it: not the name that stands before an `@`.
-pub fn host(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
+/// Whom an address leads to, the way browsers read it (WHATWG URL, 4.4): not the name that stands before an `@`, nor in
+/// a script; with slashes of either kind and number, and whatever white space stands in it.
+pub fn host(url: &str) -> Option<String> {
+    let url = url.replace(['\t', '\n', '\r'], "");
+    let (scheme, rest) = url.trim_matches(|c| c <= ' ').split_once(':')?;
+    if !["http", "https"].contains(&&*scheme.to_ascii_lowercase()) {
+        return None;
+    }
+    let rest = rest.trim_start_matches(['/', '\\']);
     let authority = rest.split(['/', '\\', '?', '#']).next()?;
     let host = authority.rsplit('@').next()?;
-    (!host.is_empty()).then_some(host)
+    (!host.is_empty()).then(|| host.to_owned())
 }
 
 #[cfg(test)]
@@ -83,10 +89,16 @@ mod tests {
                 Some("bad.example:81"),
             ),
             ("https://bad.example\\@good.example", Some("bad.example")),
-            ("https:///x", None),
+            ("https:///evil.example", Some("evil.example")),
+            ("https:\\\\evil.example", Some("evil.example")),
+            ("HTTPS:evil.example", Some("evil.example")),
+            (" ht\ntps://evil\t.example/", Some("evil.example")),
+            ("https://", None),
             ("javascript:alert(1)", None),
+            ("javascript://good.example/%0aalert(1)", None),
+            ("file:///etc/passwd", None),
         ] {
-            assert_eq!(host(url), expected, "{url}");
+            assert_eq!(host(url).as_deref(), expected, "{url}");
         }
     }
 }
