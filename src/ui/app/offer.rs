@@ -41,7 +41,14 @@ impl App {
             Action::Follow | Action::Pause => self.grows(),
             Action::NextFault => {
                 let counters = self.world.traffic.counters();
-                counters.errors + counters.garbage + counters.lost + counters.damaged > 0
+                let counts = [
+                    counters.errors,
+                    counters.unanswered,
+                    counters.garbage,
+                    counters.lost,
+                    counters.damaged,
+                ];
+                counts.iter().any(|count| *count > 0)
             }
             Action::Open | Action::Copy => !self.list.is_empty(),
             Action::Replay | Action::Edit => self.can_send_again(),
