@@ -169,7 +169,8 @@ fn what_was_typed_comes_back_after_other_arguments_took_its_place() {
     assert!(text.contains("\"a\": 412,"), "it goes round: {text}");
     assert!(text.contains("earlier arguments (3)"), "{text}");
     stage.press("<c-r>7<esc><enter>");
-    assert!(stage.text().contains("7"), "{}", stage.text());
+    let text = stage.text();
+    assert!(text.contains("\"a\": 72,"), "{text}");
     let kept = stage.app.drafts.clone();
     assert!(format!("{kept:?}").contains("412,"), "{kept:?}");
 }
@@ -687,6 +688,7 @@ fn only_the_call_that_the_server_asks_for_says_so() {
         stage.press("2<enter><f5>");
         written(&mut stage);
         let text = stage.text();
+        assert!(text.contains("Waiting for the answer"), "{text}");
         assert_eq!(text.contains("asks you something first"), says, "{text}");
     }
 }
@@ -729,6 +731,77 @@ fn a_call_that_asks_for_more_is_answered_and_goes_on() {
         message.contains(r#""params":{"name":"book","arguments":{},"_meta":{"progressToken":0},"inputResponses":{"who":{"action":"accept","content":{"name":"Ann"}}},"requestState":"opaque"}"#),
         "{message}"
     );
+}
+
+const BOOKED: &str = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
+const ONLY_STATE: &str = r#""from":"server","message":{"jsonrpc":"2.0","id":"sentinel-1","result":{"resultType":"input_required","requestState":"s"}}"#;
+
+/// A call that the server wants once more; `then` is captured, but not read yet.
+fn to_be_repeated(then: &[&str]) -> Stage {
+    let directory = tempfile::tempdir().unwrap();
+    let records = [LISTED.as_slice(), &[BOOKED, ONLY_STATE], then].concat();
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::start(120, 40, &path, State::Live, Session::default());
+    stage.read(LISTED.len() + 2);
+    stage.arrive();
+    stage.press("2<enter><f5>");
+    written(&mut stage);
+    stage
+}
+
+/// How many commands there are once the pause is over.
+fn after_the_pause(stage: &mut Stage) -> usize {
+    stage.send(Event::Tick {
+        now: Timestamp(i64::MAX / 2),
+        utc_offset_seconds: 0,
+    });
+    commands(stage).len()
+}
+
+#[test]
+fn a_call_is_repeated_in_the_session_that_wants_it_and_nowhere_else() {
+    let mut stage = to_be_repeated(&[]);
+    stage.press("e<tab>");
+    assert_eq!(after_the_pause(&mut stage), 2);
+    let closed = r#""closed":{"signal":9,"reason":"the server was ended by SIGKILL"}"#;
+    let mut stage = to_be_repeated(&[closed]);
+    stage.read(1);
+    assert_eq!(after_the_pause(&mut stage), 1);
+    assert!(stage.text().contains("not called once more"));
+}
+
+#[test]
+fn a_call_that_is_to_be_repeated_is_stopped_with_the_key_that_cancels() {
+    for keys in ["x", "<esc>1Gx"] {
+        let mut stage = to_be_repeated(&[]);
+        let (way, key) = keys.split_at(keys.len() - 1);
+        stage.press(way);
+        assert!(!way.is_empty() || stage.status().contains("x cancel it"));
+        stage.press(key);
+        assert!(stage.status().contains("not called once more"), "{keys}");
+        assert_eq!(after_the_pause(&mut stage), 1, "{keys}");
+    }
+}
+
+#[test]
+fn a_draft_outlives_an_older_sheet_that_is_closed_after_it() {
+    let mut stage = to_be_repeated(&[]);
+    stage.press("<esc><enter><end>97<esc>");
+    // The older one, once more.
+    let old = stage.app.unfinished.pop();
+    stage.app.sheet = old;
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("97"), "{}", stage.text());
+}
+
+#[test]
+fn a_refusal_is_said_when_another_sheet_is_open() {
+    let mut stage = live(SUM);
+    stage.press("<enter><f5><esc>");
+    stage.press("/echo<enter><enter>");
+    outcome(&mut stage, Err(Refused("the pipe is full".to_owned())));
+    let status = stage.status();
+    assert!(status.contains("the pipe is full"), "{status}");
 }
 
 /// A request of the server's, opened.

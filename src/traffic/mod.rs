@@ -354,7 +354,11 @@ impl Traffic {
     }
     /// Where the answer lies that ends the row, or its newest round.
     pub fn final_answer(&self, id: RowId) -> Option<Location> {
-        self.row(self.store.newest_round(id))?.answer
+        self.newest_round(id)?.answer
+    }
+    /// The last request of a call that goes in rounds; else the call.
+    pub fn newest_round(&self, id: RowId) -> Option<Row<'_>> {
+        self.row(self.store.newest_round(id))
     }
     /// The rows nested directly under a row, oldest first.
     pub fn children(&self, id: RowId) -> impl Iterator<Item = RowId> {

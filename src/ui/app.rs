@@ -394,8 +394,9 @@ impl App {
         let panes = self.panes();
         let world = &self.world;
         if let Input::Outcome { token, outcome } = &input {
-            let sheets = self.unfinished.iter_mut();
-            sheets.for_each(|sheet| sheet.settle(*token, outcome));
+            for sheet in &mut self.unfinished {
+                sheet.settle(*token, outcome);
+            }
         }
         let steps = match (owner, &mut self.sheet, &mut self.ask) {
             (Owner::Sheet, Some(sheet), _) => sheet.update(world, panes.sheet, input),

@@ -4,7 +4,7 @@ use super::form::{Answer, Choice, Form};
 use super::{Input, Part, World};
 use crate::capture::record::Location;
 use crate::mcp::compose;
-use crate::tap::{Command, SessionId};
+use crate::tap::{Command, Refused, SessionId};
 use crate::traffic::{RowId, Status};
 use crate::ui::event::{Body, Effect, Notice, Owner, Step, Token};
 use crate::ui::keymap::{Action, Binding, Context};
@@ -130,6 +130,12 @@ impl Part for Ask {
                     }
                     Err(why) => self.trouble = Some(format!("not answered: {why}")),
                 }
+            }
+            // An answer to something else.
+            (Input::Outcome { outcome, .. }, _) => {
+                let refused = outcome.as_ref().err();
+                let say = |why: &Refused| Step::Say(Notice::error(why.to_string()));
+                return refused.map(say).into_iter().collect();
             }
             (Input::Edited(Err(why)), _) => self.trouble = Some(why.clone()),
             (input, Some(form)) => return form.update(input, inside),

@@ -46,7 +46,7 @@ impl App {
     }
 
     pub(super) fn close_sheet(&mut self) {
-        if let Some(sheet) = self.sheet.take() {
+        if let Some(mut sheet) = self.sheet.take() {
             sheet.keep(&mut self.drafts);
             if sheet.may_ask(&self.world) {
                 self.unfinished.push(sheet);

@@ -22,7 +22,7 @@ use crate::capture::record::Location;
 use crate::mcp::schema::{self, Argument};
 use crate::tap::{Command, Party, Refused, Reply, Route, SessionId};
 use crate::traffic::{Row, Status};
-use crate::ui::event::{Call, Effect, Owner, Step, Token};
+use crate::ui::event::{Call, Effect, Notice, Owner, Step, Token};
 use crate::ui::json::Document;
 use crate::ui::keymap::{Action, Binding, Context};
 use crate::wire::object;
@@ -76,7 +76,12 @@ pub struct Sheet {
     untouched: String,
     /// Send as soon as there is something to send.
     due: bool,
+    /// The text that was sent last.
+    last_sent: Option<String>,
+    /// What was sent and is not kept yet, the oldest first.
     sent_texts: Vec<String>,
+    /// The draft that was kept when this was opened.
+    found_draft: Option<String>,
     /// The draft, while the editor holds something else: it stays one unless something is typed there.
     hidden_draft: Option<String>,
     /// The call that the operator last said yes to, and where it went: each act is asked about, but not its repetition.
@@ -106,7 +111,8 @@ impl Sheet {
         let rule = subject.rule(&world.traffic);
         let arguments = rule.as_ref().map(|rule| schema::arguments(&rule.schema));
         let untouched = subject.skeleton(&world.traffic);
-        let draft = drafts.unsent(&subject);
+        let found_draft = drafts.unsent(&subject).map(str::to_owned);
+        let draft = found_draft.as_deref();
         let shown = draft.filter(|_| !due && !last);
         let hidden_draft = draft.filter(|_| due || last).map(str::to_owned);
         let mut earlier = Earlier::new(drafts, &subject, last);
@@ -134,7 +140,9 @@ impl Sheet {
             earlier,
             untouched,
             due,
+            last_sent: None,
             sent_texts: Vec::new(),
+            found_draft,
             hidden_draft,
             agreed: None,
             opened: drafts.opened,
@@ -249,12 +257,20 @@ impl Sheet {
         self.earlier.sent(&text);
         self.hidden_draft.take_if(|draft| *draft == text);
         self.sent_texts.retain(|other| *other != text);
-        self.sent_texts.push(text);
+        self.sent_texts.push(text.clone());
+        self.last_sent = Some(text);
         self.focus = Focus::Answer;
-        self.hand_over(world, message, 0)
+        self.hand_over(world, self.route, message, 0)
     }
 
-    fn hand_over(&mut self, world: &World, message: String, repeated: u32) -> Vec<Step> {
+    /// Sends without a question: what was agreed to, or what goes on with it.
+    fn hand_over(
+        &mut self,
+        world: &World,
+        route: Route,
+        message: String,
+        repeated: u32,
+    ) -> Vec<Step> {
         self.sends += 1;
         let token = Token {
             owner: Owner::Sheet,
@@ -265,13 +281,13 @@ impl Sheet {
             _ => None,
         };
         let command = Command::Send {
-            route: self.route,
+            route,
             message: message.clone(),
             replay_of: original
                 .and_then(|row| world.traffic.row(row))
                 .map(|row| row.seq),
         };
-        let mut sent = Sent::new(token, message, original);
+        let mut sent = Sent::new(token, route, message, original);
         sent.repeated = repeated;
         self.sent = Some(sent);
         vec![Step::Do(Effect::Command { token, command })]
@@ -344,8 +360,13 @@ impl Sheet {
             Input::Outcome { .. } | Input::Edited(Err(_)) => return None,
             input => return Some(round.form.update(*input, place)),
         };
-        let message = round.answer(choice, &sent.message);
-        Some(message.map_or_else(Vec::new, |message| self.dispatch(world, message)))
+        // The server gave its state to this session, wherever the next call goes.
+        let (message, route) = (round.answer(choice, &sent.message), sent.route);
+        let Some(message) = message else {
+            return Some(Vec::new());
+        };
+        self.focus = Focus::Answer;
+        Some(self.hand_over(world, route, message, 0))
     }
 
     fn act(&mut self, world: &World, area: Rect, action: Action) -> Vec<Step> {
@@ -399,11 +420,10 @@ impl Sheet {
         })
     }
 
-    /// Takes in what became of a command, if it was this sheet's.
-    pub fn settle(&mut self, token: Token, outcome: &Result<Reply, Refused>) {
-        if let Some(sent) = self.sent.as_mut().filter(|sent| sent.token == token) {
-            sent.outcome(outcome);
-        }
+    /// Takes in what became of a command; false when it was not this sheet's last.
+    pub fn settle(&mut self, token: Token, outcome: &Result<Reply, Refused>) -> bool {
+        let sent = self.sent.as_mut().filter(|sent| sent.token == token);
+        sent.map(|sent| sent.outcome(outcome)).is_some()
     }
 
     /// Whether the server will be called again in a while.
@@ -552,7 +572,10 @@ impl Part for Sheet {
             }),
             Input::Edited(Err(why)) => self.trouble = Some(why.clone()),
             Input::Outcome { token, outcome } => {
-                self.settle(token, outcome);
+                // Its sheet is closed, or has sent something else; a refusal is still worth knowing.
+                if let (false, Err(refused)) = (self.settle(token, outcome), outcome) {
+                    return vec![Step::Say(Notice::error(refused.to_string()))];
+                }
             }
             Input::Click { x, y } => self.clicked(area, x, y),
             Input::Scroll { y, lines, .. } => {
@@ -584,9 +607,15 @@ impl Part for Sheet {
         let answer = self.places(area).answer;
         if let Some(sent) = &mut self.sent {
             wanted.extend(sent.sync(world, answer));
-            let repeated = sent.repeated + 1;
-            if let Some(message) = sent.take_due(world.now) {
-                steps.extend(self.hand_over(world, message, repeated));
+            if sent.is_to_repeat() && sent.session_is_over(world) {
+                sent.again = None;
+                self.trouble = Some(
+                    "the server is not called once more: the session that it wanted that in has ended"
+                        .to_owned(),
+                );
+            } else if let Some(message) = sent.take_due(world.now) {
+                let (route, repeated) = (sent.route, sent.repeated + 1);
+                steps.extend(self.hand_over(world, route, message, repeated));
             }
         }
         wanted

@@ -1,6 +1,7 @@
 //! Ending what is the operator's own, and starting it again: a call, wherever it is looked at, and the session.
 
 use super::App;
+use super::sheet::sent::Sent;
 use crate::tap::{Command, Party, Route};
 use crate::traffic::{Row, RowKind, Status};
 use crate::ui::event::{Effect, Notice, Owner, Token};
@@ -20,18 +21,46 @@ impl App {
         }
     }
 
-    /// Whether it is the operator's to cancel, and there is still something to cancel.
-    pub(super) fn can_stop(&self) -> bool {
+    /// The newest request of that call, while it is the operator's to cancel, and there is still something to cancel.
+    fn stoppable(&self) -> Option<Row<'_>> {
         let goes_on = |row: &Row<'_>| {
             row.kind == RowKind::Exchange
                 && row.from == Party::Operator
                 && matches!(row.status, Status::Pending | Status::Streaming)
         };
-        self.world.live && self.looked_at().as_ref().is_some_and(goes_on)
+        let call = self.looked_at().filter(|_| self.world.live)?;
+        self.world.traffic.newest_round(call.id).filter(goes_on)
+    }
+
+    /// What was sent last for that call, while it is to be sent again by itself.
+    fn to_repeat(&self) -> Option<Token> {
+        let sheet = match &self.sheet {
+            Some(sheet) => Some(sheet),
+            None => {
+                let newest = self.world.traffic.newest_round(self.looked_at()?.id)?.id;
+                let its = |sent: &Sent| sent.row == Some(newest);
+                let mut sheets = self.unfinished.iter();
+                sheets.find(|sheet| sheet.sent.as_ref().is_some_and(its))
+            }
+        };
+        let sent = sheet?.sent.as_ref()?;
+        sent.is_to_repeat().then_some(sent.token)
+    }
+
+    pub(super) fn can_stop(&self) -> bool {
+        self.stoppable().is_some() || self.to_repeat().is_some()
     }
 
     pub(super) fn stop(&mut self, effects: &mut Vec<Effect>) {
-        let Some(row) = self.looked_at().filter(|_| self.can_stop()) else {
+        if let Some(token) = self.to_repeat() {
+            let sheets = self.sheet.iter_mut().chain(&mut self.unfinished);
+            let mut sent = sheets.filter_map(|sheet| sheet.sent.as_mut());
+            if let Some(sent) = sent.find(|sent| sent.token == token) {
+                sent.again = None;
+            }
+            return self.say(Notice::info("the server is not called once more"));
+        }
+        let Some(row) = self.stoppable() else {
             return self.say(Notice::info(
                 "nothing to cancel: this is no call of yours that waits for its answer",
             ));

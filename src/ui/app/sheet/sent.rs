@@ -3,7 +3,7 @@
 use super::super::World;
 use super::super::form::{Answer, Choice, Form};
 use crate::capture::record::Location;
-use crate::tap::{Refused, Reply, SessionId, Timestamp};
+use crate::tap::{Refused, Reply, Route, SessionId, Timestamp};
 use crate::traffic::{Row, RowId};
 use crate::ui::diff::Diff;
 use crate::ui::event::{Body, Token};
@@ -30,6 +30,8 @@ pub enum State {
 #[derive(Debug)]
 pub struct Sent {
     pub token: Token,
+    /// Where it went; what goes on with it goes there, too.
+    pub route: Route,
     pub message: String,
     pub state: State,
     /// Where it stands in Traffic.
@@ -84,9 +86,10 @@ pub struct Round {
 }
 
 impl Sent {
-    pub fn new(token: Token, message: String, original: Option<RowId>) -> Self {
+    pub fn new(token: Token, route: Route, message: String, original: Option<RowId>) -> Self {
         Self {
             token,
+            route,
             message,
             state: State::Handed,
             row: None,
@@ -118,6 +121,15 @@ impl Sent {
 
     pub fn row<'a>(&self, world: &'a World) -> Option<Row<'a>> {
         world.traffic.row(self.row?)
+    }
+
+    /// Whether the session that it was written to has ended.
+    pub fn session_is_over(&self, world: &World) -> bool {
+        let State::Written { session, .. } = &self.state else {
+            return false;
+        };
+        let mut sessions = world.traffic.sessions().iter();
+        sessions.any(|it| it.id == session.0 && it.closed_at.is_some())
     }
 
     /// Follows the exchange; returns the messages that are needed to show it.
@@ -366,7 +378,7 @@ mod tests {
     fn a_server_that_gives_only_its_state_is_called_again_after_a_pause_but_not_for_ever() {
         let answer = r#"{"id":1,"result":{"resultType":"input_required","requestState":"two"}}"#;
         let before = r#"{"id":1,"method":"tools/call","params":{"name":"x","inputResponses":{},"requestState":"one"}}"#;
-        let mut sent = Sent::new(token(), before.to_owned(), None);
+        let mut sent = Sent::new(token(), Route::Operator, before.to_owned(), None);
         sent.again = Again::of(answer, before, 1, Timestamp(0));
         assert!(sent.is_to_repeat());
         assert_eq!(sent.take_due(Timestamp(400_000)), None);

@@ -85,10 +85,11 @@ impl Sheet {
         all_read.then(|| self.earlier.all().len())
     }
 
-    /// Keeps what was typed, and what something else took the place of; called before the sheet is dropped.
-    pub fn keep(&self, drafts: &mut Drafts) {
+    /// Keeps what was typed, and what something else took the place of; called before the sheet is closed, and again
+    /// when it was brought back.
+    pub fn keep(&mut self, drafts: &mut Drafts) {
         let text = self.editor.text();
-        let sent = self.sent_texts.last() == Some(&text);
+        let sent = self.last_sent.as_ref() == Some(&text);
         let typed = text != self.untouched && !sent && !self.earlier.shows(&text);
         let draft = if typed {
             Some(text)
@@ -98,14 +99,18 @@ impl Sheet {
         let aside = self.earlier.aside.iter();
         let aside: Vec<&String> = aside.filter(|text| Some(*text) != draft.as_ref()).collect();
         drafts.keep_aside(&self.subject, &aside);
-        drafts.keep(&self.subject, draft);
-        drafts.keep_sent(&self.subject, &self.sent_texts);
+        // A draft of another sheet's is not forgotten by this one.
+        if draft.is_some() || drafts.unsent(&self.subject) == self.found_draft.as_deref() {
+            drafts.keep(&self.subject, draft.clone());
+            self.found_draft = draft;
+        }
+        drafts.keep_sent(&self.subject, &std::mem::take(&mut self.sent_texts));
     }
 
     /// Puts what was typed where it can be brought back from, before something else takes its place.
     fn set_aside(&mut self) {
         let text = self.editor.text();
-        let sent = self.sent_texts.last() == Some(&text);
+        let sent = self.last_sent.as_ref() == Some(&text);
         if text == self.untouched || sent || self.earlier.shows(&text) {
             return;
         }
