@@ -227,13 +227,14 @@ In a client's configuration:
 Environment:
   UPSTREAM_CMD        the server's command in one string, when there is no --
   UPSTREAM_URL        the server's address, when none is given
-  UPSTREAM_TRANSPORT  stdio or http: which of the two is meant, when both are set; without its own variable it must fit
-                      what the command line names
+  UPSTREAM_TRANSPORT  stdio or http: which of the two is meant, when both are set;
+                      alone, it must fit what the command line names
 
 Exit codes:
   a proxy exits as its server did (128+n for a signal; 127 not found, 126 not executable),
   one that listens with 0 when it is told to end;
-  call and list: 0 ok, 1 tool error, 2 usage, 3 anything else that went wrong, 128+n ended by a signal";
+  call and list: 0 ok, 1 tool error, 2 usage, 3 anything else that went wrong,
+  128+n ended by a signal";
 
 const ATTACH_HELP: &str = "\
 A socket is enough to see everything and to call tools, also when the proxy runs elsewhere and its files are out of reach:

@@ -43,6 +43,16 @@ fn assert_restored(terminal: &Terminal) {
 }
 
 #[test]
+fn on_a_terminal_a_failure_is_told_in_words_though_json_was_to_be_printed() {
+    let home = home();
+    let arguments = ["--print=json", "--", "/nowhere/server"];
+    let mut terminal = Terminal::start(PROGRAM, &arguments, home.path(), 120, 40);
+    assert_eq!(terminal.wait_exit(), 127);
+    let said = terminal.contents();
+    assert!(said.starts_with("mcp-sentinel: cannot start"), "{said}");
+}
+
+#[test]
 fn the_demo_is_alive_can_be_filtered_and_leaves_the_terminal_as_it_was() {
     let home = home();
     let mut terminal = Terminal::start(PROGRAM, &["demo"], home.path(), 120, 40);

@@ -50,7 +50,7 @@ pub struct Config {
     /// The era of the operator's own session; `None` finds out (modern first, then legacy).
     pub era: Option<Era>,
     /// Nobody looks at the operator's own session, nor answers what the server asks it: the server is told so from the
-    /// start, and no list is asked for but those that are ordered.
+    /// start, and neither lists nor word of their changes are asked for unless ordered.
     pub unattended: bool,
     /// How long a server may take after SIGTERM before SIGKILL.
     pub grace: std::time::Duration,

@@ -51,6 +51,10 @@ fn a_misspelt_subcommand_is_answered_with_the_right_one() {
     house
         .run(&["attahc"])
         .fails(2, "did you mean mcp-sentinel attach?");
+    // It may be a command all the same.
+    let near = house.run(&["deno", "run", "-A", "server.ts"]);
+    near.fails(2, "did you mean mcp-sentinel demo?");
+    near.fails(2, "\n  mcp-sentinel -- deno run -A server.ts\n");
     assert_eq!(house.run(&["help", "--help"]).code, Some(0));
 }
 
