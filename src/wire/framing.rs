@@ -75,6 +75,15 @@ impl LineCounter {
     }
 }
 
+/// The last place up to `end` that cuts no character; `end` where the bytes are no text.
+pub fn character_end(bytes: &[u8], end: usize) -> usize {
+    if end >= bytes.len() {
+        return bytes.len();
+    }
+    let mut places = (end.saturating_sub(3)..=end).rev();
+    places.find(|&at| bytes[at] & 0xc0 != 0x80).unwrap_or(end)
+}
+
 /// Whether there is nothing but white space in a line.
 pub fn is_blank(line: &[u8]) -> bool {
     line.trim_ascii_start().is_empty()

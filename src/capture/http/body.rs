@@ -10,6 +10,7 @@ use crate::capture::spool::{Spelling, Spooled};
 use crate::capture::tally::Tally;
 use crate::capture::{redact, spool};
 use crate::tap::{Gap, Half, Headers};
+use crate::wire::framing::character_end;
 use crate::wire::sse::Decoder;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -389,13 +390,4 @@ pub(super) fn record(of: Half, bytes: &[u8], mask: impl Fn(&str) -> String, each
         each(Found::Part(HttpPart::Body { of, text, base64 }));
         rest = after;
     }
-}
-
-/// The last place up to `end` that cuts no character.
-fn character_end(bytes: &[u8], end: usize) -> usize {
-    if end == bytes.len() {
-        return end;
-    }
-    let start = (end - 3..=end).rev().find(|&at| bytes[at] & 0xc0 != 0x80);
-    start.unwrap_or(end)
 }

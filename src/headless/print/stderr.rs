@@ -2,6 +2,7 @@
 
 use super::line;
 use crate::tap::{SessionId, Timestamp};
+use crate::wire::framing::character_end;
 use crate::wire::shown::unstyled;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -25,9 +26,25 @@ struct Begun {
 }
 
 impl Begun {
+    /// Without the line end.
+    fn text(&self) -> &[u8] {
+        let end = self.bytes.iter().rposition(|it| !b"\n\r".contains(it));
+        &self.bytes[..end.map_or(0, |end| end + 1)]
+    }
+
+    /// The beginning of a line that is too long.
+    fn part(&mut self, session: SessionId) -> Option<Vec<u8>> {
+        (self.text().len() > LONGEST).then(|| {
+            let rest = self.bytes.split_off(character_end(&self.bytes, LONGEST));
+            let told = self.told(session);
+            self.bytes = rest;
+            told
+        })
+    }
+
     fn told(&self, session: SessionId) -> Vec<u8> {
-        let text = String::from_utf8_lossy(&self.bytes);
-        let text = unstyled(text.trim_end_matches(['\n', '\r']));
+        let text = String::from_utf8_lossy(self.text());
+        let text = unstyled(&text);
         line(self.at, session, &format!("server stderr: {text}"))
     }
 }
@@ -36,14 +53,16 @@ impl Stderr {
     /// The lines that are complete now.
     pub fn take_in(&mut self, at: Timestamp, session: SessionId, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut told = Vec::new();
-        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n');
+        for part in lines.flat_map(|line| line.chunks(LONGEST)) {
             let begun = self.begun.entry(session).or_insert_with(|| Begun {
                 at,
                 since: Instant::now(),
                 bytes: Vec::new(),
             });
             begun.bytes.extend_from_slice(part);
-            if part.ends_with(b"\n") || begun.bytes.len() >= LONGEST {
+            told.extend(std::iter::from_fn(|| begun.part(session)));
+            if part.ends_with(b"\n") {
                 told.extend(self.end(session));
             }
         }
@@ -105,10 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_told_in_parts() {
-        let mut stderr = Stderr::default();
-        let told = stderr.take_in(Timestamp(0), SessionId(2), &vec![b'x'; LONGEST]);
-        assert_eq!(told.len(), 1);
-        assert!(stderr.begun.is_empty());
+    fn a_line_that_is_too_long_is_told_in_parts_that_cut_no_character() {
+        for (size, end) in [(usize::MAX, "\r\n"), (1000, "\n"), (LONGEST, "")] {
+            let mut stderr = Stderr::default();
+            let line = "x".to_owned() + &"é".repeat(LONGEST) + end;
+            let mut told = Vec::new();
+            for chunk in line.as_bytes().chunks(size) {
+                told.extend(stderr.take_in(Timestamp(0), SessionId(1), chunk));
+            }
+            told.extend(stderr.end_all());
+            let told = text(&told);
+            let lengths: Vec<_> = told.iter().map(String::len).collect();
+            assert_eq!(lengths, [LONGEST - 1, LONGEST, 2]);
+            assert!(told.concat() == line.trim_end());
+        }
     }
 }
