@@ -36,6 +36,8 @@ impl Form {
         match byte {
             b'\\' => *escaped = *in_string && !is_literal,
             b'"' if !is_literal => *in_string = !*in_string,
+            // No string of JSON has one in it: this is something else, where a quote stood alone.
+            b'\n' => *in_string = false,
             _ => {}
         }
         byte == b',' && !*in_string

@@ -89,6 +89,22 @@ fn a_document_is_masked_in_stretches_of_which_none_ends_within_a_value() {
     assert!(text == all(&masked));
 }
 
+#[test]
+fn what_is_only_called_json_is_masked_behind_a_quote_that_stands_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = |secret: &str| {
+        let line = format!("{{\"client_secret\":\"{secret}\", \"x\":1}}\n");
+        "a 5\" disk\n".to_owned() + &line.repeat(40_000)
+    };
+    let document = lines("a,b,c,d");
+    let (said, _) = long(Half::Response, document.as_bytes(), directory.path());
+    let text: String = said
+        .iter()
+        .map(|it| it.strip_prefix("text: ").unwrap())
+        .collect();
+    assert!(text == lines("***"));
+}
+
 /// What becomes of parameters that arrive in pieces.
 fn parameters(text: &str) -> Vec<String> {
     let form = [("content-type", "application/x-www-form-urlencoded")];
