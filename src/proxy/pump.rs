@@ -46,10 +46,10 @@ impl Lane {
         }
     }
 
-    /// Counts the lines that have passed, where nobody records them.
-    fn count(&self, lines: &mut LineCounter, passed: &[u8]) {
+    /// Counts the lines that have come, where nobody records them; as in a record, also what nobody took.
+    fn count(&self, lines: &mut LineCounter, bytes: &[u8]) {
         if let Some(counts) = self.tap.counts() {
-            counts.add(self.from, lines.push(passed));
+            counts.add(self.from, lines.push(bytes));
         }
     }
 
@@ -231,7 +231,8 @@ impl Upstream {
         written
     }
 
-    fn server_is_deaf(&self, error: &io::Error) -> Stopped {
+    fn server_is_deaf(&mut self, error: &io::Error) -> Stopped {
+        self.lane.count_rest(&mut self.lines);
         self.lane.note(format!(
             "the server reads no more, what was last sent to it may not have arrived: {error}"
         ));
@@ -273,7 +274,10 @@ impl Downstream {
                     continue;
                 }
                 // It left in order, with nothing on its way to it: no news.
-                () = self.client.abandoned(), if client_ended => return Stopped::NoReader,
+                () = self.client.abandoned(), if client_ended => {
+                    self.lane.count_rest(&mut lines);
+                    return Stopped::NoReader;
+                }
             };
             let chunk = match read {
                 Ok(chunk) if !chunk.is_empty() => chunk,
@@ -294,6 +298,7 @@ impl Downstream {
             let written = self.lane.deliver(self.client.write(&chunk)).await;
             self.lane.count(&mut lines, &chunk);
             if written.is_err() {
+                self.lane.count_rest(&mut lines);
                 return self.client_is_deaf();
             }
         }
@@ -431,6 +436,8 @@ mod tests {
     use super::super::gate::Owner;
     use super::*;
     use proptest::prelude::*;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
 
     fn lane() -> Lane {
         Lane {
@@ -470,6 +477,29 @@ mod tests {
             let rest = format!("{before}{after}");
             prop_assert_eq!(sifted(stream.as_bytes().chunks(size), &gate), rest.into_bytes());
         }
+    }
+
+    #[tokio::test]
+    async fn a_last_line_is_counted_although_nobody_takes_it() {
+        let (mut server, source) = UnixStream::pair().unwrap();
+        let (sink, client) = UnixStream::pair().unwrap();
+        let lane = Lane {
+            tap: Tap::counting(),
+            ..lane()
+        };
+        let counts = lane.tap.counts().unwrap().clone();
+        let downstream = Downstream {
+            server: Source::socket(source.into()).unwrap(),
+            client: Sink::socket(sink.into()),
+            lane,
+            gate: Arc::new(Gate::new(Owner::Client)),
+            exited: CancellationToken::new(),
+            client_ended: CancellationToken::new(),
+        };
+        server.write_all(b"{}\nhalf").unwrap();
+        drop(client);
+        assert_eq!(downstream.run().await, Stopped::NoReader);
+        assert_eq!(counts.from(Party::Server), 2);
     }
 
     #[test]
