@@ -110,6 +110,8 @@ impl Plan {
         recorded: CancellationToken,
         closing: mpsc::Sender<()>,
     ) {
+        // Also where nothing comes to be said: somebody waits for it.
+        let _announced = self.announced.clone().drop_guard();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
