@@ -168,6 +168,21 @@ fn why_a_server_cannot_be_used_is_said_once_in_one_sentence() {
     }
 }
 
+/// What comes back for a message.
+fn posted(address: &str, path: &str, message: &str) -> String {
+    let mut client = TcpStream::connect(address).unwrap();
+    write!(
+        client,
+        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{message}",
+        message.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[test]
 fn a_live_proxy_counts_a_call_that_http_refuses_as_an_error() {
     let house = House::new();
@@ -177,15 +192,7 @@ fn a_live_proxy_counts_a_call_that_http_refuses_as_an_error() {
     let url = line["mcp-sentinel: http://".len()..].split(' ').next();
     let (address, path) = url.unwrap().split_once('/').unwrap();
     let call = r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}},{"jsonrpc":"2.0","method":"notifications/x"}]"#;
-    let mut client = TcpStream::connect(address).unwrap();
-    write!(
-        client,
-        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{call}",
-        call.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
+    let answer = posted(address, path, call);
     assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
     let counts = Counts {
         messages: 2,
@@ -201,6 +208,23 @@ fn a_live_proxy_counts_a_call_that_http_refuses_as_an_error() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let (_, said) = proxy.leave();
     let counted = "2 messages from the client, 0 from the server, 2 errors, ";
+    assert!(said.contains(counted), "{said}");
+}
+
+#[test]
+fn without_a_capture_the_messages_of_http_clients_are_counted() {
+    let house = House::new();
+    let arguments = [&["--no-capture", "--listen", "0", "--"][..], &DEMO].concat();
+    let (proxy, line) = listening(&house, &arguments);
+    let url = line["mcp-sentinel: http://".len()..].split(' ').next();
+    let (address, path) = url.unwrap().split_once('/').unwrap();
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+    let answer = posted(address, path, hello);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let pid = rustix::process::Pid::from_child(&proxy.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let (_, said) = proxy.leave();
+    let counted = "1 message from the client, 1 from the server, errors not counted";
     assert!(said.contains(counted), "{said}");
 }
 
