@@ -12,6 +12,7 @@ pub mod view;
 use crate::ui::format::plural;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
+pub use search::MOST_MATCHES;
 use std::ops::Range;
 
 /// A container that holds no other and is at most this long stands on one row.

@@ -23,8 +23,6 @@ pub enum Expansion {
 #[derive(Debug)]
 pub struct Part {
     pub text: String,
-    /// Where in the text it begins, in bytes.
-    pub start: usize,
     /// The line began in an earlier part.
     pub goes_on: bool,
 }
@@ -33,11 +31,8 @@ impl Expansion {
     /// Opens a raw value; a string shows its text, or the document that it holds.
     pub fn of(raw: &str, string: bool) -> Self {
         let text = text_of(raw, string);
-        if holds_json(raw) {
-            let nested = Document::new(text.clone().into_owned().into_bytes());
-            if nested.is_json() {
-                return Self::Nested(nested);
-            }
+        if let Some(nested) = nested_in(raw, &text) {
+            return Self::Nested(nested);
         }
         let lines = text.lines().count();
         let extent = match lines {
@@ -45,7 +40,7 @@ impl Expansion {
             lines => plural(lines as u64, "line"),
         };
         Self::Text {
-            parts: parts(&text),
+            parts: pieces_of(&text).map(Part::from).collect(),
             extent,
         }
     }
@@ -89,29 +84,47 @@ pub fn decoded_len(token: &str) -> Option<u64> {
     looks.then_some(digits.len() as u64 * 3 / 4)
 }
 
-/// Text in lines that are not too long.
-fn parts(text: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut next = 0;
-    for line in text.split_inclusive('\n') {
-        let mut start = next;
-        next += line.len();
-        let line = line.lines().next().unwrap_or_default();
-        let (mut rest, mut goes_on) = (line, false);
-        loop {
-            let (part, more) = rest.split_at(cut_at(rest, PART));
-            let text = part.to_owned();
-            parts.push(Part {
-                text,
-                start,
-                goes_on,
-            });
-            if more.is_empty() {
-                break;
-            }
-            start += part.len();
-            (rest, goes_on) = (more, true);
+/// The document that a string's token holds, laid out from its text.
+pub fn nested_in(token: &str, text: &str) -> Option<Document> {
+    let nested = holds_json(token).then(|| Document::new(text.as_bytes().to_vec()));
+    nested.filter(Document::is_json)
+}
+
+/// A [`Part`] before it is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct TextPiece<'a> {
+    text: &'a str,
+    /// Where in the whole text it begins, in bytes.
+    pub start: usize,
+    goes_on: bool,
+}
+
+impl From<TextPiece<'_>> for Part {
+    fn from(piece: TextPiece<'_>) -> Self {
+        Self {
+            text: piece.text.to_owned(),
+            goes_on: piece.goes_on,
         }
     }
-    parts
+}
+
+/// Text in lines that are not too long.
+pub fn pieces_of(text: &str) -> impl Iterator<Item = TextPiece<'_>> {
+    let mut next = 0;
+    text.split_inclusive('\n').flat_map(move |line| {
+        let start = next;
+        next += line.len();
+        let mut rest = Some((line.lines().next().unwrap_or_default(), start));
+        std::iter::from_fn(move || {
+            let (line, at) = rest.take()?;
+            let (text, more) = line.split_at(cut_at(line, PART));
+            rest = Some((more, at + text.len())).filter(|(more, _)| !more.is_empty());
+            let goes_on = at > start;
+            Some(TextPiece {
+                text,
+                start: at,
+                goes_on,
+            })
+        })
+    })
 }

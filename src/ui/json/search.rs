@@ -1,9 +1,14 @@
 //! Finding text in a [`View`]: every occurrence is a match of its own, inside a long string, too.
 
-use super::expansion::{Expansion, text_of};
+use super::expansion::{Expansion, cut_at, nested_in, pieces_of, text_of};
 use super::view::{Entry, View};
-use super::{Document, Ink, Row, Shape};
+use super::{Document, Ink, Piece, Row, Shape};
+use crate::ui::text::clean;
 use regex::{Regex, RegexBuilder};
+use unicode_width::UnicodeWidthStr;
+
+/// Matches are not looked for any further: one letter may stand millions of times in a large document.
+pub const MOST_MATCHES: usize = 100_000;
 
 /// What is looked for, and where it stands.
 #[derive(Debug)]
@@ -37,6 +42,9 @@ impl View {
         let mut hits = Vec::new();
         for (index, row) in (0u32..).zip(&self.document.rows) {
             self.hits_of(&pattern, index, row, &mut hits);
+            if hits.len() >= MOST_MATCHES {
+                break;
+            }
         }
         self.search = Some(Search {
             pattern,
@@ -62,7 +70,8 @@ impl View {
         });
     }
 
-    /// Which match the cursor is on (from 1, 0 for none) and how many there are; `None` without a search.
+    /// Which match the cursor is on (from 1, 0 for none) and how many there are, at most [`MOST_MATCHES`]; `None`
+    /// without a search.
     pub fn matches(&self) -> Option<(usize, usize)> {
         let search = self.search.as_ref()?;
         let on = self.entries.get(self.cursor);
@@ -105,7 +114,7 @@ impl View {
         let (width, screen) = (usize::from(self.size.0), usize::from(self.size.1).max(1));
         let (indent, pieces) = self.pieces(hit.entry);
         if !self.wrap {
-            let column = indent + hit.offset;
+            let column = indent.min(width / 2) + self.column_of(hit, &pieces);
             if !(self.left..self.left + width * 3 / 4).contains(&column) {
                 self.left = column.saturating_sub(width / 2);
             }
@@ -120,40 +129,62 @@ impl View {
         }
     }
 
-    /// Every occurrence in a row.
+    /// How many columns of its line stand before a hit, about, where the line shows something else than is searched.
+    fn column_of(&self, hit: Hit, pieces: &[Piece]) -> usize {
+        let shown: String = pieces.iter().map(|(_, text)| clean(text)).collect();
+        let found = self.search.as_ref().and_then(|search| {
+            let nth = search.at.checked_sub(search.first_from(hit.entry))?;
+            search.pattern.find_iter(&shown).nth(nth)
+        });
+        let start = found.map_or_else(|| cut_at(&shown, hit.offset), |found| found.start());
+        shown[..start].width()
+    }
+
+    /// Every occurrence in a row, as long as there are not too many.
     fn hits_of(&self, pattern: &Regex, index: u32, row: &Row, hits: &mut Vec<Hit>) {
         let mut hit = |part: u32, offset: usize| {
             let entry = Entry { row: index, part };
             hits.push(Hit { entry, offset });
+            hits.len() < MOST_MATCHES
         };
         let document = &self.document;
-        if !self.can_expand(row) {
+        let expansion = self.expanded.get(&index);
+        let as_blob = expansion.is_none() && document.blob(row).is_some();
+        if as_blob || !self.can_expand(row) {
             return document.offsets(pattern, row, |offset| hit(0, offset));
         }
         let key = document.slice(row.key);
-        offsets(pattern, key, Ink::Key, |offset| hit(0, offset));
+        offsets(pattern, key, Ink::String, |offset| hit(0, offset));
         let value = document.slice(row.value);
         let text = text_of(value, row.ink == Ink::String);
         if !pattern.is_match(&text) {
             // As it is spelled, with its quotes and escapes.
             return offsets(pattern, value, Ink::Plain, |offset| {
-                hit(0, key.len() + offset);
+                hit(0, key.len() + offset)
             });
         }
-        match Expansion::of(value, row.ink == Ink::String) {
-            Expansion::Text { parts, .. } => {
-                for found in pattern.find_iter(&text) {
-                    let above = parts.partition_point(|part| part.start <= found.start());
-                    let start = parts
-                        .get(above.wrapping_sub(1))
-                        .map_or(0, |part| part.start);
-                    hit(u32::try_from(above).unwrap_or(0), found.start() - start);
-                }
+        let laid_out = match expansion {
+            Some(_) => None,
+            None => nested_in(value, &text),
+        };
+        let nested = match expansion {
+            Some(Expansion::Nested(document)) => Some(document),
+            _ => laid_out.as_ref(),
+        };
+        if let Some(document) = nested {
+            for (part, row) in (1u32..).zip(&document.rows) {
+                document.offsets(pattern, row, |offset| hit(part, offset));
             }
-            Expansion::Nested(document) => {
-                for (part, row) in (1u32..).zip(&document.rows) {
-                    document.offsets(pattern, row, |offset| hit(part, offset));
-                }
+            return;
+        }
+        let mut below = pieces_of(&text).map(|piece| piece.start).peekable();
+        let (mut part, mut start) = (0, 0);
+        for found in pattern.find_iter(&text) {
+            while let Some(next) = below.next_if(|next| *next <= found.start()) {
+                (part, start) = (part + 1, next);
+            }
+            if !hit(part, found.start() - start) {
+                break;
             }
         }
     }
@@ -174,26 +205,32 @@ impl Search {
 }
 
 impl Document {
-    /// Where a row's key and its own value match.
-    fn offsets(&self, pattern: &Regex, row: &Row, mut hit: impl FnMut(usize)) {
+    /// Where a row's key and its own value match, as far as `hit` wants to know.
+    fn offsets(&self, pattern: &Regex, row: &Row, mut hit: impl FnMut(usize) -> bool) {
         let key = self.slice(row.key);
         offsets(pattern, key, Ink::String, &mut hit);
-        if matches!(row.shape, Shape::Scalar | Shape::Raw) {
-            let value = self.slice(row.value);
-            offsets(pattern, value, row.ink, |offset| hit(key.len() + offset));
+        if !matches!(row.shape, Shape::Scalar | Shape::Raw) {
+            return;
+        }
+        let hit = |offset| hit(key.len() + offset);
+        match self.blob(row) {
+            // Its letters are not shown, and mean nothing.
+            Some(what) => offsets(pattern, &what, Ink::Plain, hit),
+            None => offsets(pattern, self.slice(row.value), row.ink, hit),
         }
     }
 }
 
 /// Where a token matches: what it says, else how it is spelled.
-fn offsets(pattern: &Regex, token: &str, ink: Ink, hit: impl FnMut(usize)) {
+fn offsets(pattern: &Regex, token: &str, ink: Ink, mut hit: impl FnMut(usize) -> bool) {
     let text = text_of(token, ink == Ink::String);
     let text = match pattern.is_match(&text) {
         true => &text,
         false => token,
     };
-    pattern
-        .find_iter(text)
-        .map(|found| found.start())
-        .for_each(hit);
+    for found in pattern.find_iter(text) {
+        if !hit(found.start()) {
+            break;
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Draws a [`View`] of a JSON document.
 
 use crate::ui::format::count;
-use crate::ui::json::Ink;
 use crate::ui::json::view::View;
+use crate::ui::json::{Ink, MOST_MATCHES};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -24,7 +24,11 @@ pub fn found(view: &View) -> Option<String> {
     let (at, of) = view.matches()?;
     Some(match of {
         0 => "not found".to_owned(),
-        of => format!("match {} of {}", count(at as u64), count(of as u64)),
+        of => {
+            let least = if of < MOST_MATCHES { "" } else { "at least " };
+            let (at, of) = (count(at as u64), count(of as u64));
+            format!("match {at} of {least}{of}")
+        }
     })
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ui::json::MOST_MATCHES;
 use ratatui::style::{Modifier, Style};
 
 fn view(text: &str) -> View {
@@ -226,6 +227,50 @@ fn matches_on_one_line_are_gone_through_and_shown() {
     view.toggle_wrap();
     view.next_match();
     assert!(screen(&view).iter().any(|line| line.contains("needle")));
+}
+
+#[test]
+fn a_match_after_wide_letters_is_scrolled_to() {
+    let line = |before: &str| format!("[\"{} needle {}\"]", before.repeat(60), "y".repeat(60));
+    for before in ["д", "日", "x"] {
+        let mut view = view(&line(before));
+        view.resize(20, 5);
+        view.toggle_wrap();
+        view.search("needle");
+        let shown = screen(&view);
+        assert!(
+            shown.iter().any(|line| line.contains("needle")),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn the_letters_of_base64_are_found_only_where_they_are_shown() {
+    let data = "iVBORw0KGgo".repeat(100);
+    let mut view = view(&format!(r#"{{"data":"{data}","mimeType":"image/png"}}"#));
+    view.search("kgg");
+    assert_eq!(view.matches(), Some((0, 0)));
+    view.search("PNG");
+    assert_eq!(
+        view.matches(),
+        Some((1, 2)),
+        "its type is shown in its place"
+    );
+    view.go(Move::Top);
+    view.go(Move::Down);
+    view.unfold();
+    view.search("kgg");
+    assert_eq!(view.matches(), Some((1, 100)));
+}
+
+#[test]
+fn matches_are_counted_up_to_a_bound() {
+    let mut view = view(&format!("[\"{}\",1]", "a ".repeat(MOST_MATCHES)));
+    view.search("a");
+    assert_eq!(view.matches(), Some((1, MOST_MATCHES)));
+    view.previous_match();
+    assert_eq!(view.matches(), Some((MOST_MATCHES, MOST_MATCHES)));
 }
 
 #[test]
