@@ -127,8 +127,9 @@ impl Lines {
         };
         self.count(row, new as i64 - old.map_or(0, |old| old.len()) as i64);
     }
-    pub fn has_nested(&self, row: RowId) -> bool {
-        self.nested.contains_key(&row)
+    /// Whether `nested` is among the lines after `row`.
+    pub fn has_nested(&self, row: RowId, nested: RowId) -> bool {
+        self.index_of_nested(row, nested).is_some()
     }
     /// Adds one line after those nested after `row`, which is a line.
     pub fn push_nested(&mut self, row: RowId, shown: Shown) {
@@ -168,14 +169,15 @@ impl Lines {
         self.contains(row)
             .then(|| self.lines_before_group(group as usize) + self.lines_in(group * GROUP..row))
     }
-    /// The position of `nested` among the lines after `row`. Looks at each of them.
+    /// The position of `nested`, one of the lines after `row`.
     pub fn position_nested(&self, row: RowId, nested: RowId) -> Option<usize> {
-        let index = self
-            .nested
-            .get(&row)?
-            .iter()
-            .position(|shown| shown.row == nested)?;
-        Some(self.position(row)? + 1 + index)
+        Some(self.position(row)? + 1 + self.index_of_nested(row, nested)?)
+    }
+    fn index_of_nested(&self, row: RowId, nested: RowId) -> Option<usize> {
+        let lines = self.nested.get(&row)?;
+        // They ascend, but for those that are nested deeper. There may be a million.
+        let found = lines.binary_search_by_key(&nested, |shown| shown.row).ok();
+        found.or_else(|| lines.iter().position(|shown| shown.row == nested))
     }
     /// The `height` lines from position `top` on.
     pub fn window(&self, top: usize, height: usize) -> Vec<Shown> {

@@ -248,7 +248,8 @@ impl View {
         let folded = ancestors(traffic, parent)
             .take_while(|&row| row >= line)
             .any(|row| !self.unfolded.contains(&row));
-        (folded && (self.lines.has_nested(line) || traffic.store.waits(row))).then_some(line)
+        let outdated = self.lines.has_nested(line, row) != traffic.store.waits(row);
+        (folded && outdated).then_some(line)
     }
 
     /// Whether `row`, which is nested under `parent`, is shown there.
