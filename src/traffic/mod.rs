@@ -309,6 +309,8 @@ pub struct Traffic {
     links: Links,
     /// The exchanges that may yet be answered.
     open: BTreeSet<(Scope, RowId)>,
+    /// The first greetings of a server that has said nothing so far.
+    greetings: Vec<RowId>,
     stats: AllStats,
     catalogue: Catalogue,
     counters: Counters,
@@ -395,10 +397,9 @@ impl Traffic {
     /// The greeting that a server which has never said anything was sent, and has not answered.
     pub fn unanswered_greeting(&self) -> Option<Row<'_>> {
         let silent = self.counters.server_messages == 0;
-        let open = self.open.iter().filter(|_| silent);
-        let rows = open.filter_map(|&(_, row)| self.row(row));
-        let greets = |row: &Row<'_>| matches!(row.method, methods::INITIALIZE | methods::DISCOVER);
-        rows.filter(greets).min_by_key(|row| row.id)
+        let mut greetings = self.greetings.iter().filter(|_| silent);
+        let open = greetings.find(|row| self.store.is_open(**row))?;
+        self.row(*open)
     }
     /// Whether a request to the server waits for its answer.
     pub fn has_call_under_way(&self) -> bool {

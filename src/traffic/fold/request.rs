@@ -13,6 +13,8 @@ use crate::traffic::{RowId, RowKind, Status, Traffic};
 /// Open requests looked at to find the one that caused a request of the server's. With more than these in flight
 /// there is no telling anyway.
 const MOST_CANDIDATES: usize = 64;
+/// Greetings remembered to say that none of them is answered.
+const MOST_GREETINGS: usize = 16;
 
 impl Traffic {
     pub(super) fn request(&mut self, source: Source, way: Way, message: Message) {
@@ -36,6 +38,7 @@ impl Traffic {
             self.changes.note(parent);
         }
         self.open.insert((scope, row));
+        self.greets(row, method);
         if scope.side == Side::Client {
             if first_call {
                 self.catalogue.called(method, name);
@@ -52,6 +55,17 @@ impl Traffic {
         }
         if let Some(extra) = self.store.extra_mut(row) {
             extra.task = detail.becomes_task;
+        }
+    }
+
+    /// Notes a greeting while the server is silent.
+    fn greets(&mut self, row: RowId, method: &str) {
+        let greets = matches!(method, methods::INITIALIZE | methods::DISCOVER);
+        if greets && self.counters.server_messages == 0 {
+            self.greetings.retain(|row| self.store.is_open(*row));
+            if self.greetings.len() < MOST_GREETINGS {
+                self.greetings.push(row);
+            }
         }
     }
 
