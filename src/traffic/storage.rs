@@ -336,6 +336,8 @@ pub struct Kin {
     /// Of a call that was asked for input: how many rounds it went, and the newest of them.
     pub rounds: u32,
     pub newest_round: RowId,
+    /// Of the same: its summary without the outcome of a round.
+    pub asked: Text,
     /// Of a later round: the call that it goes on with.
     pub first_round: RowId,
 }
@@ -352,6 +354,7 @@ impl Default for Kin {
             replay_of: NONE,
             rounds: 0,
             newest_round: NONE,
+            asked: Text::default(),
             first_round: NONE,
         }
     }

@@ -104,7 +104,11 @@ impl Store {
     }
     /// `row`, new, goes on with `call`, which was asked for input.
     pub fn add_round(&mut self, call: RowId, row: RowId) {
+        let asked = self.row(call).map(|call| call.summary).unwrap_or_default();
         if let Some(kin) = self.make_kin(call) {
+            if kin.rounds == 0 {
+                kin.asked = asked;
+            }
             kin.rounds = kin.rounds.max(1) + 1;
             kin.newest_round = row;
         }
@@ -116,6 +120,13 @@ impl Store {
     pub fn first_round(&self, row: RowId) -> RowId {
         let first = self.kin(row).map(|kin| kin.first_round);
         first.filter(|&first| first != NONE).unwrap_or(row)
+    }
+    /// Takes the outcome of a round out of the summary of its call.
+    pub fn forget_outcome(&mut self, call: RowId) {
+        let asked = self.kin(call).map(|kin| kin.asked);
+        if let (Some(row), Some(asked)) = (self.row_mut(call), asked) {
+            row.summary = asked;
+        }
     }
     /// The last that was sent of a call: often itself.
     pub fn newest_round(&self, call: RowId) -> RowId {

@@ -339,6 +339,10 @@ impl Traffic {
                     if self.store.is_open(row)
                         && let Some((status, why)) = self.fate(index, broken)
                     {
+                        let status = match status {
+                            Status::Lost => self.cut_short(row),
+                            other => other,
+                        };
                         self.unanswered(row, source.at, status, &why);
                     }
                     told = true;

@@ -281,6 +281,7 @@ impl Traffic {
         };
         let answered = self.store.extra(row).is_some_and(|extra| extra.answered);
         let task = self.store.extra(row).is_some_and(|extra| extra.task);
+        let was = self.store.row(row).map_or(Status::None, |row| row.status);
         self.set_status(row, status);
         if let Some(extra) = self.store.extra_mut(row) {
             extra.ended_at = at;
@@ -297,6 +298,8 @@ impl Traffic {
         let end = match status {
             Status::ToolError => End::ToolError,
             Status::Error => End::Error,
+            // A subscription that was taken on got all that it asked for.
+            Status::Cancelled if was == Status::Streaming => End::Ok,
             Status::Cancelled | Status::Lost => End::Unanswered,
             Status::InputRequired => End::Asking,
             _ => End::Ok,
@@ -316,6 +319,7 @@ impl Traffic {
         if let (Some(extra), Some(said)) = (self.store.extra_mut(call), said) {
             extra.outcome = said;
         }
+        self.store.forget_outcome(call); // That of a round which is told more of.
         self.store.set_status(call, status); // Its round is what counts.
         let said = said
             .map_or("", |said| self.store.texts.get(said))
@@ -379,7 +383,7 @@ impl Traffic {
         self.catalogue.close_session(source.session);
     }
 
-    /// How an exchange ends with its session. A subscription lasts no longer than that: nothing of it is lost.
+    /// How an exchange ends with its session, or with what should bring its answer. A subscription lasts no longer than that: nothing of it is lost.
     fn cut_short(&self, row: RowId) -> Status {
         match self.store.row(row).map(|row| row.status) {
             Some(Status::Streaming) => Status::Cancelled,

@@ -557,3 +557,39 @@ fn an_error_to_what_is_no_message_stands_under_it() {
         "#,
     );
 }
+
+#[test]
+fn a_round_that_is_told_late_says_its_outcome_once() {
+    let call = r#""method":"tools/call","params":{"name":"t","arguments":{"n":1},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    let traffic = fold(&format!(
+        r#"
+        client#1 {{"id":1,{call}}}}}
+        server#1 {{"id":1,"result":{{"resultType":"input_required","requestState":"s"}}}}
+        http#1 end
+        client#2 {{"id":2,{call},"requestState":"s","inputResponses":{{}}}}}}
+        http#2 500
+        http#2 end
+        server#2 {{"id":2,"error":{{"code":-32603,"message":"broke"}}}}
+        "#
+    ));
+    let call = traffic.row(0).unwrap();
+    assert_eq!((call.rounds, call.summary), (2, "n=1 → -32603 broke"));
+    consistent(&traffic);
+}
+
+#[test]
+fn a_subscription_whose_stream_the_server_ends_lost_nothing() {
+    let listen = r#"
+        client#1 {"id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true}}}
+        http#1 200 stream
+        "#;
+    let taken_on = r#"server#1 {"method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":1}}}
+        "#;
+    let traffic = fold(&format!("{listen}{taken_on}http#1 end"));
+    assert_eq!(traffic.row(0).unwrap().status, Status::Cancelled);
+    assert_eq!(traffic.counters().unanswered, 0);
+    assert_eq!(traffic.stats("subscriptions/listen", "").unanswered, 0);
+    consistent(&traffic);
+    let traffic = fold(&format!("{listen}http#1 end"));
+    assert_eq!(traffic.row(0).unwrap().status, Status::Lost);
+}
