@@ -12,6 +12,7 @@ use mcp_sentinel::ui::event::{Effect, Event, Notice};
 use mcp_sentinel::ui::render;
 use mcp_sentinel::ui::tally::Contents;
 use mcp_sentinel::ui::theme::Ground;
+use ratatui::crossterm::event::{KeyModifiers, MouseEvent, MouseEventKind};
 use ratatui::style::Color;
 use std::path::PathBuf;
 
@@ -327,6 +328,20 @@ fn the_hub_deletes_a_saved_capture_when_it_is_told_twice() {
     let (hub, effects, _) = hub(80, 24, Some(listing()), "jjdy");
     assert_eq!(effects, [Effect::Delete(listing().saved[0].clone())]);
     assert!(matches!(hub.items()[hub.selected()], Item::Saved(saved) if saved.name == "time"));
+}
+
+#[test]
+fn the_hub_deletes_nothing_that_is_covered_and_takes_no_wheel_for_an_answer() {
+    let (covered, ..) = hub(80, 24, Some(listing()), "jjwd");
+    assert!(covered.how_to_wrap && covered.deleting.is_none());
+    let (mut asks, ..) = hub(80, 24, Some(listing()), "jjd");
+    asks.update(Event::Mouse(MouseEvent {
+        kind: MouseEventKind::ScrollDown,
+        column: 9,
+        row: 9,
+        modifiers: KeyModifiers::NONE,
+    }));
+    assert!(asks.deleting.is_some());
 }
 
 #[test]

@@ -253,6 +253,8 @@ impl Hub {
                     None => {}
                 }
             }
+            // A question is answered with a key.
+            Event::Mouse(_) if self.deleting.is_some() => {}
             Event::Mouse(mouse) => match mouse.kind {
                 MouseEventKind::ScrollUp => return self.act(Action::Up),
                 MouseEventKind::ScrollDown => return self.act(Action::Down),
@@ -330,6 +332,8 @@ impl Hub {
             Action::Open => return self.open(),
             Action::Filter => (self.typing, self.how_to_wrap) = (true, false),
             Action::Refresh => return vec![Effect::List],
+            // The list is covered.
+            Action::Delete if self.how_to_wrap => {}
             Action::Delete => self.ask_to_delete(),
             Action::HowToWrap => self.how_to_wrap = !self.how_to_wrap,
             _ => {
