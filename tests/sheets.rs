@@ -951,6 +951,14 @@ fn a_server_that_has_ended_is_shown_as_ended_and_one_key_starts_it_again() {
     let (_, command) = commands(&stage).pop().unwrap();
     assert_eq!(command, Command::Refresh);
 
+    // In a filter the key is a letter.
+    stage.press("2/");
+    let status = stage.status();
+    assert!(
+        status.contains("SIGKILL") && !status.contains("R restarts"),
+        "{status}"
+    );
+
     let path = capture(directory.path(), LISTED.as_slice());
     let mut stage = Stage::open(120, 40, &path, State::Live);
     assert!(stage.status().contains("● live"), "{}", stage.status());

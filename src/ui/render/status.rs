@@ -96,8 +96,15 @@ fn alarm(app: &App) -> Option<Piece> {
 /// Why nobody can be served, and what helps.
 fn dead(app: &App) -> Option<Piece> {
     let words = cut(app.world.server_gone()?, 60);
-    let key = keymap::label(Context::Global, Action::Restart);
-    Some((0, Role::Error, format!("{words}: {key} restarts it")))
+    // In a filter the key is a letter.
+    let words = match app.contexts().into_iter().any(Context::is_text) {
+        true => words.into_owned(),
+        false => {
+            let key = keymap::label(Context::Global, Action::Restart);
+            format!("{words}: {key} restarts it")
+        }
+    };
+    Some((0, Role::Error, words))
 }
 
 /// In a word or two: how current the screen is.
