@@ -176,6 +176,20 @@ fn what_was_typed_comes_back_after_other_arguments_took_its_place() {
 }
 
 #[test]
+fn what_is_typed_is_no_earlier_call() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &LISTED);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2<enter><end>97531<c-r>");
+    let text = stage.text();
+    assert!(text.contains("it was not called before"), "{text}");
+    assert!(!text.contains("earlier arguments"), "{text}");
+    // It is a draft all the same.
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("97531"), "{}", stage.text());
+}
+
+#[test]
 fn a_replay_that_was_edited_comes_back_after_its_original_and_after_a_replay_as_it_was() {
     let edited = |stage: &Stage| stage.text().contains("\"arguments\": {9");
     let mut stage = live("/tools/call get-sum<enter>ge<right>9");

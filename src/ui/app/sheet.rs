@@ -254,7 +254,7 @@ impl Sheet {
 
     fn dispatch(&mut self, world: &World, message: String) -> Vec<Step> {
         let text = self.editor.text();
-        self.earlier.sent(&text);
+        self.earlier.forget(&text);
         self.hidden_draft.take_if(|draft| *draft == text);
         self.sent_texts.retain(|other| *other != text);
         self.sent_texts.push(text.clone());

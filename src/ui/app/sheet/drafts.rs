@@ -36,7 +36,7 @@ pub struct Kept {
     aside: Vec<(Subject, Vec<String>)>,
 }
 
-/// Adds texts, the oldest first, to those known; whether there were any.
+/// Adds texts, the oldest first, to those known; whether that changed them.
 fn add<'t>(
     texts: &mut HashMap<Subject, Vec<String>>,
     subject: &Subject,
@@ -46,12 +46,20 @@ fn add<'t>(
         return false;
     }
     let known = texts.entry(subject.clone()).or_default();
+    let before = known.clone();
     for text in new {
         known.retain(|other| !same(other, text));
         known.insert(0, text.clone());
     }
     known.truncate(TEXTS);
-    true
+    *known != before
+}
+
+/// What was sent is not aside any more.
+fn forget(aside: &mut HashMap<Subject, Vec<String>>, subject: &Subject, sent: &[String]) {
+    if let Some(aside) = aside.get_mut(subject) {
+        aside.retain(|text| !sent.iter().any(|sent| same(sent, text)));
+    }
 }
 
 impl Drafts {
@@ -77,14 +85,13 @@ impl Drafts {
 
     /// Keeps texts that were sent, the oldest first.
     pub(super) fn keep_sent(&mut self, subject: &Subject, texts: &[String]) {
+        forget(&mut self.aside, subject, texts);
         self.changed |= add(&mut self.sent, subject, texts.iter());
     }
 
     /// Keeps texts that were set aside, the newest first.
     pub(super) fn keep_aside(&mut self, subject: &Subject, texts: &[&String]) {
-        if self.aside(subject).iter().ne(texts.iter().copied()) {
-            self.changed |= add(&mut self.aside, subject, texts.iter().copied().rev());
-        }
+        self.changed |= add(&mut self.aside, subject, texts.iter().copied().rev());
     }
 
     /// Whether there is nothing to keep, and nothing to forget.
@@ -121,6 +128,7 @@ impl Kept {
             all.unsent.insert(subject.clone(), text.clone());
         }
         for (subject, texts) in drafts.sent.iter().filter(|(it, _)| it.is_lasting()) {
+            forget(&mut all.aside, subject, texts);
             add(&mut all.sent, subject, texts.iter().rev());
         }
         for (subject, texts) in drafts.aside.iter().filter(|(it, _)| it.is_lasting()) {
@@ -132,7 +140,9 @@ impl Kept {
                 .filter_map(|(subject, text)| Some((subject, text?)))
                 .collect(),
             sent: all.sent.into_iter().collect(),
-            aside: all.aside.into_iter().collect(),
+            aside: (all.aside.into_iter())
+                .filter(|(_, texts)| !texts.is_empty())
+                .collect(),
         };
         kept.unsent.sort();
         kept.sent.sort();
@@ -164,6 +174,20 @@ mod tests {
         assert_eq!(drafts.unsent(&tool("b")), Some("2"));
         assert_eq!(drafts.sent(&tool("a")), ["z", "y", "x"]);
         assert_eq!(drafts.unsent(&Subject::Message(3)), None);
+    }
+
+    #[test]
+    fn what_was_set_aside_and_then_sent_is_not_aside_any_more() {
+        let mut drafts = Drafts::default();
+        let aside = ["1".to_owned(), "2".to_owned()];
+        drafts.keep_aside(&tool("a"), &[&aside[0], &aside[1]]);
+        assert!(drafts.take_changed());
+        let kept = Kept::default().with(&drafts);
+        drafts.keep_aside(&tool("a"), &[&aside[0], &aside[1]]);
+        assert!(!drafts.take_changed());
+        drafts.keep_sent(&tool("a"), &aside[..1]);
+        assert_eq!(drafts.aside(&tool("a")), ["2"]);
+        assert_eq!(Drafts::from(kept.with(&drafts)).aside(&tool("a")), ["2"]);
     }
 
     #[test]

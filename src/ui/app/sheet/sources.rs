@@ -30,7 +30,9 @@ pub(super) struct Earlier {
     /// What was sent from here, then what was captured; newest first, each once.
     texts: Vec<String>,
     /// What something else took the place of; newest first.
-    pub(super) aside: Vec<String>,
+    aside: Vec<String>,
+    /// Those of `aside` that are not among `texts`: comparing them takes too long for every frame.
+    only_aside: Vec<usize>,
     /// Which one, and its words.
     shown: Option<(usize, String)>,
     /// Calls that were read back.
@@ -40,12 +42,22 @@ pub(super) struct Earlier {
 impl Earlier {
     /// Starts with what is kept; `wanted` shows the last call's at once.
     pub(super) fn new(drafts: &Drafts, subject: &Subject, wanted: bool) -> Self {
-        Self {
+        let mut earlier = Self {
             wanted,
             texts: drafts.sent(subject).to_vec(),
             aside: drafts.aside(subject).to_vec(),
             ..Self::default()
-        }
+        };
+        earlier.compare();
+        earlier
+    }
+
+    /// Called after each change of `texts` or `aside`.
+    fn compare(&mut self) {
+        let known = |text: &String| self.texts.iter().any(|known| same(known, text));
+        let aside = self.aside.iter().enumerate();
+        let only_aside = aside.filter(|(_, text)| !known(text)).map(|(at, _)| at);
+        self.only_aside = only_aside.collect();
     }
 
     /// Whether this is what was brought back, unchanged.
@@ -54,19 +66,20 @@ impl Earlier {
     }
 
     pub(super) fn set_aside(&mut self, text: String) {
-        self.sent(&text);
+        self.aside.retain(|aside| !same(aside, &text));
         self.aside.insert(0, text);
+        self.compare();
     }
 
-    /// What was sent is not aside any more.
-    pub(super) fn sent(&mut self, text: &str) {
+    /// It is not aside any more: it was sent, or it is shown.
+    pub(super) fn forget(&mut self, text: &str) {
         self.aside.retain(|aside| !same(aside, text));
+        self.compare();
     }
 
     /// What to bring back, in order: what was never sent comes last, which is before the newest.
     fn all(&self) -> Vec<&String> {
-        let known = |text: &&String| self.texts.iter().any(|known| same(known, text));
-        let aside = self.aside.iter().filter(|text| !known(text));
+        let aside = self.only_aside.iter().filter_map(|at| self.aside.get(*at));
         self.texts.iter().chain(aside).collect()
     }
 }
@@ -138,9 +151,22 @@ impl Sheet {
             let pretty = original.pretty.clone();
             return self.show_original(&pretty);
         }
+        let unread = !self.unread(world).is_empty();
+        let text = self.editor.text();
+        // What is on the screen already is nothing to bring back.
+        if !unread
+            && self.earlier.texts.is_empty()
+            && self.earlier.aside.iter().all(|it| *it == text)
+        {
+            if !self.earlier.shows(&text) {
+                self.earlier.forget(&text);
+            }
+            self.earlier.wanted = false;
+            self.trouble = Some("it was not called before".to_owned());
+            return;
+        }
         self.set_aside();
         let next = self.earlier.shown.as_ref().map_or(0, |(at, _)| at + 1);
-        let unread = !self.unread(world).is_empty();
         if unread && next >= self.earlier.texts.len() {
             self.earlier.wanted = true;
             return;
@@ -148,15 +174,11 @@ impl Sheet {
         self.earlier.wanted = false;
         let all = self.earlier.all();
         let next = next % all.len().max(1);
-        match all.get(next) {
-            Some(text) => {
-                let text = (*text).clone();
-                self.editor.replace(&text);
-                self.editor.go_to_first_value();
-                self.earlier.shown = Some((next, text));
-                self.recheck();
-            }
-            None => self.trouble = Some("it was not called before".to_owned()),
+        if let Some(text) = all.get(next).map(|text| (*text).clone()) {
+            self.editor.replace(&text);
+            self.editor.go_to_first_value();
+            self.earlier.shown = Some((next, text));
+            self.recheck();
         }
     }
 
@@ -186,6 +208,7 @@ impl Sheet {
                     let new = |text: &String| !known.iter().any(|known| same(known, text));
                     let new = text.filter(new);
                     known.extend(new);
+                    self.earlier.compare();
                 }
             }
             self.earlier.read.insert(*row);
