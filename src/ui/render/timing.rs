@@ -25,14 +25,8 @@ pub fn render(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'
 /// The message of the selected line: what the line says, and the JSON.
 fn opened(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
-    let Side {
-        part: Some(part),
-        json: Some(json),
-        ..
-    } = &detail.timing.selected
-    else {
-        return;
-    };
+    let Side { part, json, failed } = &detail.timing.selected;
+    let Some(part) = part else { return };
     let mark = if detail.focused { "▌" } else { " " };
     let mut facts = vec![
         Span::styled(mark, theme.style(Role::Accent)),
@@ -41,7 +35,7 @@ fn opened(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let mut say = |role: Role, text: String| {
         facts.push(Span::styled(format!("  {text}"), theme.style(role)));
     };
-    if let Some(found) = draw::found(json) {
+    if let Some(found) = json.as_ref().and_then(draw::found) {
         say(Role::Warn, found);
     }
     let (nth, of) = (detail.timing.moment + 1, detail.parts.len());
@@ -56,7 +50,19 @@ fn opened(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect) {
         format::plural(length(world, part.location), "byte"),
     );
     put(frame, area, facts);
-    draw::render(json, detail.focused, theme, frame, layout::json(area));
+    let text = layout::json(area);
+    match (json, failed) {
+        (Some(json), _) => draw::render(json, detail.focused, theme, frame, text),
+        (None, Some(why)) => {
+            let why = format!("cannot read this message: {why}");
+            put(
+                frame,
+                text,
+                vec![Span::styled(why, theme.style(Role::Error))],
+            );
+        }
+        (None, None) => {}
+    }
 }
 
 /// When, how long after the first, who, what, and where on the way that was.

@@ -42,7 +42,8 @@ impl Timing {
     pub fn act(&mut self, action: Action, height: usize, count: usize) {
         match &mut self.selected.json {
             Some(json) if self.open => read(json, action),
-            Some(_) if action == Action::Fold => self.open = true,
+            None if self.open => {}
+            _ if action == Action::Fold => self.open = self.selected.part.is_some(),
             _ => self.moment = moved(self.moment, action, height, count.saturating_sub(1)),
         }
     }
