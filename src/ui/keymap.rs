@@ -408,8 +408,8 @@ const ASK: &[Binding] = &[
     bind(C::Ask, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
     bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
-    bind(C::Ask, &[key(K::PageUp)], A::PageUp, "", "the question, a page up"),
-    bind(C::Ask, &[key(K::PageDown)], A::PageDown, "", "the question, a page down"),
+    bind(C::Ask, &[key(K::PageUp)], A::PageUp, "", "a page up"),
+    bind(C::Ask, &[key(K::PageDown)], A::PageDown, "", "a page down"),
     bind(C::Page, &[ch('y')], A::Copy, "copy", "copy the address"),
 ];
 
