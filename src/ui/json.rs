@@ -12,6 +12,7 @@ pub mod view;
 use crate::ui::format::plural;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
+pub use expansion::base64_len;
 pub use search::MOST_MATCHES;
 use std::ops::Range;
 

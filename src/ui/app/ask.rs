@@ -144,13 +144,16 @@ impl Part for Ask {
         Vec::new()
     }
 
-    fn sync(&mut self, world: &World, _area: Rect, _steps: &mut Vec<Step>) -> Vec<Location> {
+    fn sync(&mut self, world: &World, area: Rect, _steps: &mut Vec<Step>) -> Vec<Location> {
         let Some(row) = world.traffic.row(self.row) else {
             return Vec::new();
         };
         self.over |= row.status != Status::Pending;
         if self.form.is_none() {
             self.read(world.body(row.request));
+        }
+        if let Some(form) = &mut self.form {
+            form.resize(render::ask::inside(area).width);
         }
         vec![row.request]
     }

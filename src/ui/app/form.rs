@@ -20,6 +20,7 @@ use crate::ui::text::wrap;
 use crate::wire::object;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The code that a client answers with when its user does not want to (specification 2025-11-25, client/sampling).
@@ -62,6 +63,8 @@ pub struct Form {
     pub title: &'static str,
     /// The server's own words, for reading.
     pub words: String,
+    /// They in lines of so many columns: they may be long, and every frame needs them.
+    wrapped: (u16, Vec<String>),
     /// The first line of them on the screen, unless that leaves room at their end.
     pub top: usize,
     pub body: Body,
@@ -125,6 +128,7 @@ impl Form {
         Self {
             title,
             words,
+            wrapped: (0, Vec::new()),
             top: 0,
             body,
             trouble: None,
@@ -201,9 +205,19 @@ impl Form {
         self.top = top.min(last);
     }
 
+    /// Has the words wrapped for a place that is so wide.
+    pub fn resize(&mut self, columns: u16) {
+        if self.wrapped.0 != columns {
+            self.wrapped = (columns, wrap(&self.words, columns.into()));
+        }
+    }
+
     /// The server's words in lines of so many columns.
-    pub fn lines(&self, columns: u16) -> Vec<String> {
-        wrap(&self.words, columns.into())
+    pub fn lines(&self, columns: u16) -> Cow<'_, [String]> {
+        match &self.wrapped {
+            (known, lines) if *known == columns => lines.into(),
+            _ => wrap(&self.words, columns.into()).into(),
+        }
     }
 
     /// Takes a key that is text.

@@ -604,8 +604,11 @@ impl Part for Sheet {
             self.due = false;
             steps.extend(self.send(world, false));
         }
-        let answer = self.places(area).answer;
+        let (answer, form) = (self.places(area).answer, self.round_place(area));
         if let Some(sent) = &mut self.sent {
+            if let Some(round) = &mut sent.round {
+                round.form.resize(form.width);
+            }
             wanted.extend(sent.sync(world, answer));
             if sent.is_to_repeat() && sent.session_is_over(world) {
                 sent.again = None;

@@ -81,7 +81,12 @@ pub fn decoded_len(token: &str) -> Option<u64> {
     let digit =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
     let looks = inside.len() > CUT && digits.as_bytes()[..CUT.min(digits.len())].iter().all(digit);
-    looks.then_some(digits.len() as u64 * 3 / 4)
+    looks.then(|| base64_len(inside))
+}
+
+/// How many bytes base64 stands for.
+pub fn base64_len(text: &str) -> u64 {
+    text.trim_end_matches('=').len() as u64 * 3 / 4
 }
 
 /// The document that a string's token holds, laid out from its text.

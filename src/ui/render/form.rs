@@ -98,7 +98,7 @@ fn words(form: &Form, theme: Theme, frame: &mut Frame<'_>, places: Places) {
     let above = form.top.min(said.len().saturating_sub(height));
     let below = said.len().saturating_sub(above + height);
     draw(
-        said.into_iter().skip(above).map(Line::raw),
+        said.iter().skip(above).take(height).cloned().map(Line::raw),
         frame,
         places.words,
     );

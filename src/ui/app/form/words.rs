@@ -1,8 +1,14 @@
 //! The server's own words in a form, for reading: everything that it says of a completion, the host of a page.
 
 use crate::ui::format;
+use crate::ui::json::base64_len;
+use crate::ui::text::cut;
 use crate::wire::object;
+use std::borrow::Cow;
 use std::fmt::Write as _;
+
+/// So much is shown of a parameter's JSON.
+const LONGEST: usize = 4000;
 
 /// A sampling request: its messages, then every other parameter.
 pub(super) fn conversation(params: &str) -> String {
@@ -29,10 +35,19 @@ pub(super) fn conversation(params: &str) -> String {
     }
     for (name, value) in object::members(params) {
         if !["systemPrompt", "messages", "_meta"].contains(&&*name) {
-            say(&name, value);
+            say(&name, &shortened(value));
         }
     }
     out
+}
+
+/// The tools of a completion may be long, and are in the capture.
+fn shortened(json: &str) -> Cow<'_, str> {
+    if json.len() <= LONGEST {
+        return json.into();
+    }
+    let (start, bytes) = (cut(json, LONGEST), json.len() as u64);
+    format!("{start} ({} bytes)", format::size(bytes)).into()
 }
 
 /// A piece of a message: its text, or what kind of data it is.
@@ -43,8 +58,7 @@ fn block(content: &str) -> String {
     let kind = object::string_at(content, &["mimeType"]);
     match (kind, object::string_at(content, &["data"])) {
         (Some(kind), Some(data)) => {
-            let bytes = data.trim_end_matches('=').len() as u64 * 3 / 4;
-            format!("{kind}, {} bytes", format::size(bytes))
+            format!("{kind}, {} bytes", format::size(base64_len(&data)))
         }
         _ => content.to_owned(),
     }
@@ -78,6 +92,13 @@ mod tests {
             "system: Be\nuser: Hi\nuser: image/png, 6 bytes\nuser: {\"type\":\"tool_use\",\"id\":\"1\"}\n\
              maxTokens: 9\nstopSequences: [\"END\"]\ntools: [{\"name\":\"t\"}]\n"
         );
+    }
+
+    #[test]
+    fn a_long_parameter_is_cut_and_its_length_told() {
+        let params = format!(r#"{{"messages":[],"tools":["{}"]}}"#, "x".repeat(9000));
+        let said = conversation(&params);
+        assert!(said.ends_with("… (9.0k bytes)\n"), "{said}");
     }
 
     #[test]
