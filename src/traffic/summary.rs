@@ -196,6 +196,9 @@ pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
             if params.input_responses.is_some() =>
         {
             replies(&mut into, params.input_responses.unwrap_or_default());
+            if into.is_empty() {
+                arguments(&mut into, params.arguments.unwrap_or_default());
+            }
         }
         methods::TOOLS_CALL | methods::PROMPTS_GET => {
             arguments(&mut into, params.arguments.unwrap_or_default());
@@ -434,25 +437,29 @@ fn questions(into: &mut Gist, raw: &str) {
     }
 }
 
-/// What a client replies to that.
+/// What a client replies to that, where it says anything.
 fn replies(into: &mut Gist, raw: &str) {
     let mut joint = "answers: ";
     for (_, reply) in object::members(raw) {
-        into.push(joint);
-        joint = ", ";
+        let mut said = Gist::default();
         let read = Answer::read(reply);
         let action = text_of(read.action);
         let typed = object::at(reply, &["content"]).filter(|raw| raw.starts_with('{'));
         match (&*action, typed, object::at(reply, &["roots"])) {
             ("accept", Some(typed), _) if object::members(typed).next().is_some() => {
-                arguments(into, typed);
+                arguments(&mut said, typed);
             }
-            ("", _, Some(roots)) => count(into, roots, "root"),
-            ("", Some(said), _) => content(into, said, None),
-            ("", ..) => arguments(into, reply),
+            ("", _, Some(roots)) => count(&mut said, roots, "root"),
+            ("", Some(block), _) => content(&mut said, block, None),
+            ("", ..) => arguments(&mut said, reply),
             (action, ..) => {
-                into.push(action);
+                said.push(action);
             }
+        }
+        let said = said.finish();
+        if !said.is_empty() {
+            into.push(joint).push(&said);
+            joint = ", ";
         }
     }
 }

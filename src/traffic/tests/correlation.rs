@@ -545,10 +545,10 @@ fn without_a_state_a_retry_is_known_by_its_params() {
         "#,
         "
         client · tools/call · a · n=1 · input required [1 3]
-          client · tools/call · a · answers: · pending [5]
-          client · tools/call · a · answers: · pending [6]
+          client · tools/call · a · n=1 · pending [5]
+          client · tools/call · a · n=1 · pending [6]
         client · tools/call · a · n=2 · input required [2 4]
-        client · tools/call · a · answers: · pending [7]
+        client · tools/call · a · n=3 · pending [7]
         ",
     );
 }
