@@ -163,7 +163,7 @@ impl Links {
 
     fn by_exact_id(&mut self, store: &Store, scope: Scope, id: &str) -> Option<RowId> {
         let users = self.find_users(store, scope, id)?;
-        // Nothing becomes pending again, so this only ever moves on.
+        // What HTTP ended becomes pending again only as its answer comes, so this only ever moves on.
         while !store.is_open(users.oldest_pending) && users.oldest_pending != users.newest {
             users.oldest_pending = match store.extra(users.oldest_pending) {
                 Some(extra) if extra.next_same_id != NONE => extra.next_same_id,

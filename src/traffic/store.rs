@@ -198,6 +198,8 @@ impl Store {
     /// Whether it did not go as it should: it failed, came too late or never, or is no message that anybody waits for.
     pub fn went_wrong(&self, row: &RowData) -> bool {
         match (row.kind, row.status) {
+            // Its call stands as it does, and is found in its place.
+            (RowKind::Exchange, _) if self.goes_on(row) => self.is_answered_again(row),
             (RowKind::Garbage | RowKind::Orphan, _) => true,
             (RowKind::Mark, _) => matches!(self.symbol(row.method), GAP | DAMAGED_LINE),
             // That is how a server of the older era is recognized.
@@ -205,6 +207,12 @@ impl Store {
             (_, Status::ToolError | Status::Late | Status::Lost) => true,
             _ => self.is_answered_again(row),
         }
+    }
+    /// Whether it is a later round of a call.
+    fn goes_on(&self, row: &RowData) -> bool {
+        let extra = self.extras.get(row.extra);
+        let kin = extra.and_then(|extra| self.kin.get(extra.kin));
+        kin.is_some_and(|kin| kin.first_round != NONE)
     }
     /// Whether an answer is waited for, by the row or by something under it.
     pub fn waits(&self, row: RowId) -> bool {

@@ -92,6 +92,21 @@ fn what_leads_to_something_that_waits_is_shown_with_it() {
 }
 
 #[test]
+fn a_call_that_failed_after_rounds_is_one_fault() {
+    let traffic = fold(
+        r#"
+        client {"id":1,"method":"tools/call","params":{"name":"book","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+        server {"id":1,"result":{"resultType":"input_required","requestState":"s"}}
+        client {"id":2,"method":"tools/call","params":{"name":"book","requestState":"s","inputResponses":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+        server {"id":2,"error":{"code":-32603,"message":"broke"}}
+        "#,
+    );
+    let view = viewed(&traffic);
+    assert_eq!(view.next_fault(&traffic, None), Some(0));
+    assert_eq!(view.next_fault(&traffic, Some(0)), None);
+}
+
+#[test]
 fn what_went_wrong_is_found_and_what_only_looks_like_it_is_not() {
     let traffic = fold(
         r#"
