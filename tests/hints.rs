@@ -136,15 +136,6 @@ fn an_editor_is_offered_for_a_text_and_not_for_fields() {
 }
 
 #[test]
-fn a_line_of_stderr_is_as_long_as_it_was_written() {
-    let mut stage = Stage::open(120, 40, &fixture("live"), State::Saved);
-    stage.press("gj<enter>");
-    let text = stage.text();
-    let line = "Starting default (STDIO) server...\n";
-    assert!(text.contains(&format!("{} bytes", line.len())), "{text}");
-}
-
-#[test]
 fn only_ways_to_answer_that_there_are_are_offered() {
     let form = hints(&mut stage("asked", State::Live), "a");
     offers(

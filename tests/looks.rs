@@ -593,3 +593,12 @@ fn a_screen_that_is_too_small_says_how_to_leave_it() {
     stage.press("q");
     assert!(stage.text().contains("y / n"), "{}", stage.text());
 }
+
+#[test]
+fn a_line_of_stderr_is_as_long_as_it_was_written() {
+    let mut stage = Stage::open(120, 40, &fixture("live"), State::Saved);
+    stage.press("gj<enter>");
+    let text = stage.text();
+    let line = "Starting default (STDIO) server...\n";
+    assert!(text.contains(&format!("{} bytes", line.len())), "{text}");
+}

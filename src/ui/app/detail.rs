@@ -10,7 +10,7 @@ use crate::capture::record::Location;
 use crate::traffic::{Part, Role, RowId, RowKind};
 use crate::ui::diff;
 use crate::ui::event::{Body, Effect, Notice, Step};
-use crate::ui::json::view::{Move, View};
+use crate::ui::json::view::View;
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
 
@@ -472,20 +472,9 @@ impl Detail {
 
 /// What a key means in a message.
 fn read(json: &mut View, action: Action) {
-    match action {
-        Action::Up => json.go(Move::Up),
-        Action::Down => json.go(Move::Down),
-        Action::PageUp => json.go(Move::PageUp),
-        Action::PageDown => json.go(Move::PageDown),
-        Action::Top => json.go(Move::Top),
-        Action::Bottom => json.go(Move::Bottom),
-        Action::Fold => json.toggle(),
-        Action::FoldAll => json.fold_all(),
-        Action::UnfoldAll => json.unfold_all(),
-        Action::Wrap => json.toggle_wrap(),
-        Action::NextMatch => json.next_match(),
-        Action::PreviousMatch => json.previous_match(),
-        _ => {}
+    // Sideways is between the messages.
+    if !matches!(action, Action::Left | Action::Right) {
+        json.act(action);
     }
 }
 
