@@ -798,6 +798,20 @@ fn a_call_that_is_to_be_repeated_is_stopped_with_the_key_that_cancels() {
 }
 
 #[test]
+fn a_call_that_went_rounds_is_cancelled_by_its_newest_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let round = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-2","method":"tools/call","params":{"name":"book","arguments":{},"requestState":"s"}}"#;
+    let records = [LISTED.as_slice(), &[BOOKED, ONLY_STATE, round]].concat();
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("G");
+    assert!(!stage.selected().contains('└'), "{}", stage.text());
+    stage.press("x");
+    let message = sent(&stage).2;
+    assert!(message.contains(r#""requestId":"sentinel-2""#), "{message}");
+}
+
+#[test]
 fn a_draft_outlives_an_older_sheet_that_is_closed_after_it() {
     let mut stage = to_be_repeated(&[]);
     stage.press("<esc><enter><end>97<esc>");
