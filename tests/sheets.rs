@@ -2,6 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common_ui;
+#[path = "sheets/drafts.rs"]
+mod drafts;
+#[path = "sheets/hostile.rs"]
+mod hostile;
+#[path = "sheets/replays.rs"]
+mod replays;
+#[path = "sheets/sessions.rs"]
+mod sessions;
 
 use common_ui::{Stage, State, fixture, styles_of, text_of};
 use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId, Timestamp};
@@ -120,139 +128,6 @@ fn text_that_is_no_json_is_never_sent() {
 }
 
 #[test]
-fn escape_keeps_the_draft_and_what_was_sent_comes_back() {
-    let mut stage = live(SUM);
-    stage.press("<enter><end><bs><bs>41,<esc><esc>");
-    assert!(stage.app.sheet.is_none());
-    stage.press("<enter>");
-    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
-    stage.press("<f5>");
-    written(&mut stage);
-    stage.press("<esc><enter>");
-    assert!(
-        stage.text().contains("\"a\": 0,"),
-        "a sent draft is done with"
-    );
-    stage.press("<c-r>");
-    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
-}
-
-#[test]
-fn the_arguments_of_captured_calls_come_back() {
-    let mut stage = live(SUM);
-    stage.press("e");
-    let text = stage.text();
-    assert!(text.contains("\"a\": 2, \"b\": 3"), "{text}");
-    stage.press("<c-r>");
-    assert!(stage.text().contains("\"a\": \"x\""), "{}", stage.text());
-    // What is typed next goes into the first value.
-    stage.press("y");
-    assert!(stage.text().contains("\"a\": \"yx\""), "{}", stage.text());
-}
-
-#[test]
-fn what_was_typed_comes_back_after_other_arguments_took_its_place() {
-    let mut stage = live(SUM);
-    stage.press("<enter><end><bs><bs>41,<esc>e");
-    let text = stage.text();
-    assert!(
-        text.contains("\"a\": 2, \"b\": 3"),
-        "the last call's: {text}"
-    );
-    // Only looked at: the draft is still one.
-    stage.press("<esc><enter>");
-    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
-    stage.press("<end><bs>2,<c-r>");
-    assert!(!stage.text().contains("412,"), "{}", stage.text());
-    stage.press("<c-r><c-r>");
-    let text = stage.text();
-    assert!(text.contains("\"a\": 412,"), "it goes round: {text}");
-    assert!(text.contains("earlier arguments (3)"), "{text}");
-    stage.press("<c-r>7<esc><enter>");
-    let text = stage.text();
-    assert!(text.contains("\"a\": 72,"), "{text}");
-    let kept = stage.app.drafts.clone();
-    assert!(format!("{kept:?}").contains("412,"), "{kept:?}");
-}
-
-#[test]
-fn what_is_typed_is_no_earlier_call() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = capture(directory.path(), &LISTED);
-    let mut stage = Stage::open(120, 40, &path, State::Live);
-    stage.press("2<enter><end>97531<c-r>");
-    let text = stage.text();
-    assert!(text.contains("it was not called before"), "{text}");
-    assert!(!text.contains("earlier arguments"), "{text}");
-    // It is a draft all the same.
-    stage.press("<esc><enter>");
-    assert!(stage.text().contains("97531"), "{}", stage.text());
-}
-
-#[test]
-fn a_replay_that_was_edited_comes_back_after_its_original_and_after_a_replay_as_it_was() {
-    let edited = |stage: &Stage| stage.text().contains("\"arguments\": {9");
-    let mut stage = live("/tools/call get-sum<enter>ge<right>9");
-    assert!(edited(&stage));
-    stage.press("<c-r>");
-    assert!(!edited(&stage));
-    stage.press("<c-r>");
-    assert!(edited(&stage));
-    stage.press("<esc>r");
-    written(&mut stage);
-    stage.press("<esc>e");
-    assert!(edited(&stage));
-}
-
-#[test]
-fn a_replay_speaks_of_its_original_and_not_of_earlier_arguments() {
-    let stage = live("/tools/call get-sum<enter>ge<f5>y<esc>e");
-    let text = stage.text();
-    assert!(text.contains("Send again tools/call get-sum"), "{text}");
-    assert!(text.contains("Ctrl-R original"), "{text}");
-    assert!(!text.contains("earlier arguments"), "{text}");
-}
-
-#[test]
-fn a_pasted_line_break_stays_in_the_editor_and_out_of_the_message() {
-    let mut stage = live("2/echo<enter><enter>");
-    stage.send(Event::Paste("größe\r\n".to_owned()));
-    assert!(stage.text().contains("größe"), "{}", stage.text());
-    stage.press("<f5><f2>");
-    assert!(commands(&stage).is_empty());
-}
-
-#[test]
-fn a_pasted_object_takes_the_place_of_what_nobody_touched() {
-    let mut stage = live(SUM);
-    stage.press("<enter>");
-    let pasted = || Event::Paste("{\"a\": 1,\n \"b\": 5}\n".to_owned());
-    stage.send(pasted());
-    // The cursor stands behind it.
-    stage.press("<bs>}<f5>");
-    assert!(sent(&stage).2.contains(r#""arguments":{"a":1,"b":5}"#));
-    let mut stage = live(SUM);
-    stage.press("<enter>7");
-    stage.send(pasted());
-    assert!(stage.text().contains("7{"), "{}", stage.text());
-}
-
-#[test]
-fn the_route_goes_round_and_the_clients_session_is_asked_about() {
-    let mut stage = live("2/long<enter><enter>");
-    stage.press("<tab>");
-    assert!(stage.text().contains("the session of"), "{}", stage.text());
-    stage.press("<f5>");
-    assert!(commands(&stage).is_empty());
-    assert!(stage.text().contains("Call it?"), "{}", stage.text());
-    stage.press("n<f5>y");
-    assert_eq!(sent(&stage).1, Route::Session(SessionId(1)));
-    stage.effects.clear();
-    stage.press("r");
-    assert_eq!(commands(&stage).len(), 1, "asked once");
-}
-
-#[test]
 fn what_says_that_it_destroys_asks_in_any_session() {
     let mut stage = live("2/delete<enter><enter><f5>");
     assert!(commands(&stage).is_empty());
@@ -359,55 +234,6 @@ fn an_answer_is_searched() {
 }
 
 #[test]
-fn an_edited_replay_sends_what_was_edited_and_nothing_else() {
-    let mut stage = live("/tools/call get-sum<enter>ge");
-    assert!(commands(&stage).is_empty());
-    assert!(
-        stage
-            .text()
-            .contains("\"arguments\": { \"a\": 2, \"b\": 3 }"),
-        "{}",
-        stage.text()
-    );
-    // The cursor stands where the arguments begin.
-    stage.press("<right><right><right><right><right><right><right><right><bs>40<f5>");
-    let (_, _, message, replay_of) = sent(&stage);
-    assert_eq!(replay_of, Some(14));
-    assert_eq!(
-        message,
-        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":40,"b":3}}}"#
-    );
-}
-
-#[test]
-fn what_must_not_be_replayed_says_why() {
-    let mut stage = live("/initialize<enter>gr");
-    assert!(commands(&stage).is_empty());
-    assert!(stage.text().contains("not sent:"), "{}", stage.text());
-    // There is no sending it anyway: the proxy would refuse it, too.
-    stage.press("<f2>");
-    assert!(commands(&stage).is_empty());
-    assert!(stage.text().contains("not sent:"), "{}", stage.text());
-}
-
-#[test]
-fn a_refusal_is_a_sentence_and_the_text_stays() {
-    let mut stage = live(SUM);
-    stage.press("<enter><f5>");
-    outcome(
-        &mut stage,
-        Err(Refused("the client's session has just ended".to_owned())),
-    );
-    assert!(
-        stage.text().contains("the client's session has just ended"),
-        "{}",
-        stage.text()
-    );
-    stage.press("e");
-    assert!(stage.text().contains("\"b\": 0"), "{}", stage.text());
-}
-
-#[test]
 fn the_editor_outside_brings_its_text_back() {
     let mut stage = live(SUM);
     stage.press("<enter><c-o>");
@@ -477,76 +303,6 @@ fn the_server_can_be_declined() {
     assert!(declined(&stage, "cancel"));
 }
 
-/// A capture whose server says nothing that is fit for a screen.
-fn hostile(directory: &Path) -> std::path::PathBuf {
-    let path = directory.join("hostile.jsonl");
-    let nasty = "\\u001b[31m\\u202eevil\\u0007\\r\\n\\u009b2J";
-    let long = "x".repeat(10_000);
-    let tool = |name: &str, schema: &str| {
-        format!(
-            r#"{{"name":"{name}","title":"{nasty}","description":"{nasty} {long}","inputSchema":{schema}}}"#
-        )
-    };
-    let schema = format!(
-        r#"{{"type":"object","properties":{{"{nasty}":{{"type":"string","description":"{nasty}"}},"{long}":{{"enum":["{nasty}"]}}}}}}"#
-    );
-    let tools = [
-        tool(nasty, &schema),
-        tool(&long, "7"),
-        tool("日本語🦀\\u200d", "{}"),
-    ]
-    .join(",");
-    let lines = [
-        r#"{"capture":1,"program":"mcp-sentinel","started":"2026-11-21T12:04:00.900Z","name":"x","transport":"stdio","upstream":["x"],"pid":1,"cwd":"/"}"#.to_owned(),
-        r#"{"seq":1,"at":"2026-11-21T12:04:01.120000Z","session":1,"opened":{"by":"operator","transport":"stdio","pid":1}}"#.to_owned(),
-        r#"{"seq":2,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}}"#.to_owned(),
-        format!(r#"{{"seq":3,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"server","message":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tools}]}}}}}}"#),
-        format!(r#"{{"seq":4,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"operator","message":{{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{{"name":"{nasty}","arguments":{{"{nasty}":"{nasty}"}}}}}}}}"#),
-        format!(r#"{{"seq":5,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"server","message":{{"jsonrpc":"2.0","id":"sentinel-1","result":{{"content":[{{"type":"text","text":"{nasty}{long}"}}]}}}}}}"#),
-        format!(r#"{{"seq":6,"at":"2026-11-21T12:04:01.120000Z","session":1,"from":"server","message":{{"jsonrpc":"2.0","id":"{nasty}","method":"elicitation/create","params":{{"message":"{nasty}{long}","requestedSchema":{schema}}}}}}}"#),
-    ];
-    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
-    path
-}
-
-#[test]
-fn nothing_that_a_server_says_is_obeyed_by_the_terminal() {
-    let directory = tempfile::tempdir().unwrap();
-    let capture = hostile(directory.path());
-    for (width, height) in [(40, 8), (80, 24), (120, 40), (200, 50)] {
-        for keys in [
-            "2",
-            "2s",
-            "2<enter>",
-            "2e",
-            "2j<enter>",
-            "2jj<enter>",
-            "2<enter><f5>",
-            "a",
-            "a<down>x<f5>",
-            "5",
-            "ge",
-        ] {
-            let mut stage = Stage::open(width, height, &capture, State::Live);
-            stage.press(keys);
-            if !commands(&stage).is_empty() {
-                written(&mut stage);
-            }
-            let buffer = stage.buffer();
-            for cell in buffer.content() {
-                let bad = |c: char| {
-                    c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || c == '\u{200d}'
-                };
-                assert!(
-                    !cell.symbol().chars().any(bad),
-                    "{keys}: {:?}",
-                    cell.symbol()
-                );
-            }
-        }
-    }
-}
-
 #[test]
 fn the_panes_are_walked_with_keys_and_mouse() {
     let mut stage = live("2s");
@@ -590,19 +346,6 @@ const LISTED: [&str; 3] = [
     r#""from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
     r#""from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"book","inputSchema":{"type":"object"}}]}}"#,
 ];
-
-#[test]
-fn what_was_not_sent_to_the_server_cannot_be_sent_again() {
-    for keys in ["gr", "ge", "gjr", "gje"] {
-        let stage = live(keys);
-        assert!(stage.app.sheet.is_none(), "{keys}");
-        let status = stage.status();
-        assert!(
-            status.contains("not sent to the server"),
-            "{keys}: {status}"
-        );
-    }
-}
 
 #[test]
 fn a_long_form_shows_the_choices_of_a_field_and_how_many_fields_are_elsewhere() {
@@ -750,53 +493,6 @@ fn a_call_that_asks_for_more_is_answered_and_goes_on() {
 const BOOKED: &str = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
 const ONLY_STATE: &str = r#""from":"server","message":{"jsonrpc":"2.0","id":"sentinel-1","result":{"resultType":"input_required","requestState":"s"}}"#;
 
-/// A call that the server wants once more; `then` is captured, but not read yet.
-fn to_be_repeated(then: &[&str]) -> Stage {
-    let directory = tempfile::tempdir().unwrap();
-    let records = [LISTED.as_slice(), &[BOOKED, ONLY_STATE], then].concat();
-    let path = capture(directory.path(), &records);
-    let mut stage = Stage::start(120, 40, &path, State::Live, Session::default());
-    stage.read(LISTED.len() + 2);
-    stage.arrive();
-    stage.press("2<enter><f5>");
-    written(&mut stage);
-    stage
-}
-
-/// How many commands there are once the pause is over.
-fn after_the_pause(stage: &mut Stage) -> usize {
-    stage.send(Event::Tick {
-        now: Timestamp(i64::MAX / 2),
-        utc_offset_seconds: 0,
-    });
-    commands(stage).len()
-}
-
-#[test]
-fn a_call_is_repeated_in_the_session_that_wants_it_and_nowhere_else() {
-    let mut stage = to_be_repeated(&[]);
-    stage.press("e<tab>");
-    assert_eq!(after_the_pause(&mut stage), 2);
-    let closed = r#""closed":{"signal":9,"reason":"the server was ended by SIGKILL"}"#;
-    let mut stage = to_be_repeated(&[closed]);
-    stage.read(1);
-    assert_eq!(after_the_pause(&mut stage), 1);
-    assert!(stage.text().contains("not called once more"));
-}
-
-#[test]
-fn a_call_that_is_to_be_repeated_is_stopped_with_the_key_that_cancels() {
-    for keys in ["x", "<esc>1Gx"] {
-        let mut stage = to_be_repeated(&[]);
-        let (way, key) = keys.split_at(keys.len() - 1);
-        stage.press(way);
-        assert!(!way.is_empty() || stage.status().contains("x cancel it"));
-        stage.press(key);
-        assert!(stage.status().contains("not called once more"), "{keys}");
-        assert_eq!(after_the_pause(&mut stage), 1, "{keys}");
-    }
-}
-
 #[test]
 fn a_call_that_went_rounds_is_cancelled_by_its_newest_request() {
     let directory = tempfile::tempdir().unwrap();
@@ -809,27 +505,6 @@ fn a_call_that_went_rounds_is_cancelled_by_its_newest_request() {
     stage.press("x");
     let message = sent(&stage).2;
     assert!(message.contains(r#""requestId":"sentinel-2""#), "{message}");
-}
-
-#[test]
-fn a_draft_outlives_an_older_sheet_that_is_closed_after_it() {
-    let mut stage = to_be_repeated(&[]);
-    stage.press("<esc><enter><end>97<esc>");
-    // The older one, once more.
-    let old = stage.app.unfinished.pop();
-    stage.app.sheet = old;
-    stage.press("<esc><enter>");
-    assert!(stage.text().contains("97"), "{}", stage.text());
-}
-
-#[test]
-fn a_refusal_is_said_when_another_sheet_is_open() {
-    let mut stage = live(SUM);
-    stage.press("<enter><f5><esc>");
-    stage.press("/echo<enter><enter>");
-    outcome(&mut stage, Err(Refused("the pipe is full".to_owned())));
-    let status = stage.status();
-    assert!(status.contains("the pipe is full"), "{status}");
 }
 
 /// A request of the server's, opened.
@@ -926,95 +601,4 @@ fn a_request_is_offered_only_the_answers_that_it_can_have() {
         withdrawn.contains("Esc close") && !withdrawn.contains("F5"),
         "{withdrawn}"
     );
-}
-
-#[test]
-fn a_call_of_ones_own_is_cancelled_with_one_key_wherever_it_is_looked_at() {
-    let directory = tempfile::tempdir().unwrap();
-    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
-    let path = capture(directory.path(), &[LISTED.as_slice(), &[call]].concat());
-    let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"sentinel-1","reason":"cancelled by the operator"}}"#;
-    for keys in ["Gx", "G<enter>x"] {
-        let mut stage = Stage::open(120, 40, &path, State::Live);
-        stage.press(keys);
-        let (_, route, message, _) = sent(&stage);
-        assert_eq!(
-            (route, message.as_str()),
-            (Route::Session(SessionId(1)), cancelled)
-        );
-    }
-    let mut stage = Stage::open(120, 40, &path, State::Live);
-    stage.press("2<enter><f5>");
-    written(&mut stage);
-    stage.effects.clear();
-    assert!(stage.status().contains("x cancel it"), "{}", stage.status());
-    stage.press("x");
-    assert_eq!(sent(&stage).2, cancelled);
-
-    let mut stage = Stage::open(120, 40, &path, State::Live);
-    stage.press("gx");
-    assert!(commands(&stage).is_empty());
-    assert!(
-        stage.status().contains("nothing to cancel"),
-        "{}",
-        stage.status()
-    );
-}
-
-#[test]
-fn a_server_that_has_ended_is_shown_as_ended_and_one_key_starts_it_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
-    let closed = r#""closed":{"signal":9,"reason":"the server was ended by SIGKILL"}"#;
-    let path = capture(
-        directory.path(),
-        &[LISTED.as_slice(), &[call, closed]].concat(),
-    );
-    let mut stage = Stage::open(120, 40, &path, State::Live);
-    let status = stage.status();
-    for words in ["■ ended", "SIGKILL: R restarts it", "1 lost"] {
-        assert!(status.contains(words), "{status}");
-    }
-    stage.press("R");
-    let (_, command) = commands(&stage).pop().unwrap();
-    assert_eq!(command, Command::Refresh);
-
-    // In a filter the key is a letter.
-    stage.press("2/");
-    let status = stage.status();
-    assert!(
-        status.contains("SIGKILL") && !status.contains("R restarts"),
-        "{status}"
-    );
-
-    let path = capture(directory.path(), LISTED.as_slice());
-    let mut stage = Stage::open(120, 40, &path, State::Live);
-    assert!(stage.status().contains("● live"), "{}", stage.status());
-    stage.press("R");
-    assert!(commands(&stage).is_empty());
-}
-
-#[test]
-fn a_server_that_says_nothing_is_wondered_about_after_a_while() {
-    let directory = tempfile::tempdir().unwrap();
-    let probe = r#""from":"operator","message":{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
-    let path = capture(directory.path(), &[LISTED[0], probe]);
-    let mut stage = Stage::open(160, 24, &path, State::Live);
-    let asked = stage.app.world.traffic.row(1).unwrap().at;
-    let mut after = |seconds: i64| {
-        stage.send(Event::Tick {
-            now: Timestamp(asked.0 + seconds * 1_000_000),
-            utc_offset_seconds: 0,
-        });
-        (stage.status(), stage.text())
-    };
-    assert!(!after(2).0.contains("no answer"));
-    let (bar, screen) = after(12);
-    assert!(
-        bar.contains(
-            "no answer for 12 s: is it an MCP server on stdio? (--era legacy skips the probe)"
-        ),
-        "{bar}"
-    );
-    assert!(!screen.contains("· 2026-07-28"), "{screen}");
 }

@@ -1,0 +1,133 @@
+//! What was typed and not sent, what was sent before, and how the one does not take the place of the other.
+
+use super::sessions::to_be_repeated;
+use super::*;
+
+#[test]
+fn escape_keeps_the_draft_and_what_was_sent_comes_back() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,<esc><esc>");
+    assert!(stage.app.sheet.is_none());
+    stage.press("<enter>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+    stage.press("<f5>");
+    written(&mut stage);
+    stage.press("<esc><enter>");
+    assert!(
+        stage.text().contains("\"a\": 0,"),
+        "a sent draft is done with"
+    );
+    stage.press("<c-r>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+}
+
+#[test]
+fn the_arguments_of_captured_calls_come_back() {
+    let mut stage = live(SUM);
+    stage.press("e");
+    let text = stage.text();
+    assert!(text.contains("\"a\": 2, \"b\": 3"), "{text}");
+    stage.press("<c-r>");
+    assert!(stage.text().contains("\"a\": \"x\""), "{}", stage.text());
+    // What is typed next goes into the first value.
+    stage.press("y");
+    assert!(stage.text().contains("\"a\": \"yx\""), "{}", stage.text());
+}
+
+#[test]
+fn what_was_typed_comes_back_after_other_arguments_took_its_place() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,<esc>e");
+    let text = stage.text();
+    assert!(
+        text.contains("\"a\": 2, \"b\": 3"),
+        "the last call's: {text}"
+    );
+    // Only looked at: the draft is still one.
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+    stage.press("<end><bs>2,<c-r>");
+    assert!(!stage.text().contains("412,"), "{}", stage.text());
+    stage.press("<c-r><c-r>");
+    let text = stage.text();
+    assert!(text.contains("\"a\": 412,"), "it goes round: {text}");
+    assert!(text.contains("earlier arguments (3)"), "{text}");
+    stage.press("<c-r>7<esc><enter>");
+    let text = stage.text();
+    assert!(text.contains("\"a\": 72,"), "{text}");
+    let kept = stage.app.drafts.clone();
+    assert!(format!("{kept:?}").contains("412,"), "{kept:?}");
+}
+
+#[test]
+fn what_is_typed_is_no_earlier_call() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &LISTED);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2<enter><end>97531<c-r>");
+    let text = stage.text();
+    assert!(text.contains("it was not called before"), "{text}");
+    assert!(!text.contains("earlier arguments"), "{text}");
+    // It is a draft all the same.
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("97531"), "{}", stage.text());
+}
+
+#[test]
+fn a_replay_that_was_edited_comes_back_after_its_original_and_after_a_replay_as_it_was() {
+    let edited = |stage: &Stage| stage.text().contains("\"arguments\": {9");
+    let mut stage = live("/tools/call get-sum<enter>ge<right>9");
+    assert!(edited(&stage));
+    stage.press("<c-r>");
+    assert!(!edited(&stage));
+    stage.press("<c-r>");
+    assert!(edited(&stage));
+    stage.press("<esc>r");
+    written(&mut stage);
+    stage.press("<esc>e");
+    assert!(edited(&stage));
+}
+
+#[test]
+fn a_replay_speaks_of_its_original_and_not_of_earlier_arguments() {
+    let stage = live("/tools/call get-sum<enter>ge<f5>y<esc>e");
+    let text = stage.text();
+    assert!(text.contains("Send again tools/call get-sum"), "{text}");
+    assert!(text.contains("Ctrl-R original"), "{text}");
+    assert!(!text.contains("earlier arguments"), "{text}");
+}
+
+#[test]
+fn a_pasted_line_break_stays_in_the_editor_and_out_of_the_message() {
+    let mut stage = live("2/echo<enter><enter>");
+    stage.send(Event::Paste("größe\r\n".to_owned()));
+    assert!(stage.text().contains("größe"), "{}", stage.text());
+    stage.press("<f5><f2>");
+    assert!(commands(&stage).is_empty());
+}
+
+#[test]
+fn a_pasted_object_takes_the_place_of_what_nobody_touched() {
+    let mut stage = live(SUM);
+    stage.press("<enter>");
+    let pasted = || Event::Paste("{\"a\": 1,\n \"b\": 5}\n".to_owned());
+    stage.send(pasted());
+    // The cursor stands behind it.
+    stage.press("<bs>}<f5>");
+    assert!(sent(&stage).2.contains(r#""arguments":{"a":1,"b":5}"#));
+    let mut stage = live(SUM);
+    stage.press("<enter>7");
+    stage.send(pasted());
+    assert!(stage.text().contains("7{"), "{}", stage.text());
+}
+
+#[test]
+fn a_draft_outlives_an_older_sheet_that_is_closed_after_it() {
+    let mut stage = to_be_repeated(&[]);
+    stage.press("<esc><enter><end>97<esc>");
+    // The older one, once more.
+    let old = stage.app.unfinished.pop();
+    stage.app.sheet = old;
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("97"), "{}", stage.text());
+}

@@ -1,0 +1,80 @@
+//! What is sent again, as it was or edited, and what is not.
+
+use super::*;
+
+#[test]
+fn the_route_goes_round_and_the_clients_session_is_asked_about() {
+    let mut stage = live("2/long<enter><enter>");
+    stage.press("<tab>");
+    assert!(stage.text().contains("the session of"), "{}", stage.text());
+    stage.press("<f5>");
+    assert!(commands(&stage).is_empty());
+    assert!(stage.text().contains("Call it?"), "{}", stage.text());
+    stage.press("n<f5>y");
+    assert_eq!(sent(&stage).1, Route::Session(SessionId(1)));
+    stage.effects.clear();
+    stage.press("r");
+    assert_eq!(commands(&stage).len(), 1, "asked once");
+}
+
+#[test]
+fn an_edited_replay_sends_what_was_edited_and_nothing_else() {
+    let mut stage = live("/tools/call get-sum<enter>ge");
+    assert!(commands(&stage).is_empty());
+    assert!(
+        stage
+            .text()
+            .contains("\"arguments\": { \"a\": 2, \"b\": 3 }"),
+        "{}",
+        stage.text()
+    );
+    // The cursor stands where the arguments begin.
+    stage.press("<right><right><right><right><right><right><right><right><bs>40<f5>");
+    let (_, _, message, replay_of) = sent(&stage);
+    assert_eq!(replay_of, Some(14));
+    assert_eq!(
+        message,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":40,"b":3}}}"#
+    );
+}
+
+#[test]
+fn what_must_not_be_replayed_says_why() {
+    let mut stage = live("/initialize<enter>gr");
+    assert!(commands(&stage).is_empty());
+    assert!(stage.text().contains("not sent:"), "{}", stage.text());
+    // There is no sending it anyway: the proxy would refuse it, too.
+    stage.press("<f2>");
+    assert!(commands(&stage).is_empty());
+    assert!(stage.text().contains("not sent:"), "{}", stage.text());
+}
+
+#[test]
+fn a_refusal_is_a_sentence_and_the_text_stays() {
+    let mut stage = live(SUM);
+    stage.press("<enter><f5>");
+    outcome(
+        &mut stage,
+        Err(Refused("the client's session has just ended".to_owned())),
+    );
+    assert!(
+        stage.text().contains("the client's session has just ended"),
+        "{}",
+        stage.text()
+    );
+    stage.press("e");
+    assert!(stage.text().contains("\"b\": 0"), "{}", stage.text());
+}
+
+#[test]
+fn what_was_not_sent_to_the_server_cannot_be_sent_again() {
+    for keys in ["gr", "ge", "gjr", "gje"] {
+        let stage = live(keys);
+        assert!(stage.app.sheet.is_none(), "{keys}");
+        let status = stage.status();
+        assert!(
+            status.contains("not sent to the server"),
+            "{keys}: {status}"
+        );
+    }
+}
