@@ -3,6 +3,7 @@
 mod correlation;
 mod http;
 mod inventory;
+mod nesting;
 mod properties;
 mod records;
 mod view;
