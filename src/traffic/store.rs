@@ -234,7 +234,7 @@ impl Store {
             waited = self.waits(parent);
             if let Some(kin) = self.make_kin(parent) {
                 kin.waiting += u32::from(waits);
-                kin.waiting -= u32::from(!waits);
+                kin.waiting = kin.waiting.saturating_sub(u32::from(!waits));
             }
             row = parent;
         }
