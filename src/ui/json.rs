@@ -1,11 +1,12 @@
 //! A JSON document laid out for reading, over raw bytes that may be anything.
 //!
-//! [`Document`] lays the text out once, in one pass over its tokens and without a tree: depth, size and spelling do not
+//! [`Document`] is the text with its rows, which `layout` finds once and without a tree: depth, size and spelling do not
 //! matter, and every row knows which bytes it stands for. What is not one JSON value is shown as the lines that it has.
 //! [`view::View`] is what a person does with it. Knows nothing of MCP, panes or keys.
 
 mod draw;
 mod expansion;
+mod layout;
 mod search;
 pub mod view;
 
@@ -13,15 +14,11 @@ use crate::ui::format::plural;
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
 pub use expansion::base64_len;
+use layout::{NONE, Row, Shape, ink_of, json_rows, raw_rows};
 pub use search::MOST_MATCHES;
-use std::ops::Range;
 
-/// A container that holds no other and is at most this long stands on one row.
-const SHORT: usize = 60;
 /// Deeper levels are not indented any further: a deep document must not grow with the square of its depth.
 const INDENTED: u32 = 40;
-/// No such row.
-const NONE: u32 = u32::MAX;
 
 /// What a piece of text means, for its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,41 +35,6 @@ pub enum Ink {
 
 /// A run of text in one ink. Still raw: whoever draws it neutralises control characters.
 pub type Piece = (Ink, String);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Scalar,
-    /// `{` or `[` with rows inside; `pair` is its closing row.
-    Open,
-    /// `pair` is its opening row.
-    Close,
-    /// `{}` or `[]`.
-    Empty,
-    /// A line of a document that is not JSON.
-    Raw,
-}
-
-/// One row of the layout with everything unfolded.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    shape: Shape,
-    ink: Ink,
-    /// A comma follows.
-    comma: bool,
-    /// Shown whole when folded: a short container without another inside.
-    short: bool,
-    /// An object, where it is a container.
-    object: bool,
-    depth: u32,
-    parent: u32,
-    pair: u32,
-    /// Members directly inside.
-    count: u32,
-    /// The key's token with its quotes; empty for elements.
-    key: (u32, u32),
-    /// The value's raw text; for an opening row the whole container.
-    value: (u32, u32),
-}
 
 /// A document, laid out. Costs one pass to build; immutable after.
 #[derive(Debug)]
@@ -94,7 +56,7 @@ impl Document {
             }
         };
         let rows = match original {
-            None => Layout::of(&text),
+            None => json_rows(&text),
             Some(_) => None,
         };
         let json = rows.is_some();
@@ -342,17 +304,6 @@ fn closing(open: char) -> char {
     if open == '{' { '}' } else { ']' }
 }
 
-fn ink_of(kind: TokenKind) -> Ink {
-    match kind {
-        TokenKind::Punctuation => Ink::Punctuation,
-        TokenKind::Key => Ink::Key,
-        TokenKind::String => Ink::String,
-        TokenKind::Number => Ink::Number,
-        TokenKind::Literal => Ink::Literal,
-        TokenKind::Space | TokenKind::Garbage => Ink::Plain,
-    }
-}
-
 /// Valid JSON without the white space between its tokens; nothing else is touched. One line, unless a string holds a
 /// raw line break, which JSON forbids.
 pub fn minify(text: &str) -> String {
@@ -360,183 +311,6 @@ pub fn minify(text: &str) -> String {
         .filter(|token| token.kind != TokenKind::Space)
         .map(|token| &text[token.range])
         .collect()
-}
-
-/// What the grammar allows next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Want {
-    Value,
-    ValueOrEnd,
-    Key,
-    KeyOrEnd,
-    Colon,
-    CommaOrEnd,
-}
-
-/// Lays out one JSON value, with a stack of its own.
-struct Layout {
-    rows: Vec<Row>,
-    /// The containers that are open, by their opening rows; whether one holds another container.
-    open: Vec<(u32, bool)>,
-    key: (u32, u32),
-    want: Want,
-}
-
-impl Layout {
-    /// `None` when `text` is not one JSON value, or too long to number its bytes.
-    fn of(text: &str) -> Option<Vec<Row>> {
-        u32::try_from(text.len()).ok()?;
-        let mut layout = Self {
-            rows: Vec::new(),
-            open: Vec::new(),
-            key: (0, 0),
-            want: Want::Value,
-        };
-        for token in tokens(text) {
-            let range = span(&token.range)?;
-            match token.kind {
-                TokenKind::Space => {}
-                TokenKind::Garbage => return None,
-                TokenKind::Punctuation => {
-                    layout.punctuation(text.as_bytes()[token.range.start], range)?;
-                }
-                TokenKind::Key | TokenKind::String
-                    if matches!(layout.want, Want::Key | Want::KeyOrEnd) =>
-                {
-                    layout.key = range;
-                    layout.want = Want::Colon;
-                }
-                // What the lexer took for a key is a value where the grammar wants one.
-                TokenKind::Key => layout.scalar(Ink::String, range)?,
-                kind => layout.scalar(ink_of(kind), range)?,
-            }
-        }
-        (layout.open.is_empty() && layout.want == Want::CommaOrEnd).then_some(layout.rows)
-    }
-
-    fn punctuation(&mut self, byte: u8, range: (u32, u32)) -> Option<()> {
-        match (byte, self.want) {
-            (b'{' | b'[', Want::Value | Want::ValueOrEnd) => {
-                if let Some((_, nests)) = self.open.last_mut() {
-                    *nests = true;
-                }
-                let index = self.push(Shape::Open, Ink::Punctuation, range)?;
-                self.rows[index as usize].object = byte == b'{';
-                self.open.push((index, false));
-                self.want = match byte {
-                    b'{' => Want::KeyOrEnd,
-                    _ => Want::ValueOrEnd,
-                };
-            }
-            (b'}' | b']', Want::KeyOrEnd | Want::ValueOrEnd | Want::CommaOrEnd) => {
-                self.close(byte, range)?;
-                self.want = Want::CommaOrEnd;
-            }
-            (b':', Want::Colon) => self.want = Want::Value,
-            (b',', Want::CommaOrEnd) => {
-                let (open, _) = *self.open.last()?;
-                self.want = match self.rows[open as usize].object {
-                    true => Want::Key,
-                    false => Want::Value,
-                };
-                self.rows.last_mut()?.comma = true;
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn scalar(&mut self, ink: Ink, range: (u32, u32)) -> Option<()> {
-        if !matches!(self.want, Want::Value | Want::ValueOrEnd) {
-            return None;
-        }
-        self.push(Shape::Scalar, ink, range)?;
-        self.want = Want::CommaOrEnd;
-        Some(())
-    }
-
-    fn close(&mut self, byte: u8, range: (u32, u32)) -> Option<()> {
-        let (index, nests) = self.open.pop()?;
-        let next = u32::try_from(self.rows.len()).ok()?;
-        let row = &mut self.rows[index as usize];
-        if row.object != (byte == b'}') {
-            return None;
-        }
-        row.value.1 = range.1;
-        if row.count == 0 {
-            row.shape = Shape::Empty;
-            return Some(());
-        }
-        row.pair = next;
-        row.short = !nests && (row.value.1 - row.value.0) as usize <= SHORT;
-        let close = Row {
-            shape: Shape::Close,
-            pair: index,
-            key: (0, 0),
-            value: range,
-            ..*row
-        };
-        self.rows.push(close);
-        Some(())
-    }
-
-    fn push(&mut self, shape: Shape, ink: Ink, value: (u32, u32)) -> Option<u32> {
-        let index = u32::try_from(self.rows.len()).ok()?;
-        let parent = self.open.last().map_or(NONE, |(parent, _)| *parent);
-        if let Some(parent) = self.rows.get_mut(parent as usize) {
-            parent.count += 1;
-        }
-        self.rows.push(Row {
-            shape,
-            ink,
-            comma: false,
-            short: false,
-            object: false,
-            depth: u32::try_from(self.open.len()).ok()?,
-            parent,
-            pair: NONE,
-            count: 0,
-            key: std::mem::take(&mut self.key),
-            value,
-        });
-        Some(index)
-    }
-}
-
-fn span(range: &Range<usize>) -> Option<(u32, u32)> {
-    Some((
-        u32::try_from(range.start).ok()?,
-        u32::try_from(range.end).ok()?,
-    ))
-}
-
-/// The lines of what is not JSON; past 4 GiB nothing is shown.
-fn raw_rows(text: &str) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut start = 0;
-    for line in text.split('\n') {
-        let Some(value) = span(&(start..start + line.len())) else {
-            break;
-        };
-        start += line.len() + 1;
-        rows.push(Row {
-            shape: Shape::Raw,
-            ink: Ink::Plain,
-            comma: false,
-            short: false,
-            object: false,
-            depth: 0,
-            parent: NONE,
-            pair: NONE,
-            count: 0,
-            key: (0, 0),
-            value,
-        });
-    }
-    if rows.len() > 1 && text.ends_with('\n') {
-        rows.pop();
-    }
-    rows
 }
 
 #[cfg(test)]

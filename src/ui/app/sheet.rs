@@ -1,13 +1,16 @@
 //! The sheet on which a call is written, sent and answered: a new one, a replay, or an edited replay.
 //!
 //! What is called and how it becomes a message is [`subject`]; where its text comes from, `sources`; what is wrong with
-//! it, [`mod@check`]; what speaks against sending it, [`mod@concern`]; what became of it once it was sent, [`sent`]; what
-//! outlives the sheet, [`drafts`]. This file is the order of events.
+//! it, [`mod@check`]; what speaks against sending it, [`mod@concern`]; how it is sent and into which session, `sending`;
+//! what became of it once it was sent, [`sent`]; how it goes on when the server wants more, `rounds`; what outlives the
+//! sheet, [`drafts`]. This file opens a sheet and says what keys, mouse and time do to it.
 
 pub mod check;
 pub mod concern;
 pub mod drafts;
 pub mod places;
+mod rounds;
+mod sending;
 pub mod sent;
 mod sources;
 pub mod subject;
@@ -15,22 +18,21 @@ pub mod subject;
 pub use drafts::Drafts;
 
 use super::editor::Editor;
-use super::form::Choice;
 use super::prompt::Prompt;
 use super::{Input, Part, World};
 use crate::capture::record::Location;
 use crate::mcp::schema::{self, Argument};
-use crate::tap::{Command, Party, Refused, Reply, Route, SessionId};
-use crate::traffic::{Row, Status};
-use crate::ui::event::{Call, Effect, Notice, Owner, Step, Token};
+use crate::tap::Route;
+use crate::ui::event::{Call, Effect, Notice, Step};
 use crate::ui::json::Document;
 use crate::ui::keymap::{Action, Binding, Context};
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
 use check::{Check, check};
-use concern::{Concern, concern, is_message};
+use concern::is_message;
 use ratatui::layout::Rect;
-use sent::{Sent, State};
+use sending::{cannot_send, default_route};
+use sent::Sent;
 use sources::{Earlier, Original};
 use subject::{Rule, Subject};
 
@@ -88,10 +90,6 @@ pub struct Sheet {
     agreed: Option<(Route, String)>,
     opened: u64,
     sends: u64,
-}
-
-fn cannot_send(world: &World) -> String {
-    format!("nothing can be sent: {}", world.why_read_only())
 }
 
 impl Sheet {
@@ -170,129 +168,6 @@ impl Sheet {
         self.check = check(self.rule.as_ref(), &self.editor.text());
     }
 
-    /// The sessions that a message can go into, in the order in which a key goes through them.
-    fn routes(world: &World) -> Vec<Route> {
-        let open = world
-            .traffic
-            .sessions()
-            .iter()
-            .filter(|session| session.closed_at.is_none() && session.by != "operator");
-        std::iter::once(Route::Operator)
-            .chain(open.map(|session| Route::Session(SessionId(session.id))))
-            .collect()
-    }
-
-    fn next_route(&mut self, world: &World) {
-        let routes = Self::routes(world);
-        let at = routes
-            .iter()
-            .position(|route| *route == self.route)
-            .unwrap_or(0);
-        self.route = routes[(at + 1) % routes.len()];
-        self.trouble = match routes.len() {
-            1 => {
-                Some("no client is connected: only the operator's own session is there".to_owned())
-            }
-            _ => None,
-        };
-    }
-
-    /// The message as the text says it; the captured bytes where nothing was changed.
-    fn message(&self) -> Result<String, String> {
-        let text = self.editor.text();
-        match &self.original {
-            Some(original) if original.pretty == text => {
-                Ok(original.text.trim_end_matches(['\r', '\n']).to_owned())
-            }
-            _ => self.subject.compose(&text),
-        }
-    }
-
-    /// Sends, or says what stands in the way. `insist`: although something is wrong with it.
-    fn send(&mut self, world: &World, insist: bool) -> Vec<Step> {
-        self.trouble = None;
-        if self.loading {
-            return Vec::new();
-        }
-        if !world.live {
-            self.trouble = Some(cannot_send(world));
-            return Vec::new();
-        }
-        let message = match self.message() {
-            Ok(message) => message,
-            Err(why) => {
-                self.trouble = Some(why);
-                return Vec::new();
-            }
-        };
-        if !insist && let Some(problem) = self.check.problems.first() {
-            let place = match problem.pointer.trim_start_matches('/') {
-                "" => String::new(),
-                place => format!("{place}: "),
-            };
-            self.trouble = Some(format!(
-                "not sent: {place}{}; F2 sends it all the same",
-                problem.message
-            ));
-            return Vec::new();
-        }
-        let last = self.agreed.as_ref();
-        let agreed = last.is_some_and(|(route, call)| (*route, call) == (self.route, &message));
-        let inventory = world.traffic.inventory();
-        match concern(inventory, self.route, &message, agreed) {
-            Concern::None => self.dispatch(world, message),
-            Concern::Refuse(why) => {
-                self.trouble = Some(format!("not sent: {why}"));
-                Vec::new()
-            }
-            Concern::Ask(text) => {
-                self.question = Some(Question { text, message });
-                Vec::new()
-            }
-        }
-    }
-
-    fn dispatch(&mut self, world: &World, message: String) -> Vec<Step> {
-        let text = self.editor.text();
-        self.earlier.forget(&text);
-        self.hidden_draft.take_if(|draft| *draft == text);
-        self.sent_texts.retain(|other| *other != text);
-        self.sent_texts.push(text.clone());
-        self.last_sent = Some(text);
-        self.focus = Focus::Answer;
-        self.hand_over(world, self.route, message, 0)
-    }
-
-    /// Sends without a question: what was agreed to, or what goes on with it.
-    fn hand_over(
-        &mut self,
-        world: &World,
-        route: Route,
-        message: String,
-        repeated: u32,
-    ) -> Vec<Step> {
-        self.sends += 1;
-        let token = Token {
-            owner: Owner::Sheet,
-            number: self.opened << 32 | self.sends,
-        };
-        let original = match self.subject {
-            Subject::Message(row) => Some(row),
-            _ => None,
-        };
-        let command = Command::Send {
-            route,
-            message: message.clone(),
-            replay_of: original
-                .and_then(|row| world.traffic.row(row))
-                .map(|row| row.seq),
-        };
-        let mut sent = Sent::new(token, route, message, original);
-        sent.repeated = repeated;
-        self.sent = Some(sent);
-        vec![Step::Do(Effect::Command { token, command })]
-    }
-
     fn writing(&mut self, world: &World, area: Rect, action: Action) -> Vec<Step> {
         match action {
             Action::Send => return self.send(world, false),
@@ -344,31 +219,6 @@ impl Sheet {
         Vec::new()
     }
 
-    /// The keys of a form that belongs to another round; `None` where there is none before the operator.
-    fn answering(&mut self, world: &World, area: Rect, input: &Input<'_>) -> Option<Vec<Step>> {
-        let place = self.round_place(area);
-        let sent = self.sent.as_mut()?;
-        let round = sent.round.as_mut().filter(|round| round.open)?;
-        let choice = match input {
-            Input::Action(Action::Accept) => Choice::Accept,
-            Input::Action(Action::Decline) => Choice::Decline,
-            Input::Action(Action::Cancel) => Choice::Cancel,
-            Input::Action(Action::Back) => {
-                round.open = false;
-                return Some(Vec::new());
-            }
-            Input::Outcome { .. } | Input::Edited(Err(_)) => return None,
-            input => return Some(round.form.update(*input, place)),
-        };
-        // The server gave its state to this session, wherever the next call goes.
-        let (message, route) = (round.answer(choice, &sent.message), sent.route);
-        let Some(message) = message else {
-            return Some(Vec::new());
-        };
-        self.focus = Focus::Answer;
-        Some(self.hand_over(world, route, message, 0))
-    }
-
     fn act(&mut self, world: &World, area: Rect, action: Action) -> Vec<Step> {
         if let Some(question) = self
             .question
@@ -399,51 +249,6 @@ impl Sheet {
         if let Some(answer) = answer {
             answer.search(self.search.text());
         }
-    }
-
-    /// Whether the server wants to know something before it goes on.
-    pub fn has_round(&self) -> bool {
-        self.sent.as_ref().is_some_and(|sent| sent.round.is_some())
-    }
-
-    /// Whether it does, or may once it answers.
-    pub fn may_ask(&self, world: &World) -> bool {
-        world.live && (self.waits(world) || self.has_round() || self.is_to_repeat())
-    }
-
-    /// Whether the answer is still to come.
-    fn waits(&self, world: &World) -> bool {
-        let pending = |row: Row<'_>| row.status == Status::Pending;
-        self.sent.as_ref().is_some_and(|sent| {
-            let on_its_way = matches!(sent.state, State::Handed | State::Written { .. });
-            on_its_way && sent.answer.is_none() && sent.row(world).is_none_or(pending)
-        })
-    }
-
-    /// Takes in what became of a command; false when it was not this sheet's last.
-    pub fn settle(&mut self, token: Token, outcome: &Result<Reply, Refused>) -> bool {
-        let sent = self.sent.as_mut().filter(|sent| sent.token == token);
-        sent.map(|sent| sent.outcome(outcome)).is_some()
-    }
-
-    /// Whether the server will be called again in a while.
-    pub fn is_to_repeat(&self) -> bool {
-        self.sent.as_ref().is_some_and(Sent::is_to_repeat)
-    }
-
-    /// Brings up what the server wants to know before it goes on; false when that is nothing.
-    pub fn open_round(&mut self) -> bool {
-        let round = self.sent.as_mut().and_then(|sent| sent.round.as_mut());
-        round.map(|round| round.open = true).is_some()
-    }
-
-    /// The form that is before the operator.
-    pub fn shown_round(&self) -> Option<&sent::Round> {
-        self.sent
-            .as_ref()?
-            .round
-            .as_ref()
-            .filter(|round| round.open)
     }
 
     fn typed(&mut self, area: Rect, type_into: impl FnOnce(&mut Editor, u16) -> bool) {
@@ -477,21 +282,6 @@ impl Sheet {
                 view.click(y - places.answer.y);
             }
         }
-    }
-}
-
-/// The session that the original came from while its client is there, for a replay; else the operator's own.
-fn default_route(world: &World, subject: &Subject) -> Route {
-    let Subject::Message(row) = subject else {
-        return Route::Operator;
-    };
-    let Some(row) = world.traffic.row(*row) else {
-        return Route::Operator;
-    };
-    let route = Route::Session(row.session);
-    match row.from == Party::Client && Sheet::routes(world).contains(&route) {
-        true => route,
-        false => Route::Operator,
     }
 }
 
@@ -604,23 +394,7 @@ impl Part for Sheet {
             self.due = false;
             steps.extend(self.send(world, false));
         }
-        let (answer, form) = (self.places(area).answer, self.round_place(area));
-        if let Some(sent) = &mut self.sent {
-            if let Some(round) = &mut sent.round {
-                round.form.resize(form.width);
-            }
-            wanted.extend(sent.sync(world, answer));
-            if sent.is_to_repeat() && sent.session_is_over(world) {
-                sent.again = None;
-                self.trouble = Some(
-                    "the server is not called once more: the session that it wanted that in has ended"
-                        .to_owned(),
-                );
-            } else if let Some(message) = sent.take_due(world.now) {
-                let (route, repeated) = (sent.route, sent.repeated + 1);
-                steps.extend(self.hand_over(world, route, message, repeated));
-            }
-        }
+        wanted.extend(self.sync_sent(world, area, steps));
         wanted
     }
 }

@@ -1,0 +1,152 @@
+//! How what is written is sent: as which message, into which session, and what stands in the way.
+
+use super::concern::{Concern, concern};
+use super::sent::Sent;
+use super::subject::Subject;
+use super::{Focus, Question, Sheet, World};
+use crate::tap::{Command, Party, Route, SessionId};
+use crate::ui::event::{Effect, Owner, Step, Token};
+
+pub(super) fn cannot_send(world: &World) -> String {
+    format!("nothing can be sent: {}", world.why_read_only())
+}
+
+impl Sheet {
+    /// The sessions that a message can go into, in the order in which a key goes through them.
+    pub(super) fn routes(world: &World) -> Vec<Route> {
+        let open = world
+            .traffic
+            .sessions()
+            .iter()
+            .filter(|session| session.closed_at.is_none() && session.by != "operator");
+        std::iter::once(Route::Operator)
+            .chain(open.map(|session| Route::Session(SessionId(session.id))))
+            .collect()
+    }
+
+    pub(super) fn next_route(&mut self, world: &World) {
+        let routes = Self::routes(world);
+        let at = routes
+            .iter()
+            .position(|route| *route == self.route)
+            .unwrap_or(0);
+        self.route = routes[(at + 1) % routes.len()];
+        self.trouble = match routes.len() {
+            1 => {
+                Some("no client is connected: only the operator's own session is there".to_owned())
+            }
+            _ => None,
+        };
+    }
+
+    /// The message as the text says it; the captured bytes where nothing was changed.
+    pub(super) fn message(&self) -> Result<String, String> {
+        let text = self.editor.text();
+        match &self.original {
+            Some(original) if original.pretty == text => {
+                Ok(original.text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+            _ => self.subject.compose(&text),
+        }
+    }
+
+    /// Sends, or says what stands in the way. `insist`: although something is wrong with it.
+    pub(super) fn send(&mut self, world: &World, insist: bool) -> Vec<Step> {
+        self.trouble = None;
+        if self.loading {
+            return Vec::new();
+        }
+        if !world.live {
+            self.trouble = Some(cannot_send(world));
+            return Vec::new();
+        }
+        let message = match self.message() {
+            Ok(message) => message,
+            Err(why) => {
+                self.trouble = Some(why);
+                return Vec::new();
+            }
+        };
+        if !insist && let Some(problem) = self.check.problems.first() {
+            let place = match problem.pointer.trim_start_matches('/') {
+                "" => String::new(),
+                place => format!("{place}: "),
+            };
+            self.trouble = Some(format!(
+                "not sent: {place}{}; F2 sends it all the same",
+                problem.message
+            ));
+            return Vec::new();
+        }
+        let last = self.agreed.as_ref();
+        let agreed = last.is_some_and(|(route, call)| (*route, call) == (self.route, &message));
+        let inventory = world.traffic.inventory();
+        match concern(inventory, self.route, &message, agreed) {
+            Concern::None => self.dispatch(world, message),
+            Concern::Refuse(why) => {
+                self.trouble = Some(format!("not sent: {why}"));
+                Vec::new()
+            }
+            Concern::Ask(text) => {
+                self.question = Some(Question { text, message });
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn dispatch(&mut self, world: &World, message: String) -> Vec<Step> {
+        let text = self.editor.text();
+        self.earlier.forget(&text);
+        self.hidden_draft.take_if(|draft| *draft == text);
+        self.sent_texts.retain(|other| *other != text);
+        self.sent_texts.push(text.clone());
+        self.last_sent = Some(text);
+        self.focus = Focus::Answer;
+        self.hand_over(world, self.route, message, 0)
+    }
+
+    /// Sends without a question: what was agreed to, or what goes on with it.
+    pub(super) fn hand_over(
+        &mut self,
+        world: &World,
+        route: Route,
+        message: String,
+        repeated: u32,
+    ) -> Vec<Step> {
+        self.sends += 1;
+        let token = Token {
+            owner: Owner::Sheet,
+            number: self.opened << 32 | self.sends,
+        };
+        let original = match self.subject {
+            Subject::Message(row) => Some(row),
+            _ => None,
+        };
+        let command = Command::Send {
+            route,
+            message: message.clone(),
+            replay_of: original
+                .and_then(|row| world.traffic.row(row))
+                .map(|row| row.seq),
+        };
+        let mut sent = Sent::new(token, route, message, original);
+        sent.repeated = repeated;
+        self.sent = Some(sent);
+        vec![Step::Do(Effect::Command { token, command })]
+    }
+}
+
+/// The session that the original came from while its client is there, for a replay; else the operator's own.
+pub(super) fn default_route(world: &World, subject: &Subject) -> Route {
+    let Subject::Message(row) = subject else {
+        return Route::Operator;
+    };
+    let Some(row) = world.traffic.row(*row) else {
+        return Route::Operator;
+    };
+    let route = Route::Session(row.session);
+    match row.from == Party::Client && Sheet::routes(world).contains(&route) {
+        true => route,
+        false => Route::Operator,
+    }
+}
