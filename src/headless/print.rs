@@ -485,6 +485,11 @@ mod tests {
         assert_eq!(lines.len(), 7);
     }
 
+    fn without_times(text: &str) -> Vec<&str> {
+        let lines = text.lines();
+        lines.map(|line| &line["12:04:01.120 ".len()..]).collect()
+    }
+
     const ODD: &str = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n"}
 {"seq":1,"at":"2026-11-21T02:45:01.000000Z","session":1,"from":"client","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}}
 {"seq":2,"at":"2026-11-21T02:45:01.001000Z","session":1,"from":"server","message":{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"who?"}}}
@@ -501,12 +506,8 @@ mod tests {
     #[test]
     fn what_is_odd_about_an_answer_is_said() {
         let text = print_of(ODD, Print::Text, false);
-        let lines: Vec<&str> = text
-            .lines()
-            .map(|line| &line["12:04:01.120 ".len()..])
-            .collect();
         assert_eq!(
-            lines,
+            without_times(&text),
             [
                 "client → tools/call a",
                 "server → elicitation/create who?",
@@ -544,12 +545,8 @@ mod tests {
     #[test]
     fn exchanges_that_their_messages_do_not_tell_of_are_one_line_each() {
         let text = print_of(OVER_HTTP, Print::Text, false);
-        let lines: Vec<&str> = text
-            .lines()
-            .map(|line| &line["12:04:01.120 ".len()..])
-            .collect();
         assert_eq!(
-            lines,
+            without_times(&text),
             [
                 "client → GET /mcp → 405 Method Not Allowed",
                 "client → notifications/initialized",
