@@ -119,8 +119,6 @@ pub struct Options {
     pub at_rest: Option<fn()>,
     /// How far it gives way to the traffic on a busy machine: by so much its niceness is raised, on Linux.
     pub niceness: u8,
-    /// The file is to lose its name: that it has none is no trouble.
-    pub nameless: bool,
 }
 
 /// A running recorder. Dropping it without [`Recorder::finish`] lets the thread end alone, if the process lives on.
@@ -151,14 +149,24 @@ impl Recorder {
             path: path.clone(),
             source,
         };
-        let name = match options.nameless {
-            true => None,
-            false => Name::of(&file).map_err(failed)?,
-        };
+        let name = Name::of(&file).map_err(failed)?;
         let output = Output::new(file, compress).map_err(failed)?;
         let mut directory = std::path::absolute(&path).map_err(failed)?;
         directory.pop();
         Self::record(output, name, directory, &header, drain, options)
+    }
+
+    /// As [`Recorder::start`], in a file that nobody keeps.
+    pub fn start_in(
+        file: File,
+        header: Header,
+        drain: Drain,
+        options: Options,
+    ) -> io::Result<Self> {
+        let output = Output::new(file, false)?;
+        let directory = std::env::temp_dir();
+        let recorder = Self::record(output, None, directory, &header, drain, options);
+        recorder.map_err(io::Error::other)
     }
 
     fn record<W: Write + Send + 'static>(

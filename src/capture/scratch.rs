@@ -1,13 +1,15 @@
 //! A log that nobody asked to keep.
 
+#[cfg(target_os = "linux")]
+use super::spool::nameless_file;
+#[cfg(not(target_os = "linux"))]
 use crate::tap::Timestamp;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Keeps such a log readable, under a path of this process's own. On Linux it has no name from the start, so that not
-/// even a kill -9 leaves it behind; elsewhere it is removed at the end.
+/// even a kill -9 leaves it behind, and needs no directory that can be written; elsewhere it is removed at the end.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
@@ -16,61 +18,50 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Where such a log can be created.
-    pub fn fresh_path() -> PathBuf {
+    /// An empty one for us alone, and where to write it.
+    #[cfg(target_os = "linux")]
+    pub fn create() -> io::Result<(Self, File)> {
+        use std::os::fd::AsRawFd as _;
+        let file = nameless_file(&std::env::temp_dir())?;
+        let kept = file.try_clone()?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", kept.as_raw_fd()));
+        Ok((Self { path, _file: kept }, file))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn create() -> io::Result<(Self, File)> {
+        use std::os::unix::fs::OpenOptionsExt as _;
         let name = format!(
             "mcp-sentinel-{}-{}.jsonl",
             std::process::id(),
             Timestamp::now().0
         );
-        std::env::temp_dir().join(name)
-    }
-
-    /// An empty one for us alone, and where to write it.
-    pub fn create() -> io::Result<(Self, File)> {
-        let path = Self::fresh_path();
-        let file = OpenOptions::new()
+        let path = std::env::temp_dir().join(name);
+        let mut options = File::options();
+        let file = options
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        Ok((Self::hide(&path)?, file))
+        Ok((Self { path }, file))
     }
 
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Makes one of a log that somebody writes.
-    #[cfg(target_os = "linux")]
-    pub fn hide(path: &Path) -> io::Result<Self> {
-        use std::os::fd::AsRawFd as _;
-        let file = File::open(path)?;
-        fs::remove_file(path)?;
-        Ok(Self {
-            path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())),
-            _file: file,
-        })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub fn hide(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-        })
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
 

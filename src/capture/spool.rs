@@ -227,8 +227,37 @@ pub(super) fn gap(messages: u64, bytes: u64, error: &io::Error) -> Gap {
     }
 }
 
-/// A file that goes away with its last handle, whatever happens to us, and that nobody else can open.
+/// A file that goes away with its last handle, whatever happens to us, and that nobody else can open. Where the
+/// temporary directory takes none it is in memory, as much of that directory often is; not so where another one
+/// refuses: what lies beside a capture may be longer than memory.
 pub(super) fn nameless_file(directory: &Path) -> io::Result<File> {
+    match in_directory(directory).and_then(tried) {
+        Err(refused) if directory == std::env::temp_dir() => {
+            in_memory().and_then(tried).map_err(|_| refused)
+        }
+        file => file,
+    }
+}
+
+/// A full directory may take a file, and nothing in it.
+fn tried(file: File) -> io::Result<File> {
+    file.write_all_at(b"\n", 0)?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+#[cfg(target_os = "linux")]
+fn in_memory() -> io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    Ok(memfd_create("mcp-sentinel", MemfdFlags::CLOEXEC)?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn in_directory(directory: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     #[cfg(target_os = "linux")]

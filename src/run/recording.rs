@@ -66,6 +66,14 @@ impl Identity {
         }
     }
 
+    fn options(&self) -> Options {
+        Options {
+            secret: self.secret.clone(),
+            at_rest: Some(proxy::give_back_memory),
+            niceness: self.niceness(),
+        }
+    }
+
     fn header(&self) -> Header {
         Header {
             capture: 1,
@@ -110,38 +118,33 @@ impl Recording {
                 store::fresh_path(&directory, &identity.name)
                     .context("cannot create a file in the captures directory")?
             }
-            CaptureTo::Nowhere => Scratch::fresh_path(),
+            CaptureTo::Nowhere => return Self::nowhere(overflow, identity),
         };
         // One in the captures directory has just been reserved.
         let fresh = *to == CaptureTo::Fresh || !path.exists();
         let (tap, drain) = tap::queue(QUEUE_BYTES, overflow);
-        let recorder = Recorder::start_with(
-            path.clone(),
-            identity.header(),
-            drain,
-            Options {
-                secret: identity.secret.clone(),
-                at_rest: Some(proxy::give_back_memory),
-                niceness: identity.niceness(),
-                nameless: *to == CaptureTo::Nowhere,
-            },
-        );
-        let recorder = match to {
-            CaptureTo::Nowhere => recorder.context(NO_SCRATCH)?,
-            CaptureTo::File(_) | CaptureTo::Fresh => recorder?,
-        };
-        let mut recording = Self {
+        let options = identity.options();
+        let recorder = Recorder::start_with(path.clone(), identity.header(), drain, options)?;
+        let recording = Self {
             recorder,
             path,
             fresh,
             scratch: None,
         };
-        if *to == CaptureTo::Nowhere {
-            let scratch =
-                Scratch::hide(&recording.path).context("cannot hide the temporary log")?;
-            recording.path = scratch.path().to_owned();
-            recording.scratch = Some(scratch);
-        }
+        Ok((recording, tap))
+    }
+
+    fn nowhere(overflow: Overflow, identity: &Identity) -> anyhow::Result<(Self, Tap)> {
+        let (tap, drain) = tap::queue(QUEUE_BYTES, overflow);
+        let (scratch, file) = Scratch::create().context(NO_SCRATCH)?;
+        let options = identity.options();
+        let recorder = Recorder::start_in(file, identity.header(), drain, options);
+        let recording = Self {
+            recorder: recorder.context(NO_SCRATCH)?,
+            path: scratch.path().to_owned(),
+            fresh: true,
+            scratch: Some(scratch),
+        };
         Ok((recording, tap))
     }
 

@@ -260,10 +260,6 @@ fn one_is_the_tools_own_no_and_nothing_else() {
     house
         .run(&before_demo(&nowhere))
         .fails(3, "cannot create capture /nowhere/x.jsonl");
-    let mut command = house.command(&before_demo(&call));
-    let no_room = Ran::of(command.env("TMPDIR", "/nowhere"));
-    no_room.fails(3, "cannot keep the temporary log");
-    no_room.fails(3, "TMPDIR");
     if cfg!(not(target_os = "linux")) {
         return;
     }
@@ -271,6 +267,40 @@ fn one_is_the_tools_own_no_and_nothing_else() {
     let full = std::fs::File::options().write(true).open("/dev/full");
     let status = command.stdout(full.unwrap()).stderr(Stdio::null()).status();
     assert_eq!(status.unwrap().code(), Some(3));
+}
+
+/// An answer longer than what is held in memory, written by `sh`.
+const LONG: &str =
+    r#""result":{"content":[{"type":"text","text":"$(head -c 3000000 /dev/zero | tr '\0' x)"}]}"#;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_call_needs_no_directory_that_can_be_written() {
+    let house = House::new();
+    let packed = house.path("c.jsonl.zst");
+    let call = ["call", "echo", "--args", r#"{"message":"x"}"#];
+    let kept = [&call[..], &["--capture", packed.to_str().unwrap()]].concat();
+    for call in [&call[..], &kept] {
+        let mut command = house.command(&before_demo(call));
+        let ran = Ran::of(command.env("TMPDIR", "/nowhere"));
+        assert_eq!((ran.code, &*ran.stdout), (Some(0), "Echo: x\n"), "{ran:?}");
+    }
+    let server = legacy(&[("tools/call", LONG)]);
+    let call = ["call", "t", "--era", "legacy", "--", "sh", "-c", &server];
+    let ran = Ran::of(house.command(&call).env("TMPDIR", "/nowhere"));
+    assert_eq!(
+        (ran.code, ran.stdout.len()),
+        (Some(0), 3_000_001),
+        "{}",
+        ran.stderr
+    );
+    // Not even memory takes anything where no file may grow.
+    let script = r#"trap '' XFSZ; ulimit -f 0; exec "$@""#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, "sh", PROGRAM]);
+    let no_room = Ran::of(command.args(before_demo(&call[..2])));
+    no_room.fails(3, "cannot keep the temporary log");
+    no_room.fails(3, "TMPDIR");
 }
 
 #[test]

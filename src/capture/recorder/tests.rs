@@ -267,18 +267,21 @@ fn a_file_system_that_counts_no_names_tells_of_no_removal() {
 #[test]
 fn a_capture_that_was_removed_while_it_was_written_is_counted_as_lost() {
     let home = tempfile::tempdir().unwrap();
-    for nameless in [false, true] {
+    for kept in [true, false] {
         let path = home.path().join("capture.jsonl");
         let (tap, drain) = queue(1 << 20, Overflow::Wait);
-        let options = Options {
-            nameless,
-            ..Options::default()
-        };
+        let options = Options::default();
         let header = Header {
             capture: 1,
             ..Header::default()
         };
-        let recorder = Recorder::start_with(path.clone(), header, drain, options).unwrap();
+        let recorder = match kept {
+            true => Recorder::start_with(path.clone(), header, drain, options).unwrap(),
+            false => {
+                let file = File::create(&path).unwrap();
+                Recorder::start_in(file, header, drain, options).unwrap()
+            }
+        };
         let totals = recorder.totals();
         std::fs::remove_file(&path).unwrap();
         let bytes = "{}\n{}\n".into();
@@ -290,8 +293,8 @@ fn a_capture_that_was_removed_while_it_was_written_is_counted_as_lost() {
             },
         );
         recorder.finish();
-        let lost = if nameless { 0 } else { 2 };
+        let lost = if kept { 2 } else { 0 };
         assert_eq!(totals.lost_messages.load(Ordering::Relaxed), lost);
-        assert_eq!(totals.health().trouble.is_some(), !nameless);
+        assert_eq!(totals.health().trouble.is_some(), kept);
     }
 }
