@@ -67,6 +67,15 @@ fn log() {
     pane("log", "6");
 }
 
+/// What a server logs in messages, at every level and from hostile hands.
+#[test]
+fn levels() {
+    for (width, height) in SIZES {
+        let screen = screen(width, height, "logs", "6/!chatty<enter>kk");
+        insta::assert_snapshot!(format!("log-levels-{width}x{height}"), screen);
+    }
+}
+
 const NOTICE: &str = "cannot create /home/ana/projects/a-rather-long-name/captures/tools-call-get-sum-7.jsonl: \
                       Permission denied (os error 13)";
 

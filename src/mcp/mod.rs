@@ -4,6 +4,7 @@
 
 pub mod compose;
 pub mod headers;
+pub mod logging;
 pub mod methods;
 pub mod schema;
 pub mod uri_template;

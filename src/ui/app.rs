@@ -253,7 +253,7 @@ impl App {
     /// Shows a sentence, and keeps it in the log when it is about something that went wrong.
     fn say(&mut self, notice: Notice) {
         if notice.error {
-            self.log.note(self.world.now, notice.clone());
+            self.log.note(&self.world, notice.clone());
         }
         self.notice = Some(notice);
     }

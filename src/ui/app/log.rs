@@ -1,24 +1,35 @@
-//! The Log pane: what the server wrote to its standard error, or instead of messages, what the proxy noted, and what
-//! this screen had to say.
+//! The Log pane: what the server wrote to its standard error, or instead of messages, what it logs in messages, what the
+//! proxy noted, and what this screen had to say; in the order of time.
 
 use super::World;
 use super::detail::moved;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
+use crate::mcp::{logging, methods};
 use crate::tap::{Party, Timestamp};
 use crate::traffic::view::Filter;
-use crate::traffic::{RowId, RowKind};
+use crate::traffic::{Row, RowId, RowKind};
 use crate::ui::event::{Body, Effect, Notice, Step};
+use crate::ui::json::Document;
 use crate::ui::keymap::Action;
+use crate::wire::object;
 use crate::wire::shown::unstyled;
 use ratatui::layout::Rect;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// There may be a million of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// A line of stderr, a mark, or what the server wrote where a message should be.
+    /// A line of stderr, a log message, a mark, or what the server wrote where a message should be.
     Row(RowId),
-    /// A sentence of this screen's.
-    Note { at: Timestamp, notice: Notice },
+    /// The sentence of this screen's with this number.
+    Note(u32),
+}
+
+/// A sentence of this screen's.
+#[derive(Debug)]
+pub struct Note {
+    pub at: Timestamp,
+    pub notice: Notice,
 }
 
 #[derive(Debug)]
@@ -29,8 +40,7 @@ pub struct Log {
     /// The filter is being typed.
     pub typing: bool,
     all: Vec<Entry>,
-    /// So many of them were held against the filter.
-    taken: usize,
+    notes: Vec<Note>,
     /// Rows of the model below this were looked at.
     next: RowId,
     pub selected: usize,
@@ -44,13 +54,16 @@ impl Default for Log {
             filter: Prompt::default(),
             typing: false,
             all: Vec::new(),
-            taken: 0,
+            notes: Vec::new(),
             next: 0,
             selected: 0,
             follow: true,
         }
     }
 }
+
+/// Who says what this screen has to say.
+const SCREEN: &str = "screen";
 
 /// The lines of the list, and below it the selected line whole.
 pub fn areas(area: Rect) -> (Rect, Rect) {
@@ -73,33 +86,107 @@ pub fn areas(area: Rect) -> (Rect, Rect) {
     )
 }
 
-impl Entry {
-    /// What stands in the list, after who said it.
-    pub fn text(&self, world: &World) -> (&'static str, String) {
-        match self {
-            Self::Note { notice, .. } => ("screen", notice.text.clone()),
-            Self::Row(id) => match world.traffic.row(*id) {
-                Some(row) if row.kind == RowKind::Stderr => ("stderr", row.summary.to_owned()),
-                Some(row) if row.kind == RowKind::Garbage => {
-                    ("stdout", format!("{} {}", row.method, row.summary))
-                }
-                Some(row) => ("sentinel", format!("{} {}", row.method, row.summary)),
-                None => ("", String::new()),
-            },
-        }
+/// The level that a log message has, and what else there is of its summary. What is no level stands among the words.
+fn leveled(summary: &str) -> (&'static str, &str) {
+    let (level, rest) = summary.split_once(' ').unwrap_or((summary, ""));
+    match logging::LEVELS.iter().find(|known| **known == level) {
+        Some(level) => (level, rest),
+        None => ("log", summary),
     }
+}
 
-    fn is_kept(&self, world: &World, filter: &Filter) -> bool {
-        filter.is_empty() || {
-            let (source, text) = self.text(world);
-            filter.keeps_texts(&[source, &text])
-        }
+/// What a log message says, in full.
+fn logged(message: &str) -> String {
+    let param = |name| object::at(message, &["params", name]);
+    let data = param("data").unwrap_or_default();
+    let said = object::unescape(data).map_or_else(
+        || Document::new(data.as_bytes().to_vec()).pretty(),
+        |text| text.into_owned(),
+    );
+    match param("logger").and_then(object::unescape) {
+        Some(logger) => format!("{logger}: {said}"),
+        None => said,
+    }
+}
+
+/// Whether it is here that one looks for it.
+fn belongs(world: &World, row: &Row<'_>) -> bool {
+    match row.kind {
+        RowKind::Stderr | RowKind::Mark => true,
+        RowKind::Notification => row.from == Party::Server && row.method == methods::LOG_MESSAGE,
+        RowKind::Garbage => row.from == Party::Server && world.traffic.http(row.id).is_none(),
+        _ => false,
     }
 }
 
 impl Log {
-    pub fn note(&mut self, at: Timestamp, notice: Notice) {
-        self.all.push(Entry::Note { at, notice });
+    pub fn note(&mut self, world: &World, notice: Notice) {
+        // The clock is read only where something is drawn that ages.
+        let at = world.now.max(world.traffic.latest());
+        let text = notice.text.as_str();
+        let kept = Filter::parse(self.filter.text()).keeps_texts(&[SCREEN, text]);
+        let number = u32::try_from(self.notes.len()).unwrap_or(u32::MAX);
+        self.notes.push(Note { at, notice });
+        self.add(Entry::Note(number), at, kept);
+    }
+
+    /// A sentence of this screen's.
+    pub fn noted(&self, number: u32) -> Option<&Note> {
+        self.notes.get(number as usize)
+    }
+
+    /// What stands in the list, after who said it or how grave it is.
+    pub fn text(&self, world: &World, entry: Entry) -> (&'static str, String) {
+        let row = match entry {
+            Entry::Note(number) => {
+                let note = self.noted(number);
+                return (
+                    SCREEN,
+                    note.map(|it| it.notice.text.clone()).unwrap_or_default(),
+                );
+            }
+            Entry::Row(id) => world.traffic.row(id),
+        };
+        match row {
+            Some(row) if row.kind == RowKind::Stderr => ("stderr", row.summary.to_owned()),
+            Some(row) if row.kind == RowKind::Notification => {
+                let (level, words) = leveled(row.summary);
+                (level, words.to_owned())
+            }
+            Some(row) if row.kind == RowKind::Garbage => {
+                ("stdout", format!("{} {}", row.method, row.summary))
+            }
+            Some(row) => ("sentinel", format!("{} {}", row.method, row.summary)),
+            None => ("", String::new()),
+        }
+    }
+
+    fn is_kept(&self, world: &World, filter: &Filter, entry: Entry) -> bool {
+        filter.is_empty() || {
+            let (source, text) = self.text(world, entry);
+            filter.keeps_texts(&[source, &text])
+        }
+    }
+
+    /// Puts an entry where its time is; the selection stays where it was.
+    fn add(&mut self, entry: Entry, at: Timestamp, kept: bool) {
+        let index = self.place(&self.all, at);
+        self.all.insert(index, entry);
+        if kept {
+            let index = self.place(&self.entries, at);
+            let before = index < self.entries.len() && index <= self.selected;
+            self.selected += usize::from(before);
+            self.entries.insert(index, entry);
+        }
+    }
+
+    /// Behind all but our own sentences that are later: what is read of a capture comes in its order.
+    fn place(&self, entries: &[Entry], at: Timestamp) -> usize {
+        let is_later = |entry: &&Entry| match entry {
+            Entry::Note(number) => self.noted(*number).is_some_and(|note| note.at > at),
+            Entry::Row(_) => false,
+        };
+        entries.len() - entries.iter().rev().take_while(is_later).count()
     }
 
     /// How many there are, shown or not.
@@ -109,22 +196,21 @@ impl Log {
 
     /// Takes the filter as it is now; the selection stays on its entry, or on the next that is left.
     pub fn apply_filter(&mut self, world: &World) {
-        let chosen = self.entries.get(self.selected).cloned();
-        let chosen = chosen.and_then(|chosen| self.all.iter().position(|entry| *entry == chosen));
+        let chosen = self.entries.get(self.selected);
+        let chosen = chosen.and_then(|chosen| self.all.iter().position(|entry| entry == chosen));
         let filter = Filter::parse(self.filter.text());
         let mut kept = Vec::new();
         self.selected = 0;
         for (index, entry) in self.all.iter().enumerate() {
-            if !entry.is_kept(world, &filter) {
+            if !self.is_kept(world, &filter, *entry) {
                 continue;
             }
             if chosen.is_some_and(|chosen| index <= chosen) {
                 self.selected = kept.len();
             }
-            kept.push(entry.clone());
+            kept.push(*entry);
         }
         self.entries = kept;
-        self.taken = self.all.len();
     }
 
     /// The keys of the filter while it is typed.
@@ -154,14 +240,14 @@ impl Log {
     pub fn selected_row(&self) -> Option<RowId> {
         match self.entries.get(self.selected)? {
             Entry::Row(row) => Some(*row),
-            Entry::Note { .. } => None,
+            Entry::Note(_) => None,
         }
     }
 
     /// The selected entry's text in full, when it is there.
     pub fn whole(&self, world: &World) -> Option<String> {
         match self.entries.get(self.selected)? {
-            Entry::Note { notice, .. } => Some(notice.text.clone()),
+            Entry::Note(number) => Some(self.noted(*number)?.notice.text.clone()),
             Entry::Row(id) => {
                 let row = world.traffic.row(*id)?;
                 match world.body(row.request) {
@@ -172,6 +258,7 @@ impl Log {
                         let text = String::from_utf8_lossy(document.bytes());
                         Some(match row.kind {
                             RowKind::Stderr => unstyled(&text).into_owned(),
+                            RowKind::Notification => logged(&text),
                             _ => text.into_owned(),
                         })
                     }
@@ -226,22 +313,15 @@ impl Log {
 
     /// Takes in new rows; `visible` when the pane is open and wants its selected line.
     pub fn sync(&mut self, world: &World, visible: bool) -> Vec<Location> {
+        let filter = Filter::parse(self.filter.text());
         for id in self.next..world.traffic.len() {
-            let belongs = world.traffic.row(id).is_some_and(|row| match row.kind {
-                RowKind::Stderr | RowKind::Mark => true,
-                RowKind::Garbage => row.from == Party::Server && world.traffic.http(id).is_none(),
-                _ => false,
-            });
-            if belongs {
-                self.all.push(Entry::Row(id));
+            let row = world.traffic.row(id);
+            if let Some(row) = row.filter(|row| belongs(world, row)) {
+                let entry = Entry::Row(id);
+                self.add(entry, row.at, self.is_kept(world, &filter, entry));
             }
         }
         self.next = world.traffic.len();
-        let filter = Filter::parse(self.filter.text());
-        let fresh = self.all[self.taken..].iter();
-        let kept = fresh.filter(|entry| entry.is_kept(world, &filter));
-        self.entries.extend(kept.cloned());
-        self.taken = self.all.len();
         if self.follow {
             self.selected = self.entries.len().saturating_sub(1);
         }

@@ -65,7 +65,7 @@ impl App {
                     let notice = Notice::error(format!(
                         "the last line of the capture is torn ({torn}): nobody finished writing it"
                     ));
-                    self.log.note(self.world.now, notice);
+                    self.log.note(&self.world, notice);
                 }
             }
             Fed::Failed(reason) => {
@@ -85,7 +85,7 @@ impl App {
             _ => None,
         };
         if let Some(notice) = notice {
-            self.log.note(self.world.now, notice);
+            self.log.note(&self.world, notice);
         }
         self.health = health;
     }

@@ -23,7 +23,7 @@ pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
             area,
             &[
                 "Nothing here.",
-                "What the server writes to its standard error appears here, and what goes wrong on our side.",
+                "What the server logs or writes to its standard error appears here, and what goes wrong on our side.",
             ],
         );
     }
@@ -45,7 +45,7 @@ pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
         put(
             frame,
             place,
-            line(world, entry, selected, list.width.into()),
+            line(log, world, *entry, selected, list.width.into()),
         );
         if selected {
             frame
@@ -77,14 +77,28 @@ pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
-fn line(world: &World, entry: &Entry, selected: bool, columns: usize) -> Vec<Span<'static>> {
+fn line(
+    log: &Log,
+    world: &World,
+    entry: Entry,
+    selected: bool,
+    columns: usize,
+) -> Vec<Span<'static>> {
     let theme = world.theme;
-    let (source, text) = entry.text(world);
+    let (source, text) = log.text(world, entry);
+    let mut named = Role::Dim;
     let (at, role) = match entry {
-        Entry::Note { at, notice } if notice.error => (*at, Role::Error),
-        Entry::Note { at, .. } => (*at, Role::Text),
-        Entry::Row(id) => match world.traffic.row(*id) {
+        Entry::Note(number) => match log.noted(number) {
+            Some(note) if note.notice.error => (note.at, Role::Error),
+            Some(note) => (note.at, Role::Text),
+            None => (world.now, Role::Dim),
+        },
+        Entry::Row(id) => match world.traffic.row(id) {
             Some(row) if row.kind == RowKind::Stderr => (row.at, Role::Text),
+            Some(row) if row.kind == RowKind::Notification => {
+                named = role_of(source);
+                (row.at, named)
+            }
             Some(row) if row.kind == RowKind::Garbage => (row.at, Role::Warn),
             Some(row) if row.method == GAP => (row.at, Role::Error),
             Some(row) => (row.at, Role::Dim),
@@ -101,10 +115,20 @@ fn line(world: &World, entry: &Entry, selected: bool, columns: usize) -> Vec<Spa
             theme.style(Role::Dim),
         ),
         Span::raw("  "),
-        Span::styled(fit(source, 10), theme.style(Role::Dim)),
+        Span::styled(fit(source, 10), theme.style(named)),
         Span::styled(
             cut(&text, columns.saturating_sub(26)).into_owned(),
             theme.style(role),
         ),
     ]
+}
+
+/// How a log message of this level looks.
+fn role_of(level: &str) -> Role {
+    match level {
+        "debug" => Role::Dim,
+        "warning" => Role::Warn,
+        "error" | "critical" | "alert" | "emergency" => Role::Error,
+        _ => Role::Text,
+    }
 }
