@@ -4,8 +4,10 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture};
+use mcp_sentinel::tap::{Command, Reply, Route, SessionId, Timestamp};
 use mcp_sentinel::ui::app::Session;
 use mcp_sentinel::ui::event::{Effect, Event, Notice};
+use std::path::{Path, PathBuf};
 
 fn logs(state: State) -> Stage {
     let mut stage = Stage::open(100, 30, &fixture("logs"), state);
@@ -83,7 +85,7 @@ fn what_is_read_later_stands_before_a_sentence_of_ours_that_is_later() {
     let mut stage = Stage::start(100, 30, &fixture("logs"), State::Live, Session::default());
     stage.read(4);
     stage.press("6");
-    let now = mcp_sentinel::tap::Timestamp(stage.app.world.traffic.latest().0 + 60_000_000);
+    let now = Timestamp(stage.app.world.traffic.latest().0 + 60_000_000);
     stage.send(Event::Tick {
         now,
         utc_offset_seconds: 0,
@@ -98,4 +100,158 @@ fn what_is_read_later_stands_before_a_sentence_of_ours_that_is_later() {
         "{text}"
     );
     assert!(stage.selected().contains("went wrong"), "{text}");
+}
+
+const SET: &str = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"logging/setLevel","params":{"level":"warning"}}"#;
+
+/// The fixture, and a wish for a level that was answered so.
+fn with_answer(directory: &Path, answer: &str) -> (PathBuf, usize) {
+    let mut text = std::fs::read_to_string(fixture("logs")).unwrap();
+    let known = text.lines().count();
+    let answer = format!(
+        r#""from":"server","to":"operator","message":{{"jsonrpc":"2.0","id":"sentinel-1",{answer}}}"#
+    );
+    for (number, rest) in [SET, &answer].iter().enumerate() {
+        let seq = known + number;
+        let line = format!(
+            r#"{{"seq":{seq},"at":"2026-11-21T12:05:0{number}.000000Z","session":1,{rest}}}"#
+        );
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let path = directory.join("level.jsonl");
+    std::fs::write(&path, text).unwrap();
+    (path, known - 1)
+}
+
+/// Chooses `warning`, and lets the server answer.
+fn chosen(answer: &str) -> Stage {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, known) = with_answer(directory.path(), answer);
+    let mut stage = Stage::start(100, 30, &path, State::Live, Session::default());
+    stage.read(known);
+    stage.press("6Ljj<enter>");
+    let Some(Effect::Command { token, command }) = stage.effects.last().cloned() else {
+        panic!("{:?}", stage.effects);
+    };
+    let Command::Send { route, message, .. } = command else {
+        panic!("{command:?}");
+    };
+    assert_eq!(route, Route::Operator);
+    assert!(message.contains(r#""method":"logging/setLevel","params":{"level":"warning"}"#));
+    stage.send(Event::Outcome {
+        token,
+        outcome: Ok(Reply::Sent {
+            session: SessionId(1),
+            id: Some("\"sentinel-1\"".to_owned()),
+        }),
+    });
+    assert!(!stage.status().contains("warning"), "{}", stage.status());
+    stage.read(usize::MAX);
+    stage
+}
+
+#[test]
+fn a_level_is_chosen_from_a_list_and_known_once_the_server_agrees() {
+    let mut stage = chosen(r#""result":{}"#);
+    assert!(
+        stage.status().contains("the server logs from warning on"),
+        "{}",
+        stage.status()
+    );
+    stage.press("L");
+    assert!(stage.text().contains("(now warning)"), "{}", stage.text());
+    let sent = stage.effects.len();
+    stage.press("<esc>");
+    assert!(!stage.text().contains("(now warning)"));
+    assert_eq!(stage.effects.len(), sent);
+}
+
+#[test]
+fn a_server_that_refuses_a_level_is_quoted() {
+    let mut stage = chosen(r#""error":{"code":-32602,"message":"no such level"}"#);
+    let status = stage.status();
+    assert!(
+        status.contains("the level was not set to warning: the server says")
+            && status.contains("no such level"),
+        "{status}"
+    );
+    stage.press("L");
+    assert!(!stage.text().contains("(now"), "{}", stage.text());
+}
+
+#[test]
+fn a_level_is_offered_only_where_a_server_that_logs_is_there_to_be_told() {
+    let offered = |state| {
+        let mut stage = Stage::open(160, 30, &fixture("logs"), state);
+        stage.press("6");
+        stage.status().contains("L level")
+    };
+    assert!(offered(State::Live) && !offered(State::Saved));
+    let mut stage = logs(State::Saved);
+    stage.press("L");
+    assert!(stage.text().contains("no server to tell"));
+    let mut stage = Stage::open(100, 30, &fixture("asked"), State::Live);
+    stage.press("6L");
+    assert!(
+        stage.status().contains("does not say that it logs"),
+        "{}",
+        stage.status()
+    );
+    assert!(stage.effects.is_empty(), "{:?}", stage.effects);
+}
+
+/// A session of the modern era in which a tool was listed.
+fn modern(directory: &Path) -> PathBuf {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let lines = [
+        r#""opened":{"by":"operator","transport":"stdio"}"#.to_owned(),
+        format!(
+            r#""from":"operator","message":{{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{{{meta}}}}}"#
+        ),
+        r#""from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"logging":{},"tools":{}}}}"#.to_owned(),
+        format!(
+            r#""from":"operator","message":{{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{{{meta}}}}}"#
+        ),
+        r#""from":"server","message":{"jsonrpc":"2.0","id":2,"result":{"resultType":"complete","tools":[{"name":"echo","inputSchema":{"type":"object"}}]}}"#.to_owned(),
+    ];
+    let mut text = "{\"capture\":1,\"name\":\"modern\"}\n".to_owned();
+    for (seq, rest) in (1..).zip(lines) {
+        text.push_str(&format!(
+            "{{\"seq\":{seq},\"at\":\"2026-11-21T12:00:0{seq}Z\",\"session\":1,{rest}}}\n"
+        ));
+    }
+    let path = directory.join("modern.jsonl");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_server_of_the_modern_era_is_told_with_each_call() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut stage = Stage::open(100, 30, &modern(directory.path()), State::Live);
+    let call = |stage: &mut Stage| {
+        stage.press("2<enter><f5>");
+        let sent = stage.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Command {
+                command: Command::Send { message, .. },
+                ..
+            } => Some(message.clone()),
+            _ => None,
+        });
+        stage.press("<esc>");
+        sent.unwrap()
+    };
+    assert!(!call(&mut stage).contains("logLevel"));
+    stage.press("6Lg<enter>");
+    assert!(
+        stage.status().contains("logged from debug on"),
+        "{}",
+        stage.status()
+    );
+    let asks = call(&mut stage);
+    let asked = r#""io.modelcontextprotocol/logLevel":"debug""#;
+    assert!(asks.contains(asked), "{asks}");
+    stage.press("6L");
+    assert!(stage.text().contains("(now debug)"), "{}", stage.text());
 }

@@ -73,6 +73,10 @@ fn levels() {
     for (width, height) in SIZES {
         let screen = screen(width, height, "logs", "6/!chatty<enter>kk");
         insta::assert_snapshot!(format!("log-levels-{width}x{height}"), screen);
+        insta::assert_snapshot!(
+            format!("log-choosing-{width}x{height}"),
+            self::screen(width, height, "logs", "6L")
+        );
     }
 }
 

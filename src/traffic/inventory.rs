@@ -1,6 +1,7 @@
 //! What the server offers, as it last said in any session: pages merged, staleness noticed.
 
 use crate::tap::Timestamp;
+use crate::wire::object;
 
 /// One kind of thing the server lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,4 +105,13 @@ pub struct Inventory {
     pub resources: Listing<Resource>,
     pub templates: Listing<Resource>,
     pub prompts: Listing<Prompt>,
+}
+
+impl Inventory {
+    /// Whether the server has said that it can do this: a capability, or a part of one.
+    pub fn offers(&self, capability: &[&str]) -> bool {
+        let said = self.server.as_ref().map(|server| &*server.capabilities);
+        let said = said.and_then(|capabilities| object::at(capabilities, capability));
+        said.is_some_and(|raw| !matches!(raw, "false" | "null"))
+    }
 }

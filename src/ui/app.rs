@@ -12,8 +12,10 @@
 
 pub mod ask;
 pub mod bodies;
+pub mod choices;
 pub mod detail;
 pub mod editor;
+pub mod errand;
 pub mod form;
 pub mod help;
 pub mod hub;
@@ -174,6 +176,9 @@ impl App {
             }
             Tab::Traffic => vec![Context::Traffic, Context::Move, Context::Global],
             Tab::Log if self.log.typing => vec![Context::Prompt],
+            Tab::Log if self.log.level.choices.is_some() => {
+                vec![Context::Choice, Context::Move, Context::Global]
+            }
             Tab::Log => vec![Context::Log, Context::Move, Context::Global],
             Tab::Server => self.server.contexts(),
             Tab::Tools => self.tools.contexts(),
@@ -402,6 +407,12 @@ impl App {
             (Owner::Sheet, Some(sheet), _) => sheet.update(world, panes.sheet, input),
             (Owner::Ask, _, Some(ask)) => ask.update(world, panes.sheet, input),
             (Owner::Inventory, ..) => self.tools.update(world, panes.body, input),
+            (Owner::Log, ..) => {
+                if let Input::Outcome { token, outcome } = input {
+                    self.log.level.settle(token, outcome);
+                }
+                Vec::new()
+            }
             // Whoever asked is closed; a refusal is still worth knowing.
             _ => match input {
                 Input::Outcome {
@@ -421,6 +432,7 @@ impl App {
                 Step::Say(notice) => self.say(notice),
                 Step::Show(row) => self.show(row),
                 Step::Call(call) => self.call(call),
+                Step::LogLevel(level) => self.world.log_level = Some(level),
                 Step::Close if self.ask.is_some() => {
                     self.aside.extend(self.ask.take().filter(|ask| !ask.over));
                 }
@@ -449,7 +461,7 @@ impl App {
         let panes = self.panes();
         let world = &self.world;
         let mut steps = Vec::new();
-        let mut wanted = self.log.sync(world, self.tab == Tab::Log);
+        let mut wanted = self.log.sync(world, self.tab == Tab::Log, &mut steps);
         let selected = self.list.selected(&world.traffic).map(|(row, _)| row);
         wanted.extend(self.detail.sync(world, selected, panes.detail));
         for pane in [&mut self.tools, &mut self.resources, &mut self.prompts] {

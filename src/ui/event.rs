@@ -99,6 +99,7 @@ pub struct Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
     Inventory,
+    Log,
     Sheet,
     Ask,
     App,
@@ -178,6 +179,8 @@ pub enum Step {
     Show(RowId),
     /// Open the sheet.
     Call(Call),
+    /// Ask with each call of the operator's for what is logged from this level on.
+    LogLevel(&'static str),
     /// Close the sheet or overlay that says so. Its draft stays.
     Close,
 }

@@ -50,6 +50,7 @@ pub enum Action {
     Wrap,
     HowToWrap,
     Call,
+    Level,
     Schema,
     Refresh,
     ShowCalls,
@@ -85,6 +86,8 @@ pub enum Context {
     Inventory,
     Server,
     Log,
+    /// A list of values of which one is taken.
+    Choice,
     Help,
     Hub,
     /// A call being written.
@@ -116,6 +119,7 @@ impl Context {
             Self::Inventory => "Tools, Resources, Prompts",
             Self::Server => "Server",
             Self::Log => "Log",
+            Self::Choice => "Choosing a value",
             Self::Help => "Help",
             Self::Hub => "Hub",
             Self::Sheet => "Writing a call",
@@ -242,7 +246,8 @@ use KeyCode as K;
 
 /// Every key, in the order in which hints and help show them.
 pub const TABLE: &[&[Binding]] = &[
-    GLOBAL, MOVE, TRAFFIC, DETAIL, PROMPT, INVENTORY, SERVER, LOG, HELP, HUB, SHEET, ASK, QUESTION,
+    GLOBAL, MOVE, TRAFFIC, DETAIL, PROMPT, INVENTORY, SERVER, LOG, CHOICE, HELP, HUB, SHEET, ASK,
+    QUESTION,
 ];
 
 #[rustfmt::skip]
@@ -349,7 +354,14 @@ const LOG: &[Binding] = &[
     bind(C::Log, &[key(K::Esc)], A::Back, "", "clear the filter"),
     bind(C::Log, &[key(K::Enter)], A::Open, "open", "show it in Traffic"),
     bind(C::Log, &[ch('f')], A::Follow, "follow", "follow the newest"),
+    bind(C::Log, &[ch('L')], A::Level, "level", "from which level on the server logs"),
     bind(C::Log, &[ch('y')], A::Copy, "copy", "copy the line"),
+];
+
+#[rustfmt::skip]
+const CHOICE: &[Binding] = &[
+    bind(C::Choice, &[key(K::Enter)], A::Open, "take", "take it"),
+    bind(C::Choice, &[key(K::Esc)], A::Back, "leave", "leave it as it was"),
 ];
 
 #[rustfmt::skip]

@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod cells;
+pub mod choices;
 pub mod detail;
 pub mod diff;
 pub mod editor;

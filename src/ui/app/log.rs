@@ -1,6 +1,8 @@
 //! The Log pane: what the server wrote to its standard error, or instead of messages, what it logs in messages, what the
 //! proxy noted, and what this screen had to say; in the order of time.
 
+mod level;
+
 use super::World;
 use super::detail::moved;
 use super::prompt::Prompt;
@@ -14,6 +16,7 @@ use crate::ui::json::Document;
 use crate::ui::keymap::Action;
 use crate::wire::object;
 use crate::wire::shown::unstyled;
+use level::Level;
 use ratatui::layout::Rect;
 
 /// There may be a million of them.
@@ -45,6 +48,8 @@ pub struct Log {
     next: RowId,
     pub selected: usize,
     pub follow: bool,
+    /// From which level on the server logs.
+    pub level: Level,
 }
 
 impl Default for Log {
@@ -58,6 +63,7 @@ impl Default for Log {
             next: 0,
             selected: 0,
             follow: true,
+            level: Level::default(),
         }
     }
 }
@@ -189,6 +195,10 @@ impl Log {
         entries.len() - entries.iter().rev().take_while(is_later).count()
     }
 
+    pub fn can_choose_level(&self, world: &World) -> bool {
+        Level::why_not(world).is_none()
+    }
+
     /// How many there are, shown or not.
     pub fn count(&self) -> usize {
         self.all.len()
@@ -274,6 +284,8 @@ impl Log {
         let last = self.entries.len().saturating_sub(1);
         match action {
             _ if self.typing => self.type_filter(world, action),
+            _ if self.level.choices.is_some() => return self.level.act(world, area, action),
+            Action::Level => return self.level.open(world),
             Action::Filter => self.typing = true,
             Action::Back => {
                 self.filter.clear();
@@ -303,6 +315,9 @@ impl Log {
     }
 
     pub fn click(&mut self, area: Rect, y: u16) {
+        if let Some(choices) = &mut self.level.choices {
+            return choices.click(choices.place(area), y);
+        }
         let list = areas(area).0;
         let to = self.top(usize::from(list.height)) + usize::from(y.saturating_sub(list.y));
         if y < list.bottom() && to < self.entries.len() {
@@ -312,7 +327,8 @@ impl Log {
     }
 
     /// Takes in new rows; `visible` when the pane is open and wants its selected line.
-    pub fn sync(&mut self, world: &World, visible: bool) -> Vec<Location> {
+    pub fn sync(&mut self, world: &World, visible: bool, steps: &mut Vec<Step>) -> Vec<Location> {
+        steps.extend(self.level.sync(world));
         let filter = Filter::parse(self.filter.text());
         for id in self.next..world.traffic.len() {
             let row = world.traffic.row(id);

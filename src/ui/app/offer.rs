@@ -79,6 +79,7 @@ impl App {
             Action::Follow => self.grows(),
             Action::Copy => !self.log.entries.is_empty(),
             Action::Filter => self.log.count() > 0,
+            Action::Level => self.log.can_choose_level(&self.world),
             _ => true,
         }
     }

@@ -42,6 +42,8 @@ pub struct World {
     pub live: bool,
     /// The capture grows, but nobody told us of the proxy that writes it.
     pub growing: bool,
+    /// What the operator's calls ask a server of the modern era to log.
+    pub log_level: Option<&'static str>,
     pub theme: Theme,
     pub bodies: Bodies,
 }
@@ -80,6 +82,14 @@ impl World {
             (true, _) => format!("no answer for {seconds} s: is it an MCP server on stdio?"),
             (false, _) => format!("no answer for {seconds} s"),
         })
+    }
+
+    /// Whether what the operator asks for goes to a server of the modern era, as far as is known.
+    pub fn is_modern(&self) -> bool {
+        let sessions = self.traffic.sessions().iter();
+        let open = sessions.filter(|session| session.closed_at.is_none());
+        let own = open.max_by_key(|session| session.by == "operator");
+        own.is_some_and(|session| session.modern)
     }
 
     /// Why nothing can be sent where no proxy takes commands.

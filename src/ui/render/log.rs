@@ -1,6 +1,6 @@
 //! Draws the Log pane.
 
-use super::{NOTHING_MATCHES, empty, lines_below, put, rule};
+use super::{NOTHING_MATCHES, choices, empty, lines_below, put, rule};
 use crate::traffic::{GAP, RowKind};
 use crate::ui::app::World;
 use crate::ui::app::log::{Entry, Log, areas};
@@ -12,6 +12,13 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
+    entries(log, world, frame, area);
+    if let Some(choices) = &log.level.choices {
+        choices::render(choices, world.theme, frame, choices.place(area));
+    }
+}
+
+fn entries(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
     if log.entries.is_empty() && !log.filter.is_empty() {
         return empty(theme, frame, area, &NOTHING_MATCHES);

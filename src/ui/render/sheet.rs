@@ -105,7 +105,14 @@ fn route_names(route: Route, world: &World) -> Vec<String> {
 }
 
 /// A rule with words in it.
-fn heading(left: &str, right: &str, role: Role, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn heading(
+    left: &str,
+    right: &str,
+    role: Role,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
     let columns = usize::from(area.width);
     let left = cut(left, columns.saturating_sub(6)).into_owned();
     let room = columns.saturating_sub(width(&left) + 8);

@@ -4,8 +4,10 @@ use super::concern::{Concern, concern};
 use super::sent::Sent;
 use super::subject::Subject;
 use super::{Focus, Question, Sheet, World};
+use crate::mcp::logging;
 use crate::tap::{Command, Party, Route, SessionId};
 use crate::ui::event::{Effect, Owner, Step, Token};
+use crate::wire::splice;
 
 pub(super) fn cannot_send(world: &World) -> String {
     format!("nothing can be sent: {}", world.why_read_only())
@@ -50,6 +52,17 @@ impl Sheet {
         }
     }
 
+    /// The message with the wish for log messages, which a server of the modern era is told with each call. What is sent
+    /// again stays as it was.
+    fn with_log_level(&self, world: &World, message: String) -> String {
+        let wanted = world.log_level.filter(|_| {
+            self.route == Route::Operator && self.subject.is_lasting() && world.is_modern()
+        });
+        let told =
+            wanted.and_then(|level| splice::set(&message, logging::LEVEL, &format!("\"{level}\"")));
+        told.unwrap_or(message)
+    }
+
     /// Sends, or says what stands in the way. `insist`: although something is wrong with it.
     pub(super) fn send(&mut self, world: &World, insist: bool) -> Vec<Step> {
         self.trouble = None;
@@ -61,7 +74,7 @@ impl Sheet {
             return Vec::new();
         }
         let message = match self.message() {
-            Ok(message) => message,
+            Ok(message) => self.with_log_level(world, message),
             Err(why) => {
                 self.trouble = Some(why);
                 return Vec::new();

@@ -85,6 +85,22 @@ pub struct Round {
     state: Option<String>,
 }
 
+impl From<&Result<Reply, Refused>> for State {
+    fn from(outcome: &Result<Reply, Refused>) -> Self {
+        match outcome {
+            Ok(Reply::Sent {
+                session,
+                id: Some(id),
+            }) => Self::Written {
+                session: *session,
+                id: id.clone(),
+            },
+            Ok(Reply::Sent { id: None, .. } | Reply::Done) => Self::Notified,
+            Err(Refused(why)) => Self::Refused(why.clone()),
+        }
+    }
+}
+
 impl Sent {
     pub fn new(token: Token, route: Route, message: String, original: Option<RowId>) -> Self {
         Self {
@@ -106,17 +122,7 @@ impl Sent {
     }
 
     pub fn outcome(&mut self, outcome: &Result<Reply, Refused>) {
-        self.state = match outcome {
-            Ok(Reply::Sent {
-                session,
-                id: Some(id),
-            }) => State::Written {
-                session: *session,
-                id: id.clone(),
-            },
-            Ok(Reply::Sent { id: None, .. } | Reply::Done) => State::Notified,
-            Err(Refused(why)) => State::Refused(why.clone()),
-        };
+        self.state = outcome.into();
     }
 
     pub fn row<'a>(&self, world: &'a World) -> Option<Row<'a>> {
