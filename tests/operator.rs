@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         an_operators_line_waits_for_the_end_of_the_clients,
         nothing_is_sent_before_the_handshake_or_after_the_client_has_gone,
         a_session_of_its_own_stands_beside_the_clients,
+        a_session_of_its_own_speaks_what_the_server_was_seen_to_speak,
         without_a_client_the_operator_lists_what_there_is,
         a_server_of_the_modern_era_gets_what_every_request_needs,
         a_request_of_the_server_waits_for_the_operators_answer,
@@ -292,6 +293,42 @@ fn a_session_of_its_own_stands_beside_the_clients() {
     drop(client.stdin.take());
     assert_eq!(client.rest(), b"");
     assert_eq!(client.code(), Some(0));
+}
+
+/// What the operator's own session number `session` has sent so far.
+fn sent_in(session: u32, capture: &Path) -> Vec<String> {
+    let all = lines(capture).into_iter();
+    all.filter(|line| (line.0, line.1) == (session, Party::Operator))
+        .map(|line| line.4)
+        .collect()
+}
+
+fn a_session_of_its_own_speaks_what_the_server_was_seen_to_speak() {
+    let beside = client();
+    let operator = Operator::attached(&beside);
+    operator.send(Route::Operator, &call("x")).unwrap();
+    let sent = sent_in(2, &driver::capture(&beside.home));
+    assert!(sent[0].contains("\"initialize\""), "{sent:?}");
+    // So does the one after its own.
+    let alone = alone(&["helpful"], None);
+    alone.operator.send(Route::Operator, &call("x")).unwrap();
+    assert!(sent_in(1, &alone.capture)[0].contains("server/discover"));
+    alone.operator.order(Command::CloseOperator).unwrap();
+    alone.operator.send(Route::Operator, &call("x")).unwrap();
+    let sent = sent_in(2, &alone.capture);
+    assert!(sent[0].contains("\"initialize\""), "{sent:?}");
+    alone.end().unwrap();
+    // What a modern server offers is asked in the version that it was spoken to; this one turns out to be of old.
+    let mut client = sentinel(&["helpful"]);
+    let meta = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2027-01-01"}}"#;
+    client.ask(&format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{meta}}}"#
+    ));
+    let operator = Operator::attached(&client);
+    operator.send(Route::Operator, &call("x")).unwrap();
+    let sent = sent_in(2, &driver::capture(&client.home));
+    assert!(sent[0].contains("server/discover") && sent[0].contains("2027-01-01"));
+    assert!(sent[1].contains("\"initialize\""), "{sent:?}");
 }
 
 /// A proxy without a client, on a thread of this process.

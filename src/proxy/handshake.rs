@@ -1,31 +1,76 @@
-//! Whether a client has come far enough for the operator to speak in its session.
+//! Whether a client has come far enough for the operator to speak in its session, and which era it speaks with the
+//! server.
 //!
 //! Looks at the first few messages that the client sends, after they have been forwarded, and at none after that.
 
-use crate::mcp::methods;
+use crate::mcp::{headers, methods};
 use crate::wire::envelope::{Envelope, Frame, parse};
 use crate::wire::framing::LineSplitter;
-use crate::wire::object;
 use bytes::Bytes;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A client that has not shaken hands by then does not mean to.
 const LINES: usize = 64;
 const BYTES: usize = 1024 * 1024;
-const VERSION: &[&str] = &["_meta", "io.modelcontextprotocol/protocolVersion"];
+
+/// What a server is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spoken {
+    Legacy,
+    /// With this version of the protocol.
+    Modern(String),
+}
+
+/// Whether a session's handshake is over; shared by those who watch it and those who wait for it.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    over: Arc<AtomicBool>,
+    /// What the server was spoken to last, in any session with it.
+    spoken: Arc<Mutex<Option<Spoken>>>,
+}
+
+impl Readiness {
+    /// That of another session with the same server.
+    pub fn another(&self) -> Self {
+        Self {
+            over: Arc::default(),
+            spoken: self.spoken.clone(),
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    pub fn set_over(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    pub fn set_spoken(&self, spoken: Spoken) {
+        *self.locked() = Some(spoken);
+    }
+
+    pub fn spoken(&self) -> Option<Spoken> {
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<Spoken>> {
+        self.spoken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Debug)]
 pub struct Watch {
     lines: LineSplitter,
     left: usize,
-    seen: Arc<AtomicBool>,
+    seen: Readiness,
 }
 
 impl Watch {
-    /// Sets `seen` when the handshake is over: `notifications/initialized`, or a message of the modern era, which
+    /// Tells `seen` when the handshake is over: `notifications/initialized`, or a message of the modern era, which
     /// has no handshake. `server/discover` only asks which of the two it will be.
-    pub fn new(seen: Arc<AtomicBool>) -> Self {
+    pub fn new(seen: Readiness) -> Self {
         Self {
             lines: LineSplitter::default(),
             left: LINES,
@@ -37,36 +82,37 @@ impl Watch {
         if self.left == 0 {
             return;
         }
-        let (left, mut over) = (&mut self.left, false);
+        let (left, mut spoken) = (&mut self.left, None);
         self.lines.push(chunk.clone(), |line| {
             if *left > 0 {
                 *left -= 1;
-                over |= ends_handshake(&line);
+                spoken = spoken.take().or_else(|| spoken_past_handshake(&line));
             }
         });
-        if over || self.left == 0 || self.lines.pending() > BYTES {
+        if spoken.is_some() || self.left == 0 || self.lines.pending() > BYTES {
             self.left = 0;
             self.lines = LineSplitter::default();
-            self.seen.store(true, Ordering::Release);
+            if let Some(spoken) = spoken {
+                self.seen.set_spoken(spoken);
+            }
+            self.seen.set_over();
         }
     }
 }
 
-fn ends_handshake(line: &[u8]) -> bool {
+fn spoken_past_handshake(line: &[u8]) -> Option<Spoken> {
     match parse(line) {
-        Frame::Message(message) => is_past_handshake(&message),
-        Frame::Batch(messages) => messages.iter().any(is_past_handshake),
-        _ => false,
+        Frame::Message(message) => spoken(&message),
+        Frame::Batch(messages) => messages.iter().find_map(spoken),
+        _ => None,
     }
 }
 
-fn is_past_handshake(message: &Envelope<'_>) -> bool {
+fn spoken(message: &Envelope<'_>) -> Option<Spoken> {
     match message.method.as_deref() {
-        Some(methods::INITIALIZED) => true,
-        Some(methods::DISCOVER) => false,
-        _ => message
-            .params
-            .is_some_and(|params| object::at(params, VERSION).is_some()),
+        Some(methods::INITIALIZED) => Some(Spoken::Legacy),
+        Some(methods::DISCOVER) => None,
+        _ => headers::modern_version(message).map(|it| Spoken::Modern(it.into_owned())),
     }
 }
 
@@ -75,12 +121,16 @@ mod tests {
     use super::*;
 
     fn seen_after(chunks: &[&str]) -> bool {
-        let seen = Arc::new(AtomicBool::new(false));
+        watched(chunks).is_over()
+    }
+
+    fn watched(chunks: &[&str]) -> Readiness {
+        let seen = Readiness::default();
         let mut watch = Watch::new(seen.clone());
         for chunk in chunks {
             watch.look(&Bytes::copy_from_slice(chunk.as_bytes()));
         }
-        seen.load(Ordering::Acquire)
+        seen
     }
 
     const INITIALIZE: &str =
@@ -96,12 +146,16 @@ mod tests {
         let line = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
         assert!(seen_after(&[INITIALIZE, line]));
         assert!(seen_after(&[INITIALIZE, &line[..20], &line[20..]]));
+        assert_eq!(watched(&[line]).spoken(), Some(Spoken::Legacy));
     }
 
     #[test]
     fn a_message_of_the_modern_era_needs_no_handshake() {
         let line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"}}}\n";
         assert!(seen_after(&[line]));
+        let spoken = Spoken::Modern("2026-07-28".into());
+        assert_eq!(watched(&[line]).another().spoken(), Some(spoken));
+        assert!(!watched(&[line]).another().is_over());
     }
 
     #[test]

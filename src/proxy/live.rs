@@ -3,10 +3,11 @@
 //! Knows that a session takes lines; must not know on which transport they travel.
 
 use super::gate::{Gate, Owner};
+use super::handshake::Readiness;
 use super::pump::Injection;
 use crate::tap::{ExchangeId, SessionId};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ pub struct Live {
     /// Lines for the server, between the client's.
     pub injections: mpsc::Sender<Injection>,
     /// The client's handshake is over.
-    ready: Arc<AtomicBool>,
+    ready: Readiness,
     /// Why the session takes no more lines, in words.
     closed: Mutex<Option<String>>,
     over: CancellationToken,
@@ -30,11 +31,11 @@ pub struct Live {
 
 impl Live {
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.is_over()
     }
 
     /// For whoever watches the handshake.
-    pub fn readiness(&self) -> Arc<AtomicBool> {
+    pub fn readiness(&self) -> Readiness {
         self.ready.clone()
     }
 
@@ -72,6 +73,8 @@ pub struct Roster {
     sessions: AtomicU32,
     exchanges: AtomicU64,
     clients: Mutex<BTreeMap<SessionId, Arc<Live>>>,
+    /// What every session knows of the server that they share.
+    readiness: Readiness,
 }
 
 impl Roster {
@@ -82,7 +85,7 @@ impl Roster {
             id: SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1),
             gate: Arc::new(Gate::new(owner)),
             injections,
-            ready: Arc::default(),
+            ready: self.readiness.another(),
             closed: Mutex::default(),
             over: CancellationToken::new(),
         });

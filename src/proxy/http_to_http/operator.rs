@@ -63,6 +63,12 @@ impl Habits {
         }
     }
 
+    /// The version of the protocol that the client names.
+    pub fn version(&self) -> Option<&str> {
+        let [_, version, ..] = &self.headers;
+        version.as_ref()?.to_str().ok()
+    }
+
     /// Those of a request of ours. What is answered is read here, so it must not be compressed.
     fn headers(&self) -> HeaderMap {
         let plain = HeaderValue::from_static("identity");

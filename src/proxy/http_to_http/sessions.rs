@@ -6,6 +6,7 @@
 use super::operator::{self, Calls, Desk, Habits};
 use crate::mcp::{headers, methods};
 use crate::proxy::gate::Owner;
+use crate::proxy::handshake::Spoken;
 use crate::proxy::live::Live;
 use crate::tap::{Body, Closed, Event, Opened, Timestamp};
 use crate::wire::object;
@@ -32,6 +33,8 @@ pub struct Session {
     used: AtomicU64,
     /// Its `initialize` was not answered with success.
     refused: AtomicBool,
+    /// What the server is spoken to was told.
+    has_spoken: AtomicBool,
 }
 
 impl Session {
@@ -44,7 +47,21 @@ impl Session {
     }
 
     fn ready(&self) {
-        self.live.readiness().store(true, Ordering::Release);
+        self.live.readiness().set_over();
+    }
+
+    /// A message of the client's was taken, in the version that it names; those of old do not.
+    fn was_spoken(&self) {
+        if self.has_spoken.load(Ordering::Relaxed) {
+            return;
+        }
+        let spoken = match self.habits().version() {
+            Some(version) if version.as_bytes() < MODERN => Spoken::Legacy,
+            Some(version) => Spoken::Modern(version.to_owned()),
+            None => return,
+        };
+        self.has_spoken.store(true, Ordering::Relaxed);
+        self.live.readiness().set_spoken(spoken);
     }
 }
 
@@ -204,6 +221,7 @@ impl Sessions {
             calls: Mutex::default(),
             used: AtomicU64::new(0),
             refused: AtomicBool::new(false),
+            has_spoken: AtomicBool::new(false),
         });
         self.push(
             &session,
@@ -289,7 +307,10 @@ impl Visit {
         self.is_answered.store(true, Ordering::Relaxed);
         match self.role {
             Role::Initialize => sessions.begun(session, status, response),
-            Role::Post if status.is_success() => session.ready(),
+            Role::Post if status.is_success() => {
+                session.was_spoken();
+                session.ready();
+            }
             Role::Delete if status.is_success() && self.named.is_some() => {
                 sessions.end(session, "the client ended it");
             }

@@ -7,6 +7,7 @@
 use super::handshake::HandshakeError;
 use super::{EXPLANATION, refused};
 use crate::mcp::{self, methods};
+use crate::proxy::handshake::Spoken;
 use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
@@ -342,18 +343,34 @@ impl Side {
         socket.set_nonblocking(true)?;
         let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
         let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
-        let preferred_versions = vec![ProtocolVersion::LATEST];
-        let lifecycle = match self.era {
-            Some(mcp::Era::Legacy) => ClientLifecycleMode::Initialize,
-            Some(mcp::Era::Modern) => ClientLifecycleMode::Discover { preferred_versions },
-            None => ClientLifecycleMode::Auto {
-                preferred_versions,
-                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
-            },
-        };
+        let lifecycle = self.lifecycle();
         let client = self.identity.clone();
         let client = client.serve_with_lifecycle(transport, lifecycle).await;
         Ok(client.map_err(Box::new)?)
+    }
+
+    /// The era that was chosen; else that which the server was seen to speak, in this session's like or a client's; else
+    /// the server is asked. One of the modern era is asked in any case, for what it offers.
+    fn lifecycle(&self) -> ClientLifecycleMode {
+        let mut preferred_versions = vec![ProtocolVersion::LATEST];
+        match (self.era, self.live.readiness().spoken()) {
+            (Some(mcp::Era::Legacy), _) | (None, Some(Spoken::Legacy)) => {
+                return ClientLifecycleMode::Initialize;
+            }
+            (Some(mcp::Era::Modern), _) => {
+                return ClientLifecycleMode::Discover { preferred_versions };
+            }
+            (None, Some(Spoken::Modern(version))) => {
+                let version = serde_json::from_value(version.into()).ok();
+                let version = version.filter(|it: &ProtocolVersion| !it.has_initialize());
+                preferred_versions.splice(0..0, version);
+            }
+            (None, None) => {}
+        }
+        ClientLifecycleMode::Auto {
+            preferred_versions,
+            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+        }
     }
 
     fn era_of(&self, client: &Client) -> Era {
