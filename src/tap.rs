@@ -6,6 +6,7 @@
 mod counts;
 mod health;
 mod http;
+mod priority;
 mod queue;
 
 pub use counts::Counts;
@@ -14,6 +15,7 @@ pub use http::{
     CLIENT_GONE, ExchangeId, Half, Header, Headers, Http, LITTLE, Request, Response, ServerSent,
     Via,
 };
+pub use priority::give_way;
 pub use queue::{Drain, Tap, queue};
 pub(crate) use queue::{Lost, Queued, Source};
 

@@ -10,7 +10,7 @@ use super::page::Page;
 use super::record::Header;
 use super::scribe::Scribe;
 use super::{store, write};
-use crate::tap::{Drain, Health, Pulse, Queued};
+use crate::tap::{Drain, Health, Pulse, Queued, give_way};
 use regex::Regex;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -241,17 +241,6 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Lets others go first on a busy machine: on Linux, where a thread is one of its own to the scheduler. Elsewhere this would
-/// hold the whole process back.
-fn give_way(niceness: u8) {
-    #[cfg(target_os = "linux")]
-    if let Ok(nice) = rustix::process::getpriority_process(None) {
-        let _ = rustix::process::setpriority_process(None, nice + i32::from(niceness));
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = niceness;
 }
 
 /// How much of streams was recorded.

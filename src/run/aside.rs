@@ -9,7 +9,7 @@ use crate::capture::store::{self, Retention};
 use crate::headless::{self, Voice};
 use crate::link::registry::{self, Counts, Entry, Published};
 use crate::link::server::{Offer, Server};
-use crate::tap::{Body, Event, Orders, Pulse, SessionId, Tap, Timestamp};
+use crate::tap::{Body, Event, Orders, Pulse, SessionId, Tap, Timestamp, give_way};
 use crate::traffic::{Traffic, digest::digest};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How far all this gives way to the traffic, and to a server that starts at the same time.
+const NICENESS: u8 = 10;
 /// Messages within which a client that says who it is has said it.
 const INTRODUCTION: u64 = 1000;
 /// No introduction is longer.
@@ -74,7 +76,10 @@ impl Aside {
         let (closing, closed) = mpsc::channel();
         let work = {
             let (over, recorded) = (over.clone(), recorded.clone());
-            move || plan.carry_out(over, recorded, closing)
+            move || {
+                give_way(NICENESS);
+                plan.carry_out(over, recorded, closing);
+            }
         };
         let thread = std::thread::Builder::new()
             .name("aside".to_owned())
