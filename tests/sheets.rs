@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common_ui;
+#[path = "sheets/completions.rs"]
+mod completions;
 #[path = "sheets/drafts.rs"]
 mod drafts;
 #[path = "sheets/hostile.rs"]

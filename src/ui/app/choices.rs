@@ -17,14 +17,21 @@ impl Choices {
         self.values.get(self.selected).map(String::as_str)
     }
 
-    /// At the lower end of `area`: a heading, and as many values as there is room for.
-    pub fn place(&self, area: Rect) -> Rect {
+    /// At the upper end of `area`: a heading, and as many values as there is room for.
+    pub fn at_top(&self, area: Rect) -> Rect {
         let lines = u16::try_from(self.values.len() + 1).unwrap_or(u16::MAX);
-        let height = lines.min(area.height);
         Rect {
-            y: area.bottom() - height,
-            height,
+            height: lines.min(area.height),
             ..area
+        }
+    }
+
+    /// The same at the lower end.
+    pub fn at_bottom(&self, area: Rect) -> Rect {
+        let place = self.at_top(area);
+        Rect {
+            y: area.bottom() - place.height,
+            ..place
         }
     }
 
@@ -65,7 +72,7 @@ mod tests {
     #[test]
     fn a_click_takes_the_value_that_is_drawn_there() {
         let mut choices = numbers(20);
-        let place = choices.place(Rect::new(0, 10, 40, 6));
+        let place = choices.at_bottom(Rect::new(0, 10, 40, 6));
         assert_eq!((place.y, place.height), (10, 6));
         choices.movement(Action::Bottom, place);
         assert_eq!((choices.value(), choices.top(5)), (Some("19"), 15));
@@ -78,7 +85,7 @@ mod tests {
 
     #[test]
     fn few_values_take_only_the_lines_that_they_need() {
-        let place = numbers(3).place(Rect::new(0, 10, 40, 20));
+        let place = numbers(3).at_bottom(Rect::new(0, 10, 40, 20));
         assert_eq!((place.y, place.height), (26, 4));
     }
 }

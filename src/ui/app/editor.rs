@@ -1,6 +1,7 @@
 //! JSON being typed: the text, where the cursor is, and which part of it is on the screen.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::ops::Range;
 use tui_textarea::{CursorMove, TextArea};
 
 /// Columns left of the text, for marks.
@@ -84,6 +85,29 @@ impl Editor {
             let column = line[..at].chars().count() + usize::from(line[at..].starts_with('"'));
             self.go_to(row, column);
         }
+    }
+
+    /// Where the cursor is in the text, in bytes.
+    pub fn offset(&self) -> usize {
+        let (row, column) = self.cursor();
+        let lines = self.area.lines();
+        let above: usize = lines.iter().take(row).map(|line| line.len() + 1).sum();
+        let within = lines.get(row).map_or(0, |line| {
+            let mut characters = line.char_indices();
+            characters.nth(column).map_or(line.len(), |(at, _)| at)
+        });
+        above + within
+    }
+
+    /// Puts a string in the place of another; the cursor comes before its closing quote.
+    pub fn put(&mut self, place: Range<usize>, string: &str) {
+        let end = place.start + string.len().saturating_sub(1);
+        let mut text = self.text();
+        text.replace_range(place, string);
+        self.replace(&text);
+        let before = text.get(..end).unwrap_or(&text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        self.go_to(before.matches('\n').count(), line.chars().count());
     }
 
     /// Puts the cursor behind the last character.
@@ -210,6 +234,18 @@ mod tests {
             );
         }
         assert_eq!(editor.text(), "old");
+    }
+
+    #[test]
+    fn a_string_takes_the_place_of_another_and_one_types_on_at_its_end() {
+        let mut editor = Editor::new("{\n  \"größe\": \"ä\"\n}");
+        editor.go_to_first_value();
+        let at = editor.offset() - 1;
+        editor.put(at..at + "\"ä\"".len(), "\"öl\"");
+        press(&mut editor, KeyCode::Char('x'));
+        assert_eq!(editor.text(), "{\n  \"größe\": \"ölx\"\n}");
+        editor.go_to_end();
+        assert_eq!(editor.offset(), editor.text().len());
     }
 
     #[test]

@@ -316,7 +316,7 @@ impl Log {
 
     pub fn click(&mut self, area: Rect, y: u16) {
         if let Some(choices) = &mut self.level.choices {
-            return choices.click(choices.place(area), y);
+            return choices.click(choices.at_bottom(area), y);
         }
         let list = areas(area).0;
         let to = self.top(usize::from(list.height)) + usize::from(y.saturating_sub(list.y));

@@ -3,7 +3,7 @@
 use super::bodies::Bodies;
 use crate::capture::record::{Header, Location};
 use crate::mcp::methods;
-use crate::tap::{Refused, Reply, Timestamp};
+use crate::tap::{Refused, Reply, Route, Timestamp};
 use crate::traffic::Traffic;
 use crate::ui::event::{Body, Step, Token};
 use crate::ui::keymap::{Action, Binding, Context};
@@ -90,6 +90,18 @@ impl World {
         let open = sessions.filter(|session| session.closed_at.is_none());
         let own = open.max_by_key(|session| session.by == "operator");
         own.is_some_and(|session| session.modern)
+    }
+
+    /// The version of the protocol that is spoken where this goes to, as far as is known.
+    pub fn protocol_version(&self, route: Route) -> Option<&str> {
+        let mut sessions = self.traffic.sessions().iter().rev();
+        let its = sessions.find(|session| match route {
+            Route::Session(id) => session.id == id.0,
+            Route::Operator => session.by == "operator" && session.closed_at.is_none(),
+        });
+        let server = self.traffic.inventory().server.as_ref();
+        its.and_then(|session| session.protocol_version.as_deref())
+            .or(server.map(|server| &*server.protocol_version))
     }
 
     /// Why nothing can be sent where no proxy takes commands.

@@ -3,9 +3,10 @@
 //! What is called and how it becomes a message is [`subject`]; where its text comes from, `sources`; what is wrong with
 //! it, [`mod@check`]; what speaks against sending it, [`mod@concern`]; how it is sent and into which session, `sending`;
 //! what became of it once it was sent, [`sent`]; how it goes on when the server wants more, `rounds`; what outlives the
-//! sheet, [`drafts`]. This file opens a sheet and says what keys, mouse and time do to it.
+//! sheet, [`drafts`]; what the server offers for an argument, `completion`. This file opens a sheet and says what keys, mouse and time do to it.
 
 pub mod check;
+mod completion;
 pub mod concern;
 pub mod drafts;
 pub mod places;
@@ -29,6 +30,7 @@ use crate::ui::keymap::{Action, Binding, Context};
 use crate::wire::object;
 use crate::wire::token::{TokenKind, tokens};
 use check::{Check, check};
+use completion::Completion;
 use concern::is_message;
 use ratatui::layout::Rect;
 use sending::{cannot_send, default_route};
@@ -71,6 +73,7 @@ pub struct Sheet {
     pub typing: bool,
     /// The message, or the earlier arguments, are still being read back.
     pub loading: bool,
+    completion: Option<Completion>,
     rule: Option<Rule>,
     original: Option<Original>,
     earlier: Earlier,
@@ -132,6 +135,7 @@ impl Sheet {
             search: Prompt::default(),
             typing: false,
             loading: message || last,
+            completion: None,
             rule,
             arguments: arguments.unwrap_or_default(),
             original: None,
@@ -175,6 +179,7 @@ impl Sheet {
             Action::Earlier => self.show_earlier(world),
             Action::Editor => return vec![Step::Do(Effect::Editor(self.editor.text()))],
             Action::Route => self.next_route(world),
+            Action::Complete => return self.complete(world),
             // Back to the answer that was there; else out.
             Action::Back if self.sent.is_some() => self.focus = Focus::Answer,
             Action::Back => return vec![Step::Close],
@@ -255,12 +260,16 @@ impl Sheet {
         let height = self.places(area).editor.height;
         if type_into(&mut self.editor, height) {
             self.trouble = None;
+            self.completion = None;
             self.recheck();
             self.editor.keep_in_sight(self.places(area).editor.height);
         }
     }
 
     fn clicked(&mut self, area: Rect, x: u16, y: u16) {
+        if let Some(place) = self.choices().map(|it| self.choices_place(it, area)) {
+            return self.point_at_choice(place, y);
+        }
         // What is asked comes first.
         if self.question.is_some() || self.shown_round().is_some() {
             return;
@@ -289,6 +298,8 @@ impl Part for Sheet {
     fn contexts(&self) -> Vec<Context> {
         if self.question.is_some() {
             vec![Context::Question]
+        } else if self.choices().is_some() {
+            vec![Context::Choice, Context::Move]
         } else if let Some(round) = self.shown_round() {
             round.form.contexts()
         } else if self.typing {
@@ -315,6 +326,7 @@ impl Part for Sheet {
             }
             Action::Earlier => self.original.is_some() || self.has_earlier(world),
             Action::Route => Self::routes(world).len() > 1,
+            Action::Complete => self.can_complete(world),
             Action::Open => self.sent.as_ref().is_some_and(|sent| sent.row.is_some()),
             Action::Diff => self.original.is_some(),
             Action::Copy | Action::Search => self.sent.as_ref().is_some_and(answered),
@@ -338,6 +350,7 @@ impl Part for Sheet {
         }
         let height = self.places(area).editor.height;
         match input {
+            Input::Action(action) if self.choices().is_some() => self.choose(area, action),
             Input::Action(action) => return self.act(world, area, action),
             Input::Key(key) => self.typed(area, |editor, height| editor.key(&key, height)),
             Input::Paste(text) => {
@@ -361,6 +374,7 @@ impl Part for Sheet {
                 true
             }),
             Input::Edited(Err(why)) => self.trouble = Some(why.clone()),
+            Input::Outcome { token, outcome } if self.settle_completion(token, outcome) => {}
             Input::Outcome { token, outcome } => {
                 // Its sheet is closed, or has sent something else; a refusal is still worth knowing.
                 if let (false, Err(refused)) = (self.settle(token, outcome), outcome) {
@@ -368,6 +382,10 @@ impl Part for Sheet {
                 }
             }
             Input::Click { x, y } => self.clicked(area, x, y),
+            Input::Scroll { lines, .. } if self.choices().is_some() => {
+                let action = if lines < 0 { Action::Up } else { Action::Down };
+                self.choose(area, action);
+            }
             Input::Scroll { y, lines, .. } => {
                 let places = self.places(area);
                 match &mut self.sent {
@@ -390,6 +408,7 @@ impl Part for Sheet {
         }
         let mut wanted: Vec<Location> = self.sync_original(world).into_iter().collect();
         wanted.extend(self.sync_earlier(world));
+        wanted.extend(self.sync_completion(world));
         if self.due && !self.loading {
             self.due = false;
             steps.extend(self.send(world, false));

@@ -14,7 +14,7 @@ use ratatui::text::Span;
 pub fn render(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
     entries(log, world, frame, area);
     if let Some(choices) = &log.level.choices {
-        choices::render(choices, world.theme, frame, choices.place(area));
+        choices::render(choices, world.theme, frame, choices.at_bottom(area));
     }
 }
 

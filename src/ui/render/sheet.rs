@@ -1,7 +1,7 @@
 //! Draws [`crate::ui::app::sheet`].
 
 use super::inventory::{READABLE, description};
-use super::{diff, editor, form, json, list, put};
+use super::{choices, diff, editor, form, json, list, put};
 use crate::mcp::schema::Argument;
 use crate::tap::Route;
 use crate::traffic::{Row, RowId, Status};
@@ -58,6 +58,10 @@ pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
         );
     }
     foot(sheet, theme, frame, places.foot);
+    if let Some(offered) = sheet.choices() {
+        let place = sheet.choices_place(offered, area);
+        choices::render(offered, theme, frame, place);
+    }
 }
 
 /// What is called, and through which session. The name is worth more room than the session.

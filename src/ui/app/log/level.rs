@@ -75,7 +75,7 @@ impl Level {
                 return self.choose(world, level);
             }
             Action::Back => self.choices = None,
-            _ => choices.movement(action, choices.place(area)),
+            _ => choices.movement(action, choices.at_bottom(area)),
         }
         Vec::new()
     }

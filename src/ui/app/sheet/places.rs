@@ -94,6 +94,10 @@ impl Sheet {
         if let Some(trouble) = &self.trouble {
             return (trouble.clone(), Role::Error);
         }
+        if let Some(name) = self.asks_for_values_of() {
+            let text = format!("asking the server for values of {name}…");
+            return (text, Role::Dim);
+        }
         let round = self.sent.as_ref().and_then(|sent| sent.round.as_ref());
         match round.filter(|round| !round.open) {
             Some(round) => {

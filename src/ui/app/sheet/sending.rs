@@ -115,6 +115,7 @@ impl Sheet {
         self.sent_texts.push(text.clone());
         self.last_sent = Some(text);
         self.focus = Focus::Answer;
+        self.completion = None;
         self.hand_over(world, self.route, message, 0)
     }
 
