@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -192,18 +193,18 @@ pub fn health(voice: Voice, health: &Health) {
 }
 
 /// What is known of the messages.
-#[derive(Debug, Clone, Copy)]
-pub enum Counted<'a> {
-    Recorded(&'a Totals),
+#[derive(Debug, Clone)]
+pub enum Counted {
+    Recorded(Arc<Totals>),
     /// What is in them is not known.
-    Passed(&'a Counts),
+    Passed(Arc<Counts>),
     Nothing,
 }
 
 /// The one line at the end.
 #[derive(Debug)]
 pub struct Summary<'a> {
-    pub counted: Counted<'a>,
+    pub counted: Counted,
     pub took: Duration,
     /// How the proxy ended, in words.
     pub how: &'a str,
@@ -211,7 +212,7 @@ pub struct Summary<'a> {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.counted {
+        match &self.counted {
             Counted::Recorded(totals) => recorded(f, totals)?,
             Counted::Passed(counts) => {
                 let [client, operator, server] =
@@ -263,7 +264,7 @@ impl Telling for Summary<'_> {
     fn members(&self) -> Value {
         let took = u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX);
         let mut members = json!({ "took_us": took, "reason": self.how });
-        let counted = match self.counted {
+        let counted = match &self.counted {
             Counted::Recorded(totals) => vec![
                 ("client_messages", &totals.client_messages),
                 ("operator_messages", &totals.operator_messages),
@@ -307,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_summary_counts_in_words() {
-        let totals = Totals::default();
+        let totals = Arc::new(Totals::default());
         totals.client_messages.store(1, Ordering::Relaxed);
         totals.server_messages.store(3, Ordering::Relaxed);
         let summary = |counted| {
@@ -316,23 +317,24 @@ mod tests {
             Summary { counted, took, how }.to_string()
         };
         assert_eq!(
-            summary(Counted::Recorded(&totals)),
+            summary(Counted::Recorded(Arc::clone(&totals))),
             "1 message from the client, 3 from the server, 0 errors, 12.4 s · the server exited with status 0"
         );
         totals.operator_messages.store(4, Ordering::Relaxed);
         assert!(
-            summary(Counted::Recorded(&totals)).contains("client, 4 from the operator, 3 from")
+            summary(Counted::Recorded(Arc::clone(&totals)))
+                .contains("client, 4 from the operator, 3 from")
         );
         totals.lost_messages.store(2, Ordering::Relaxed);
         totals.why_lost.set("no storage space".into()).unwrap();
         totals.tool_errors.store(1, Ordering::Relaxed);
-        assert!(summary(Counted::Recorded(&totals)).contains(
+        assert!(summary(Counted::Recorded(Arc::clone(&totals))).contains(
             "3 from the server, 1 error, 2 messages NOT captured (no storage space), 12.4 s"
         ));
-        let counts = Counts::default();
+        let counts = Arc::new(Counts::default());
         counts.add(Party::Server, 2);
         assert_eq!(
-            summary(Counted::Passed(&counts)),
+            summary(Counted::Passed(counts)),
             "0 messages from the client, 2 from the server, errors not counted without a capture, 12.4 s · the server exited with status 0"
         );
         assert_eq!(
@@ -340,7 +342,7 @@ mod tests {
             "12.4 s · the server exited with status 0"
         );
         let as_data = Summary {
-            counted: Counted::Recorded(&totals),
+            counted: Counted::Recorded(Arc::clone(&totals)),
             took: Duration::from_millis(12),
             how: "it ended",
         };

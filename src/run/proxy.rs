@@ -11,7 +11,7 @@ use crate::headless::{self, Counted, Printer, Summary, Voice};
 use crate::link::registry::Entry;
 use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config, Upstream};
-use crate::tap::{Pulse, Tap};
+use crate::tap::{Orders, Pulse, Tap};
 use crate::ui::{self, app::Kept};
 use anyhow::{Context as _, anyhow};
 use std::thread::JoinHandle;
@@ -34,29 +34,15 @@ fn has_screen(recorded: &Recorded) -> bool {
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let recorded = asked.recorded;
     let screen = has_screen(&recorded);
-    let voice = voice(&recorded);
-    let upstream = super::upstream::resolve(asked.upstream, voice)?;
+    let upstream = super::upstream::resolve(asked.upstream, voice(&recorded))?;
     let began = Instant::now();
-    let identity = Identity::new(&upstream, recorded.name.clone(), &recorded.redact);
     let client = match asked.listen {
         Some(listen) => Client::Http(listen),
         None if screen => Client::Operator(Some(Listen::at("127.0.0.1:0"))),
         None => Client::Stdio,
     };
-    let doorplate = client
-        .listen()
-        .map(|listen| Doorplate::of(listen, &upstream));
-    let login = matches!(&upstream, Upstream::Http(origin) if origin.credentials.is_some());
-    let (recording, tap) = start_recording(&recorded, screen, &identity)?.unzip();
-    let tap = tap.unwrap_or_else(|| match (&client, &upstream) {
-        // Messages lie in bodies there, into which nobody looks then.
-        (Client::Http(_), Upstream::Http(_)) => Tap::disabled(),
-        _ => Tap::counting(),
-    });
-    let counts = tap.counts().cloned();
     let (orders, received) = mpsc::channel(64);
-    let shutdown = CancellationToken::new();
-    let (announced, ended) = (CancellationToken::new(), CancellationToken::new());
+    let around = Around::prepare(&recorded, &upstream, &client, orders)?;
     let config = Config {
         upstream,
         era: recorded.era,
@@ -64,42 +50,121 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         grace: recorded.grace,
         // With `--print` it is there already, among the messages.
         forward_stderr: !screen && recorded.print.is_none(),
-        started: CancellationToken::new(),
+        started: around.started.clone(),
     };
+    let aside = Aside::start(around.plan(&recorded))?;
+    let face = around.face(&recorded)?;
 
-    let pulse = recording
-        .as_ref()
-        .map_or_else(Pulse::none, |it| it.totals().pulse());
-    let totals = recording.as_ref().map(Recording::totals);
-    let aside = Aside::start(Plan {
-        entry: Entry {
-            pid: std::process::id(),
-            name: identity.name,
-            upstream: identity.upstream,
-            started: identity.started,
-            capture: recording.as_ref().and_then(|it| it.kept().map(Into::into)),
-            ..Entry::default()
-        },
-        doorplate: doorplate.clone(),
-        login,
-        orders: orders.clone(),
-        tap: tap.clone(),
-        pulse: pulse.clone(),
-        log: recording.as_ref().map(|it| it.path().into()),
-        totals: totals.clone(),
-        retention: (recorded.capture == CaptureTo::Fresh && recording.is_some())
-            .then_some(recorded.retention),
-        started: config.started.clone(),
-        announced: announced.clone(),
-        voice: (!screen).then_some(voice),
-    })?;
-    let face = match (&recording, recorded.print) {
-        (Some(recording), _) if screen => {
+    let (tap, shutdown) = (around.tap.clone(), around.shutdown.clone());
+    let outcome = proxy::run(config, client, tap, received, shutdown);
+
+    let voice = around.voice;
+    let (counted, shown) = around.end(aside, face, outcome.is_ok());
+    let outcome = outcome?;
+    voice.tell(&Summary {
+        counted,
+        took: began.elapsed(),
+        how: &outcome.how,
+    });
+    shown?;
+    Ok(failure::exit_code(outcome.code))
+}
+
+/// All that is around the data path: who records, who watches, and how they hear of each other.
+struct Around {
+    identity: Identity,
+    voice: Voice,
+    screen: bool,
+    doorplate: Option<Doorplate>,
+    /// Whether a stored login is used.
+    login: bool,
+    recording: Option<Recording>,
+    tap: Tap,
+    orders: Orders,
+    /// Cancelled when the server runs.
+    started: CancellationToken,
+    /// Cancelled when the startup line has been said.
+    announced: CancellationToken,
+    /// Cancelled when the capture is complete.
+    ended: CancellationToken,
+    /// To be cancelled by whoever wants the proxy to end.
+    shutdown: CancellationToken,
+}
+
+impl Around {
+    fn prepare(
+        recorded: &Recorded,
+        upstream: &Upstream,
+        client: &Client,
+        orders: Orders,
+    ) -> anyhow::Result<Self> {
+        let screen = has_screen(recorded);
+        let identity = Identity::new(upstream, recorded.name.clone(), &recorded.redact);
+        let (recording, tap) = start_recording(recorded, screen, &identity)?.unzip();
+        Ok(Self {
+            voice: voice(recorded),
+            screen,
+            doorplate: client
+                .listen()
+                .map(|listen| Doorplate::of(listen, upstream)),
+            login: matches!(upstream, Upstream::Http(origin) if origin.credentials.is_some()),
+            identity,
+            recording,
+            tap: tap.unwrap_or_else(|| match (client, upstream) {
+                // Messages lie in bodies there, into which nobody looks then.
+                (Client::Http(_), Upstream::Http(_)) => Tap::disabled(),
+                _ => Tap::counting(),
+            }),
+            orders,
+            started: CancellationToken::new(),
+            announced: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    fn pulse(&self) -> Pulse {
+        self.recording
+            .as_ref()
+            .map_or_else(Pulse::none, |it| it.totals().pulse())
+    }
+
+    fn plan(&self, recorded: &Recorded) -> Plan {
+        let recording = self.recording.as_ref();
+        Plan {
+            entry: Entry {
+                pid: std::process::id(),
+                name: self.identity.name.clone(),
+                upstream: self.identity.upstream.clone(),
+                started: self.identity.started.clone(),
+                capture: recording.and_then(|it| it.kept().map(Into::into)),
+                ..Entry::default()
+            },
+            doorplate: self.doorplate.clone(),
+            login: self.login,
+            orders: self.orders.clone(),
+            tap: self.tap.clone(),
+            pulse: self.pulse(),
+            log: recording.map(|it| it.path().into()),
+            totals: recording.map(Recording::totals),
+            retention: (recorded.capture == CaptureTo::Fresh && recording.is_some())
+                .then_some(recorded.retention),
+            started: self.started.clone(),
+            announced: self.announced.clone(),
+            voice: (!self.screen).then_some(self.voice),
+        }
+    }
+
+    fn face(&self, recorded: &Recorded) -> anyhow::Result<Face> {
+        let Some(recording) = &self.recording else {
+            return Ok(Face::Nobody);
+        };
+        if self.screen {
             let source = ui::Source {
                 capture: recording.path().into(),
-                orders: Some(orders),
-                pulse,
-                ended: ended.clone(),
+                orders: Some(self.orders.clone()),
+                pulse: self.pulse(),
+                ended: self.ended.clone(),
                 kept: match recording.kept() {
                     Some(_) => Kept::Here,
                     None => Kept::Nowhere,
@@ -108,35 +173,37 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
                 listening: None,
                 quit_ends_session: true,
             };
-            Face::screen(source, doorplate, config.started.clone(), shutdown.clone())?
+            let (started, shutdown) = (self.started.clone(), self.shutdown.clone());
+            return Face::screen(source, self.doorplate.clone(), started, shutdown);
         }
-        (Some(recording), Some(print)) => Face::Printer(
-            Printer::start(recording.path(), print, announced, ended.clone())
-                .context("cannot start a thread")?,
-        ),
-        _ => Face::Nobody,
-    };
+        let Some(print) = recorded.print else {
+            return Ok(Face::Nobody);
+        };
+        let (announced, ended) = (self.announced.clone(), self.ended.clone());
+        let printer = Printer::start(recording.path(), print, announced, ended);
+        Ok(Face::Printer(printer.context("cannot start a thread")?))
+    }
 
-    let outcome = proxy::run(config, client, tap, received, shutdown);
-
-    aside.close();
-    let log = recording.map(|it| it.finish(outcome.is_ok()));
-    ended.cancel();
-    aside.finish();
-    let shown = face.finish();
-    drop(log);
-    let outcome = outcome?;
-    voice.tell(&Summary {
-        counted: match (&totals, &counts) {
-            (Some(totals), _) => Counted::Recorded(totals),
-            (None, Some(counts)) => Counted::Passed(counts),
-            (None, None) => Counted::Nothing,
-        },
-        took: began.elapsed(),
-        how: &outcome.how,
-    });
-    shown?;
-    Ok(failure::exit_code(outcome.code))
+    /// Waits until all is recorded and shown. What comes back was counted, and whether the screen failed.
+    fn end(self, aside: Aside, face: Face, ran: bool) -> (Counted, anyhow::Result<()>) {
+        aside.close();
+        let counted = match &self.recording {
+            Some(recording) => Counted::Recorded(recording.totals()),
+            None => self
+                .tap
+                .counts()
+                .cloned()
+                .map_or(Counted::Nothing, Counted::Passed),
+        };
+        // The recorder waits for whoever could still push something.
+        drop(self.tap);
+        let log = self.recording.map(|it| it.finish(ran));
+        self.ended.cancel();
+        aside.finish();
+        let shown = face.finish();
+        drop(log);
+        (counted, shown)
+    }
 }
 
 /// No recording when none is wanted and nobody looks. A file that was asked for by name must be there; a
