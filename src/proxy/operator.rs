@@ -4,6 +4,7 @@
 
 mod handshake;
 mod letter;
+mod opening;
 mod own;
 
 use super::gate::Owner;

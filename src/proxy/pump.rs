@@ -157,6 +157,8 @@ pub struct Upstream {
     pub injections: mpsc::Receiver<Injection>,
     /// Sees what has been forwarded until it has seen enough.
     pub handshake: super::handshake::Watch,
+    /// Cancelled when the server has read the first of it, where somebody wants to know.
+    pub heard: Option<CancellationToken>,
     /// What has been forwarded.
     pub lines: LineCounter,
 }
@@ -166,7 +168,7 @@ impl Upstream {
     pub async fn run(mut self) -> Stopped {
         let mut buf = BytesMut::new();
         let mut waiting = VecDeque::new();
-        let mut mid_line = false;
+        let (mut mid_line, mut spoken) = (false, false);
         loop {
             if !mid_line {
                 while let Some(injection) = waiting.pop_front() {
@@ -183,6 +185,12 @@ impl Upstream {
                     continue;
                 }
                 read = self.client.read(&mut buf) => read,
+                () = self.server.drained(), if spoken && self.heard.is_some() => {
+                    if let Some(heard) = self.heard.take() {
+                        heard.cancel();
+                    }
+                    continue;
+                }
             };
             let mut chunk = match read {
                 Ok(chunk) if !chunk.is_empty() => chunk,
@@ -214,6 +222,7 @@ impl Upstream {
                     return self.server_is_deaf(&error);
                 }
             }
+            spoken = true;
         }
         self.lane.count_rest(&mut self.lines);
         self.lane.push(Body::End {

@@ -10,6 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -18,6 +19,9 @@ use tokio::sync::mpsc;
 pub const CHUNK: usize = 64 * 1024;
 /// A buffer with less room than this is not worth a read.
 const ROOM: usize = 16 * 1024;
+
+/// The first pause and the longest one between two looks at whether a pipe was read.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// How a descriptor is asked not to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +212,24 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Returns when everything that was written to a pipe has been read. Only Linux tells its writer.
+    pub async fn drained(&self) {
+        let mut pause = PAUSES.0;
+        while !self.is_drained() {
+            tokio::time::sleep(pause).await;
+            pause = PAUSES.1.min(pause * 2);
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        match &self.0 {
+            Writing::Ready(ready) if ready.kind == Kind::Pipe => {
+                rustix::io::ioctl_fionread(&ready.fd) == Ok(0)
+            }
+            _ => false,
+        }
     }
 
     /// Returns when nobody can read any more what is written here; never, where that cannot be known.

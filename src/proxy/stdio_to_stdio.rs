@@ -115,6 +115,7 @@ impl Session {
             lane: lane.clone(),
             injections: self.injections,
             handshake: Watch::new(self.live.readiness()),
+            heard: self.live.heard().filter(|_| lane.from == Party::Operator),
             lines: LineCounter::default(),
         };
         let downstream = Downstream {

@@ -1,6 +1,7 @@
 //! `call` and `list`: one request, and out.
 
 use super::*;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_call_prints_the_answers_text_and_nothing_else() {
@@ -42,8 +43,13 @@ fn methods_sent(house: &House, arguments: &[&str]) -> Vec<String> {
     let file = ["--capture", capture.to_str().unwrap()];
     let ran = house.run(&before_demo(&[arguments, &file].concat()));
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let captured = std::fs::read_to_string(&capture).unwrap();
+    let sent = operators_methods(&capture);
     std::fs::remove_file(&capture).unwrap();
+    sent
+}
+
+fn operators_methods(capture: &std::path::Path) -> Vec<String> {
+    let captured = std::fs::read_to_string(capture).unwrap();
     let records = captured
         .lines()
         .map(serde_json::from_str::<serde_json::Value>);
@@ -458,10 +464,47 @@ fn a_wait_for_nothing_is_said_to_be_avoidable() {
     let house = House::new();
     let done = r#""result":{"content":[{"type":"text","text":"done"}]}"#;
     let server = legacy(&[("tools/call", done)]);
+    let start = Instant::now();
     let ran = house.run(&["call", "t", "--", "sh", "-c", &server]);
     assert_eq!((ran.code, &*ran.stdout), (Some(0), "done\n"), "{ran:?}");
     let advice = "never answered server/discover; with --era legacy";
     assert!(ran.stderr.contains(advice), "{ran:?}");
+    // Longer than anything else here takes on a busy machine.
+    if cfg!(target_os = "linux") {
+        assert!(
+            start.elapsed() < Duration::from_secs(8),
+            "it was waited for too long"
+        );
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_starts_slowly_is_asked_once_in_either_era() {
+    let house = House::new();
+    let done = r#""result":{"content":[{"type":"text","text":"done"}]}"#;
+    let unknown = r#""error":{"code":-32601,"message":"Method not found"}"#;
+    let old = legacy(&[("tools/call", done), ("server/discover", unknown)]);
+    let handshake = &["server/discover", "initialize", "notifications/initialized"][..];
+    std::thread::scope(|scope| {
+        for (era, server, handshake) in [
+            ("modern", modern("", 0), &handshake[..1]),
+            ("legacy", old, handshake),
+        ] {
+            let house = &house;
+            scope.spawn(move || {
+                let capture = house.path(era);
+                let file = ["--capture", capture.to_str().unwrap()];
+                // Nothing is read meanwhile, as when a program is downloaded first.
+                let server = format!("sleep 12; {server}");
+                let server = ["--", "sh", "-c", &server];
+                let ran = house.run(&[&["call", "t"], &file[..], &server].concat());
+                assert_eq!((ran.code, &*ran.stdout), (Some(0), "done\n"), "{ran:?}");
+                let asked = [handshake, &["tools/call"]].concat();
+                assert_eq!(operators_methods(&capture), asked);
+            });
+        }
+    });
 }
 
 #[test]

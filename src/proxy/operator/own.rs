@@ -5,13 +5,14 @@
 //! A server of the modern era is asked to say when its lists change.
 
 use super::handshake::HandshakeError;
+use super::opening::Opening;
 use super::{EXPLANATION, refused};
 use crate::mcp::{self, methods};
 use crate::proxy::handshake::Spoken;
 use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
-use crate::proxy::{Floor, ProxyError};
+use crate::proxy::{Floor, ProxyError, Upstream};
 use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused, Reply};
 use rmcp::model::{
     ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
@@ -175,6 +176,10 @@ impl Parts {
                 era: floor.config.era,
                 lane,
                 live: self.live.clone(),
+                heard: match floor.config.upstream {
+                    Upstream::Command(_) => self.live.heard(),
+                    Upstream::Http(_) => None,
+                },
                 subscription: Arc::default(),
             };
             let farewell = unsubscribe(self.live.clone(), side.subscription.clone());
@@ -241,6 +246,8 @@ struct Side {
     era: Option<mcp::Era>,
     lane: Lane,
     live: Arc<Live>,
+    /// Cancelled when the server has read what it was sent first, where that can be known.
+    heard: Option<CancellationToken>,
     /// The raw id of the request for changes of the lists.
     subscription: Arc<OnceLock<String>>,
 }
@@ -343,34 +350,44 @@ impl Side {
         socket.set_nonblocking(true)?;
         let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
         let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
-        let lifecycle = self.lifecycle();
+        let (lifecycle, versions) = self.lifecycle();
+        // One whose era is chosen or known is only slow.
+        let finds_out = self.era.is_none() && self.live.readiness().spoken().is_none();
+        let heard = match finds_out {
+            true => self.heard.clone(),
+            false => Some(CancellationToken::new()),
+        };
+        let transport = Opening::new(transport, heard, versions);
         let client = self.identity.clone();
         let client = client.serve_with_lifecycle(transport, lifecycle).await;
         Ok(client.map_err(Box::new)?)
     }
 
     /// The era that was chosen; else that which the server was seen to speak, in this session's like or a client's; else
-    /// the server is asked. One of the modern era is asked in any case, for what it offers.
-    fn lifecycle(&self) -> ClientLifecycleMode {
-        let mut preferred_versions = vec![ProtocolVersion::LATEST];
-        match (self.era, self.live.readiness().spoken()) {
+    /// the server is asked. One of the modern era is asked in any case, for what it offers. With the modern versions
+    /// that will do.
+    fn lifecycle(&self) -> (ClientLifecycleMode, Vec<ProtocolVersion>) {
+        let mut versions = vec![ProtocolVersion::LATEST];
+        let lifecycle = match (self.era, self.live.readiness().spoken()) {
             (Some(mcp::Era::Legacy), _) | (None, Some(Spoken::Legacy)) => {
-                return ClientLifecycleMode::Initialize;
+                ClientLifecycleMode::Initialize
             }
-            (Some(mcp::Era::Modern), _) => {
-                return ClientLifecycleMode::Discover { preferred_versions };
+            (Some(mcp::Era::Modern), _) => ClientLifecycleMode::Discover {
+                preferred_versions: versions.clone(),
+            },
+            (None, spoken) => {
+                if let Some(Spoken::Modern(version)) = spoken {
+                    let version = serde_json::from_value(version.into()).ok();
+                    let version = version.filter(|it: &ProtocolVersion| !it.has_initialize());
+                    versions.splice(0..0, version);
+                }
+                ClientLifecycleMode::Auto {
+                    preferred_versions: versions.clone(),
+                    legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+                }
             }
-            (None, Some(Spoken::Modern(version))) => {
-                let version = serde_json::from_value(version.into()).ok();
-                let version = version.filter(|it: &ProtocolVersion| !it.has_initialize());
-                preferred_versions.splice(0..0, version);
-            }
-            (None, None) => {}
-        }
-        ClientLifecycleMode::Auto {
-            preferred_versions,
-            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
-        }
+        };
+        (lifecycle, versions)
     }
 
     fn era_of(&self, client: &Client) -> Era {

@@ -1,0 +1,411 @@
+//! Finds out which era a server speaks: stands between rmcp, which asks it with `server/discover` and then begins with
+//! `initialize` where the answer is no, and the server.
+//!
+//! "Any other error, or no response within a reasonable timeout, identifies a legacy server" (specification 2026-07-28,
+//! transports/stdio). What is reasonable is counted from when the server has read the question, as only one that has
+//! started does: so a server that ignores the question costs [`SILENCE`], and one that is being downloaded is not taken
+//! for such a one, however long that takes. Where nobody can tell whether it has read, as over HTTP, rmcp's own ten
+//! seconds hold.
+//!
+//! A server may be slow after it has read. So the question stays asked when `initialize` follows it, and what that is
+//! answered decides, since an `initialize` "selects legacy semantics" for the whole process: with a result the server is
+//! spoken to in the legacy era, whatever else comes. When it is refused, or ignored, and the question has been answered
+//! after all, the server is a modern one; rmcp, which waits for a result of `initialize`, is given one made of that answer.
+
+use futures_util::future::{Either, ready};
+use rmcp::RoleClient;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, DiscoverResult, ErrorData,
+    InitializeResult, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult,
+};
+use rmcp::service::select_protocol_version;
+use rmcp::transport::Transport;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long a server may think about a question that it has read, and one of the modern era about the `initialize` that
+/// follows it. Servers answer within milliseconds, on a busy machine within a few hundred.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// The way to a server whose era is to be found out.
+#[derive(Debug)]
+pub struct Opening<T> {
+    server: T,
+    /// Cancelled when the server has read what it was sent; none where that cannot be known.
+    heard: Option<CancellationToken>,
+    silence: Duration,
+    versions: Vec<ProtocolVersion>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// There is nothing to find out, or no more.
+    Through,
+    Asked(RequestId),
+    /// The question was not waited for to its end.
+    Overtaken(Box<Overtaken>),
+    /// The era is the modern one, which has no handshake.
+    Modern,
+}
+
+#[derive(Debug)]
+struct Overtaken {
+    question: RequestId,
+    /// Its answer has come, and was no.
+    denied: bool,
+    /// Its answer has come, and was yes.
+    discovered: Option<DiscoverResult>,
+    initialize: Option<RequestId>,
+    /// It is not sent before the server has read the question.
+    held: Option<ClientJsonRpcMessage>,
+    refusal: Option<ServerJsonRpcMessage>,
+}
+
+impl Overtaken {
+    fn new(question: RequestId) -> Self {
+        Self {
+            question,
+            denied: false,
+            discovered: None,
+            initialize: None,
+            held: None,
+            refusal: None,
+        }
+    }
+
+    /// Whether one of the two answers has come, and the other one is not waited for very long.
+    fn is_half_answered(&self) -> bool {
+        self.discovered.is_some() || self.refusal.is_some()
+    }
+
+    fn is_answered(&self) -> bool {
+        match self.discovered {
+            Some(_) => self.refusal.is_some() || self.held.is_some(),
+            None => self.refusal.is_some() && self.denied,
+        }
+    }
+}
+
+impl<T> Opening<T> {
+    pub fn new(
+        server: T,
+        heard: Option<CancellationToken>,
+        versions: Vec<ProtocolVersion>,
+    ) -> Self {
+        Self {
+            server,
+            heard,
+            silence: SILENCE,
+            versions,
+            stage: Stage::Through,
+        }
+    }
+
+    /// Takes note of what is sent; whether it is for the server.
+    fn sending(&mut self, message: &ClientJsonRpcMessage) -> bool {
+        match message {
+            ClientJsonRpcMessage::Request(it) => match &it.request {
+                ClientRequest::DiscoverRequest(_) => self.stage = Stage::Asked(it.id.clone()),
+                ClientRequest::InitializeRequest(_) => return self.overtake(&it.id, message),
+                _ => {}
+            },
+            ClientJsonRpcMessage::Notification(it) => {
+                let is_end = matches!(
+                    it.notification,
+                    ClientNotification::InitializedNotification(_)
+                );
+                if is_end && matches!(self.stage, Stage::Modern) {
+                    self.stage = Stage::Through;
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// The question is not waited for any more, here or, after its own time, by rmcp; whether `initialize` goes out.
+    fn overtake(&mut self, id: &RequestId, initialize: &ClientJsonRpcMessage) -> bool {
+        let (mut answers, early) = match std::mem::replace(&mut self.stage, Stage::Through) {
+            Stage::Asked(question) => {
+                let heard = self.heard.as_ref();
+                let early = heard.is_some_and(|heard| !heard.is_cancelled());
+                (Overtaken::new(question).into(), early)
+            }
+            Stage::Overtaken(answers) => (answers, false),
+            stage => {
+                self.stage = stage;
+                return true;
+            }
+        };
+        answers.initialize = Some(id.clone());
+        answers.held = early.then(|| initialize.clone());
+        self.stage = Stage::Overtaken(answers);
+        !early
+    }
+
+    /// The `initialize` that was held, now that the answer to the question is no, or none.
+    fn let_go(&mut self, silent: bool) -> Option<ClientJsonRpcMessage> {
+        match &mut self.stage {
+            Stage::Overtaken(it) => it.held.take_if(|_| silent || it.denied),
+            _ => None,
+        }
+    }
+
+    /// Returns when what is waited for has been waited for long enough.
+    fn patience(&self) -> impl Future<Output = ()> + Send + use<T> {
+        let silence = self.silence;
+        let heard = match &self.stage {
+            Stage::Overtaken(it) if it.is_half_answered() => {
+                let heard = CancellationToken::new();
+                heard.cancel();
+                Some(heard)
+            }
+            Stage::Overtaken(it) if it.held.is_none() => None,
+            Stage::Asked(_) | Stage::Overtaken(_) => self.heard.clone(),
+            Stage::Through | Stage::Modern => None,
+        };
+        async move {
+            match heard {
+                Some(heard) => heard.cancelled().await,
+                None => std::future::pending().await,
+            }
+            tokio::time::sleep(silence).await;
+        }
+    }
+
+    /// What rmcp is told when nothing more is waited for.
+    fn give_up(&mut self) -> Option<ServerJsonRpcMessage> {
+        match std::mem::replace(&mut self.stage, Stage::Through) {
+            Stage::Asked(question) => {
+                let silent = ErrorData::invalid_request("no answer", None);
+                let made_up = ServerJsonRpcMessage::error(silent, Some(question.clone()));
+                self.stage = Stage::Overtaken(Overtaken::new(question).into());
+                Some(made_up)
+            }
+            Stage::Overtaken(it) => self.conclude(it),
+            stage => {
+                self.stage = stage;
+                None
+            }
+        }
+    }
+
+    /// The answer to `initialize`: a result that is made of what was discovered, or the refusal.
+    fn conclude(&mut self, answers: Box<Overtaken>) -> Option<ServerJsonRpcMessage> {
+        let discovered = answers.discovered.and_then(|it| {
+            let version = select_protocol_version(&self.versions, &it.supported_versions)?;
+            Some((it, version))
+        });
+        let (Some((discovered, version)), Some(id)) = (discovered, answers.initialize) else {
+            return answers.refusal;
+        };
+        self.stage = Stage::Modern;
+        let info = discovered.server_info();
+        let mut result = InitializeResult::new(discovered.capabilities);
+        result.protocol_version = version;
+        result.instructions = discovered.instructions;
+        if let Some(info) = info {
+            result.server_info = info;
+        }
+        let result = ServerResult::InitializeResult(result);
+        Some(ServerJsonRpcMessage::response(result, id))
+    }
+
+    /// What of a message of the server's is for rmcp.
+    fn received(&mut self, message: ServerJsonRpcMessage) -> Option<ServerJsonRpcMessage> {
+        let id = match &message {
+            ServerJsonRpcMessage::Response(it) => Some(&it.id),
+            ServerJsonRpcMessage::Error(it) => it.id.as_ref(),
+            _ => return Some(message),
+        };
+        let answers = match &mut self.stage {
+            Stage::Asked(_) => {
+                self.stage = Stage::Through;
+                return Some(message);
+            }
+            Stage::Overtaken(answers) => answers,
+            Stage::Through | Stage::Modern => return Some(message),
+        };
+        let is_error = matches!(message, ServerJsonRpcMessage::Error(_));
+        // An error need not say what it is to; the question came first.
+        let nameless = id.is_none() && !answers.denied && answers.discovered.is_none();
+        if nameless || id == Some(&answers.question) {
+            match message {
+                ServerJsonRpcMessage::Response(it) => match it.result {
+                    ServerResult::DiscoverResult(result) => answers.discovered = Some(result),
+                    _ => answers.denied = true,
+                },
+                _ => answers.denied = true,
+            }
+        } else if is_error && (id.is_none() || id == answers.initialize.as_ref()) {
+            answers.refusal = Some(message);
+        } else {
+            self.stage = Stage::Through;
+            return Some(message);
+        }
+        match &self.stage {
+            Stage::Overtaken(it) if it.is_answered() => self.give_up(),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Transport<RoleClient>> Transport<RoleClient> for Opening<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        message: ClientJsonRpcMessage,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        match self.sending(&message) {
+            true => Either::Left(self.server.send(message)),
+            false => Either::Right(ready(Ok(()))),
+        }
+    }
+
+    async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
+        loop {
+            let patience = self.patience();
+            let (message, silent) = tokio::select! {
+                biased;
+                message = self.server.receive() => (self.received(message?), false),
+                () = patience => (None, true),
+            };
+            let message = match self.let_go(silent) {
+                Some(initialize) => {
+                    self.server.send(initialize).await.ok()?;
+                    None
+                }
+                None if silent => self.give_up(),
+                None => message,
+            };
+            if message.is_some() {
+                return message;
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.server.close().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rmcp::model::{ClientCapabilities, ClientConfig, Implementation};
+    use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _};
+    use rmcp::transport::async_rw::AsyncRwTransport;
+    use serde_json::Value;
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+    /// The version that a client finds, or why it finds none, with a server that has read everything, and what the
+    /// server was sent. The server says these after so many lines; `$d` and `$i` are ids of the question and of
+    /// `initialize`.
+    async fn opened(says: &[(usize, &str)]) -> (Result<String, String>, Vec<String>) {
+        let heard = CancellationToken::new();
+        heard.cancel();
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (read, write) = tokio::io::split(ours);
+        let versions = vec![ProtocolVersion::LATEST];
+        let way = AsyncRwTransport::new_client(read, write);
+        let mut opening = Opening::new(way, Some(heard), versions.clone());
+        opening.silence = Duration::from_millis(100);
+        let client = ClientConfig::new(
+            ClientCapabilities::default(),
+            Implementation::new("tester", "1"),
+        );
+        let lifecycle = ClientLifecycleMode::Auto {
+            preferred_versions: versions,
+            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+        };
+        let client = tokio::spawn(client.serve_with_lifecycle(opening, lifecycle));
+        let (heard, mut mouth) = tokio::io::split(theirs);
+        let mut heard = BufReader::new(heard).lines();
+        let mut methods = Vec::new();
+        for (lines, text) in says {
+            while methods.len() < *lines {
+                let line = heard.next_line().await.unwrap().unwrap();
+                let message: Value = serde_json::from_str(&line).unwrap();
+                methods.push(message["method"].as_str().unwrap().to_owned());
+            }
+            let line = format!("{text}\n").replace("$d", "0").replace("$i", "1");
+            mouth.write_all(line.as_bytes()).await.unwrap();
+        }
+        let client = client.await.unwrap().map_err(|error| format!("{error:?}"));
+        let version = client.map(|client| {
+            let info = client.peer().peer_info().unwrap();
+            client.cancellation_token().cancel();
+            info.protocol_version.to_string()
+        });
+        while let Ok(Some(line)) = heard.next_line().await {
+            let message: Value = serde_json::from_str(&line).unwrap();
+            methods.push(message["method"].as_str().unwrap().to_owned());
+        }
+        (version, methods)
+    }
+
+    const DISCOVERED: &str = r#"{"jsonrpc":"2.0","id":$d,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0,"cacheScope":"private"}}"#;
+    const UNKNOWN: &str =
+        r#"{"jsonrpc":"2.0","id":$d,"error":{"code":-32601,"message":"unknown"}}"#;
+    const NAMELESS: &str = r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"unknown"}}"#;
+    const INITIALIZED: &str = r#"{"jsonrpc":"2.0","id":$i,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
+    const REFUSED: &str =
+        r#"{"jsonrpc":"2.0","id":$i,"error":{"code":-32022,"message":"not here"}}"#;
+    const LOG: &str =
+        r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#;
+
+    const ASKED: &str = "server/discover";
+    const LEGACY: [&str; 3] = [ASKED, "initialize", "notifications/initialized"];
+    const MODERN: [&str; 2] = [ASKED, "initialize"];
+
+    #[tokio::test]
+    async fn a_server_that_answers_is_believed() {
+        let modern = opened(&[(1, DISCOVERED)]).await;
+        assert_eq!(modern, (Ok("2026-07-28".into()), vec![ASKED.to_owned()]));
+        let legacy = opened(&[(1, UNKNOWN), (2, INITIALIZED)]).await;
+        assert_eq!(
+            legacy,
+            (Ok("2025-11-25".into()), LEGACY.map(str::to_owned).to_vec())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_to_the_question_is_a_legacy_one_also_when_it_says_no_later()
+    {
+        for late in [&[][..], &[LOG], &[UNKNOWN], &[NAMELESS], &[DISCOVERED]] {
+            let late = late.iter().map(|text| (2, *text));
+            let says: Vec<_> = late.chain([(2, INITIALIZED)]).collect();
+            let legacy = opened(&says).await;
+            let expected = (Ok("2025-11-25".into()), LEGACY.map(str::to_owned).to_vec());
+            assert_eq!(legacy, expected, "{says:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_its_time_and_refuses_initialize_is_a_modern_one() {
+        for answers in [
+            &[DISCOVERED, REFUSED][..],
+            &[REFUSED, DISCOVERED],
+            &[DISCOVERED],
+        ] {
+            let says: Vec<_> = answers.iter().map(|text| (2, *text)).collect();
+            let modern = opened(&says).await;
+            let expected = (Ok("2026-07-28".into()), MODERN.map(str::to_owned).to_vec());
+            assert_eq!(modern, expected, "{says:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_refuses_both_is_told_with_its_last_reason() {
+        let other = DISCOVERED.replace("2026-07-28", "2099-01-01");
+        for late in [&[][..], &[UNKNOWN], &[&other]] {
+            let late = late.iter().map(|text| (2, *text));
+            let says: Vec<_> = late.chain([(2, REFUSED)]).collect();
+            let why = opened(&says).await.0.unwrap_err();
+            assert!(why.contains("not here"), "{why}");
+        }
+    }
+}
