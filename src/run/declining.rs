@@ -3,6 +3,7 @@
 use crate::headless;
 use crate::mcp::{compose, methods};
 use crate::traffic::gist::gist;
+use crate::traffic::of_question;
 use crate::wire::{object, splice};
 
 /// A no, in the way that the protocol foresees for each request.
@@ -32,14 +33,31 @@ pub fn decline(method: &str, summary: &str, id: &str) -> String {
     }
 }
 
-fn say(method: &str, summary: &str, no: &No) {
-    let summary = match summary {
-        "" => String::new(),
-        summary => format!(" ({summary})"),
-    };
+/// Why a request inside a result cannot be answered with no, of the server: in the modern era only results go back.
+fn impossible(method: &str, question: &str) -> String {
+    let asks = asked(method, question);
+    match method {
+        "" => "asks for input without a method".to_owned(),
+        methods::SAMPLING => format!(
+            "asks for {asks}, although it was told that nobody here has a model; the protocol knows no way to decline \
+             it, but the screen of mcp-sentinel -- COMMAND can answer it"
+        ),
+        _ => format!("asks for {asks}, which is not known here, and cannot be declined"),
+    }
+}
+
+fn asked(method: &str, question: &str) -> String {
     let method = gist(method);
+    match question {
+        "" => method.into(),
+        question => format!("{method} ({question})"),
+    }
+}
+
+fn say(method: &str, summary: &str, no: &No) {
     headless::complain(&format!(
-        "the server asked {method}{summary}: {}",
+        "the server asked {}: {}",
+        asked(method, summary),
         no.in_words
     ));
 }
@@ -60,15 +78,13 @@ pub fn after(params: &str, asked: &str) -> Result<Next, String> {
     let mut responses = Vec::new();
     for (key, request) in object::members(requests) {
         let method = object::string_at(request, &["method"]).unwrap_or_default();
+        let params = object::at(request, &["params"]).unwrap_or("{}");
+        let question = of_question(&method, params);
         let no = no(&method);
         let Ok(response) = no.answer else {
-            let method = gist(&method);
-            return Err(format!(
-                "asks for {method}, which cannot be declined here; the screen of mcp-sentinel -- COMMAND can answer it"
-            ));
+            return Err(impossible(&method, &question));
         };
-        let message = object::string_at(request, &["params", "message"]);
-        say(&method, &gist(&message.unwrap_or_default()), &no);
+        say(&method, &question, &no);
         responses.push(format!("{}:{response}", serde_json::Value::from(&*key)));
     }
     let state = object::at(asked, &["requestState"]);
@@ -112,8 +128,20 @@ mod tests {
 
     #[test]
     fn what_only_a_model_could_answer_cannot_be_declined_in_a_retry() {
-        let asked = r#"{"inputRequests":{"m":{"method":"sampling/createMessage"}}}"#;
-        let why = after("{}", asked).unwrap_err();
-        assert!(why.starts_with("asks for sampling/createMessage, which cannot"));
+        let after = |request: &str| {
+            let asked = format!(r#"{{"inputRequests":{{"m":{request}}}}}"#);
+            after("{}", &asked).unwrap_err()
+        };
+        let sample = r#"{"method":"sampling/createMessage","params":{"messages":[{"role":"user","content":{"type":"text","text":"Sum up"}}]}}"#;
+        assert_eq!(
+            after(sample),
+            "asks for sampling/createMessage (\"Sum up\"), although it was told that nobody here has a model; the \
+             protocol knows no way to decline it, but the screen of mcp-sentinel -- COMMAND can answer it"
+        );
+        assert_eq!(
+            after(r#"{"method":"x/y"}"#),
+            "asks for x/y, which is not known here, and cannot be declined"
+        );
+        assert_eq!(after("5"), "asks for input without a method");
     }
 }

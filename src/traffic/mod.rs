@@ -45,6 +45,7 @@ pub use stats::Stats;
 use std::collections::{BTreeSet, VecDeque};
 use storage::{NONE, RowData, Symbol};
 use store::Store;
+pub use summary::of_question;
 
 /// A row of the traffic list: an exchange, a notification, HTTP without a message, or a line that is no message. Stable for the model's life.
 pub type RowId = u32;

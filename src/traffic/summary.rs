@@ -188,6 +188,11 @@ pub fn subject(method: &str, params: &Params<'_>) -> Box<str> {
     text_of(raw).into()
 }
 
+/// What a request of the server's asks for; nothing where only its method says so.
+pub fn of_question(method: &str, params: &str) -> Box<str> {
+    of_params(method, params, &Params::read(params))
+}
+
 /// What a request or a notification says.
 pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
     let mut into = Gist::default();
@@ -423,7 +428,7 @@ fn questions(into: &mut Gist, raw: &str) {
     for (_, request) in object::members(raw) {
         let method = text_of(object::at(request, &["method"]));
         let params = object::at(request, &["params"]).unwrap_or_default();
-        let question = of_params(&method, params, &Params::read(params));
+        let question = of_question(&method, params);
         let question = if question.is_empty() {
             &*method
         } else {

@@ -379,7 +379,7 @@ fn a_modern_result_that_is_no_answer_yet_is_followed_as_far_as_it_makes_sense() 
     let sample = r#""resultType":"input_required","inputRequests":{"s":{"method":"sampling/createMessage"}}"#;
     call(sample, 1, "60").fails(
         3,
-        "t: the server asks for sampling/createMessage, which cannot be declined",
+        "t: the server asks for sampling/createMessage, although it was told that nobody here has a model",
     );
     let odd = r#""resultType":"banana","content":[]"#;
     call(odd, 1, "60").fails(3, r#"t: the server answers with the resultType "banana""#);
