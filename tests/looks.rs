@@ -602,3 +602,54 @@ fn a_line_of_stderr_is_as_long_as_it_was_written() {
     let line = "Starting default (STDIO) server...\n";
     assert!(text.contains(&format!("{} bytes", line.len())), "{text}");
 }
+
+#[test]
+fn an_answer_that_is_not_as_promised_says_so_above_itself() {
+    let tool = r#"{"name":"add","inputSchema":{"type":"object"},"outputSchema":{"type":"object","properties":{"sum":{"type":"number"}}}}"#;
+    let call = |id: u32, result: &str| {
+        [
+            format!(
+                r#""operator","message":{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"add","arguments":{{"a":{id}}}}}}}"#
+            ),
+            format!(r#""server","message":{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
+        ]
+    };
+    let listed = [
+        r#""operator","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(),
+        format!(r#""server","message":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tool}]}}}}"#),
+    ];
+    let wrong = call(2, r#"{"content":[],"structuredContent":{"sum":"5"}}"#);
+    let odd = call(3, r#"{"resultType":"banana\u001b[2J","content":[]}"#);
+    let right = call(4, r#"{"content":[],"structuredContent":{"sum":5}}"#);
+    let mut capture = String::from(
+        r#"{"capture":1,"program":"p","started":"2026-11-21T12:00:00Z","name":"n","transport":"stdio","upstream":[],"pid":1,"cwd":"/"}"#,
+    );
+    for (seq, said) in (1..).zip([listed, wrong, odd, right].as_flattened()) {
+        capture += &format!(
+            "\n{{\"seq\":{seq},\"at\":\"2026-11-21T12:00:00.00{seq}000Z\",\"session\":1,\"from\":{said}}}"
+        );
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("doubts.jsonl");
+    std::fs::write(&path, capture + "\n").unwrap();
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let mut stage = Stage::open(width, height, &path, State::Live);
+        stage.press("gj");
+        let text = stage.text();
+        assert!(
+            text.contains("/structuredContent/sum: \"5\" is not"),
+            "{text}"
+        );
+        let below = text.contains("\"sum\": \"5\"");
+        assert!(below || height < 40, "{text}");
+        stage.press("j");
+        let text = stage.text();
+        assert!(text.contains("resultType is \"banana"), "{text}");
+        stage.press("j");
+        let text = stage.text();
+        assert!(
+            text.contains("\"jsonrpc\"") && !text.contains("Schema"),
+            "{text}"
+        );
+    }
+}

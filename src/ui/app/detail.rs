@@ -1,5 +1,6 @@
 //! The detail of the Traffic pane: the messages of the selected row, when they came, and their exact bytes.
 
+mod doubt;
 pub mod http;
 mod raw;
 mod timing;
@@ -14,6 +15,8 @@ use crate::ui::json::view::View;
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
 
+use crate::ui::text::{cut, wrap};
+use doubt::Doubt;
 use http::Http;
 use ratatui::layout::Rect;
 pub use raw::RawLine;
@@ -77,6 +80,10 @@ impl Side {
     }
 }
 
+/// The most lines that are said about an answer, and how high its place must be for them.
+const DOUBTS: usize = 3;
+const DOUBTED: u16 = 5;
+
 #[derive(Debug, Default)]
 pub struct Detail {
     pub row: Option<RowId>,
@@ -86,6 +93,7 @@ pub struct Detail {
     pub parts: Vec<Part>,
     pub request: Side,
     pub answer: Side,
+    doubt: Doubt,
     /// Whether the row has two sides: a request and what answers it.
     pub two: bool,
     /// The side that the operator chose; by itself it is the answer, once there is one.
@@ -207,8 +215,9 @@ impl Detail {
         self.request.set(if self.two { request } else { first });
         self.answer.set(if self.two { answer } else { None });
         let sides = self.sides();
+        self.doubt(world, id);
         self.request.sync(world, layout::json(sides.request));
-        self.answer.sync(world, layout::json(sides.answer));
+        self.answer.sync(world, self.text(sides.answer, true));
         let mut wanted: Vec<Location> = [self.request.part, self.answer.part.or(self.cancel())]
             .iter()
             .flatten()
@@ -231,6 +240,45 @@ impl Detail {
             Look::Diff => wanted.extend(self.make_diff(world)),
         }
         wanted
+    }
+
+    fn doubt(&mut self, world: &World, row: RowId) {
+        let shown = self.answer.part.map(|part| part.location);
+        let answer = shown.and_then(|at| match world.body(at) {
+            Body::Loaded(document) => Some((at.line, &**document)),
+            Body::Loading | Body::Failed(_) => None,
+        });
+        if let Some(row) = world.traffic.row(row) {
+            self.doubt.look(world, &row, answer);
+        }
+    }
+
+    /// What is to be said above an answer that its row takes for ok, in this place for it and its JSON.
+    pub fn doubts(&self, place: Rect) -> Vec<String> {
+        let columns = place.width.into();
+        let mut lines = match (&self.doubt.text, place.height) {
+            (Some(text), DOUBTED..) => wrap(text, columns),
+            _ => Vec::new(),
+        };
+        if lines.len() > DOUBTS {
+            let rest = lines.split_off(DOUBTS - 1).join(" ");
+            lines.push(cut(&rest, columns).into_owned());
+        }
+        lines
+    }
+
+    /// The JSON of a side.
+    pub fn text(&self, side: Rect, is_answer: bool) -> Rect {
+        let text = layout::json(side);
+        let doubts = match is_answer {
+            true => self.doubts(text).len() as u16,
+            false => 0,
+        };
+        Rect {
+            y: text.y + doubts,
+            height: text.height - doubts,
+            ..text
+        }
     }
 
     fn text_height(&self) -> usize {
@@ -405,7 +453,7 @@ impl Detail {
         for (area, answer) in [(sides.request, false), (sides.answer, true)] {
             if layout::within(area, x, y) {
                 self.chosen = Some(answer);
-                let text = layout::json(area);
+                let text = self.text(area, answer);
                 if let Some(json) = &mut self.side_mut().json
                     && y >= text.y
                     && json.click(y - text.y)
