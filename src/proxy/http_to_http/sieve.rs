@@ -178,6 +178,12 @@ impl Cutter {
     /// Notes that a chunk goes by whole.
     fn pass(&mut self, chunk: &[u8]) {
         let mut rest = chunk;
+        let between_events = self.line_is_empty && !self.passed_on;
+        if between_events && self.after_return && rest.starts_with(b"\n") {
+            // The second half of a line end begins nothing.
+            self.after_return = false;
+            rest = &rest[1..];
+        }
         while let Some(end) = self.next_end(rest) {
             rest = &rest[end..];
         }
@@ -265,5 +271,22 @@ mod tests {
         assert!(cutter.passed_on);
         cutter.pass(b": b\n\n");
         assert!(!cutter.passed_on);
+    }
+
+    #[test]
+    fn the_second_half_of_a_line_end_begins_no_event() {
+        let mut cutter = Cutter::default();
+        for (chunk, begins) in [
+            ("data: a\r\n\r", false),
+            ("\n", false),
+            ("\n", false),
+            ("data: b\r", true),
+            ("\n", true),
+            ("\r\n", false),
+            ("\ndata", true),
+        ] {
+            cutter.pass(chunk.as_bytes());
+            assert_eq!(cutter.passed_on, begins, "{chunk:?}");
+        }
     }
 }
