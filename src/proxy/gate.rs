@@ -111,6 +111,12 @@ impl Gate {
         self.owner == Owner::Operator || !self.state().unanswered.is_empty()
     }
 
+    /// Whether a line that begins so is to be waited for to its end: an answer is due that may be as long as it likes, or
+    /// this is one that comes once more.
+    pub fn may_want(&self, begun: &[u8]) -> bool {
+        self.awaits() || may_name_ours(begun)
+    }
+
     /// A raw id token that no peer uses, now or later; from here on the gate looks out for it.
     pub fn fresh_id(&self) -> String {
         use std::hash::{BuildHasher, RandomState};
@@ -149,8 +155,7 @@ impl Gate {
         if !self.is_closed() {
             return Verdict::Pass;
         }
-        let ours_is_possible = memchr::memmem::find(line, MARK.as_bytes()).is_some();
-        if self.owner == Owner::Client && !ours_is_possible {
+        if self.owner == Owner::Client && !may_name_ours(line) {
             return Verdict::Pass;
         }
         let mut state = self.state();
@@ -229,6 +234,10 @@ impl State {
             _ => Verdict::Pass,
         }
     }
+}
+
+fn may_name_ours(text: &[u8]) -> bool {
+    memchr::memmem::find(text, MARK.as_bytes()).is_some()
 }
 
 /// Whose a batch is, each message of which is the operator's or not.

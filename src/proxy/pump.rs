@@ -365,7 +365,7 @@ impl Sieve {
         }
         self.lines
             .push(chunk, |line| deliver(line, lane, gate, &mut passing));
-        if self.lines.pending() > LATECOMER && !gate.awaits() {
+        if self.lines.pending() > LATECOMER && !gate.may_want(self.lines.begun()) {
             passing.extend_from_slice(&self.let_through(lane));
         }
         passing.freeze()
@@ -521,6 +521,18 @@ mod tests {
         assert_eq!(sieve.sift(chunk, &lane(), &gate), &b"true"[..]);
         let chunk = Bytes::from_static(b"}\n{\"held");
         assert_eq!(sieve.sift(chunk, &lane(), &gate), &b"}\n"[..]);
+    }
+
+    #[test]
+    fn a_long_answer_to_the_operator_is_taken_out_also_when_it_comes_again() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let long = "x".repeat(2 * LATECOMER);
+        let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":\"{long}\"}}\n");
+        let theirs = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"{long}\"}}\n");
+        let stream = format!("{answer}{answer}{theirs}");
+        let passed = sifted(stream.as_bytes().chunks(1000), &gate);
+        assert!(passed == theirs.as_bytes());
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl LineSplitter {
         (!self.held.is_empty()).then(|| Bytes::from(std::mem::take(&mut self.held)))
     }
 
+    /// What has come of a line that is not complete yet.
+    pub fn begun(&self) -> &[u8] {
+        &self.held
+    }
+
     /// Bytes held of a line that is not complete yet.
     pub fn pending(&self) -> usize {
         self.held.len()

@@ -73,7 +73,7 @@ impl Sieve {
         if self.held.len() > FIRST {
             self.endpoint = None;
         }
-        if self.held.len() > LATECOMER && !self.visit.session.live.gate.awaits() {
+        if self.held.len() > LATECOMER && !self.visit.session.live.gate.may_want(&self.held) {
             self.let_through(witness, &mut passing);
         }
         (!passing.is_empty()).then(|| passing.freeze())
