@@ -214,7 +214,8 @@ async fn send(live: &Live, message: String, replay_of: Option<u64>, era: Option<
     still_open(live)?;
     let letter = letter::prepare(message, &live.gate, era)?;
     let sent = inject(live, letter.line, replay_of).await;
-    if let (Err(_), Some(id)) = (&sent, &letter.id) {
+    // One that was begun may still arrive, and be answered.
+    if let (Err(Unsent { begun: false, .. }), Some(id)) = (&sent, &letter.id) {
         live.gate.forget(id);
     }
     sent.map_err(|unsent| unsent.refusal)?;
@@ -288,4 +289,27 @@ async fn inject(live: &Live, line: Bytes, replay_of: Option<u64>) -> Result<(), 
         Err(_) => Refused("the server does not read its input: this was not sent".into()),
     };
     Err(Unsent { refusal, begun })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::live::Roster;
+
+    #[tokio::test]
+    async fn the_answer_to_a_request_that_may_still_arrive_is_waited_for() {
+        for begun in [false, true] {
+            let (live, mut injections) = Roster::default().open(Owner::Client);
+            let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+            let sending = send(&live, request.to_owned(), None, None);
+            let writing = async {
+                let injection = injections.recv().await.unwrap();
+                assert!(!begun || injection.claim.take());
+                live.close("it is over");
+            };
+            let (sent, ()) = tokio::join!(sending, writing);
+            sent.unwrap_err();
+            assert_eq!(live.gate.awaits(), begun);
+        }
+    }
 }
