@@ -24,6 +24,7 @@ pub mod stdio;
 pub mod stdio_to_http;
 pub mod stdio_to_stdio;
 mod sys;
+mod tail;
 
 pub use sys::give_back_memory;
 

@@ -5,6 +5,7 @@
 
 use super::gate::{Gate, Split, Verdict};
 use super::stdio::{Sink, Source};
+use super::tail::Tail;
 use crate::tap::{Body, Party, SessionId, Tap};
 use crate::wire::framing::{LineCounter, LineSplitter};
 use bytes::{Bytes, BytesMut};
@@ -14,12 +15,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// How long a pipe is read on after its writer has exited, when something that it left behind holds it open.
-const LINGER: Duration = Duration::from_secs(1);
 /// How much of an unfinished line is held back when nothing of the operator's is due.
 const LATECOMER: usize = 64 * 1024;
 
@@ -268,16 +266,15 @@ impl Downstream {
         let mut buf = BytesMut::new();
         let (mut sieve, mut lines) = (Sieve::default(), LineCounter::default());
         let mut client_ended = false;
-        let lingered = lingered(self.exited.clone());
+        let mut tail = Tail::new(self.exited.clone());
         let ending = self.client_ended.clone();
         let ending = ending.cancelled();
-        tokio::pin!(lingered, ending);
+        tokio::pin!(ending);
         loop {
             self.lane.room().await;
             let read = tokio::select! {
                 biased;
-                read = self.server.read(&mut buf) => read,
-                () = &mut lingered => break,
+                read = tail.read(&mut self.server, &mut buf) => read,
                 () = &mut ending, if !client_ended => {
                     client_ended = true;
                     continue;
@@ -331,12 +328,6 @@ impl Downstream {
             .note("the client reads no more, what was last sent to it may not have arrived".into());
         Stopped::NoReader
     }
-}
-
-/// Returns a while after `exited`: for reading what is left in a pipe, but not for as long as something holds it.
-pub async fn lingered(exited: CancellationToken) {
-    exited.cancelled_owned().await;
-    tokio::time::sleep(LINGER).await;
 }
 
 /// Cuts the server's stream into lines and takes out those that are not for the client.
@@ -418,16 +409,10 @@ pub async fn stderr(
     mut forward: impl FnMut(Bytes),
 ) {
     let mut buf = BytesMut::new();
-    let lingered = lingered(exited);
-    tokio::pin!(lingered);
+    let mut tail = Tail::new(exited);
     loop {
         lane.room().await;
-        let read = tokio::select! {
-            biased;
-            read = errors.read(&mut buf) => read,
-            () = &mut lingered => return,
-        };
-        match read {
+        match tail.read(&mut errors, &mut buf).await {
             Ok(bytes) if !bytes.is_empty() => {
                 lane.push(Body::Stderr {
                     bytes: bytes.clone(),

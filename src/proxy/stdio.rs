@@ -143,6 +143,15 @@ impl Source {
             }
         }
     }
+
+    /// How many bytes can be read without waiting, where that is known.
+    pub fn at_hand(&self) -> usize {
+        let waiting = match &self.0 {
+            Reading::Ready { fd, .. } => rustix::io::ioctl_fionread(fd.get_ref()).unwrap_or(0),
+            Reading::Thread(_) => 0,
+        };
+        usize::try_from(waiting).unwrap_or(usize::MAX)
+    }
 }
 
 /// Where bytes go.

@@ -14,6 +14,7 @@ use crate::proxy::live::Live;
 use crate::proxy::pump::{self, Injection, Lane};
 use crate::proxy::stdio::{Sink, Source};
 use crate::proxy::stdio_to_stdio::Stop;
+use crate::proxy::tail::Tail;
 use crate::tap::{Body, Closed, Opened, Party, Via};
 use crate::wire::framing::LineSplitter;
 use bytes::{Bytes, BytesMut};
@@ -418,17 +419,12 @@ impl<E: Ears> Reader<E> {
     async fn run(mut self) {
         let mut lines = LineSplitter::default();
         let mut whole = Vec::new();
-        let lingered = pump::lingered(self.exited.clone());
-        tokio::pin!(lingered);
+        let mut tail = Tail::new(self.exited.clone());
         loop {
             self.lane.room().await;
             // A session that is quiet holds no buffer.
             let mut buf = BytesMut::new();
-            let read = tokio::select! {
-                biased;
-                read = self.server.read(&mut buf) => read,
-                () = &mut lingered => break,
-            };
+            let read = tail.read(&mut self.server, &mut buf).await;
             drop(buf);
             match read {
                 Ok(chunk) if !chunk.is_empty() => {
