@@ -99,7 +99,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(LINGER * 5, reading).await.unwrap();
+        tokio::time::timeout(LINGER * 3, reading).await.unwrap();
         drop(pipe);
         writing.join().unwrap();
     }

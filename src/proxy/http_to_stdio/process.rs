@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Lines that may wait for a child that is slow to read.
 const LINES: usize = 16;
-/// How long what a child said last may take to be routed when it is gone.
+/// How long what a child said last may take to be recorded when we are told to end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Who hears what a child says.
@@ -300,8 +300,7 @@ impl Running {
         self.exited.cancel();
         self.writer.abort();
         if !self.reader.is_finished() {
-            let _ = tokio::time::timeout(LAST_WORDS, &mut self.reader).await;
-            self.reader.abort();
+            self.last_words().await;
         }
         self.live.close(&closed.reason);
         ears.over(&closed);
@@ -310,6 +309,23 @@ impl Running {
         let _ = self.errors.await;
         self.lane.push(Body::Closed(closed));
         self.lane.tap.wake();
+    }
+
+    /// Waits for what the child has said to be on its way, and on record; not for ever once we are told to end.
+    async fn last_words(&mut self) {
+        let stop = &mut self.stop;
+        let enough = async {
+            let told = stop.wait_for(|stop| *stop != Stop::No).await.is_ok();
+            if !told {
+                // No sender is no order to come.
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            _ = &mut self.reader => {}
+            () = enough => self.reader.abort(),
+        }
     }
 
     async fn until_exit(&mut self) -> io::Result<ExitStatus> {
@@ -444,7 +460,12 @@ impl<E: Ears> Reader<E> {
             }
             for line in whole.drain(..) {
                 if let Some(full) = self.hear(line) {
-                    full.room().await;
+                    self.lane.tap.wake();
+                    // Of a child that is gone there is not much more to come: no client has to make room for it.
+                    tokio::select! {
+                        () = full.room() => {}
+                        () = tail.lingered() => {}
+                    }
                 }
             }
             self.lane.tap.wake();
@@ -497,3 +518,6 @@ fn without_line_feed(mut line: Bytes) -> Bytes {
     }
     line
 }
+
+#[cfg(test)]
+mod tests;

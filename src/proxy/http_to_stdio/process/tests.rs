@@ -1,0 +1,89 @@
+use super::*;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::http_to_stdio::outlet::{Intake, Item, outlet};
+use crate::proxy::live::Roster;
+use crate::tap::{ExchangeId, Overflow, Tap, queue};
+use crate::wire::sse;
+use std::io::Write as _;
+
+/// Each line goes to another client, none of which reads.
+struct Stuck {
+    tap: Tap,
+    intakes: Mutex<Vec<Intake>>,
+}
+
+impl Ears for Stuck {
+    fn hear(&self, _: Bytes) -> Routed {
+        let exchange = Exchange {
+            tap: self.tap.clone(),
+            session: crate::tap::SessionId(1),
+            id: ExchangeId(1),
+        };
+        let (outlet, intake) = outlet(exchange, || ());
+        outlet.push(Item::Event(sse::Event {
+            data: Some(vec![b'x'; 2 << 20].into()),
+            ..sse::Event::default()
+        }));
+        self.intakes.lock().unwrap().push(intake);
+        Routed {
+            full: outlet.full(),
+            ..Routed::default()
+        }
+    }
+
+    fn over(&self, _: &Closed) {}
+}
+
+/// A child that has said this and is still there, before clients that do not read.
+fn said(text: &str, tap: &Tap) -> (Reader<Stuck>, io::PipeWriter) {
+    let (stdout, mut child) = io::pipe().unwrap();
+    child.write_all(text.as_bytes()).unwrap();
+    let (live, _) = Roster::default().open(Owner::Client);
+    let reader = Reader {
+        server: Source::pipe(stdout.into()).unwrap(),
+        lane: Lane {
+            tap: tap.clone(),
+            session: live.id,
+            from: Party::Server,
+        },
+        live,
+        ears: Arc::new(Stuck {
+            tap: tap.clone(),
+            intakes: Mutex::default(),
+        }),
+        lines: mpsc::channel(1).0.downgrade(),
+        exited: CancellationToken::new(),
+    };
+    (reader, child)
+}
+
+#[tokio::test]
+async fn what_a_child_said_before_its_end_waits_for_no_client() {
+    let (reader, child) = said("1\n2\n3\n4\n", &Tap::disabled());
+    let ears = reader.ears.clone();
+    reader.exited.cancel();
+    drop(child);
+    let patience = Duration::from_secs(3);
+    tokio::time::timeout(patience, reader.run()).await.unwrap();
+    assert_eq!(ears.intakes.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_client_is_recorded_meanwhile() {
+    let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+    let recorder = std::thread::spawn(move || drain.park(None));
+    while !tap.is_asleep() {
+        tokio::task::yield_now().await;
+    }
+    let (reader, _child) = said("1\n", &tap);
+    let reading = tokio::spawn(reader.run());
+    let woken = async {
+        while tap.is_asleep() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let patience = Duration::from_secs(1);
+    tokio::time::timeout(patience, woken).await.unwrap();
+    assert!(recorder.join().unwrap(), "there is news");
+    reading.abort();
+}
