@@ -62,14 +62,29 @@ fn counts_or_null<S: Serializer>(counts: &Option<Counts>, out: S) -> Result<S::O
     .serialize(out)
 }
 
-/// `$XDG_RUNTIME_DIR/mcp-sentinel` or a directory of the user's own under the temporary directory; 0700, owned by us,
-/// or an error.
+/// Where a proxy publishes itself: below `$XDG_RUNTIME_DIR`, or where that usually is, or in a directory of the user's own
+/// under the temporary directory. It is 0700 and owned by us, or an error.
 pub fn directory() -> io::Result<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match runtime.filter(|path| path.is_absolute() && path.is_dir()) {
-        Some(runtime) => private_directory(runtime.join("mcp-sentinel")),
-        None => private_directory(std::env::temp_dir().join(own_name())),
+    private_directory(place(runtime, &usual_runtime()))
+}
+
+fn place(runtime: Option<PathBuf>, usual: &Path) -> PathBuf {
+    let named = runtime.filter(|path| path.is_absolute() && path.is_dir());
+    let usual = || is_own_directory(usual).then(|| usual.to_owned());
+    match named.or_else(usual) {
+        Some(runtime) => runtime.join("mcp-sentinel"),
+        None => temporary(),
     }
+}
+
+/// What a login session's `$XDG_RUNTIME_DIR` is on Linux, also for those to whom nobody has said so.
+fn usual_runtime() -> PathBuf {
+    Path::new("/run/user").join(rustix::process::geteuid().as_raw().to_string())
+}
+
+fn temporary() -> PathBuf {
+    std::env::temp_dir().join(own_name())
 }
 
 /// Where the proxy with this pid may listen: in `directory`, or in a shorter place when the path would be too long for a
@@ -103,17 +118,21 @@ fn private_directory(path: PathBuf) -> io::Result<PathBuf> {
         }
         _ => {}
     }
-    let found = fs::symlink_metadata(&path)?;
-    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+    if !is_own_directory(&path) {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!("{} is not a directory of this user's", path.display()),
         ));
     }
-    if found.mode() & 0o077 != 0 {
+    if fs::symlink_metadata(&path)?.mode() & 0o077 != 0 {
         fs::set_permissions(&path, Permissions::from_mode(0o700))?;
     }
     Ok(path)
+}
+
+fn is_own_directory(path: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == own)
 }
 
 /// An entry on disk; removed, with its socket, when dropped.
@@ -173,7 +192,27 @@ impl Drop for Published {
     }
 }
 
-/// The live proxies, oldest first. Entries of dead processes are removed.
+/// The live proxies of this user, oldest first.
+///
+/// The SDKs' clients start a server without `XDG_RUNTIME_DIR`: a proxy among those may have had to publish itself under the
+/// temporary directory, and is found from where the variable is set, too.
+pub fn live() -> io::Result<Vec<Entry>> {
+    live_in(&directory()?, &temporary())
+}
+
+fn live_in(directory: &Path, temporary: &Path) -> io::Result<Vec<Entry>> {
+    let mut live = list(directory)?;
+    if directory != temporary
+        && temporary.exists()
+        && let Ok(temporary) = private_directory(temporary.to_owned())
+    {
+        live.extend(list(&temporary).unwrap_or_default());
+        in_order(&mut live);
+    }
+    Ok(live)
+}
+
+/// The live proxies of one directory, oldest first. Entries of dead processes are removed.
 pub fn list(directory: &Path) -> io::Result<Vec<Entry>> {
     let mut live = Vec::new();
     for file in fs::read_dir(directory)? {
@@ -184,8 +223,12 @@ pub fn list(directory: &Path) -> io::Result<Vec<Entry>> {
             _ => {}
         }
     }
-    live.sort_by(|a, b| (&a.started, a.pid).cmp(&(&b.started, b.pid)));
+    in_order(&mut live);
     Ok(live)
+}
+
+fn in_order(live: &mut [Entry]) {
+    live.sort_by(|a, b| (&a.started, a.pid).cmp(&(&b.started, b.pid)));
 }
 
 /// The entry in this file, when its proxy lives; an entry that cannot be read was not written by us.
@@ -337,6 +380,40 @@ mod tests {
         published.remove(0);
         assert_eq!(list(directory.path()).unwrap().len(), 2);
         assert!(bind().1.ends_with("1.sock"));
+    }
+
+    #[test]
+    fn a_proxy_that_nobody_told_of_the_runtime_directory_uses_the_usual_one() {
+        let usual = tempfile::tempdir().unwrap();
+        let named = tempfile::tempdir().unwrap();
+        let below = |it: &Path| it.join("mcp-sentinel");
+        let said = Some(named.path().to_owned());
+        assert_eq!(place(said, usual.path()), below(named.path()));
+        assert_eq!(place(None, usual.path()), below(usual.path()));
+        assert_eq!(place(None, Path::new("/nowhere")), temporary());
+    }
+
+    #[test]
+    fn a_proxy_under_the_temporary_directory_is_live_beside_those_of_the_runtime_directory() {
+        let runtime = tempfile::tempdir().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let mut kept = Vec::new();
+        for (directory, pid, started) in [(&runtime, 61, "2"), (&temporary, 62, "1")] {
+            let mut entry = entry(directory.path(), pid);
+            started.clone_into(&mut entry.started);
+            kept.push(UnixListener::bind(&entry.socket).unwrap());
+            std::mem::forget(Published::publish(directory.path(), entry).unwrap());
+        }
+        let pids = |temporary: &Path| {
+            let live = live_in(runtime.path(), temporary).unwrap();
+            live.iter().map(|it| it.pid).collect::<Vec<_>>()
+        };
+        assert_eq!(pids(temporary.path()), [62, 61]);
+        assert_eq!(pids(runtime.path()), [61]);
+        assert_eq!(pids(Path::new("/nowhere")), [61]);
+        let link = runtime.path().join("link");
+        std::os::unix::fs::symlink(temporary.path(), &link).unwrap();
+        assert_eq!(pids(&link), [61]);
     }
 
     #[test]

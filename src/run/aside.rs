@@ -226,8 +226,7 @@ impl Plan {
         let Some(retention) = self.retention else {
             return;
         };
-        let live = || registry::list(&registry::directory()?);
-        let mut spared: Vec<PathBuf> = live()
+        let mut spared: Vec<PathBuf> = registry::live()
             .unwrap_or_default()
             .into_iter()
             .filter_map(|entry| entry.capture)

@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub fn run(target: Option<&OsStr>) -> Result<u8, Failure> {
     screen::required("attach")?;
-    let live = registry::list(&registry::directory()?).context("cannot list the live proxies")?;
+    let live = registry::live().context("cannot list the live proxies")?;
     if let Some(socket) = target.and_then(|target| socket(&live, target)) {
         return screen::show(show_behind(socket, &live));
     }

@@ -35,7 +35,7 @@ const UPSTREAM: usize = 60;
 const NAME: usize = 40;
 
 pub fn run(json: bool) -> Result<u8, Failure> {
-    let live = registry::list(&registry::directory()?).context("cannot list the live proxies")?;
+    let live = registry::live().context("cannot list the live proxies")?;
     // What is live is worth showing, whatever became of the captures.
     let (saved, failure) = match captures(&live) {
         Ok(saved) => (saved, None),

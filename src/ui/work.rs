@@ -156,7 +156,7 @@ async fn order(orders: Option<Orders>, command: Command) -> Result<Reply, Refuse
 
 fn list() -> Listing {
     listing(
-        registry::directory().and_then(|directory| registry::list(&directory)),
+        registry::live(),
         store::directory().and_then(|directory| store::list(&directory)),
     )
 }

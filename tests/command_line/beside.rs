@@ -112,3 +112,24 @@ fn a_screen_without_a_terminal_is_refused_in_words() {
         "{missing:?}"
     );
 }
+
+#[test]
+fn a_proxy_started_with_the_few_variables_that_an_sdk_passes_on_is_found_from_a_terminal() {
+    let house = House::new();
+    let mut command = house.command(&["--name", "stripped", "--", "cat"]);
+    command.env_remove("XDG_RUNTIME_DIR");
+    let mut proxy = Proxy::start(command);
+    assert_eq!(proxy.ask("{}"), "{}\n");
+
+    let login = format!("/run/user/{}", rustix::process::geteuid().as_raw());
+    let runtime = std::path::Path::new(&login).is_dir().then_some(login);
+    let found = || {
+        let mut ps = house.command(&["ps"]);
+        // Where there is a login session, its terminals have this.
+        if let Some(login) = &runtime {
+            ps.env("XDG_RUNTIME_DIR", login);
+        }
+        Ran::of(&mut ps).stdout.contains("  stripped  ")
+    };
+    until("the proxy is listed", found);
+}

@@ -48,6 +48,7 @@ impl Terminal {
             ("XDG_STATE_HOME", "state"),
             ("XDG_RUNTIME_DIR", "run"),
             ("XDG_CONFIG_HOME", "config"),
+            ("TMPDIR", "tmp"),
         ] {
             let folder = home.join(folder);
             std::fs::create_dir_all(&folder).expect("a home to write to");
