@@ -138,12 +138,14 @@ impl Claim {
 }
 
 /// Why a direction came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
     /// The writer has closed its end.
     End,
     /// The reader has closed its end, and cannot be told anything any more.
     NoReader,
+    /// What takes the bytes takes no more, for this reason: a file on a full disk.
+    Refused(String),
 }
 
 /// Client to server, with the operator's lines let in between the client's.
@@ -303,9 +305,9 @@ impl Downstream {
             };
             let written = self.lane.deliver(self.client.write(&chunk)).await;
             self.lane.count(&mut lines, &chunk);
-            if written.is_err() {
+            if let Err(error) = written {
                 self.lane.count_rest(&mut lines);
-                return self.client_is_deaf();
+                return self.client_is_deaf(&error);
             }
         }
         let rest = sieve.finish(&self.lane, &self.gate);
@@ -316,17 +318,27 @@ impl Downstream {
             from: self.lane.from,
         });
         self.lane.tap.wake();
-        if written.is_ok() {
-            Stopped::End
-        } else {
-            Stopped::NoReader
+        match written {
+            Ok(()) => Stopped::End,
+            Err(error) => deaf(&error),
         }
     }
 
-    fn client_is_deaf(&self) -> Stopped {
-        self.lane
-            .note("the client reads no more, what was last sent to it may not have arrived".into());
-        Stopped::NoReader
+    fn client_is_deaf(&self, error: &io::Error) -> Stopped {
+        let stopped = deaf(error);
+        self.lane.note(match &stopped {
+            Stopped::Refused(why) => format!("cannot write to the client: {why}"),
+            _ => "the client reads no more, what was last sent to it may not have arrived".into(),
+        });
+        stopped
+    }
+}
+
+/// What it means that the client could not be written to.
+fn deaf(error: &io::Error) -> Stopped {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Stopped::NoReader,
+        _ => Stopped::Refused(error.to_string()),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::tap::{Body, CLIENT_LEFT, Closed, Opened, Party, Tap};
 use crate::wire::framing::LineCounter;
 use rustix::process::Signal;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::process::ExitStatus;
@@ -138,6 +139,7 @@ impl Session {
             )),
             up: tokio::spawn(upstream.run()),
             down: tokio::spawn(downstream.run()),
+            down_runs: true,
             ending: Ending::new(self.config.grace),
             live: self.live,
             stop: self.stop,
@@ -146,6 +148,7 @@ impl Session {
             exited,
             client_ended,
             nobody_listens: false,
+            refused: None,
         }
         .run()
         .await
@@ -173,6 +176,8 @@ struct Running {
     lane: Lane,
     up: JoinHandle<Stopped>,
     down: JoinHandle<Stopped>,
+    /// What it came to has not been looked at yet.
+    down_runs: bool,
     errors: JoinHandle<()>,
     stop: watch::Receiver<Stop>,
     ending: Ending,
@@ -180,6 +185,8 @@ struct Running {
     client_ended: CancellationToken,
     /// The client does not read any more.
     nobody_listens: bool,
+    /// Why what takes the client's bytes takes no more.
+    refused: Option<String>,
 }
 
 impl Running {
@@ -190,20 +197,23 @@ impl Running {
         })?;
         self.exited.cancel();
         self.up.abort();
-        if !self.down.is_finished() {
+        if self.down_runs {
             self.last_words().await;
         }
         // Reads on for a moment at most, but our own stderr may be stuck.
         let _ = tokio::time::timeout(LAST_WORDS, self.errors).await;
         drop(self.child);
-        let closed = child::closed(status);
+        let mut closed = child::closed(status);
+        if let Some(why) = self.refused {
+            let _ = write!(closed.reason, "; the client did not get all of it: {why}");
+        }
         self.lane.push(Body::Closed(closed.clone()));
         self.lane.tap.wake();
         Ok(closed)
     }
 
     async fn until_exit(&mut self) -> io::Result<ExitStatus> {
-        let (mut up_runs, mut down_runs) = (true, true);
+        let mut up_runs = true;
         loop {
             tokio::select! {
                 status = self.child.wait() => return status,
@@ -215,9 +225,9 @@ impl Running {
                     up_runs = false;
                     self.up_stopped(stopped.ok());
                 }
-                stopped = &mut self.down, if down_runs => {
-                    down_runs = false;
-                    self.nobody_listens = stopped.ok() == Some(Stopped::NoReader);
+                stopped = &mut self.down, if self.down_runs => {
+                    self.down_runs = false;
+                    self.down_stopped(stopped.ok());
                     self.end_for_nobody();
                 }
                 signal = self.ending.due() => self.child.signal(signal),
@@ -239,13 +249,26 @@ impl Running {
 
     fn up_stopped(&mut self, stopped: Option<Stopped>) {
         match stopped {
-            Some(Stopped::NoReader) => self.live.close("the server has closed its input"),
+            Some(Stopped::NoReader | Stopped::Refused(_)) => {
+                self.live.close("the server has closed its input");
+            }
             Some(Stopped::End) => {
                 self.live.close(CLIENT_LEFT);
                 self.client_ended.cancel();
                 self.end_for_nobody();
             }
             None => self.live.close("the session is being ended"),
+        }
+    }
+
+    fn down_stopped(&mut self, stopped: Option<Stopped>) {
+        match stopped {
+            Some(Stopped::NoReader) => self.nobody_listens = true,
+            Some(Stopped::Refused(why)) => {
+                self.nobody_listens = true;
+                self.refused = Some(why);
+            }
+            Some(Stopped::End) | None => {}
         }
     }
 
@@ -269,9 +292,13 @@ impl Running {
             }
             tokio::time::sleep(LAST_WORDS).await;
         };
-        tokio::select! {
-            _ = &mut self.down => {}
-            () = enough => self.down.abort(),
-        }
+        let stopped = tokio::select! {
+            stopped = &mut self.down => stopped.ok(),
+            () = enough => {
+                self.down.abort();
+                None
+            }
+        };
+        self.down_stopped(stopped);
     }
 }

@@ -283,3 +283,25 @@ fn a_stderr_that_nobody_reads_keeps_no_message_back() {
         assert_eq!(proxy.ask(&message), format!("{message}\n"));
     }
 }
+
+#[test]
+fn answers_that_a_full_disk_did_not_take_are_said_to_be_missing() {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+        return; // Only Linux has one.
+    };
+    let house = House::new();
+    for options in [&["--no-capture"][..], &[]] {
+        let mut command = house.command(&[options, &["--", "echo", "{}"]].concat());
+        let mut process = command.stdout(full.try_clone().unwrap());
+        process = process.stderr(Stdio::piped());
+        let mut process = process.spawn().unwrap();
+        let mut said = String::new();
+        let mut stderr = process.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        assert!(
+            said.contains("; the client did not get all of it: No space left on device"),
+            "{said}"
+        );
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+    }
+}
