@@ -22,7 +22,7 @@ fn listening_for_other_machines_needs_a_token() {
         .fails(2, "--listen here: `here` is not a port");
     house
         .run(&["--token", "t", "--", "cat"])
-        .fails(2, "--listen <ADDRESS>");
+        .fails(2, "--listen ADDRESS says where they connect");
 }
 
 /// A proxy that listens, and the first line that it says.

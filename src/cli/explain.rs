@@ -2,8 +2,9 @@
 
 use super::upstream::{self, Invocation};
 use super::{Arguments, Kind, Stop};
-use clap::error::{ContextKind, ContextValue};
-use clap::{Command, CommandFactory as _};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, Command, CommandFactory as _};
 use std::ffi::OsString;
 
 /// A command that does not stand after `--` fails at its first option; then that is the mistake to talk of.
@@ -31,10 +32,38 @@ pub(super) fn explained(error: clap::Error, words: &[OsString]) -> Stop {
                 .collect();
             Some(invocation.undashed(&words))
         });
-    match command {
+    match command.or_else(|| listening(&error, words)) {
         Some(mistake) => Stop::mistake(mistake),
-        None => Stop(Kind::Clap(error)),
+        None => Stop(Kind::Clap(without_dashes(error))),
     }
+}
+
+/// What to say of an option that needs a listener: clap names the listener only, and not what asks for it.
+fn listening(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    if error.kind() != ErrorKind::MissingRequiredArgument {
+        return None;
+    }
+    let arguments = Arguments::command();
+    let lenient = arguments.clone().ignore_errors(true);
+    let found = lenient.try_get_matches_from(words).ok()?;
+    let is_given =
+        |it: &&Arg| found.value_source(it.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let option = arguments
+        .get_arguments()
+        .filter(|it| it.get_help_heading() == Some("HTTP clients"))
+        .find(is_given)?
+        .get_long()?;
+    Some(format!(
+        "--{option} is for clients on HTTP; --listen ADDRESS says where they connect"
+    ))
+}
+
+/// clap offers to put what it does not know behind `--`, where it would be a server's command.
+fn without_dashes(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::Suggested);
+    }
+    error
 }
 
 /// Where the option stands that clap does not know; the end when it is something else.
@@ -46,6 +75,11 @@ fn failing(error: &clap::Error, words: &[OsString]) -> usize {
         _ => None,
     };
     at.unwrap_or(words.len())
+}
+
+/// Whether a word is a subcommand's name.
+pub(super) fn is_mode(word: &str) -> bool {
+    Arguments::command().find_subcommand(word).is_some()
 }
 
 /// The subcommand that a word was meant to be.
@@ -61,5 +95,66 @@ pub(super) fn mode_like(word: &str) -> Option<String> {
         ContextValue::Strings(near) => near.last().cloned(), // The nearest comes last.
         ContextValue::String(near) => Some(near.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::complaint;
+
+    #[test]
+    fn a_subcommand_that_options_stand_before_is_told_to_go_first() {
+        for line in [
+            &["--headless", "list", "--", "x"][..],
+            &["--era", "legacy", "call", "t", "--", "x"],
+            &["--era", "legacy", "call", "t", "--args", "{}", "--", "x"],
+            &["--print", "ps"],
+            &["--print", "ps", "--json"],
+        ] {
+            let complaint = complaint(line);
+            assert!(complaint.contains("goes first"), "{complaint}");
+        }
+        let of_tool = complaint(&["call", "ps", "list", "--", "x"]);
+        assert!(of_tool.contains("`list` stands before the --"), "{of_tool}");
+    }
+
+    #[test]
+    fn an_address_without_its_beginning_is_no_command() {
+        for (address, line) in [
+            ("localhost:3000", &[][..]),
+            ("[::1]:80/mcp", &[]),
+            ("127.0.0.1:3000/mcp", &["list"]),
+        ] {
+            let complaint = complaint(&[line, &[address]].concat());
+            assert!(
+                complaint.ends_with(&format!(" http://{address}")),
+                "{complaint}"
+            );
+        }
+        for command in ["./a:b", "a:b", "node", ":80", "C:x/1:2"] {
+            assert!(complaint(&[command]).ends_with(&format!(" -- {command}")));
+        }
+    }
+
+    #[test]
+    fn an_option_that_needs_a_listener_says_so() {
+        for option in [&["--token", "t"][..], &["--allow-host", "h"], &["--sse"]] {
+            let why = "is for clients on HTTP; --listen ADDRESS says where they connect";
+            let line = [option, &["--", "x"]].concat();
+            assert_eq!(complaint(&line), format!("{} {why}", option[0]));
+        }
+        assert!(complaint(&["call"]).contains("<TOOL>"));
+    }
+
+    #[test]
+    fn an_option_that_is_not_there_is_not_offered_as_a_servers_command() {
+        for line in [&["--lsiten", "1", "--", "x"][..], &["list", "--jsno"]] {
+            let complaint = complaint(line);
+            assert!(
+                complaint.contains("a similar argument exists"),
+                "{complaint}"
+            );
+            assert!(!complaint.contains("'-- --"), "{complaint}");
+        }
     }
 }

@@ -225,15 +225,35 @@ impl Invocation {
         )
     }
 
+    /// What to say to a subcommand that options stand before.
+    fn late_mode(&self, words: &[String]) -> Option<String> {
+        let mode = words
+            .first()
+            .filter(|word| self.0 == "mcp-sentinel" && super::explain::is_mode(word))?;
+        Some(format!(
+            "`{mode}` is a subcommand: it goes first, and its own options follow it; see mcp-sentinel {mode} --help"
+        ))
+    }
+
     /// What to say to a command that does not stand after `--`.
     pub fn undashed(&self, words: &[String]) -> String {
         let Self(it) = self;
+        if let Some(mistake) = self.late_mode(words) {
+            return mistake;
+        }
         if let [address, ..] = words
             && address.contains("://")
         {
             return format!(
                 "`{address}` is no address of a server; that is an http:// or https:// one, or a command after --, {}",
                 self.example()
+            );
+        }
+        if let [address] = words
+            && is_host_and_port(address)
+        {
+            return format!(
+                "`{address}` is a server's address without its beginning:\n  {it} http://{address}"
             );
         }
         let near = words
@@ -300,6 +320,9 @@ pub fn resolve(
         }
         (words, true) => return Err(invocation.undashed(words)),
         (words, false) => {
+            if let Some(mistake) = invocation.late_mode(words) {
+                return Err(mistake);
+            }
             return Err(format!(
                 "`{}` stands before the --, where options and subcommands go; {}",
                 shell_words::join(words),
@@ -324,6 +347,18 @@ pub fn is_url(text: &str) -> bool {
         let start = text.get(..scheme.len());
         start.is_some_and(|it| it.eq_ignore_ascii_case(scheme))
     })
+}
+
+/// Such as `localhost:3000/mcp`.
+fn is_host_and_port(text: &str) -> bool {
+    let authority = text.split('/').next().unwrap_or(text);
+    let is_host = |it: &str| {
+        let mut bytes = it.bytes();
+        !it.is_empty() && bytes.all(|it| it.is_ascii_alphanumeric() || b".-[:]".contains(&it))
+    };
+    authority
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
 }
 
 /// What the variables name.
