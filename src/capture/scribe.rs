@@ -127,6 +127,9 @@ impl<W: Write> Scribe<W> {
                     ..Line::of_stream(at, session, *from)
                 };
                 page.line(line, &without_line_feed(bytes.clone()));
+                if let Some(via) = via {
+                    self.exchanges.carried(via.exchange, *from, bytes);
+                }
             }
             Body::Stderr { bytes } => {
                 let key = (session, Source::Stderr);

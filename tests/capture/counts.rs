@@ -3,7 +3,7 @@
 use super::http::{body, end, http, request, response};
 use super::*;
 use ::http::{Method, StatusCode};
-use mcp_sentinel::tap::{Half, Http, Request, Response};
+use mcp_sentinel::tap::{ExchangeId, Half, Http, Request, Response, Via};
 use mcp_sentinel::traffic::{Traffic, digest::digest};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
@@ -159,6 +159,33 @@ fn a_bridge_answers_what_was_refused_itself() {
     assert_eq!(bridged(Method::POST).live.1, 1);
     // The stream that it opens is for nobody who could be answered.
     assert_eq!(bridged(Method::GET).live.1, 2);
+}
+
+#[test]
+fn a_refusal_with_an_answer_of_our_own_is_one_error() {
+    let answer = event(Body::Line {
+        from: Party::Sentinel,
+        to: Party::Client,
+        bytes: REFUSAL.into(),
+        replay_of: None,
+        via: Some(Box::new(Via::body(ExchangeId(1)))),
+    });
+    // Either may be told of first.
+    for is_head_first in [true, false] {
+        let mut events = vec![answered(502, &[JSON]), answer.clone()];
+        if !is_head_first {
+            events.reverse();
+        }
+        let asked = [asked(Method::POST, &[JSON]), body(1, Half::Request, CALL)];
+        let counted = counted(
+            asked
+                .into_iter()
+                .chain([end(1, Half::Request)])
+                .chain(events)
+                .chain([end(1, Half::Response)]),
+        );
+        assert_eq!((counted.live.1, counted.saved.1), (1, 1));
+    }
 }
 
 #[test]

@@ -165,6 +165,15 @@ impl Exchanges {
         }
     }
 
+    /// A message that an exchange carried came by itself, and not in a body.
+    pub fn carried(&mut self, id: ExchangeId, from: Party, message: &[u8]) {
+        if let Some(exchange) = self.going.get_mut(&id)
+            && from != exchange.asks
+        {
+            exchange.outcome.carried(message);
+        }
+    }
+
     /// A body that came with its head.
     fn whole(
         &mut self,

@@ -53,6 +53,13 @@ impl Outcome {
         }
     }
 
+    /// An answer came by itself. Only one that tells of a failure comes with a refusal: the others are not read.
+    pub fn carried(&mut self, message: &[u8]) {
+        if memchr::memmem::find(message, b"\"error\"").is_some() {
+            self.answers += Tally::of(message).answers;
+        }
+    }
+
     /// What failed without a message that says so, now that the response is over.
     pub fn failed(&self) -> Failed {
         let errors = match self.requests + self.notifications {
