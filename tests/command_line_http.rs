@@ -41,6 +41,20 @@ fn started(command: Command) -> (Proxy, String) {
 }
 
 #[test]
+fn a_listener_in_front_of_a_command_that_is_not_there_says_so_and_ends() {
+    let house = House::new();
+    let ran = house.run(&["--listen", "0", "--", "no-such-command"]);
+    ran.fails(
+        127,
+        "mcp-sentinel: cannot start no-such-command: there is no such command in PATH",
+    );
+    assert_eq!(house.captures(), Vec::<std::path::PathBuf>::new());
+    house
+        .run(&["--listen", "0", "--", "/"])
+        .fails(126, "is a directory");
+}
+
+#[test]
 fn a_listener_says_where_it_is_and_is_listed_with_it() {
     let house = House::new();
     let arguments = [&["--listen", "0", "--name", "door", "--"][..], &DEMO].concat();

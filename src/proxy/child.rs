@@ -192,6 +192,26 @@ fn not_started(command: &str, reason: String, code: i32) -> ProxyError {
     }
 }
 
+/// Whether there is something to start, before anybody asks for it.
+pub fn is_there(argv: &[OsString]) -> Result<(), ProxyError> {
+    let Some(program) = argv.first() else {
+        return Ok(());
+    };
+    let path = Path::new(program);
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let is_program = |path: &Path| path.is_file() && may_execute(path);
+    let found = match program.as_bytes().contains(&b'/') {
+        true => is_program(path),
+        // Without one, the system has a search path of its own.
+        false => search.is_empty() || candidates(path, &search).any(|it| is_program(&it)),
+    };
+    if found {
+        return Ok(());
+    }
+    let (reason, code) = why_not(path, &ErrorKind::PermissionDenied.into());
+    Err(not_started(&program.to_string_lossy(), reason, code))
+}
+
 /// Why a program did not start, in words, with the exit code that shells give: 127 for what is not there, 126 for
 /// what is there and cannot be run.
 fn why_not(program: &Path, error: &io::Error) -> (String, i32) {
@@ -318,6 +338,24 @@ mod tests {
     fn a_path_that_is_not_there_is_127() {
         let (reason, code) = refused(&["/nowhere/server"]);
         assert_eq!((reason.as_str(), code), ("there is no such file", 127));
+    }
+
+    #[test]
+    fn what_could_not_be_started_is_known_before() {
+        let (_directory, plain) = file("server", "#!/bin/sh\n", 0o644);
+        for program in ["no-such-command-anywhere", "/nowhere/server", "/", &plain] {
+            let argv = [OsString::from(program)];
+            match is_there(&argv) {
+                Err(ProxyError::Start { reason, code, .. }) => {
+                    assert_eq!((reason, code), refused(&[program]));
+                }
+                other => panic!("{program}: {other:?}"),
+            }
+        }
+        let (_directory, script) = file("server", "#!/bin/sh\n", 0o755);
+        for program in ["sh", &script] {
+            is_there(&[program.into()]).unwrap();
+        }
     }
 
     #[test]

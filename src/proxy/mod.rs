@@ -69,6 +69,16 @@ pub enum Upstream {
     Http(Arc<http_client::Origin>),
 }
 
+impl Upstream {
+    /// Whether a command is there to be started when the first client comes.
+    fn can_start(&self) -> Result<(), ProxyError> {
+        match self {
+            Self::Command(argv) => child::is_there(argv),
+            Self::Http(_) => Ok(()),
+        }
+    }
+}
+
 /// Who is at the client end.
 #[derive(Debug, Clone)]
 pub enum Client {
@@ -159,7 +169,10 @@ pub fn run(
         let ended = match client {
             Client::Stdio => floor.with_client(orders).await,
             Client::Operator(listen) => floor.without_client(orders, shutdown, listen).await,
-            Client::Http(listen) => floor.with_http_clients(orders, shutdown, listen).await,
+            Client::Http(listen) => match floor.config.upstream.can_start() {
+                Ok(()) => floor.with_http_clients(orders, shutdown, listen).await,
+                Err(error) => Err(error),
+            },
         };
         let signal = match *told.borrow() {
             Stop::By(signal) => Some(signal.as_raw()),
