@@ -99,6 +99,8 @@ pub enum RecordError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot create capture {path}: there is no directory {directory}; make it first")]
+    NoDirectory { path: PathBuf, directory: PathBuf },
     #[error("cannot write capture {path}: it is not a regular file")]
     NotAFile { path: PathBuf },
     #[error("cannot write capture {path}: it is a symbolic link")]

@@ -205,7 +205,17 @@ pub(super) fn create(path: &Path) -> Result<File, RecordError> {
             // What is there says more than the error does.
             Ok(data) if data.is_symlink() => RecordError::SymbolicLink { path: path.into() },
             Ok(data) if !data.is_file() => RecordError::NotAFile { path: path.into() },
-            _ => failed(error),
+            _ => match path.parent() {
+                Some(directory)
+                    if error.kind() == io::ErrorKind::NotFound && !directory.is_dir() =>
+                {
+                    RecordError::NoDirectory {
+                        path: path.into(),
+                        directory: directory.into(),
+                    }
+                }
+                _ => failed(error),
+            },
         })?;
     let data = file.metadata().map_err(failed)?;
     if !data.is_file() {

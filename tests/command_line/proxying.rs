@@ -174,7 +174,10 @@ fn a_capture_that_was_asked_for_and_cannot_be_had_keeps_the_server_from_starting
     let mark = house.path("started");
     let server = ["touch", mark.to_str().unwrap()];
     let ran = house.run(&[&["--capture", "/nowhere/x.jsonl", "--"], &server[..]].concat());
-    ran.fails(1, "cannot create capture /nowhere/x.jsonl");
+    ran.fails(
+        1,
+        "cannot create capture /nowhere/x.jsonl: there is no directory /nowhere; make it first",
+    );
     assert!(!mark.exists());
 }
 
