@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common_ui;
+#[path = "looks/lists.rs"]
+mod lists;
+#[path = "looks/messages.rs"]
+mod messages;
 
 use common_ui::{Stage, State, fixture};
 use mcp_sentinel::ui::app::{Kept, Session};

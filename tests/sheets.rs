@@ -13,7 +13,7 @@ mod replays;
 #[path = "sheets/sessions.rs"]
 mod sessions;
 
-use common_ui::{Stage, State, fixture, styles_of, text_of};
+use common_ui::{Stage, State, capture, fixture, styles_of, text_of};
 use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId, Timestamp};
 use mcp_sentinel::ui::app::Session;
 use mcp_sentinel::ui::event::{Effect, Event, Token};
@@ -327,20 +327,6 @@ fn the_panes_are_walked_with_keys_and_mouse() {
         commands(&stage).as_slice(),
         [(_, Command::Refresh)]
     ));
-}
-
-/// A capture with these lines after its header.
-fn capture(directory: &Path, lines: &[&str]) -> std::path::PathBuf {
-    let path = directory.join("made.jsonl");
-    let header = r#"{"capture":1,"program":"mcp-sentinel","started":"2026-11-21T12:04:00.900Z","name":"x","transport":"stdio","upstream":["x"],"pid":1,"cwd":"/"}"#;
-    let lines: Vec<String> = (1..)
-        .zip(lines)
-        .map(|(seq, line)| {
-            format!(r#"{{"seq":{seq},"at":"2026-11-21T12:05:0{seq}.000000Z","session":1,{line}}}"#)
-        })
-        .collect();
-    std::fs::write(&path, format!("{header}\n{}\n", lines.join("\n"))).unwrap();
-    path
 }
 
 const LISTED: [&str; 3] = [

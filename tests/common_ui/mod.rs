@@ -52,6 +52,20 @@ pub fn fixture(name: &str) -> PathBuf {
         .with_extension("jsonl")
 }
 
+/// A capture with these lines after its header.
+pub fn capture(directory: &Path, lines: &[&str]) -> PathBuf {
+    let path = directory.join("made.jsonl");
+    let header = r#"{"capture":1,"program":"mcp-sentinel","started":"2026-11-21T12:04:00.900Z","name":"x","transport":"stdio","upstream":["x"],"pid":1,"cwd":"/"}"#;
+    let lines: Vec<String> = (1..)
+        .zip(lines)
+        .map(|(seq, line)| {
+            format!(r#"{{"seq":{seq},"at":"2026-11-21T12:05:0{seq}.000000Z","session":1,{line}}}"#)
+        })
+        .collect();
+    std::fs::write(&path, format!("{header}\n{}\n", lines.join("\n"))).unwrap();
+    path
+}
+
 /// The screen after pressing `keys` on a fixture: its text, then one line per run of styled cells.
 pub fn screen(width: u16, height: u16, name: &str, keys: &str) -> String {
     let mut stage = Stage::open(width, height, &fixture(name), State::Live);

@@ -66,6 +66,14 @@ impl World {
         newest.ended.as_deref().filter(|_| over)
     }
 
+    /// Whether the newest session is the operator's, and server and operator have not agreed on a version yet.
+    pub fn is_greeting(&self) -> bool {
+        let newest = self.traffic.sessions().last().filter(|_| self.live);
+        newest.is_some_and(|it| {
+            it.by == "operator" && it.closed_at.is_none() && it.protocol_version.is_none()
+        })
+    }
+
     /// What to think of a server that has been greeted for a while and says nothing at all.
     pub fn silence(&self) -> Option<String> {
         let greeting = self.traffic.unanswered_greeting().filter(|_| self.live)?;

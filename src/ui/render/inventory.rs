@@ -7,7 +7,7 @@ pub use page::{READABLE, description, detail, shortened};
 
 use super::{empty, json, put, rule, standing_rule};
 use crate::ui::app::inventory::{Inventory, Item, places};
-use crate::ui::app::{Part, World};
+use crate::ui::app::{Part, Tab, World};
 use crate::ui::format;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::text::{cut, width};
@@ -255,9 +255,21 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
             format!("The server offers no {noun}s."),
             "They are not among what it says it can do (5 shows that).".to_owned(),
         ),
+        (None, true) if world.server_gone().is_some() => (
+            format!("The server ended before it listed its {noun}s."),
+            format!(
+                "{} starts it again; {} shows what it wrote on stderr.",
+                keymap::label(Context::Global, Action::Restart),
+                keymap::label(Context::Global, Action::Pane(Tab::Log)),
+            ),
+        ),
         (None, true) if world.silence().is_some() => (
             "The server has not said a word yet.".to_owned(),
             "It is asked what it offers as soon as it has.".to_owned(),
+        ),
+        (None, true) if world.is_greeting() => (
+            "The handshake with the server is not over yet.".to_owned(),
+            "It is asked what it offers as soon as it is.".to_owned(),
         ),
         (None, true) => (
             format!("Nobody has listed this server's {noun}s yet."),

@@ -1,0 +1,39 @@
+//! Lists: why one is empty, what its columns say, and where it stands.
+
+use super::*;
+use crate::common_ui::capture;
+
+const OPENED: &str = r#""opened":{"by":"operator","transport":"stdio","pid":1}"#;
+const GREETED: &str = r#""from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"o","version":"1"}}}"#;
+const REFUSED: [&str; 2] = [
+    r#""from":"operator","message":{"jsonrpc":"2.0","id":0,"method":"server/discover"}"#,
+    r#""from":"server","message":{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"Method not found"}}"#,
+];
+
+#[test]
+fn an_empty_list_of_a_server_that_fell_says_how_to_start_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let closed = r#""closed":{"exit":1,"reason":"the server exited with status 1"}"#;
+    let path = capture(directory.path(), &[OPENED, GREETED, closed]);
+    for pane in ["2", "3", "4"] {
+        let mut stage = Stage::open(80, 24, &path, State::Live);
+        stage.press(pane);
+        let text = stage.text();
+        assert!(text.contains("R starts it again; 6 shows"), "{text}");
+        assert!(!text.contains("r asks the server now"), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_list_of_a_server_that_is_being_greeted_asks_for_patience() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &[OPENED, REFUSED[0], REFUSED[1], GREETED]);
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("2");
+    let text = stage.text();
+    assert!(
+        text.contains("The handshake with the server is not over yet."),
+        "{text}"
+    );
+    assert!(!text.contains("r asks the server now"), "{text}");
+}

@@ -1,0 +1,3 @@
+//! Messages as they are read below the list.
+
+use super::*;
