@@ -78,3 +78,19 @@ fn what_was_not_sent_to_the_server_cannot_be_sent_again() {
         );
     }
 }
+
+#[test]
+fn what_went_beside_a_client_goes_there_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = [
+        r#""opened":{"by":"client","transport":"stdio","pid":1}"#,
+        r#""from":"operator","message":{"jsonrpc":"2.0","id":"o-1","method":"tools/list"}"#,
+        r#""from":"server","message":{"jsonrpc":"2.0","id":"o-1","result":{"tools":[]}}"#,
+    ];
+    let path = capture(directory.path(), &lines);
+    for keys in ["Gr", "Ge<f5>"] {
+        let mut stage = Stage::open(120, 40, &path, State::Live);
+        stage.press(keys);
+        assert_eq!(sent(&stage).1, Route::Session(SessionId(1)), "{keys}");
+    }
+}

@@ -150,7 +150,8 @@ impl Sheet {
     }
 }
 
-/// The session that the original came from while its client is there, for a replay; else the operator's own.
+/// For a replay the session that the original went through, a client's while that client is there, also where the
+/// operator had sent it beside the client's calls; else the operator's own.
 pub(super) fn default_route(world: &World, subject: &Subject) -> Route {
     let Subject::Message(row) = subject else {
         return Route::Operator;
@@ -159,7 +160,8 @@ pub(super) fn default_route(world: &World, subject: &Subject) -> Route {
         return Route::Operator;
     };
     let route = Route::Session(row.session);
-    match row.from == Party::Client && Sheet::routes(world).contains(&route) {
+    let sent = matches!(row.from, Party::Client | Party::Operator);
+    match sent && Sheet::routes(world).contains(&route) {
         true => route,
         false => Route::Operator,
     }
