@@ -8,6 +8,7 @@ mod lists;
 mod messages;
 
 use common_ui::{Stage, State, fixture};
+use mcp_sentinel::tap::Timestamp;
 use mcp_sentinel::ui::app::{Kept, Session};
 use mcp_sentinel::ui::event::{Effect, Event, Fed, Notice};
 use mcp_sentinel::ui::theme::Ground;

@@ -55,7 +55,7 @@ fn date(days: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// `820 µs`, `3.2 ms`, `30.0 s`, `2:05 min`, `3:40 h`.
+/// `820 µs`, `3.2 ms`, `30.0 s`, `2m05s`, `3h40m`: at most seven columns up to a hundred hours.
 pub fn duration(micros: i64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let value = micros as f64;
@@ -65,10 +65,10 @@ pub fn duration(micros: i64) -> String {
         10_000..1_000_000 => format!("{} ms", micros / 1000),
         1_000_000..60_000_000 => format!("{:.1} s", value / 1e6),
         60_000_000..3_600_000_000 => {
-            format!("{}:{:02} min", micros / 60_000_000, micros / SECOND % 60)
+            format!("{}m{:02}s", micros / 60_000_000, micros / SECOND % 60)
         }
         _ => format!(
-            "{}:{:02} h",
+            "{}h{:02}m",
             micros / 3_600_000_000,
             micros / 60_000_000 % 60
         ),
@@ -167,7 +167,7 @@ mod tests {
             86_400_000_000,
         ] {
             assert!(
-                duration(micros).chars().count() <= 9,
+                duration(micros).chars().count() <= 7,
                 "{}",
                 duration(micros)
             );
@@ -189,6 +189,10 @@ mod tests {
         assert_eq!(
             (duration(2100), duration(30_000_000)),
             ("2.1 ms".into(), "30.0 s".into())
+        );
+        assert_eq!(
+            (duration(125_000_000), duration(13_251_000_000)),
+            ("2m05s".into(), "3h40m".into())
         );
         assert_eq!(
             (size(1234), size(50_000_000)),

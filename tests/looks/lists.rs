@@ -37,3 +37,20 @@ fn an_empty_list_of_a_server_that_is_being_greeted_asks_for_patience() {
     );
     assert!(!text.contains("r asks the server now"), "{text}");
 }
+
+#[test]
+fn the_age_of_a_call_that_hangs_is_not_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"client","message":{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"hang"}}"#;
+    let path = capture(directory.path(), &[OPENED, call]);
+    for (seconds, age) in [(84, "1m24s…"), (754, "12m34s…"), (13_251, "3h40m…")] {
+        let mut stage = Stage::open(80, 24, &path, State::Live);
+        let asked = stage.app.world.traffic.row(1).unwrap().at;
+        stage.send(Event::Tick {
+            now: Timestamp(asked.0 + seconds * 1_000_000),
+            utc_offset_seconds: 0,
+        });
+        let row = stage.selected();
+        assert!(row.trim_end().ends_with(age), "{row}");
+    }
+}
