@@ -94,6 +94,7 @@ impl View {
 
     /// Opens what hides a hit and goes there.
     fn show(&mut self, hit: Hit) {
+        self.arranged = true;
         let row = hit.entry.row;
         let mut up = self.document.rows[row as usize].parent;
         while let Some(parent) = self.document.rows.get(up as usize) {

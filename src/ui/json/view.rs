@@ -35,6 +35,8 @@ pub struct View {
     pub(super) wrap: bool,
     pub(super) size: (u16, u16),
     pub(super) search: Option<Search>,
+    /// Somebody folded or unfolded: another width leaves that as it is.
+    pub(super) arranged: bool,
 }
 
 /// Moves of the cursor.
@@ -50,14 +52,9 @@ pub enum Move {
 
 impl View {
     pub fn new(document: Arc<Document>) -> Self {
-        let folded = (0u32..)
-            .zip(&document.rows)
-            .filter(|(_, row)| row.shape == Shape::Open && row.short)
-            .map(|(index, _)| index)
-            .collect();
         let mut view = Self {
             document,
-            folded,
+            folded: BTreeSet::new(),
             expanded: BTreeMap::new(),
             entries: Vec::new(),
             cursor: 0,
@@ -66,7 +63,9 @@ impl View {
             wrap: true,
             size: DEFAULT_SIZE,
             search: None,
+            arranged: false,
         };
+        view.fold_what_fits();
         view.layout();
         view
     }
@@ -77,11 +76,41 @@ impl View {
 
     /// Tells the view how many columns and rows it is drawn in.
     pub fn resize(&mut self, width: u16, height: u16) {
-        if self.size != (width, height) {
-            self.size = (width, height);
-            self.top.1 = 0;
-            self.keep_cursor_in_sight();
+        if self.size == (width, height) {
+            return;
         }
+        let refit = width != self.size.0 && !self.arranged;
+        self.size = (width, height);
+        self.top.1 = 0;
+        if refit {
+            let at = self.at_cursor().map(|(index, _)| index);
+            self.fold_what_fits();
+            self.layout_around(at);
+        }
+        self.keep_cursor_in_sight();
+    }
+
+    /// Folds the short containers whose one line is no longer than the screen is wide.
+    fn fold_what_fits(&mut self) {
+        let fits = |row: &Row| row.shape == Shape::Open && self.fits(row);
+        let rows = (0u32..).zip(&self.document.rows);
+        let mut folded: BTreeSet<u32> = rows
+            .filter(|(_, row)| fits(row))
+            .map(|(index, _)| index)
+            .collect();
+        for index in self.expanded.keys() {
+            folded.remove(&self.document.rows[*index as usize].parent);
+        }
+        self.folded = folded;
+    }
+
+    /// Whether a container can stand on one line: a few columns may be left that are thought to be needed.
+    fn fits(&self, row: &Row) -> bool {
+        let bytes = |(start, end): (u32, u32)| (end - start) as usize;
+        // Mark, colon, spaces inside and a comma; a space after each colon and comma within.
+        let spaces = 7 + 2 * row.count as usize;
+        let columns = row.depth as usize * 2 + bytes(row.key) + bytes(row.value) + spaces;
+        row.short && columns <= usize::from(self.size.0)
     }
 
     /// Lines of the layout as folded.
@@ -268,14 +297,16 @@ impl View {
             .filter(|(_, row)| row.shape == Shape::Open && (row.depth > 0 || row.short))
             .map(|(index, _)| index)
             .collect();
+        self.arranged = true;
         self.expanded.clear();
         self.layout_around(at);
     }
 
     pub fn unfold_all(&mut self) {
         let at = self.at_cursor().map(|(index, _)| index);
-        self.folded
-            .retain(|row| self.document.rows[*row as usize].short);
+        let mut folded = std::mem::take(&mut self.folded);
+        folded.retain(|row| self.fits(&self.document.rows[*row as usize]));
+        self.folded = folded;
         self.layout_around(at);
     }
 
@@ -294,6 +325,7 @@ impl View {
                     break;
                 }
                 self.expand(index);
+                self.folded.remove(&row.parent);
             }
         }
         self.layout_around(Some(0));
@@ -328,6 +360,7 @@ impl View {
     }
 
     fn fold_row(&mut self, row: u32) {
+        self.arranged = true;
         match self.document.rows[row as usize].shape {
             Shape::Open => {
                 self.folded.insert(row);
@@ -340,6 +373,7 @@ impl View {
     }
 
     fn unfold_row(&mut self, row: u32) {
+        self.arranged = true;
         match self.document.rows[row as usize].shape {
             Shape::Open => {
                 self.folded.remove(&row);

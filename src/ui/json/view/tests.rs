@@ -379,3 +379,32 @@ fn a_click_lands_on_what_is_drawn() {
     assert_eq!(view.pointer(), "/1");
     assert!(!view.click(9));
 }
+
+#[test]
+fn a_short_object_stands_on_one_line_only_where_it_fits() {
+    let mut view = view(r#"{"_meta":{"progressToken":"mcpx-1-6cd6e67e2fd1e081"},"n":1}"#);
+    let one =
+        |view: &View| screen(view)[1].contains(r#"{ "progressToken": "mcpx-1-6cd6e67e2fd1e081" }"#);
+    assert!(one(&view), "{:?}", screen(&view));
+    view.resize(52, 24);
+    assert_eq!(screen(&view).len(), 6, "{:?}", screen(&view));
+    view.resize(80, 24);
+    assert!(one(&view), "{:?}", screen(&view));
+    // What somebody opened stays open.
+    view.go(Move::Down);
+    view.toggle();
+    view.resize(100, 24);
+    assert_eq!(screen(&view).len(), 6, "{:?}", screen(&view));
+}
+
+#[test]
+fn a_text_in_a_short_object_is_opened_with_the_others() {
+    let mut view = view(r#"{"content":[{"type":"text","text":"a\nb"}]}"#);
+    view.unfold_texts();
+    view.resize(60, 24);
+    assert!(
+        screen(&view).iter().any(|line| line.trim() == "│ b"),
+        "{:?}",
+        screen(&view)
+    );
+}
