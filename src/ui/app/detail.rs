@@ -64,12 +64,19 @@ impl Side {
         self.part = part;
     }
 
-    fn sync(&mut self, world: &World, area: Rect) {
+    /// `texts`: long texts are opened, for who came to read them.
+    fn sync(&mut self, world: &World, area: Rect, texts: bool) {
         if let Some(part) = self.part
             && self.json.is_none()
         {
             match world.body(part.location) {
-                Body::Loaded(document) => self.json = Some(View::new(document.clone())),
+                Body::Loaded(document) => {
+                    let mut json = View::new(document.clone());
+                    if texts {
+                        json.unfold_texts();
+                    }
+                    self.json = Some(json);
+                }
                 Body::Failed(reason) => self.failed = Some(reason.clone()),
                 Body::Loading => {}
             }
@@ -200,10 +207,12 @@ impl Detail {
         self.area = area;
         let Some(id) = row else { return Vec::new() };
         self.parts = world.traffic.parts(id);
-        self.two = world
-            .traffic
-            .row(id)
+        let shown = world.traffic.row(id);
+        self.two = shown
+            .as_ref()
             .is_some_and(|row| row.kind == RowKind::Exchange);
+        // A list is for its outline: its descriptions stay folded.
+        let texts = shown.is_some_and(|row| !row.method.ends_with("/list"));
         let is_request = |part: &&Part| matches!(part.role, Role::Request | Role::Line);
         let request = self.parts.iter().find(is_request).copied();
         let answers = all_answers(&self.parts);
@@ -216,8 +225,8 @@ impl Detail {
         self.answer.set(if self.two { answer } else { None });
         let sides = self.sides();
         self.doubt(world, id);
-        self.request.sync(world, layout::json(sides.request));
-        self.answer.sync(world, self.text(sides.answer, true));
+        self.request.sync(world, layout::json(sides.request), texts);
+        self.answer.sync(world, self.text(sides.answer, true), texts);
         let mut wanted: Vec<Location> = [self.request.part, self.answer.part.or(self.cancel())]
             .iter()
             .flatten()
@@ -231,10 +240,12 @@ impl Detail {
                 wanted.extend(self.http.sync(world, id, columns, height));
             }
             Look::Timing => {
-                wanted.extend(
-                    self.timing
-                        .sync(world, &self.parts, layout::below_heading(area)),
-                );
+                wanted.extend(self.timing.sync(
+                    world,
+                    &self.parts,
+                    layout::below_heading(area),
+                    texts,
+                ));
             }
             Look::Raw => wanted.extend(self.make_raw(world)),
             Look::Diff => wanted.extend(self.make_diff(world)),

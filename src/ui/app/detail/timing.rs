@@ -19,11 +19,17 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Takes in the messages; returns those to load.
-    pub fn sync(&mut self, world: &World, parts: &[Part], area: Rect) -> Vec<Location> {
+    /// Takes in the messages; returns those to load. `texts`: long texts are opened.
+    pub fn sync(
+        &mut self,
+        world: &World,
+        parts: &[Part],
+        area: Rect,
+        texts: bool,
+    ) -> Vec<Location> {
         self.moment = self.moment.min(parts.len().saturating_sub(1));
         self.selected.set(parts.get(self.moment).copied());
-        self.selected.sync(world, layout::json(area));
+        self.selected.sync(world, layout::json(area), texts);
         let height = usize::from(area.height);
         let shown = parts
             .iter()
