@@ -54,3 +54,16 @@ fn the_age_of_a_call_that_hangs_is_not_cut() {
         assert!(row.trim_end().ends_with(age), "{row}");
     }
 }
+
+#[test]
+fn following_goes_on_where_the_view_was_paused() {
+    let mut stage = stage(120, 40, "live", State::Live);
+    stage.press("p");
+    assert!(stage.status().contains("‖ paused"), "{}", stage.status());
+    stage.press("f");
+    assert!(
+        stage.status().contains("● live  follow"),
+        "{}",
+        stage.status()
+    );
+}

@@ -269,8 +269,9 @@ impl List {
         self.offset = position.saturating_sub(top).min(lowest);
     }
 
+    /// Follows the newest row or stays; a list that is held still goes on, since nothing is followed there.
     pub fn toggle_follow(&mut self, traffic: &Traffic) {
-        self.follow = !self.follow;
+        self.follow = !self.follow || self.is_paused();
         if self.follow {
             self.paused_at = None;
             self.chosen = self
