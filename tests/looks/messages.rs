@@ -36,3 +36,42 @@ fn the_outline_of_a_list_stays_short() {
     let text = stage.text();
     assert!(text.contains(r"first\nsecond"), "{text}");
 }
+
+const CALLS: [&str; 5] = [
+    OPENED,
+    r#""from":"client","message":{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t"}}"#,
+    r#""from":"server","message":{"jsonrpc":"2.0","id":7,"result":{"a":"x","b":"the needle","c":"a needle"}}"#,
+    r#""from":"client","message":{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"t"}}"#,
+    r#""from":"server","message":{"jsonrpc":"2.0","id":8,"result":{"b":"one needle more"}}"#,
+];
+
+#[test]
+fn what_the_list_was_narrowed_to_is_found_in_the_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &CALLS);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("/!absent needle<enter>g<enter>n");
+    assert!(stage.text().contains("match 1 of 2"), "{}", stage.text());
+    stage.press("n");
+    assert!(stage.text().contains("match 2 of 2"), "{}", stage.text());
+}
+
+#[test]
+fn a_search_goes_on_in_the_next_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &CALLS);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("gj<enter>/needle<enter><esc>j<enter>n");
+    assert!(stage.text().contains("match 1 of 1"), "{}", stage.text());
+}
+
+#[test]
+fn the_next_match_of_nothing_says_how_to_search() {
+    let mut stage = stage(120, 40, "live", State::Live);
+    stage.press("g<enter>n");
+    assert!(
+        stage.status().contains("/ searches in the message"),
+        "{}",
+        stage.status()
+    );
+}

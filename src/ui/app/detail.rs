@@ -196,7 +196,11 @@ impl Detail {
     /// Takes in the selected row and what was loaded of it; returns the messages to load.
     pub fn sync(&mut self, world: &World, row: Option<RowId>, area: Rect) -> Vec<Location> {
         if self.row != row {
+            // What was looked for here can be looked for there, once somebody asks.
+            let mut search = std::mem::take(&mut self.search);
+            search.clear();
             *self = Self {
+                search,
                 row,
                 focused: self.focused,
                 look: self.look,

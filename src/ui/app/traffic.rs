@@ -1,9 +1,10 @@
 //! The Traffic pane's keys: the list, the detail below it, and the prompt in which one types for either.
 
+use super::detail::Look;
 use super::{App, Tab};
 use crate::traffic::RowId;
 use crate::ui::event::{Call, Effect, Notice, Step};
-use crate::ui::keymap::Action;
+use crate::ui::keymap::{self, Action, Context};
 
 impl App {
     pub(super) fn list_height(&self) -> usize {
@@ -32,6 +33,9 @@ impl App {
             Action::Search => {
                 self.detail.look_where_it_can_search(&self.world);
                 self.detail.typing = true;
+            }
+            Action::NextMatch | Action::PreviousMatch if self.searches_for_nothing() => {
+                self.search_again();
             }
             _ if self.detail.focused => {
                 let steps = self.detail.update(&self.world, action);
@@ -90,6 +94,30 @@ impl App {
             }
             _ => (self.list.typing, self.detail.typing) = (false, false),
         }
+    }
+
+    fn searches_for_nothing(&self) -> bool {
+        let compares = self.detail.look(&self.world) == Look::Diff;
+        self.detail.focused && !compares && self.detail.search.is_empty()
+    }
+
+    /// Looks for what was looked for in the message before, or for what the list was narrowed to.
+    fn search_again(&mut self) {
+        let words = self.list.filter.text().split_whitespace();
+        let wanted = words.filter(|word| !word.starts_with('!'));
+        let word = wanted.max_by_key(|word| word.len()).unwrap_or_default();
+        let search = &mut self.detail.search;
+        if !search.recall() {
+            search.paste(word);
+        }
+        if search.is_empty() {
+            let key = keymap::label(Context::Detail, Action::Search);
+            return self.say(Notice::info(format!(
+                "nothing is looked for: {key} searches in the message"
+            )));
+        }
+        self.detail.look_where_it_can_search(&self.world);
+        self.detail.find();
     }
 
     pub(super) fn show(&mut self, row: RowId) {
