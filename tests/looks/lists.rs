@@ -67,3 +67,32 @@ fn following_goes_on_where_the_view_was_paused() {
         stage.status()
     );
 }
+
+#[test]
+fn how_to_cancel_a_call_that_hangs_is_said_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"o-1","method":"tools/call","params":{"name":"hang"}}"#;
+    let path = capture(directory.path(), &[OPENED, call]);
+    for keys in ["G", "G<enter>"] {
+        let mut stage = Stage::open(100, 30, &path, State::Live);
+        stage.press(keys);
+        assert!(stage.status().contains("x cancel it"), "{}", stage.status());
+    }
+}
+
+#[test]
+fn a_narrowed_list_counts_as_the_whole_one_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let tools: Vec<String> = (0..1200).map(|n| format!(r#"{{"name":"t{n}"}}"#)).collect();
+    let listed = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":2,"result":{{"tools":[{}]}}}}"#,
+        tools.join(",")
+    );
+    let asked = r#""from":"client","message":{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    let path = capture(directory.path(), &[OPENED, asked, &listed]);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2");
+    assert!(stage.text().contains("1 200 tools"), "{}", stage.text());
+    stage.press("/t");
+    assert!(stage.text().contains("1 200 of 1 200"), "{}", stage.text());
+}

@@ -205,7 +205,8 @@ fn beside_filter(
     room: usize,
 ) -> Vec<Span<'static>> {
     const TYPED: usize = 12;
-    let of = format!("  {count} of {}", state.all(world).len());
+    let all = format::count(state.all(world).len() as u64);
+    let of = format!("  {} of {all}", format::count(count as u64));
     let (mut long, mut short) = (String::new(), String::new());
     if let (_, Some(stale)) = state.freshness(world) {
         let since = &format::clock(stale, world.utc_offset_seconds)[..5];

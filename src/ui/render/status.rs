@@ -343,10 +343,16 @@ fn hints_where(
     contexts: &[Context],
     offers: impl Fn(&keymap::Binding) -> &'static str,
 ) -> Vec<Hint> {
-    let mut hints: Vec<_> = contexts
+    let mut bindings: Vec<_> = contexts
         .iter()
         .flat_map(|context| keymap::of(*context))
         .filter(|binding| !matches!(binding.action, Action::Help | Action::Quit))
+        .collect();
+    // What stops a call that hangs is not left out for want of room.
+    let reading = [Context::Traffic, Context::Detail];
+    bindings.sort_by_key(|it| it.action != Action::Stop || !reading.contains(&it.context));
+    let mut hints: Vec<_> = bindings
+        .into_iter()
         .map(|binding| {
             let key = keymap::label(binding.context, binding.action);
             (key, offers(binding))
