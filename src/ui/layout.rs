@@ -1,7 +1,7 @@
 //! Where everything is. `update` and `render` both ask here, so a click lands on what was drawn.
 
 use super::app::{App, Tab, inventory};
-use super::{format, text};
+use super::text;
 use ratatui::layout::Rect;
 
 /// From this width on, a message stands right of the list; below it otherwise.
@@ -224,7 +224,8 @@ pub fn tabs(title: Rect, app: &App) -> Vec<(Tab, String, Rect)> {
     let label = |tab: Tab, number: usize, named: bool| match (named, counts(tab)) {
         (false, _) => format!("{number}"),
         (true, 0) => format!("{number} {}", tab.title()),
-        (true, count) => format!("{number} {} {}", tab.title(), format::count(count as u64)),
+        // A gap between its digits would look like one between two tabs.
+        (true, count) => format!("{number} {} {count}", tab.title()),
     };
     let all = |named: &dyn Fn(Tab) -> bool| -> Vec<(Tab, String)> {
         (1..)

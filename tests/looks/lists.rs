@@ -93,6 +93,8 @@ fn a_narrowed_list_counts_as_the_whole_one_does() {
     let mut stage = Stage::open(120, 40, &path, State::Live);
     stage.press("2");
     assert!(stage.text().contains("1 200 tools"), "{}", stage.text());
+    let tabs = stage.text().lines().next().unwrap().to_owned();
+    assert!(tabs.contains("2 Tools 1200  3 Resources"), "{tabs}");
     stage.press("/t");
     assert!(stage.text().contains("1 200 of 1 200"), "{}", stage.text());
 }

@@ -75,3 +75,19 @@ fn the_next_match_of_nothing_says_how_to_search() {
         stage.status()
     );
 }
+
+#[test]
+fn what_has_no_name_is_saved_without_one() {
+    let mut stage = stage(120, 40, "live", State::Live);
+    for (keys, stem) in [
+        ("/stderr<enter>gw", "stderr-"),
+        ("<esc>/tools/call get-sum<enter>gw", "tools/call-get-sum-"),
+    ] {
+        stage.press(keys);
+        let Some(Effect::Save { stem: said, .. }) = stage.effects.last() else {
+            panic!("{:?}", stage.effects);
+        };
+        let number = said.strip_prefix(stem).unwrap();
+        assert!(number.parse::<u64>().is_ok(), "{said}");
+    }
+}

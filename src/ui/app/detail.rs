@@ -524,7 +524,10 @@ impl Detail {
         let Some(row) = self.row.and_then(|row| world.traffic.row(row)) else {
             return Vec::new();
         };
-        let stem = format!("{}-{}-{}", row.method, row.name, row.seq);
+        let stem = match row.name {
+            "" => format!("{}-{}", row.method, row.seq),
+            name => format!("{}-{name}-{}", row.method, row.seq),
+        };
         let messages = match self.look(world) {
             Look::Http => self.http.records.clone(),
             _ => self.parts.iter().map(|part| part.location).collect(),
