@@ -8,6 +8,8 @@ mod completions;
 mod drafts;
 #[path = "sheets/hostile.rs"]
 mod hostile;
+#[path = "sheets/problems.rs"]
+mod problems;
 #[path = "sheets/replays.rs"]
 mod replays;
 #[path = "sheets/sessions.rs"]

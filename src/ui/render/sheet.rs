@@ -143,7 +143,7 @@ fn state_of_text(sheet: &Sheet) -> (String, Role) {
     let problems = sheet.check.problems.len() as u64;
     match (&sheet.check.unchecked, problems) {
         _ if sheet.loading => (String::new(), Role::Dim),
-        (Some(why), 0) => (format!("not checked: {why}"), Role::Dim),
+        (Some(_), 0) => ("not checked".to_owned(), Role::Dim),
         (_, 0) if sheet.has_rule() => ("✓ as the schema wants it".to_owned(), Role::Ok),
         (_, 0) => (String::new(), Role::Dim),
         (_, problems) => (
@@ -161,24 +161,7 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
     let room = usize::from(area.width.saturating_sub(1));
     let arguments = &sheet.arguments;
-    let wrong = |message: &str, pointer: &str| {
-        let text = if pointer.is_empty() {
-            message.to_owned()
-        } else {
-            format!("{pointer}: {message}")
-        };
-        Line::styled(
-            format!("  ✗ {}", cut(&text, room.saturating_sub(4))),
-            theme.style(Role::Error),
-        )
-    };
-    let mut lines = Vec::new();
-    for problem in &sheet.check.problems {
-        lines.push(wrong(
-            &problem.message,
-            problem.pointer.trim_start_matches('/'),
-        ));
-    }
+    let mut lines = wrong(sheet, room, area.height.into(), theme);
     if let Subject::Template(template) = &sheet.subject {
         let uri = expanded(template, &sheet.editor.text());
         lines.push(Line::styled(
@@ -238,6 +221,39 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
             },
         );
     }
+}
+
+/// What is wrong with the text, or why nobody can say: to its end where there is room for that.
+fn wrong(sheet: &Sheet, room: usize, height: usize, theme: Theme) -> Vec<Line<'static>> {
+    let mut said: Vec<(&str, String, Role)> = Vec::new();
+    if let (Some(why), []) = (&sheet.check.unchecked, &sheet.check.problems[..]) {
+        said.push(("  ", format!("Not checked: {why}."), Role::Dim));
+    }
+    for problem in &sheet.check.problems {
+        let text = match problem.pointer.trim_start_matches('/') {
+            "" => problem.message.clone(),
+            place => format!("{place}: {}", problem.message),
+        };
+        said.push(("  ✗ ", text, Role::Error));
+    }
+    let whole: Vec<Line<'static>> = said
+        .iter()
+        .flat_map(|(mark, text, role)| {
+            let lines = wrap(text, room.saturating_sub(width(mark)));
+            lines.into_iter().enumerate().map(move |(index, line)| {
+                let mark = if index == 0 { *mark } else { "    " };
+                Line::styled(format!("{mark}{line}"), theme.style(*role))
+            })
+        })
+        .collect();
+    if whole.len() <= height {
+        return whole;
+    }
+    let short = |(mark, text, role): &(&str, String, Role)| {
+        let text = cut(text, room.saturating_sub(width(mark)));
+        Line::styled(format!("{mark}{text}"), theme.style(*role))
+    };
+    said.iter().map(short).collect()
 }
 
 /// `number, needed`
@@ -383,17 +399,22 @@ fn asks(world: &World, call: &Row<'_>) -> Option<&'static str> {
     parents.contains(&None).then_some("")
 }
 
+/// What helps where the server is gone.
+fn restart(world: &World) -> String {
+    let key = keymap::label(Context::Global, Action::Restart);
+    let helps = world
+        .server_gone()
+        .map(|_| format!(" {key} starts the server again."));
+    helps.unwrap_or_default()
+}
+
 fn without_answer(sent: &Sent, row: Option<&Row<'_>>, world: &World) -> (String, Role) {
     let outcome = row.map_or("", |row| row.outcome);
     match (&sent.state, row.map(|row| row.status)) {
-        (State::Refused(why), _) if world.server_gone().is_some() => {
-            let key = keymap::label(Context::Global, Action::Restart);
-            (
-                format!("{why}. {key} starts the server again."),
-                Role::Error,
-            )
-        }
-        (State::Refused(why), _) => (why.clone(), Role::Error),
+        (State::Refused(why), _) => match restart(world).as_str() {
+            "" => (why.clone(), Role::Error),
+            helps => (format!("{why}.{helps}"), Role::Error),
+        },
         (State::Notified, _) => ("A notification has no answer.".to_owned(), Role::Dim),
         _ if sent.trouble.is_some() => {
             let why = sent.trouble.as_deref().unwrap_or_default();
@@ -402,9 +423,10 @@ fn without_answer(sent: &Sent, row: Option<&Row<'_>>, world: &World) -> (String,
                 Role::Error,
             )
         }
-        (_, Some(Status::Lost)) if !outcome.is_empty() => {
-            (format!("No answer came: {outcome}."), Role::Error)
-        }
+        (_, Some(Status::Lost)) if !outcome.is_empty() => (
+            format!("No answer came: {outcome}.{}", restart(world)),
+            Role::Error,
+        ),
         (_, Some(Status::Lost)) => (
             "No answer came: the session ended first.".to_owned(),
             Role::Error,

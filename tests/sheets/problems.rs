@@ -1,0 +1,50 @@
+//! What stands in the way of a call is said to its end, and what helps.
+
+use super::*;
+
+/// A sheet on the only tool, which has this schema.
+fn with_schema(schema: &str) -> Stage {
+    let directory = tempfile::tempdir().unwrap();
+    let listed = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{{"name":"book","inputSchema":{schema}}}]}}}}"#
+    );
+    let path = capture(directory.path(), &[LISTED[0], LISTED[1], &listed]);
+    let mut stage = Stage::open(100, 40, &path, State::Live);
+    stage.press("2<enter>");
+    stage
+}
+
+#[test]
+fn what_is_wrong_with_an_argument_is_read_to_the_end() {
+    let schema = r#"{"type":"object","properties":{"when":{"type":"string","format":"date-time"}},"required":["when"]}"#;
+    let stage = with_schema(schema);
+    let text = stage.text();
+    assert!(text.contains("such as") && !text.contains('…'), "{text}");
+}
+
+#[test]
+fn why_a_schema_cannot_be_used_is_read_to_the_end() {
+    let stage = with_schema(r#"{"type":"objekt","properties":{}}"#);
+    let text = stage.text();
+    assert!(
+        text.contains("Not checked: the schema cannot be used"),
+        "{text}"
+    );
+    assert!(!text.contains('…'), "{text}");
+}
+
+#[test]
+fn a_call_that_fell_with_its_server_says_how_to_start_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let closed = r#""closed":{"exit":3,"reason":"the server exited with status 3"}"#;
+    let records = [LISTED.as_slice(), &[BOOKED, closed]].concat();
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::start(120, 40, &path, State::Live, Session::default());
+    stage.read(LISTED.len() + 1);
+    stage.arrive();
+    stage.press("2<enter><f5>");
+    written(&mut stage);
+    stage.read(1);
+    let text = stage.text();
+    assert!(text.contains("status 3. R starts"), "{text}");
+}
