@@ -271,7 +271,7 @@ impl Form {
             Self::Other(held) => {
                 held.extend_from_slice(&bytes);
                 while held.len() > PART {
-                    let end = character_end(held, PART);
+                    let end = place_between(held);
                     record(
                         of,
                         &held[..end],
@@ -313,6 +313,15 @@ impl Form {
             Self::Lost(bytes) => each(Found::dropped(0, bytes)),
         }
     }
+}
+
+/// Where the next part of what is longer than one ends: at a line's end if there is one, else between two values, so that
+/// a secret is not cut in two, of which neither half is known for one.
+fn place_between(held: &[u8]) -> usize {
+    let half = PART / 2;
+    let late = &held[half..PART];
+    let place = memchr::memrchr(b'\n', late).or_else(|| memchr::memrchr3(b',', b';', b'&', late));
+    place.map_or_else(|| character_end(held, PART), |place| half + place + 1)
 }
 
 /// A whole body of JSON: a message, or a document.

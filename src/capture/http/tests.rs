@@ -281,6 +281,17 @@ fn tokens_in_bodies_are_masked_however_they_are_cut() {
 }
 
 #[test]
+fn a_secret_where_two_parts_of_a_text_meet_is_masked() {
+    let secret = "ghp_0123456789abcdefghijABCDEFGHIJ456789";
+    for separator in ["\n", ", "] {
+        let page = format!("some words{separator}token {secret}{separator}").repeat(5000);
+        let said = answered(&[("content-type", "text/plain")], &[page.as_bytes()]).concat();
+        assert!(said.matches("***").count() == 5000);
+        assert!(!said.contains("0123") && !said.contains("6789"));
+    }
+}
+
+#[test]
 fn events_are_messages_or_what_they_are() {
     let stream = b"id: 1\ndata:\n\n: ping\n\nretry: 9\nid: 2\ndata: {\"method\":\ndata: \"m\"}\n\n\
         event: endpoint\ndata: /m?sessionId=0123456789abcdef01\n\nevent: message\ndata: hello\n\ndata: torn";
