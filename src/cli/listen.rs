@@ -38,7 +38,7 @@ pub(super) struct ListenArguments {
     #[arg(long, value_name = "N", requires = "listen", value_parser = at_least_one)]
     max_children: Option<usize>,
     /// The largest request [default: 64M]
-    #[arg(long, value_name = "SIZE", requires = "listen", value_parser = size)]
+    #[arg(long, value_name = "SIZE", requires = "listen", value_parser = some_bytes)]
     max_body: Option<u64>,
     /// How long a session that is not used stays open [default: 1800]
     #[arg(long, value_name = "SECONDS", requires = "listen", value_parser = seconds)]
@@ -157,6 +157,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Nothing at all would be a listener that serves nobody.
+fn some_bytes(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        0 => Err("not a size from 1 on".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{complaint, proxy, with};
@@ -217,7 +225,9 @@ mod tests {
             let complaint = complaint(&[&["--listen", "1"], option, &[url]].concat());
             assert!(complaint.contains(option[0]), "{complaint}");
         }
-        assert!(complaint(&["--listen", "1", "--max-children", "0", "--", "x"]).contains("from 1"));
+        for limit in ["--max-children", "--max-body"] {
+            assert!(complaint(&["--listen", "1", limit, "0", "--", "x"]).contains("from 1"));
+        }
     }
 
     #[test]
