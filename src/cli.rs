@@ -22,7 +22,7 @@ use listen::ListenArguments;
 use oneshot::OneshotArguments;
 use recorded::RecordedArguments;
 use settings::Settings;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 use upstream::{Environment, Invocation, RemoteArguments};
@@ -297,9 +297,17 @@ enum ModeArguments {
 
 /// A file to record into.
 fn capture_file() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
-        true => Err("a capture goes into a file; ./- is one that is called -"),
-        false => Ok(path),
+    PathBufValueParser::new().try_map(|path| {
+        let packed = path.extension().and_then(OsStr::to_str);
+        match packed {
+            _ if path.as_os_str() == "-" => {
+                Err("a capture goes into a file; ./- is one that is called -".to_owned())
+            }
+            Some("gz" | "bz2" | "xz" | "zip") => {
+                Err("a capture is compressed as .zst, or not at all".to_owned())
+            }
+            _ => Ok(path),
+        }
     })
 }
 
@@ -518,6 +526,7 @@ mod tests {
         }
         assert!(complaint(&["--capture", "-", "--", "x"]).contains("./- is one"));
         assert!(complaint(&["--capture", "", "--", "x"]).contains("a value is required"));
+        assert!(complaint(&["--capture", "a.jsonl.gz", "--", "x"]).contains("as .zst"));
     }
 
     #[test]
