@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         a_session_of_its_own_speaks_what_the_server_was_seen_to_speak,
         without_a_client_the_operator_lists_what_there_is,
         a_server_of_the_modern_era_gets_what_every_request_needs,
+        subscriptions_are_ended_before_their_session_is,
         a_request_of_the_server_waits_for_the_operators_answer,
         a_ping_of_the_server_is_answered_by_itself,
         a_handshake_that_fails_is_told_with_its_reason,
@@ -440,6 +441,51 @@ fn a_server_of_the_modern_era_gets_what_every_request_needs() {
             .all(|line| !line.4.contains("\"initialize\""))
     );
     alone.end().unwrap();
+}
+
+fn subscriptions_are_ended_before_their_session_is() {
+    let demo = [env!("CARGO_BIN_EXE_mcp-sentinel"), "demo", "--server"];
+    let alone = alone_with(demo.map(Into::into).to_vec(), Some(mcp::Era::Modern));
+    let subscribe = |uri: &str| {
+        let listen = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{{"notifications":{{"resourceSubscriptions":["{uri}"]}}}}}}"#
+        );
+        let id = alone.operator.send(Route::Operator, &listen).unwrap();
+        recorded(&alone.capture, &["subscriptions/acknowledged", &id]);
+        id
+    };
+    let ids = [subscribe("harbour://guide"), subscribe("harbour://log")];
+    let cancel = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{}}}}}"#,
+        ids[0]
+    );
+    let order = Command::Send {
+        route: Route::Operator,
+        message: cancel,
+        replay_of: None,
+    };
+    alone.operator.order(order).unwrap();
+    let Alone {
+        capture,
+        shutdown,
+        proxy,
+        recorder,
+        _home,
+        ..
+    } = alone;
+    shutdown.cancel();
+    // Not by a signal, after a wait.
+    assert_eq!(proxy.join().unwrap().unwrap().code, 0);
+    recorder.finish();
+    for id in ids {
+        let lines = lines(&capture).into_iter();
+        let cancels = lines.filter(|line| {
+            line.1 == Party::Operator
+                && line.4.contains("notifications/cancelled")
+                && line.4.contains(&id)
+        });
+        assert_eq!(cancels.count(), 1, "{id}");
+    }
 }
 
 fn a_request_of_the_server_waits_for_the_operators_answer() {

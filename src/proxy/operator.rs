@@ -112,7 +112,11 @@ impl Desk {
             } => match self.destination(route) {
                 Ok(destination) => answer(outcome, async move {
                     let (live, era) = destination.ready().await?;
-                    send(&live, message, replay_of, era.as_ref()).await
+                    let sent = send(&live, message.clone(), replay_of, era.as_ref()).await?;
+                    if let (Destination::Own(own), Reply::Sent { id, .. }) = (&destination, &sent) {
+                        own.sent(&message, id.as_ref());
+                    }
+                    Ok(sent)
                 }),
                 Err(refusal) => drop(outcome.send(Err(refusal))),
             },

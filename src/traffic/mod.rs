@@ -10,6 +10,7 @@
 //! | `store`, `storage` | the rows, and how a million of them fit |
 //! | `http` | the HTTP exchanges that carried the messages |
 //! | `catalogue`, `inventory` | what the server offers |
+//! | `subscriptions` | what the operator is told the changes of |
 //! | `sessions`, `stats` | who spoke; how often and how fast |
 //! | `view`, `filter`, `lines` | the list as shown |
 
@@ -26,6 +27,7 @@ mod sessions;
 mod stats;
 mod storage;
 mod store;
+mod subscriptions;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ pub use stats::Stats;
 use std::collections::{BTreeSet, VecDeque};
 use storage::{NONE, RowData, Symbol};
 use store::Store;
+use subscriptions::Updates;
 pub use summary::of_question;
 
 /// A row of the traffic list: an exchange, a notification, HTTP without a message, or a line that is no message. Stable for the model's life.
@@ -314,6 +317,7 @@ pub struct Traffic {
     greetings: Vec<RowId>,
     stats: AllStats,
     catalogue: Catalogue,
+    updates: Updates,
     counters: Counters,
     sessions: Sessions,
     changes: Changes,

@@ -177,6 +177,7 @@ pub fn subject(method: &str, params: &Params<'_>) -> Box<str> {
             let reference = params.reference.unwrap_or_default();
             object::at(reference, &["name"]).or_else(|| object::at(reference, &["uri"]))
         }
+        methods::LISTEN => only_resource(params),
         _ if method.starts_with("resources/") || method.starts_with("notifications/resources/") => {
             params.uri
         }
@@ -186,6 +187,14 @@ pub fn subject(method: &str, params: &Params<'_>) -> Box<str> {
         _ => None,
     };
     text_of(raw).into()
+}
+
+/// The one resource whose changes a subscription is about.
+fn only_resource<'a>(params: &Params<'a>) -> Option<&'a str> {
+    let wishes = params.notifications.unwrap_or_default();
+    let list = object::at(wishes, &["resourceSubscriptions"]).unwrap_or_default();
+    let mut uris = object::elements(list);
+    uris.next().filter(|_| uris.next().is_none())
 }
 
 /// What a request of the server's asks for; nothing where only its method says so.

@@ -407,6 +407,7 @@ impl App {
             (Owner::Sheet, Some(sheet), _) => sheet.update(world, panes.sheet, input),
             (Owner::Ask, _, Some(ask)) => ask.update(world, panes.sheet, input),
             (Owner::Inventory, ..) => self.tools.update(world, panes.body, input),
+            (Owner::Resources, ..) => self.resources.update(world, panes.body, input),
             (Owner::Log, ..) => {
                 if let Input::Outcome { token, outcome } = input {
                     self.log.level.settle(token, outcome);

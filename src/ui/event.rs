@@ -99,6 +99,7 @@ pub struct Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
     Inventory,
+    Resources,
     Log,
     Sheet,
     Ask,

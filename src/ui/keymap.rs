@@ -51,6 +51,7 @@ pub enum Action {
     HowToWrap,
     Call,
     Level,
+    Subscribe,
     Schema,
     Refresh,
     ShowCalls,
@@ -339,6 +340,7 @@ const INVENTORY: &[Binding] = &[
     bind(C::Inventory, &[key(K::Esc)], A::Back, "", "clear the filter"),
     bind(C::Inventory, &[ch('s')], A::Schema, "schema", "schema as JSON"),
     bind(C::Inventory, &[ch('t')], A::ShowCalls, "in Traffic", "its last call in Traffic"),
+    bind(C::Inventory, &[ch('u')], A::Subscribe, "subscribe", "be told of a resource's changes"),
     bind(C::Inventory, &[ch('y')], A::Copy, "copy", "copy the definition"),
     bind(C::Inventory, &[ch('r')], A::Refresh, "refresh", "list again"),
 ];

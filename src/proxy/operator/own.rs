@@ -14,6 +14,7 @@ use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
 use crate::proxy::{Floor, ProxyError, Upstream};
 use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused, Reply};
+use crate::wire::object;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
 };
@@ -24,7 +25,7 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{RoleClient, ServiceError};
 use std::collections::HashSet;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -62,8 +63,30 @@ pub struct Own {
     pub live: Arc<Live>,
     phase: watch::Receiver<Phase>,
     refresh: Arc<Notify>,
+    subscriptions: Subscriptions,
     close: CancellationToken,
     ended: CancellationToken,
+}
+
+/// The raw ids of the requests by which the server tells of changes, as far as they were not cancelled.
+#[derive(Debug, Clone, Default)]
+struct Subscriptions(Arc<Mutex<Vec<String>>>);
+
+impl Subscriptions {
+    fn ids(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sent(&self, message: &str, id: Option<&String>) {
+        match (object::string_at(message, &["method"]).as_deref(), id) {
+            (Some(methods::LISTEN), Some(id)) => self.ids().push(id.clone()),
+            (Some(methods::CANCELLED), _) => {
+                let cancelled = object::at(message, &["params", "requestId"]);
+                self.ids().retain(|id| Some(id.as_str()) != cancelled);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What the session's thread gets.
@@ -74,6 +97,7 @@ struct Parts {
     close: CancellationToken,
     phase: watch::Sender<Phase>,
     refresh: Arc<Notify>,
+    subscriptions: Subscriptions,
 }
 
 impl Own {
@@ -88,6 +112,7 @@ impl Own {
             live: live.clone(),
             phase: phases,
             refresh: Arc::default(),
+            subscriptions: Subscriptions::default(),
             close: CancellationToken::new(),
             ended: CancellationToken::new(),
         };
@@ -98,6 +123,7 @@ impl Own {
             close: own.close.clone(),
             phase,
             refresh: own.refresh.clone(),
+            subscriptions: own.subscriptions.clone(),
         };
         let ended = own.ended.clone().drop_guard();
         let thread = std::thread::Builder::new()
@@ -136,6 +162,11 @@ impl Own {
             (Ok(Phase::Left), _) => refused(LEFT),
             _ => refused("the operator's session could not be started"),
         }
+    }
+
+    /// Notes what was sent to it, under which id: subscriptions are ended before the session is.
+    pub fn sent(&self, message: &str, id: Option<&String>) {
+        self.subscriptions.sent(message, id);
     }
 
     /// Asks the server for its lists again.
@@ -180,9 +211,9 @@ impl Parts {
                     Upstream::Command(_) => self.live.heard(),
                     Upstream::Http(_) => None,
                 },
-                subscription: Arc::default(),
+                subscriptions: self.subscriptions.clone(),
             };
-            let farewell = unsubscribe(self.live.clone(), side.subscription.clone());
+            let farewell = unsubscribe(self.live.clone(), self.subscriptions);
             let operator = tokio::spawn(side.converse(theirs, self.phase, self.refresh));
             floor.stop = either(floor.stop, self.close, farewell);
             let client = ClientEnd::Operator(ours);
@@ -195,17 +226,20 @@ impl Parts {
     }
 }
 
-/// A server may wait for the end of a subscription before it goes.
-async fn unsubscribe(live: Arc<Live>, subscription: Arc<OnceLock<String>>) {
-    let Some(id) = subscription.get() else {
-        return;
+/// A server may wait for the end of its subscriptions before it goes.
+async fn unsubscribe(live: Arc<Live>, subscriptions: Subscriptions) {
+    let ids = std::mem::take(&mut *subscriptions.ids());
+    let goodbyes = async {
+        for id in ids {
+            let message = format!(
+                r#"{{"jsonrpc":"2.0","method":"{}","params":{{"requestId":{id}}}}}"#,
+                methods::CANCELLED
+            );
+            let _ = super::send(&live, message, None, None).await;
+        }
     };
-    let message = format!(
-        r#"{{"jsonrpc":"2.0","method":"{}","params":{{"requestId":{id}}}}}"#,
-        methods::CANCELLED
-    );
     // One that does not read is not waited for.
-    let _ = tokio::time::timeout(FAREWELL, super::send(&live, message, None, None)).await;
+    let _ = tokio::time::timeout(FAREWELL, goodbyes).await;
 }
 
 /// One receiver for both ways in which an own session is told to end, each after the farewell.
@@ -248,8 +282,7 @@ struct Side {
     live: Arc<Live>,
     /// Cancelled when the server has read what it was sent first, where that can be known.
     heard: Option<CancellationToken>,
-    /// The raw id of the request for changes of the lists.
-    subscription: Arc<OnceLock<String>>,
+    subscriptions: Subscriptions,
 }
 
 impl Side {
@@ -326,9 +359,9 @@ impl Side {
             methods::LISTEN,
             wishes.join(",")
         );
-        match super::send(&self.live, message, None, Some(era)).await {
-            Ok(Reply::Sent { id: Some(id), .. }) => drop(self.subscription.set(id)),
-            Ok(_) => {}
+        match super::send(&self.live, message.clone(), None, Some(era)).await {
+            Ok(Reply::Sent { id, .. }) => self.subscriptions.sent(&message, id.as_ref()),
+            Ok(Reply::Done) => {}
             Err(Refused(why)) => {
                 note(
                     &self.lane,

@@ -182,6 +182,9 @@ impl Traffic {
             &message.gist,
         );
         self.sent_with(row, scope, way.http);
+        if scope.side == Side::Server && &*message.method == methods::RESOURCE_UPDATED {
+            self.updates.note(&message.name, row);
+        }
         if let Some(original) = self.original(row, way.replay_of) {
             self.store.set_replay_of(row, original);
         }

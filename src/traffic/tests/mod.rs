@@ -6,6 +6,7 @@ mod inventory;
 mod nesting;
 mod properties;
 mod records;
+mod subscriptions;
 mod view;
 
 use super::digest::digest;

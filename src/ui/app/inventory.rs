@@ -1,5 +1,7 @@
 //! Tools, Resources and Prompts: what the server offers, and what was called of it.
 
+mod following;
+
 use super::prompt::Prompt;
 use super::{Input, Part, World};
 use crate::capture::record::Location;
@@ -14,6 +16,7 @@ use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
 use crate::ui::text::{NO_NAME, is_blank};
 use crate::wire::object;
+use following::Following;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 
@@ -240,6 +243,8 @@ pub struct Inventory {
     pub scroll: usize,
     /// What is selected, by its key: it may vanish and come back.
     chosen: Option<String>,
+    /// What the server is asked to tell of.
+    following: Following,
     refreshes: u64,
 }
 
@@ -430,6 +435,9 @@ impl Inventory {
                 self.show_schema(item);
                 self.reading = true;
             }
+            (Action::Subscribe, Some(Item::Resource(resource))) => {
+                return self.following.toggle(world, resource);
+            }
             (Action::Copy, Some(item)) => {
                 return vec![Step::Do(Effect::Copy(item.raw().to_owned()))];
             }
@@ -508,6 +516,16 @@ impl Part for Inventory {
             (Action::Call, Some(item)) => item.verb(),
             (Action::Edit, Some(item)) if !item.takes_arguments() => "",
             (Action::Schema | Action::Copy, Some(item)) if item.raw().is_empty() => "",
+            (Action::Subscribe, Some(Item::Resource(resource))) => {
+                match following::why_not(world, resource) {
+                    Some(_) => "",
+                    None if world.traffic.own_subscription(&resource.uri).is_some() => {
+                        "unsubscribe"
+                    }
+                    None => binding.hint,
+                }
+            }
+            (Action::Subscribe, _) => "",
             (Action::Schema, Some(item)) if !matches!(item, Item::Tool(_)) => "as JSON",
             (Action::ShowCalls, Some(item))
                 if world.traffic.stats(item.method(), item.key()).calls == 0 =>
@@ -545,6 +563,7 @@ impl Part for Inventory {
             Input::Scroll { lines, .. } => {
                 self.move_in_list(world, isize::from(lines), list.height)
             }
+            Input::Outcome { token, outcome } if self.following.settle(token, outcome) => {}
             Input::Outcome {
                 outcome: Err(why), ..
             } => {
@@ -558,7 +577,8 @@ impl Part for Inventory {
         Vec::new()
     }
 
-    fn sync(&mut self, _: &World, area: Rect, _: &mut Vec<Step>) -> Vec<Location> {
+    fn sync(&mut self, world: &World, area: Rect, steps: &mut Vec<Step>) -> Vec<Location> {
+        steps.extend(self.following.sync(world));
         let detail = places(area).detail;
         if let Some(schema) = &mut self.schema {
             schema.resize(detail.width, detail.height);

@@ -11,6 +11,19 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+/// What matters more of a resource than how often it was read: that it changed, and that the server tells of it. In
+/// words, in few, and how it looks.
+fn news(world: &World, resource: &Resource) -> Option<(&'static str, &'static str, Role)> {
+    let subscribed = world.traffic.own_subscription(&resource.uri).is_some();
+    let changed = world.traffic.changed_since_read(&resource.uri).is_some();
+    match (subscribed, changed) {
+        (true, true) => Some(("● changed", "● changed", Role::Warn)),
+        (false, true) => Some(("changed", "changed", Role::Warn)),
+        (true, false) => Some(("● subscribed", "●", Role::Operator)),
+        (false, false) => None,
+    }
+}
+
 /// Name, number of calls, and how long half of them took.
 pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
@@ -19,12 +32,18 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
     let took = stats.p50.map(format::duration).unwrap_or_default();
     // A name that would be cut is worth more than words.
     let words = area.width >= 34 && width(&clean(item.shown_label())) + 18 <= area.width.into();
-    let right = match (stats.calls, words) {
-        (0, _) if template => "template".to_owned(),
-        (0, true) => "never called".to_owned(),
-        (0, false) => "–".to_owned(),
-        (calls, true) => format!("{}  {took:>7}", format::plural(calls.into(), "call")),
-        (calls, false) => format!("{} {took:>7}", format::count(calls.into())),
+    let news = match item {
+        Item::Resource(resource) if !template => news(world, resource),
+        Item::Resource(_) | Item::Tool(_) | Item::Prompt(_) => None,
+    };
+    let right = match (news, stats.calls, words) {
+        (Some((_, short, _)), _, false) => short.to_owned(),
+        (Some((long, ..)), ..) => long.to_owned(),
+        (None, 0, _) if template => "template".to_owned(),
+        (None, 0, true) => "never called".to_owned(),
+        (None, 0, false) => "–".to_owned(),
+        (None, calls, true) => format!("{}  {took:>7}", format::plural(calls.into(), "call")),
+        (None, calls, false) => format!("{} {took:>7}", format::count(calls.into())),
     };
     let columns = usize::from(area.width);
     let room = columns.saturating_sub(width(&right) + 4);
@@ -48,7 +67,10 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
             theme.style(Role::Accent),
         ),
         Span::styled(name, theme.style(role)),
-        Span::styled(format!(" {right} "), theme.style(Role::Dim)),
+        Span::styled(
+            format!(" {right} "),
+            theme.style(news.map_or(Role::Dim, |(.., role)| role)),
+        ),
     ];
     put(frame, area, spans);
     if selected {

@@ -37,7 +37,7 @@ pub fn detail(world: &World, item: Item<'_>, columns: u16) -> Vec<Line<'static>>
     page.title(item);
     match item {
         Item::Tool(tool) => page.tool(tool),
-        Item::Resource(resource) => page.resource(resource),
+        Item::Resource(resource) => page.resource(world, resource),
         Item::Prompt(prompt) => {
             let arguments: Vec<Argument> = prompt
                 .arguments
@@ -155,7 +155,7 @@ impl Page {
         }
     }
 
-    fn resource(&mut self, resource: &Resource) {
+    fn resource(&mut self, world: &World, resource: &Resource) {
         self.fact(
             if resource.template { "TEMPLATE" } else { "URI" },
             &resource.uri,
@@ -165,6 +165,16 @@ impl Page {
         }
         if let Some(size) = resource.size {
             self.fact("SIZE", &format!("{} bytes", format::count(size)));
+        }
+        if let Some(at) = world.traffic.changed_since_read(&resource.uri) {
+            let at = format::clock(at, world.utc_offset_seconds);
+            self.fact("CHANGED", &format!("{at}, and not read since"));
+        }
+        if world.traffic.own_subscription(&resource.uri).is_some() {
+            self.fact(
+                "SUBSCRIBED",
+                "the server tells your own session when it changes",
+            );
         }
         if resource.template {
             self.fact(

@@ -1,0 +1,83 @@
+//! Which resources the operator is subscribed to, and which have changed since they were read.
+
+use super::summary::ACKNOWLEDGED;
+use super::{Row, RowId, Status, Traffic};
+use crate::mcp::methods;
+use crate::tap::{Party, Timestamp};
+use std::collections::BTreeMap;
+
+/// URIs whose changes are remembered; a server that names more is noise.
+const MOST_URIS: usize = 1000;
+/// Calls looked at to find one of the operator's, or one that was answered.
+const MOST_CALLS: usize = 32;
+/// What the server says that takes on a wish for one resource (see `summary`).
+const TAKEN_ON: &str = "1 resourceSubscriptions";
+
+/// The newest notification of each URI that changed.
+#[derive(Debug, Default)]
+pub struct Updates(BTreeMap<Box<str>, RowId>);
+
+impl Updates {
+    pub fn note(&mut self, uri: &str, row: RowId) {
+        if self.0.len() < MOST_URIS || self.0.contains_key(uri) {
+            self.0.insert(uri.into(), row);
+        }
+    }
+
+    /// The newest that was about this resource, or about a part of it (specification 2025-11-25, schema).
+    fn of(&self, uri: &str) -> Option<RowId> {
+        let parts = self.0.range(Box::from(uri)..);
+        let parts = parts.take_while(|(other, _)| other.starts_with(uri));
+        let is_part = |other: &str| {
+            let rest = &other[uri.len()..];
+            rest.is_empty() || rest.starts_with('/') || uri.ends_with('/')
+        };
+        parts
+            .filter(|(other, _)| is_part(other))
+            .map(|(_, row)| *row)
+            .max()
+    }
+}
+
+impl Traffic {
+    /// The request of the operator's by which the server tells of changes of this resource now.
+    pub fn own_subscription(&self, uri: &str) -> Option<Row<'_>> {
+        let newest = |method| self.newest_call(method, uri, |row| row.from == Party::Operator);
+        let listens = newest(methods::LISTEN)
+            .filter(|row| row.status == Status::Streaming && self.is_taken_on(row.id));
+        let subscribed = || {
+            let subscribed = newest(methods::RESOURCES_SUBSCRIBE)?;
+            let over = newest(methods::RESOURCES_UNSUBSCRIBE)
+                .is_some_and(|row| row.id > subscribed.id && row.status == Status::Ok);
+            let session = self.sessions.get(subscribed.session.0)?;
+            let goes_on = subscribed.status == Status::Ok && session.closed_at.is_none();
+            (goes_on && !over).then_some(subscribed)
+        };
+        listens.or_else(subscribed)
+    }
+
+    /// Whether the server has said that it tells of the one resource that was asked for.
+    fn is_taken_on(&self, listen: RowId) -> bool {
+        let rows = self.children(listen).filter_map(|row| self.row(row));
+        let mut words = rows.filter(|row| row.method == ACKNOWLEDGED);
+        words.next().is_some_and(|row| row.summary == TAKEN_ON)
+    }
+
+    /// When this resource changed, if nobody has read it since.
+    pub fn changed_since_read(&self, uri: &str) -> Option<Timestamp> {
+        let update = self.updates.of(uri)?;
+        let read = self.newest_call(methods::RESOURCES_READ, uri, |row| row.status == Status::Ok);
+        let is_newer = read.is_none_or(|read| read.id < update);
+        self.row(update).filter(|_| is_newer).map(|row| row.at)
+    }
+
+    fn newest_call(
+        &self,
+        method: &str,
+        name: &str,
+        wanted: impl Fn(&Row<'_>) -> bool,
+    ) -> Option<Row<'_>> {
+        let mut calls = self.calls_of(method, name, MOST_CALLS).into_iter();
+        calls.find_map(|row| self.row(row).filter(|row| wanted(row)))
+    }
+}
