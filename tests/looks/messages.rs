@@ -91,3 +91,118 @@ fn what_has_no_name_is_saved_without_one() {
         assert!(number.parse::<u64>().is_ok(), "{said}");
     }
 }
+
+#[test]
+fn the_bytes_of_a_message_say_whose_they_are_and_how_much_is_below() {
+    let mut stage = stage(80, 24, "live", State::Live);
+    stage.press("/tools/list<enter>g<enter>]]");
+    let text = stage.text();
+    assert!(text.contains("request  record"), "{text}");
+    assert!(text.contains("answer  record"), "{text}");
+    assert!(text.contains("lines below"), "{text}");
+    stage.press("G");
+    assert!(!stage.text().contains("below"), "{}", stage.text());
+}
+
+#[test]
+fn a_message_says_how_much_of_it_is_below_until_one_is_there() {
+    let mut stage = stage(120, 24, "live", State::Live);
+    stage.press("/tools/list<enter>g<enter><right>");
+    assert!(stage.text().contains("lines below"), "{}", stage.text());
+    stage.press("G");
+    assert!(!stage.text().contains("lines below"), "{}", stage.text());
+}
+
+#[test]
+fn the_number_of_an_http_answer_stands_once_and_never_nowhere() {
+    let stage = stage(80, 60, "http", State::Saved);
+    let text = stage.text();
+    let row = |start: &str| {
+        let line = text.lines().find(|line| line.contains(start)).unwrap();
+        line.to_owned()
+    };
+    assert!(
+        row(" GET /mcp ").contains("200 OK, the capture ends here"),
+        "{text}"
+    );
+    assert_eq!(row("DELETE /mcp").matches("502").count(), 1, "{text}");
+    let mut stage = self::stage(80, 24, "http", State::Saved);
+    stage.press("gj<enter>]");
+    assert!(stage.text().contains("lines below"), "{}", stage.text());
+    stage.press("G");
+    assert!(!stage.text().contains("below"), "{}", stage.text());
+}
+
+#[test]
+fn every_answer_to_one_request_can_be_read() {
+    let mut stage = stage(120, 40, "trouble", State::Ended);
+    stage.press("/again<enter><enter>");
+    let text = stage.text();
+    assert!(text.contains("answered again  a=1 b=1"), "{text}");
+    assert!(text.contains("1 of 2") && text.contains("\"2\""), "{text}");
+    stage.press("<right>");
+    let text = stage.text();
+    assert!(
+        text.contains("2 of 2") && text.contains("\"content\": []"),
+        "{text}"
+    );
+    stage.press("<left><left>");
+    assert!(stage.text().contains("▌request"), "{}", stage.text());
+    stage.press("]]");
+    let text = stage.text();
+    assert!(
+        text.contains("answer  record 22") && text.contains("again!  record 23"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_answer_that_is_not_as_promised_says_so_above_itself() {
+    let tool = r#"{"name":"add","inputSchema":{"type":"object"},"outputSchema":{"type":"object","properties":{"sum":{"type":"number"}}}}"#;
+    let call = |id: u32, result: &str| {
+        [
+            format!(
+                r#""operator","message":{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"add","arguments":{{"a":{id}}}}}}}"#
+            ),
+            format!(r#""server","message":{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
+        ]
+    };
+    let listed = [
+        r#""operator","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(),
+        format!(r#""server","message":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tool}]}}}}"#),
+    ];
+    let wrong = call(2, r#"{"content":[],"structuredContent":{"sum":"5"}}"#);
+    let odd = call(3, r#"{"resultType":"banana\u001b[2J","content":[]}"#);
+    let right = call(4, r#"{"content":[],"structuredContent":{"sum":5}}"#);
+    let mut capture = String::from(
+        r#"{"capture":1,"program":"p","started":"2026-11-21T12:00:00Z","name":"n","transport":"stdio","upstream":[],"pid":1,"cwd":"/"}"#,
+    );
+    for (seq, said) in (1..).zip([listed, wrong, odd, right].as_flattened()) {
+        capture += &format!(
+            "\n{{\"seq\":{seq},\"at\":\"2026-11-21T12:00:00.00{seq}000Z\",\"session\":1,\"from\":{said}}}"
+        );
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("doubts.jsonl");
+    std::fs::write(&path, capture + "\n").unwrap();
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let mut stage = Stage::open(width, height, &path, State::Live);
+        stage.press("gj");
+        let text = stage.text();
+        assert!(
+            text.contains("/structuredContent/sum: \"5\" is not"),
+            "{text}"
+        );
+        let below = text.contains("\"sum\": \"5\"");
+        assert!(below || height < 40, "{text}");
+        stage.press("j");
+        let text = stage.text();
+        assert!(text.contains("resultType is \"banana"), "{text}");
+        stage.press("j");
+        let text = stage.text();
+        assert!(
+            text.contains("\"jsonrpc\"") && !text.contains("Schema"),
+            "{text}"
+        );
+    }
+}

@@ -230,7 +230,8 @@ impl Detail {
         let sides = self.sides();
         self.doubt(world, id);
         self.request.sync(world, layout::json(sides.request), texts);
-        self.answer.sync(world, self.text(sides.answer, true), texts);
+        self.answer
+            .sync(world, self.text(sides.answer, true), texts);
         let mut wanted: Vec<Location> = [self.request.part, self.answer.part.or(self.cancel())]
             .iter()
             .flatten()

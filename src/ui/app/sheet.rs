@@ -3,7 +3,8 @@
 //! What is called and how it becomes a message is [`subject`]; where its text comes from, `sources`; what is wrong with
 //! it, [`mod@check`]; what speaks against sending it, [`mod@concern`]; how it is sent and into which session, `sending`;
 //! what became of it once it was sent, [`sent`]; how it goes on when the server wants more, `rounds`; what outlives the
-//! sheet, [`drafts`]; what the server offers for an argument, `completion`. This file opens a sheet and says what keys, mouse and time do to it.
+//! sheet, [`drafts`]; what the server offers for an argument, `completion`. This file opens a sheet and says what keys, mouse
+//! and time do to it.
 
 pub mod check;
 mod completion;

@@ -1,0 +1,136 @@
+//! What leaving the screen asks about, and what ends with it.
+
+use super::*;
+
+#[test]
+fn escape_never_quits_and_q_asks_when_an_answer_would_be_lost() {
+    let mut stage = with(
+        Session {
+            quit_ends_session: true,
+            ..Session::default()
+        },
+        State::Live,
+    );
+    stage.press("<esc><esc><esc>");
+    assert!(stage.effects.is_empty());
+    stage.press("q");
+    assert!(
+        stage.effects.is_empty() && stage.status().contains("quit?"),
+        "{}",
+        stage.status()
+    );
+    stage.press("<esc>");
+    assert!(stage.status().contains("live"));
+    stage.press("qy");
+    assert_eq!(stage.effects, [Effect::Quit]);
+
+    for (capture, state) in [("live", State::Ended), ("empty", State::Live)] {
+        let session = Session {
+            quit_ends_session: true,
+            ..Session::default()
+        };
+        let mut stage = Stage::with(120, 40, &fixture(capture), state, session);
+        stage.press("q");
+        assert_eq!(stage.effects, [Effect::Quit], "{capture}");
+    }
+}
+
+#[test]
+fn q_asks_when_clients_that_joined_would_lose_their_sessions() {
+    let session = Session {
+        quit_ends_session: true,
+        ..Session::default()
+    };
+    let mut stage = Stage::with(120, 40, &fixture("http"), State::Live, session.clone());
+    stage.press("q");
+    assert!(
+        stage.status().contains("A client is connected."),
+        "{}",
+        stage.status()
+    );
+    stage.press("n");
+    assert!(stage.effects.is_empty() && stage.status().contains("live"));
+    // A stream that a client without a session listens to.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.jsonl");
+    let text = std::fs::read_to_string(fixture("http")).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with("{\"capture\"") || line.contains("\"exchange\":8,"));
+    let text: String = lines
+        .map(|line| line.replace("mcp-session-id", "x-session") + "\n")
+        .collect();
+    std::fs::write(&path, text).unwrap();
+    let mut listened = Stage::with(120, 40, &path, State::Live, session.clone());
+    listened.press("q");
+    assert!(
+        listened.status().contains("A client listens"),
+        "{}",
+        listened.status()
+    );
+    // Somebody else's proxy goes on without us.
+    let mut attached = Stage::with(
+        120,
+        40,
+        &fixture("http"),
+        State::Live,
+        Session {
+            quit_ends_session: false,
+            ..session
+        },
+    );
+    attached.press("q");
+    assert_eq!(attached.effects, [Effect::Quit]);
+}
+
+#[test]
+fn nobody_who_joined_is_stopped_with_the_screen() {
+    for (quit_ends_session, suspended) in [(true, false), (false, true)] {
+        let session = Session {
+            quit_ends_session,
+            ..Session::default()
+        };
+        let mut stage = Stage::with(120, 40, &fixture("http"), State::Live, session);
+        stage.press("<c-z>");
+        assert_eq!(!stage.effects.is_empty(), suspended);
+        assert_eq!(
+            stage.text().contains("a client is connected"),
+            !suspended,
+            "{}",
+            stage.text()
+        );
+    }
+}
+
+#[test]
+fn a_capture_that_somebody_writes_on_is_not_called_saved() {
+    let mut stage = Stage::start(120, 40, &fixture("live"), State::Saved, Session::default());
+    stage.read(20);
+    stage.send(Event::Fed(Fed::CaughtUp));
+    assert!(stage.status().contains("growing"), "{}", stage.status());
+    stage.send(Event::Fed(Fed::Ended { torn: 0 }));
+    assert!(stage.status().contains("saved"), "{}", stage.status());
+    stage.read(5);
+    assert!(stage.status().contains("growing"), "{}", stage.status());
+    stage.press("2r");
+    assert!(
+        stage.status().contains("mcp-sentinel attach"),
+        "{}",
+        stage.status()
+    );
+}
+
+#[test]
+fn what_has_no_end_is_cut_off_once_nobody_writes_any_more() {
+    let mut stage = Stage::start(120, 40, &fixture("http"), State::Saved, Session::default());
+    stage.read(usize::MAX);
+    stage.send(Event::Fed(Fed::CaughtUp));
+    let open = stage.app.world.traffic.counters();
+    assert!(open.pending + open.streams > 0);
+    stage.send(Event::Fed(Fed::Ended { torn: 0 }));
+    let open = stage.app.world.traffic.counters();
+    assert_eq!((open.pending, open.streams), (0, 0));
+    stage.press("/lost<enter><enter>");
+    let text = stage.text();
+    assert!(text.contains("cut off: the capture ends here"), "{text}");
+}
