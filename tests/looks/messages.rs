@@ -206,3 +206,27 @@ fn an_answer_that_is_not_as_promised_says_so_above_itself() {
         );
     }
 }
+
+#[test]
+fn a_message_that_one_comes_back_to_is_as_it_was_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &CALLS);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("g<down>");
+    assert!(
+        stage.text().contains(r#""b": "the needle""#),
+        "{}",
+        stage.text()
+    );
+    stage.press("<enter>z");
+    let left = stage.text();
+    assert!(!left.contains(r#""b": "the needle""#), "folded: {left}");
+    stage.press("<esc><down>");
+    assert!(
+        stage.text().contains(r#""b": "one needle more""#),
+        "{}",
+        stage.text()
+    );
+    stage.press("<up><enter>");
+    assert_eq!(stage.text(), left);
+}

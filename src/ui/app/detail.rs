@@ -1,5 +1,6 @@
 //! The detail of the Traffic pane: the messages of the selected row, when they came, and their exact bytes.
 
+mod before;
 mod doubt;
 pub mod http;
 mod raw;
@@ -14,8 +15,8 @@ use crate::ui::event::{Body, Effect, Notice, Step};
 use crate::ui::json::view::View;
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
-
 use crate::ui::text::{cut, wrap};
+use before::{Before, Left};
 use doubt::Doubt;
 use http::Http;
 use ratatui::layout::Rect;
@@ -101,6 +102,8 @@ pub struct Detail {
     pub request: Side,
     pub answer: Side,
     doubt: Doubt,
+    /// Other rows, to come back to.
+    before: Before,
     /// Whether the row has two sides: a request and what answers it.
     pub two: bool,
     /// The side that the operator chose; by itself it is the answer, once there is one.
@@ -193,20 +196,41 @@ impl Detail {
         layout::sides(self.area, self.two, self.on_answer())
     }
 
+    /// Another row is selected; one that was looked at before is as it was left.
+    fn turn_to(&mut self, row: Option<RowId>) {
+        let mut old = std::mem::take(self);
+        if let Some(row) = old.row {
+            old.before.keep(Left {
+                row,
+                request: old.request,
+                answer: old.answer,
+                nth_answer: old.nth_answer,
+            });
+        }
+        // What was looked for there can be looked for here, once somebody asks.
+        old.search.clear();
+        let left = row.and_then(|row| old.before.take(row));
+        let (request, answer, nth_answer) = left
+            .map(|it| (it.request, it.answer, it.nth_answer))
+            .unwrap_or_default();
+        *self = Self {
+            row,
+            focused: old.focused,
+            look: old.look,
+            chosen: old.chosen,
+            search: old.search,
+            before: old.before,
+            request,
+            answer,
+            nth_answer,
+            ..Self::default()
+        };
+    }
+
     /// Takes in the selected row and what was loaded of it; returns the messages to load.
     pub fn sync(&mut self, world: &World, row: Option<RowId>, area: Rect) -> Vec<Location> {
         if self.row != row {
-            // What was looked for here can be looked for there, once somebody asks.
-            let mut search = std::mem::take(&mut self.search);
-            search.clear();
-            *self = Self {
-                search,
-                row,
-                focused: self.focused,
-                look: self.look,
-                chosen: self.chosen,
-                ..Self::default()
-            };
+            self.turn_to(row);
         }
         self.area = area;
         let Some(id) = row else { return Vec::new() };
