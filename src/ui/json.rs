@@ -159,13 +159,10 @@ impl Document {
         pieces
     }
 
-    /// A folded container: the whole of a short one, else the names or the number of what is inside.
-    fn folded(&self, index: u32) -> Vec<Piece> {
+    /// A folded container by the names or the number of what is inside.
+    fn outlined(&self, index: u32) -> Vec<Piece> {
         const NAMES: usize = 100;
         let row = &self.rows[index as usize];
-        if row.short {
-            return self.compact(row);
-        }
         let open = self.bracket(row);
         let mut inside = String::new();
         if open == '[' {

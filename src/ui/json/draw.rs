@@ -10,11 +10,32 @@ use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+/// How a container is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Folding {
+    Unfolded,
+    /// Folded, and the whole of it fits.
+    OnOneLine,
+    /// Folded to what it consists of.
+    Outlined,
+}
+
 impl View {
+    fn folding(&self, index: u32) -> Folding {
+        match self.folded.contains(&index) {
+            false => Folding::Unfolded,
+            true if self.fits(&self.document.rows[index as usize]) => Folding::OnOneLine,
+            true => Folding::Outlined,
+        }
+    }
+
     fn marked(&self, index: u32, row: &Row) -> &'static str {
         let open = match row.shape {
-            Shape::Open if row.short && self.folded.contains(&index) => return "  ",
-            Shape::Open => !self.folded.contains(&index),
+            Shape::Open => match self.folding(index) {
+                Folding::Unfolded => true,
+                Folding::Outlined => false,
+                Folding::OnOneLine => return "  ",
+            },
             Shape::Scalar | Shape::Raw if self.can_expand(row) => {
                 self.expanded.contains_key(&index)
             }
@@ -39,8 +60,8 @@ impl View {
             };
             pieces.push((Ink::Note, what));
         } else {
-            let folded = self.folded.contains(&entry.row);
-            self.document.row_pieces(entry.row, folded, &mut pieces);
+            let folding = self.folding(entry.row);
+            self.document.row_pieces(entry.row, folding, &mut pieces);
         }
         (indent, pieces)
     }
@@ -62,7 +83,7 @@ impl View {
                 let nested = entry.part - 1;
                 let depth = document.rows[nested as usize].depth as usize;
                 let mut pieces = vec![rule, (Ink::Plain, " ".repeat((depth * 2).min(40)))];
-                document.row_pieces(nested, false, &mut pieces);
+                document.row_pieces(nested, Folding::Unfolded, &mut pieces);
                 (indent, pieces)
             }
             None => (indent, Vec::new()),
@@ -190,15 +211,16 @@ impl Document {
     }
 
     /// One row as it stands, long values cut.
-    fn row_pieces(&self, index: u32, folded: bool, pieces: &mut Vec<Piece>) {
+    fn row_pieces(&self, index: u32, folding: Folding, pieces: &mut Vec<Piece>) {
         let row = &self.rows[index as usize];
         self.key_pieces(row, pieces);
         let mut comma = row.comma;
+        if row.shape == Shape::Open && folding != Folding::Unfolded {
+            comma = self.rows[row.pair as usize].comma;
+        }
         match row.shape {
-            Shape::Open if folded => {
-                pieces.extend(self.folded(index));
-                comma = self.rows[row.pair as usize].comma;
-            }
+            Shape::Open if folding == Folding::OnOneLine => pieces.extend(self.compact(row)),
+            Shape::Open if folding == Folding::Outlined => pieces.extend(self.outlined(index)),
             Shape::Open | Shape::Close => {
                 pieces.push((Ink::Punctuation, self.bracket(row).to_string()));
             }

@@ -31,7 +31,7 @@ pub(super) struct Row {
     pub ink: Ink,
     /// A comma follows.
     pub comma: bool,
-    /// Shown whole when folded: a short container without another inside.
+    /// A short container without another inside: on one line when folded, where that is wide enough.
     pub short: bool,
     /// An object, where it is a container.
     pub object: bool,

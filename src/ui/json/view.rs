@@ -105,7 +105,7 @@ impl View {
     }
 
     /// Whether a container can stand on one line: a few columns may be left that are thought to be needed.
-    fn fits(&self, row: &Row) -> bool {
+    pub(super) fn fits(&self, row: &Row) -> bool {
         let bytes = |(start, end): (u32, u32)| (end - start) as usize;
         // Mark, colon, spaces inside and a comma; a space after each colon and comma within.
         let spaces = 7 + 2 * row.count as usize;

@@ -398,6 +398,19 @@ fn a_short_object_stands_on_one_line_only_where_it_fits() {
 }
 
 #[test]
+fn a_folded_object_that_does_not_fit_says_what_is_in_it() {
+    let mut view = view(r#"{"_meta":{"progressToken":"mcpx-1-6cd6e67e2fd1e081"},"n":1}"#);
+    view.resize(52, 24);
+    view.fold_all();
+    let lines = screen(&view);
+    assert_eq!(
+        lines[1].trim_end(),
+        r#"  ▸ "_meta": { progressToken },"#,
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn a_text_in_a_short_object_is_opened_with_the_others() {
     let mut view = view(r#"{"content":[{"type":"text","text":"a\nb"}]}"#);
     view.unfold_texts();
