@@ -21,8 +21,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How far all this gives way to the traffic, and to a server that starts at the same time.
+/// How far all this gives way to the traffic.
 const NICENESS: u8 = 10;
+/// For so long a server that starts has the processor to itself: half a millisecond's work waits.
+const HEAD_START: Duration = Duration::from_millis(15);
 /// Messages within which a client that says who it is has said it.
 const INTRODUCTION: u64 = 1000;
 /// No introduction is longer.
@@ -157,6 +159,10 @@ impl Plan {
             });
         }
         self.announced.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(HEAD_START) => {}
+            () = over.cancelled() => {}
+        }
         tokio::select! {
             copies = self.receive(over, recorded) => copies,
             () = self.report_health() => None,
