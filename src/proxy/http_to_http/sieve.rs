@@ -54,6 +54,13 @@ impl Sieve {
         }
         let mut passing = BytesMut::new();
         let mut rest = chunk;
+        if self.held.is_empty() {
+            let line_end = rest.split_to(self.cutter.rest_of_line_end(&rest));
+            if !line_end.is_empty() {
+                witness.saw(&line_end);
+                passing.extend_from_slice(&line_end);
+            }
+        }
         while !rest.is_empty() {
             let begun = self.cutter.passed_on;
             let end = self.cutter.next_end(&rest);
@@ -177,19 +184,24 @@ impl Default for Cutter {
 impl Cutter {
     /// Notes that a chunk goes by whole.
     fn pass(&mut self, chunk: &[u8]) {
-        let mut rest = chunk;
-        let between_events = self.line_is_empty && !self.passed_on;
-        if between_events && self.after_return && rest.starts_with(b"\n") {
-            // The second half of a line end begins nothing.
-            self.after_return = false;
-            rest = &rest[1..];
-        }
+        let mut rest = &chunk[self.rest_of_line_end(chunk)..];
         while let Some(end) = self.next_end(rest) {
             rest = &rest[end..];
         }
         if !rest.is_empty() {
             self.passed_on = true;
         }
+    }
+
+    /// How many bytes of a chunk belong to the line end that the last event ended with: its second half begins nothing.
+    /// Nothing of the current event is held back.
+    fn rest_of_line_end(&mut self, chunk: &[u8]) -> usize {
+        let between_events = self.line_is_empty && !self.passed_on;
+        if !(between_events && self.after_return && chunk.starts_with(b"\n")) {
+            return 0;
+        }
+        self.after_return = false;
+        1
     }
 
     /// How many bytes of `bytes` the current event ends after; all of them are taken note of up to there.
