@@ -52,7 +52,7 @@ enum Stage {
 #[derive(Debug)]
 struct Overtaken {
     question: RequestId,
-    /// Its answer has come, and was no.
+    /// Its answer has come, and was no, or names no version that we speak.
     denied: bool,
     /// Its answer has come, and was yes.
     discovered: Option<DiscoverResult>,
@@ -234,7 +234,9 @@ impl<T> Opening<T> {
         if nameless || id == Some(&answers.question) {
             match message {
                 ServerJsonRpcMessage::Response(it) => match it.result {
-                    ServerResult::DiscoverResult(result) => answers.discovered = Some(result),
+                    ServerResult::DiscoverResult(result) if shares(&self.versions, &result) => {
+                        answers.discovered = Some(result);
+                    }
                     _ => answers.denied = true,
                 },
                 _ => answers.denied = true,
@@ -292,13 +294,18 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Opening<T> {
     }
 }
 
+/// Whether there is a version that both sides speak.
+fn shares(versions: &[ProtocolVersion], server: &DiscoverResult) -> bool {
+    select_protocol_version(versions, &server.supported_versions).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rmcp::model::{ClientCapabilities, ClientConfig, Implementation};
     use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _};
     use rmcp::transport::async_rw::AsyncRwTransport;
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
     /// The version that a client finds, or why it finds none, with a server that has read everything, and what the
@@ -396,6 +403,31 @@ mod tests {
             let expected = (Ok("2026-07-28".into()), MODERN.map(str::to_owned).to_vec());
             assert_eq!(modern, expected, "{says:?}");
         }
+    }
+
+    /// What a client says that asks, and says `initialize` before the server has read the question.
+    fn held_before_it_was_heard() -> Opening<()> {
+        let heard = Some(CancellationToken::new());
+        let mut opening = Opening::new((), heard, vec![ProtocolVersion::LATEST]);
+        let ask = json!({"jsonrpc": "2.0", "id": 0, "method": ASKED, "params": {}});
+        let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}
+        }});
+        assert!(opening.sending(&serde_json::from_value(ask).unwrap()));
+        assert!(!opening.sending(&serde_json::from_value(initialize).unwrap()));
+        opening
+    }
+
+    fn said(text: &str) -> ServerJsonRpcMessage {
+        serde_json::from_str(&text.replace("$d", "0")).unwrap()
+    }
+
+    #[test]
+    fn what_was_held_goes_out_to_a_server_that_names_no_version_we_speak() {
+        let mut opening = held_before_it_was_heard();
+        let other = DISCOVERED.replace("2026-07-28", "2099-01-01");
+        assert!(opening.received(said(&other)).is_none());
+        assert!(opening.let_go(false).is_some());
     }
 
     #[tokio::test]
