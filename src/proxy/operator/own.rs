@@ -384,12 +384,8 @@ impl Side {
         let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
         let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
         let (lifecycle, versions) = self.lifecycle();
-        // One whose era is chosen or known is only slow.
-        let finds_out = self.era.is_none() && self.live.readiness().spoken().is_none();
-        let heard = match finds_out {
-            true => self.heard.clone(),
-            false => Some(CancellationToken::new()),
-        };
+        // One whose era is chosen is only slow; one that was seen to be spoken to in an era may speak another.
+        let heard = self.heard.clone().filter(|_| self.era.is_none());
         let transport = Opening::new(transport, heard, versions);
         let client = self.identity.clone();
         let client = client.serve_with_lifecycle(transport, lifecycle).await;
