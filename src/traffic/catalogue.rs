@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 64 << 20;
 /// Names kept that were called without being listed.
 const MOST_UNLISTED: usize = 1000;
 /// A name that is longer is noise.
-const LONGEST_NAME: usize = 16 << 10;
+pub(super) const LONGEST_NAME: usize = 16 << 10;
 
 /// The inventory and what is under way to complete it.
 #[derive(Debug, Default)]

@@ -1,12 +1,15 @@
 //! Which resources the operator is subscribed to, and which have changed since they were read.
 
+use super::catalogue::LONGEST_NAME;
 use super::summary::ACKNOWLEDGED;
 use super::{Row, RowId, Status, Traffic};
 use crate::mcp::methods;
 use crate::tap::{Party, Timestamp};
 use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
 
-/// URIs whose changes are remembered; a server that names more is noise.
+/// URIs whose changes are remembered; of more, those that changed last.
 const MOST_URIS: usize = 1000;
 /// Calls looked at to find one of the operator's, or one that was answered.
 const MOST_CALLS: usize = 32;
@@ -15,18 +18,33 @@ const TAKEN_ON: &str = "1 resourceSubscriptions";
 
 /// The newest notification of each URI that changed.
 #[derive(Debug, Default)]
-pub struct Updates(BTreeMap<Box<str>, RowId>);
+pub struct Updates {
+    rows: BTreeMap<Arc<str>, RowId>,
+    /// The same by age.
+    uris: BTreeMap<RowId, Arc<str>>,
+}
 
 impl Updates {
     pub fn note(&mut self, uri: &str, row: RowId) {
-        if self.0.len() < MOST_URIS || self.0.contains_key(uri) {
-            self.0.insert(uri.into(), row);
+        if uri.len() > LONGEST_NAME {
+            return;
+        }
+        let uri = Arc::<str>::from(uri);
+        if let Some(before) = self.rows.insert(Arc::clone(&uri), row) {
+            self.uris.remove(&before);
+        }
+        self.uris.insert(row, uri);
+        if self.uris.len() > MOST_URIS
+            && let Some((_, oldest)) = self.uris.pop_first()
+        {
+            self.rows.remove(&oldest);
         }
     }
 
     /// The newest that was about this resource, or about a part of it (specification 2025-11-25, schema).
     fn of(&self, uri: &str) -> Option<RowId> {
-        let parts = self.0.range(Box::from(uri)..);
+        let from = (Bound::Included(uri), Bound::Unbounded);
+        let parts = self.rows.range::<str, _>(from);
         let parts = parts.take_while(|(other, _)| other.starts_with(uri));
         let is_part = |other: &str| {
             let rest = &other[uri.len()..];

@@ -96,3 +96,27 @@ fn a_resource_has_changed_until_it_is_read_again() {
     let beside = format!("{first}{}", update("a:bc"));
     assert!(!changed(&beside, "a:b"));
 }
+
+#[test]
+fn of_many_resources_those_are_remembered_that_changed_last() {
+    let update = |number: usize| {
+        format!(
+            r#"server {{"method":"notifications/resources/updated","params":{{"uri":"a:{number}"}}}}"#
+        )
+    };
+    let text = (0..1000).chain([0]).chain(1000..1003).map(update);
+    let text: Vec<String> = text.collect();
+    let traffic = fold(&text.join("\n"));
+    let changed = |number: usize| traffic.changed_since_read(&format!("a:{number}")).is_some();
+    assert!(changed(0) && changed(4) && changed(1002));
+    assert!(!changed(1) && !changed(2) && !changed(3));
+}
+
+#[test]
+fn a_uri_of_megabytes_is_not_remembered() {
+    let long = format!("a:{}", "x".repeat(17 << 10));
+    let update = format!(
+        r#"server {{"method":"notifications/resources/updated","params":{{"uri":"{long}"}}}}"#
+    );
+    assert!(fold(&update).changed_since_read(&long).is_none());
+}
