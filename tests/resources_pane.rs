@@ -211,8 +211,21 @@ fn a_server_of_the_modern_era_gets_a_subscription_for_the_one_resource() {
         message.contains(r#""method":"notifications/cancelled","params":{"requestId":"s-1"}"#),
         "{message}"
     );
+    assert!(stage.text().contains("cancelling: the server is told"));
+    assert!(!stage.text().contains("no longer tells"));
     stage.read(1);
     assert!(!line(&stage, "▌ berths").contains('●'));
+}
+
+#[test]
+fn nothing_is_asked_twice_while_the_answer_is_awaited() {
+    let mut stage = wide(true, &[LISTEN]);
+    stage.press("uu");
+    written(&mut stage, "s-1");
+    stage.read(1);
+    stage.press("u");
+    assert!(stage.status().contains("has not answered yet"));
+    assert_eq!(sent(&stage).len(), 1);
 }
 
 #[test]
@@ -221,7 +234,17 @@ fn a_server_that_does_not_take_a_subscription_on_is_said_not_to() {
     stage.press("u");
     written(&mut stage, "s-1");
     stage.read(2);
-    assert!(stage.text().contains("did not take on"), "{}", stage.text());
+    let text = stage.text();
+    assert!(
+        text.contains("does not include changes of harbour://berths"),
+        "{text}"
+    );
+    let (_, route, message) = sent(&stage).pop().unwrap();
+    assert_eq!(route, Route::Session(SessionId(1)));
+    assert!(
+        message.contains(r#""method":"notifications/cancelled","params":{"requestId":"s-1"}"#),
+        "{message}"
+    );
     assert!(!line(&stage, "▌ berths").contains('●'));
     let refused = r#"server {"id":"s-1","error":{"code":-32602,"message":"no such resource"}}"#;
     let mut stage = wide(false, &[SUBSCRIBE[0], refused]);

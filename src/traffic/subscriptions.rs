@@ -13,7 +13,7 @@ use std::sync::Arc;
 const MOST_URIS: usize = 1000;
 /// Calls looked at to find one of the operator's, or one that was answered.
 const MOST_CALLS: usize = 32;
-/// What the server says that takes on a wish for one resource (see `summary`).
+/// A kind that the summary of an acknowledgement lists, where the wish for one resource is taken on (see `summary`).
 const TAKEN_ON: &str = "1 resourceSubscriptions";
 
 /// The newest notification of each URI that changed.
@@ -60,16 +60,17 @@ impl Updates {
 impl Traffic {
     /// The request of the operator's by which the server tells of changes of this resource now.
     pub fn own_subscription(&self, uri: &str) -> Option<Row<'_>> {
-        let newest = |method| self.newest_call(method, uri, |row| row.from == Party::Operator);
-        let listens = newest(methods::LISTEN)
-            .filter(|row| row.status == Status::Streaming && self.is_taken_on(row.id));
+        let is_own = |row: &Row<'_>, status| row.from == Party::Operator && row.status == status;
+        let listens = self.newest_call(methods::LISTEN, uri, |row| {
+            is_own(row, Status::Streaming) && self.is_taken_on(row.id)
+        });
+        let granted = |method| self.newest_call(method, uri, |row| is_own(row, Status::Ok));
         let subscribed = || {
-            let subscribed = newest(methods::RESOURCES_SUBSCRIBE)?;
-            let over = newest(methods::RESOURCES_UNSUBSCRIBE)
-                .is_some_and(|row| row.id > subscribed.id && row.status == Status::Ok);
+            let subscribed = granted(methods::RESOURCES_SUBSCRIBE)?;
+            let over =
+                granted(methods::RESOURCES_UNSUBSCRIBE).is_some_and(|row| row.id > subscribed.id);
             let session = self.sessions.get(subscribed.session.0)?;
-            let goes_on = subscribed.status == Status::Ok && session.closed_at.is_none();
-            (goes_on && !over).then_some(subscribed)
+            (session.closed_at.is_none() && !over).then_some(subscribed)
         };
         listens.or_else(subscribed)
     }
@@ -78,7 +79,8 @@ impl Traffic {
     fn is_taken_on(&self, listen: RowId) -> bool {
         let rows = self.children(listen).filter_map(|row| self.row(row));
         let mut words = rows.filter(|row| row.method == ACKNOWLEDGED);
-        words.next().is_some_and(|row| row.summary == TAKEN_ON)
+        let kinds = words.next().map(|row| row.summary.split(", "));
+        kinds.is_some_and(|mut kinds| kinds.any(|kind| kind == TAKEN_ON))
     }
 
     /// When this resource changed, if nobody has read it since.

@@ -28,6 +28,19 @@ fn a_subscription_lasts_until_it_is_ended_or_its_session_is() {
         &fold(&format!("{SUBSCRIBED}{end}{again}")),
         "a:b"
     ));
+    let refused = r#"
+        operator {"id":4,"method":"resources/subscribe","params":{"uri":"a:b"}}
+        server {"id":4,"error":{"code":1,"message":"already"}}
+    "#;
+    assert!(is_subscribed(
+        &fold(&format!("{SUBSCRIBED}{refused}")),
+        "a:b"
+    ));
+    let refused = refused.replace("subscribe", "unsubscribe");
+    assert!(!is_subscribed(
+        &fold(&format!("{SUBSCRIBED}{end}{refused}")),
+        "a:b"
+    ));
     let mut traffic = fold(SUBSCRIBED);
     traffic.cut_off();
     assert!(!is_subscribed(&traffic, "a:b"));
@@ -58,8 +71,12 @@ fn a_server_of_the_modern_era_takes_a_subscription_on_or_not() {
     };
     assert!(!is_subscribed(&fold(listen), "a:b"));
     assert!(!is_subscribed(&fold(&taken("{}")), "a:b"));
+    let further = taken(r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"]}"#);
+    assert!(is_subscribed(&fold(&further), "a:b"));
     let whole = taken(r#"{"resourceSubscriptions":["a:b"]}"#);
     assert!(is_subscribed(&fold(&whole), "a:b"));
+    let refused = format!("{whole}{}", taken("{}").replace("\"s\"", "\"t\""));
+    assert!(is_subscribed(&fold(&refused), "a:b"));
     let end = r#"
         operator {"method":"notifications/cancelled","params":{"requestId":"s"}}
     "#;

@@ -4,8 +4,8 @@
 
 use crate::mcp::methods;
 use crate::tap::{Command, Refused, Reply, Route};
-use crate::traffic::Row;
 use crate::traffic::inventory::Resource;
+use crate::traffic::{Row, Status};
 use crate::ui::app::World;
 use crate::ui::app::errand::{Errand, News};
 use crate::ui::event::{Effect, Notice, Owner, Step, Token};
@@ -48,16 +48,19 @@ impl Following {
         if let Some(why) = why_not(world, resource) {
             return vec![Step::Say(Notice::info(why))];
         }
-        self.errands += 1;
-        let token = Token {
-            owner: Owner::Resources,
-            number: self.errands,
-        };
         let uri = &*resource.uri;
+        if self.asked.as_ref().is_some_and(|asked| asked.uri == uri) {
+            let text = format!("the server has not answered yet what was asked about {uri}");
+            return vec![Step::Say(Notice::info(text))];
+        }
+        let token = self.token();
         let own = world.traffic.own_subscription(uri);
         let (errand, step) = match &own {
             Some(listen) if listen.method == methods::LISTEN => {
-                return vec![cancel(token, listen), no_longer(uri)];
+                let text = format!(
+                    "cancelling: the server is told that nobody waits for changes of {uri} any more"
+                );
+                return vec![cancel(token, listen), Step::Say(Notice::info(text))];
             }
             Some(subscribed) => Errand::new(
                 token,
@@ -93,35 +96,46 @@ impl Following {
     }
 
     /// Says what became of the wish, once.
-    pub fn sync(&mut self, world: &World) -> Option<Step> {
-        let asked = self.asked.as_ref()?;
+    pub fn sync(&mut self, world: &World) -> Vec<Step> {
+        let Some(asked) = &self.asked else {
+            return Vec::new();
+        };
         let uri = &asked.uri;
-        let step = match asked.errand.news(world) {
-            News::OnItsWay => return None,
-            News::Done(_) if !asked.begins => no_longer(uri),
-            News::Done(_) if world.traffic.own_subscription(uri).is_some() => {
-                Step::Say(Notice::info(format!(
-                    "in your own session the server tells of changes of {uri}"
-                )))
+        let mut useless = None;
+        let notice = match asked.errand.news(world) {
+            News::OnItsWay => return Vec::new(),
+            News::Done(_) if !asked.begins => Notice::info(format!(
+                "the server no longer tells you of changes of {uri}"
+            )),
+            News::Done(_) if world.traffic.own_subscription(uri).is_some() => Notice::info(
+                format!("in your own session the server tells of changes of {uri}"),
+            ),
+            News::Done(row) => {
+                let row = world.traffic.row(row);
+                useless = row.filter(|row| row.status == Status::Streaming);
+                Notice::error(format!(
+                    "the server answered, but does not include changes of {uri}"
+                ))
             }
-            News::Done(_) => Step::Say(Notice::error(format!(
-                "the server answered, but did not take on to tell of changes of {uri}"
-            ))),
-            News::Failed(why) if asked.begins => Step::Say(Notice::error(format!(
+            News::Failed(why) if asked.begins => Notice::error(format!(
                 "the server does not tell of changes of {uri}: {why}"
-            ))),
-            News::Failed(why) => Step::Say(Notice::error(format!(
-                "the server still tells of changes of {uri}: {why}"
-            ))),
+            )),
+            News::Failed(why) => {
+                Notice::error(format!("the server still tells of changes of {uri}: {why}"))
+            }
         };
         self.asked = None;
-        Some(step)
+        let end = useless.map(|listen| cancel(self.token(), &listen));
+        end.into_iter().chain([Step::Say(notice)]).collect()
     }
-}
 
-fn no_longer(uri: &str) -> Step {
-    let text = format!("the server no longer tells you of changes of {uri}");
-    Step::Say(Notice::info(text))
+    fn token(&mut self) -> Token {
+        self.errands += 1;
+        Token {
+            owner: Owner::Resources,
+            number: self.errands,
+        }
+    }
 }
 
 /// Ends a subscription of the newer era.
