@@ -16,7 +16,7 @@ fn write(directory: &Path, lines: &[String]) -> PathBuf {
     for (seq, line) in lines.iter().enumerate() {
         let (from, message) = line.split_once(' ').unwrap();
         let rest = match from {
-            "opened" => format!(r#""opened":{message}"#),
+            "opened" | "closed" => format!(r#""{from}":{message}"#),
             from => {
                 let message = message.replacen('{', "{\"jsonrpc\":\"2.0\",", 1);
                 format!(r#""from":"{from}","message":{message}"#)
@@ -215,6 +215,15 @@ fn a_server_of_the_modern_era_gets_a_subscription_for_the_one_resource() {
     assert!(!stage.text().contains("no longer tells"));
     stage.read(1);
     assert!(!line(&stage, "▌ berths").contains('●'));
+}
+
+#[test]
+fn a_server_of_the_modern_era_is_known_when_all_sessions_are_over() {
+    let mut stage = wide(true, &[r#"closed {"reason":"the client left"}"#]);
+    stage.read(1);
+    stage.press("u");
+    let (_, _, message) = sent(&stage).pop().unwrap();
+    assert!(message.contains("subscriptions/listen"), "{message}");
 }
 
 #[test]

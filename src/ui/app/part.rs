@@ -92,12 +92,20 @@ impl World {
         })
     }
 
-    /// Whether what the operator asks for goes to a server of the modern era, as far as is known.
+    /// Whether what the operator asks for goes to a server of the modern era, as far as is known: where no session is
+    /// open, the last one says it that agreed on a version.
     pub fn is_modern(&self) -> bool {
         let sessions = self.traffic.sessions().iter();
-        let open = sessions.filter(|session| session.closed_at.is_none());
+        let open = sessions
+            .clone()
+            .filter(|session| session.closed_at.is_none());
         let own = open.max_by_key(|session| session.by == "operator");
-        own.is_some_and(|session| session.modern)
+        let last = || {
+            sessions
+                .rev()
+                .find(|session| session.protocol_version.is_some())
+        };
+        own.or_else(last).is_some_and(|session| session.modern)
     }
 
     /// The version of the protocol that is spoken where this goes to, as far as is known.
