@@ -14,10 +14,12 @@ use crate::traffic::{Row, RowId, RowKind};
 use crate::ui::event::{Body, Effect, Notice, Step};
 use crate::ui::json::Document;
 use crate::ui::keymap::Action;
+use crate::wire::framing::character_end;
 use crate::wire::object;
 use crate::wire::shown::unstyled;
 use level::Level;
 use ratatui::layout::Rect;
+use std::borrow::Cow;
 
 /// There may be a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,18 +103,41 @@ fn leveled(summary: &str) -> (&'static str, &str) {
     }
 }
 
-/// What a log message says, in full.
-fn logged(message: &str) -> String {
+/// Bytes of an entry that are drawn: they are taken from the message for every frame.
+const SHOWN: usize = 64 << 10;
+/// The longest escape of one character in JSON text: a pair of surrogates.
+const LONGEST_ESCAPE: usize = 12;
+
+/// What a log message says, in full; the start of it as it came where its data has more bytes than `most`.
+fn logged(message: &str, most: usize) -> String {
     let param = |name| object::at(message, &["params", name]);
     let data = param("data").unwrap_or_default();
-    let said = object::unescape(data).map_or_else(
-        || Document::new(data.as_bytes().to_vec()).pretty(),
-        |text| text.into_owned(),
-    );
+    let start = start_of(data, most);
+    let said = match object::unescape(&start) {
+        Some(text) => text.into_owned(),
+        None if start.len() < data.len() => start.into_owned(),
+        None => Document::new(data.as_bytes().to_vec()).pretty(),
+    };
     match param("logger").and_then(object::unescape) {
         Some(logger) => format!("{logger}: {said}"),
         None => said,
     }
+}
+
+/// As much of a JSON value; of a text that is cut, what is a text again.
+fn start_of(data: &str, most: usize) -> Cow<'_, str> {
+    if data.len() <= most {
+        return data.into();
+    }
+    let is_text = data.starts_with('"');
+    let ends = (most.saturating_sub(LONGEST_ESCAPE)..=most).rev();
+    let closed = |end| {
+        let text = format!("{}\"", data.get(..end)?);
+        object::unescape(&text).is_some().then_some(text)
+    };
+    let text = ends.filter(|_| is_text).find_map(closed);
+    let cut = || data.get(..character_end(data.as_bytes(), most));
+    text.map_or_else(|| cut().unwrap_or_default().into(), Cow::from)
 }
 
 /// Whether it is here that one looks for it.
@@ -254,8 +279,15 @@ impl Log {
         }
     }
 
-    /// The selected entry's text in full, when it is there.
-    pub fn whole(&self, world: &World) -> Option<String> {
+    /// The selected entry's text, when it is there: as much as is worth drawing.
+    pub fn shown(&self, world: &World) -> Option<String> {
+        let mut text = self.selected_text(world, SHOWN)?;
+        text.truncate(character_end(text.as_bytes(), SHOWN));
+        Some(text)
+    }
+
+    /// The selected entry's text, from about as many bytes of its message.
+    fn selected_text(&self, world: &World, most: usize) -> Option<String> {
         match self.entries.get(self.selected)? {
             Entry::Note(number) => Some(self.noted(*number)?.notice.text.clone()),
             Entry::Row(id) => {
@@ -265,11 +297,15 @@ impl Log {
                         Some(format!("{} {}", row.method, row.summary))
                     }
                     Body::Loaded(document) => {
-                        let text = String::from_utf8_lossy(document.bytes());
+                        let bytes = document.bytes();
+                        let start = || {
+                            let end = character_end(bytes, most);
+                            String::from_utf8_lossy(&bytes[..end])
+                        };
                         Some(match row.kind {
-                            RowKind::Stderr => unstyled(&text).into_owned(),
-                            RowKind::Notification => logged(&text),
-                            _ => text.into_owned(),
+                            RowKind::Stderr => unstyled(&start()).into_owned(),
+                            RowKind::Notification => logged(&String::from_utf8_lossy(bytes), most),
+                            _ => start().into_owned(),
                         })
                     }
                     Body::Failed(reason) => Some(reason.to_string()),
@@ -299,7 +335,7 @@ impl Log {
             }
             Action::Copy => {
                 return self
-                    .whole(world)
+                    .selected_text(world, usize::MAX)
                     .map(|text| Step::Do(Effect::Copy(text)))
                     .into_iter()
                     .collect();
@@ -349,6 +385,40 @@ impl Log {
                 .into_iter()
                 .collect(),
             _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(data: &str, most: usize) -> String {
+        logged(
+            &format!(r#"{{"params":{{"logger":"db","data":{data}}}}}"#),
+            most,
+        )
+    }
+
+    #[test]
+    fn long_data_is_not_taken_apart_to_be_drawn() {
+        assert_eq!(said(r#"{"a":[1,2]}"#, 6), r#"db: {"a":["#);
+        assert_eq!(said(r#"["ä"]"#, 3), r#"db: [""#);
+        let whole = said(r#"{"a":[1,2]}"#, 11);
+        assert!(whole.contains("\n") && whole.ends_with('}'), "{whole}");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_its_characters() {
+        let text = r#""one\ntwo \ud83d\ude00 ä""#;
+        for (most, said_so) in [
+            (text.len(), "one\ntwo \u{1f600} ä"),
+            (23, "one\ntwo \u{1f600} "),
+            (22, "one\ntwo \u{1f600}"),
+            (10, "one\ntwo "),
+            (5, "one"),
+        ] {
+            assert_eq!(said(text, most), format!("db: {said_so}"), "{most}");
         }
     }
 }

@@ -62,11 +62,8 @@ fn entries(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
     }
     if whole.height > 1 {
         rule(theme, frame, whole);
-        let text = log.whole(world).unwrap_or_default();
-        let lines = wrap(
-            text.get(..text.len().min(1 << 16)).unwrap_or(&text),
-            whole.width.saturating_sub(4).into(),
-        );
+        let text = log.shown(world).unwrap_or_default();
+        let lines = wrap(&text, whole.width.saturating_sub(4).into());
         let below = lines.len().saturating_sub(usize::from(whole.height) - 1);
         lines_below(theme, frame, whole, below);
         for (line, y) in lines.into_iter().zip(whole.top() + 1..whole.bottom()) {
