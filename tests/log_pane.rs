@@ -7,6 +7,7 @@ use common_ui::{Stage, State, fixture};
 use mcp_sentinel::tap::{Command, Reply, Route, SessionId, Timestamp};
 use mcp_sentinel::ui::app::Session;
 use mcp_sentinel::ui::event::{Effect, Event, Notice};
+use ratatui::crossterm::event::MouseEventKind;
 use std::path::{Path, PathBuf};
 
 fn logs(state: State) -> Stage {
@@ -165,6 +166,16 @@ fn a_level_is_chosen_from_a_list_and_known_once_the_server_agrees() {
     stage.press("<esc>");
     assert!(!stage.text().contains("(now warning)"));
     assert_eq!(stage.effects.len(), sent);
+}
+
+#[test]
+fn the_wheel_moves_one_level_at_a_time() {
+    let mut stage = Stage::open(100, 30, &fixture("logs"), State::Live);
+    stage.press("6Lg");
+    let selected = |stage: &Stage| stage.app.log.level.choices.as_ref().unwrap().selected;
+    assert_eq!(selected(&stage), 0);
+    stage.wheel(5, 25, MouseEventKind::ScrollDown);
+    assert_eq!(selected(&stage), 1);
 }
 
 #[test]

@@ -105,7 +105,11 @@ impl App {
                 Tab::Log => match input {
                     Input::Scroll { lines, .. } => {
                         let action = if lines < 0 { Action::Up } else { Action::Down };
-                        for _ in 0..WHEEL {
+                        let steps = match self.log.level.choices {
+                            Some(_) => 1,
+                            None => WHEEL,
+                        };
+                        for _ in 0..steps {
                             self.log.update(&self.world, panes.body, action);
                         }
                     }

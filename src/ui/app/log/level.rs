@@ -83,7 +83,8 @@ impl Level {
     fn choose(&mut self, world: &World, level: usize) -> Vec<Step> {
         let name = logging::LEVELS[level];
         if world.is_modern() {
-            let text = format!("your calls from now on ask for what is logged from {name} on");
+            let text =
+                format!("new calls in your own session ask for what is logged from {name} on");
             return vec![Step::LogLevel(name), Step::Say(Notice::info(text))];
         }
         self.errands += 1;
