@@ -21,6 +21,7 @@ use rmcp::model::{
 use rmcp::service::select_protocol_version;
 use rmcp::transport::Transport;
 use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// How long a server may think about a question that it has read, and one of the modern era about the `initialize` that
@@ -36,6 +37,8 @@ pub struct Opening<T> {
     silence: Duration,
     versions: Vec<ProtocolVersion>,
     stage: Stage,
+    /// Since when what is waited for now has been waited for, whatever else is said meanwhile.
+    since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,7 @@ impl<T> Opening<T> {
             silence: SILENCE,
             versions,
             stage: Stage::Through,
+            since: None,
         }
     }
 
@@ -106,7 +110,10 @@ impl<T> Opening<T> {
     fn sending(&mut self, message: &ClientJsonRpcMessage) -> bool {
         match message {
             ClientJsonRpcMessage::Request(it) => match &it.request {
-                ClientRequest::DiscoverRequest(_) => self.stage = Stage::Asked(it.id.clone()),
+                ClientRequest::DiscoverRequest(_) => {
+                    self.since = None;
+                    self.stage = Stage::Asked(it.id.clone());
+                }
                 ClientRequest::InitializeRequest(_) => return self.overtake(&it.id, message),
                 _ => {}
             },
@@ -153,10 +160,9 @@ impl<T> Opening<T> {
         }
     }
 
-    /// Returns when what is waited for has been waited for long enough.
-    fn patience(&self) -> impl Future<Output = ()> + Send + use<T> {
-        let silence = self.silence;
-        let heard = match &self.stage {
+    /// Cancelled when the waiting begins to count; none where it never does.
+    fn awaited(&self) -> Option<CancellationToken> {
+        match &self.stage {
             Stage::Overtaken(it) if it.is_half_answered() => {
                 let heard = CancellationToken::new();
                 heard.cancel();
@@ -165,18 +171,12 @@ impl<T> Opening<T> {
             Stage::Overtaken(it) if it.held.is_none() => None,
             Stage::Asked(_) | Stage::Overtaken(_) => self.heard.clone(),
             Stage::Through | Stage::Modern => None,
-        };
-        async move {
-            match heard {
-                Some(heard) => heard.cancelled().await,
-                None => std::future::pending().await,
-            }
-            tokio::time::sleep(silence).await;
         }
     }
 
     /// What rmcp is told when nothing more is waited for.
     fn give_up(&mut self) -> Option<ServerJsonRpcMessage> {
+        self.since = None;
         match std::mem::replace(&mut self.stage, Stage::Through) {
             Stage::Asked(question) => {
                 let silent = ErrorData::invalid_request("no answer", None);
@@ -235,6 +235,7 @@ impl<T> Opening<T> {
             match message {
                 ServerJsonRpcMessage::Response(it) => match it.result {
                     ServerResult::DiscoverResult(result) if shares(&self.versions, &result) => {
+                        self.since = None;
                         answers.discovered = Some(result);
                     }
                     _ => answers.denied = true,
@@ -242,6 +243,7 @@ impl<T> Opening<T> {
                 _ => answers.denied = true,
             }
         } else if is_error && (id.is_none() || id == answers.initialize.as_ref()) {
+            self.since = None;
             answers.refusal = Some(message);
         } else {
             self.stage = Stage::Through;
@@ -269,7 +271,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Opening<T> {
 
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
         loop {
-            let patience = self.patience();
+            let patience = patience(self.awaited(), self.silence, &mut self.since);
             let (message, silent) = tokio::select! {
                 biased;
                 message = self.server.receive() => (self.received(message?), false),
@@ -292,6 +294,20 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Opening<T> {
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.server.close().await
     }
+}
+
+/// Returns when what is waited for, since `since`, has been waited for long enough.
+async fn patience(
+    heard: Option<CancellationToken>,
+    silence: Duration,
+    since: &mut Option<Instant>,
+) {
+    match heard {
+        Some(heard) => heard.cancelled().await,
+        None => std::future::pending().await,
+    }
+    let since = *since.get_or_insert_with(Instant::now);
+    sleep_until(since + silence).await;
 }
 
 /// Whether there is a version that both sides speak.
@@ -420,6 +436,38 @@ mod tests {
 
     fn said(text: &str) -> ServerJsonRpcMessage {
         serde_json::from_str(&text.replace("$d", "0")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_other_things_all_the_time_is_not_waited_for_longer() {
+        let heard = CancellationToken::new();
+        heard.cancel();
+        let (ours, mut server) = tokio::io::duplex(1 << 16);
+        let (read, write) = tokio::io::split(ours);
+        let way = AsyncRwTransport::new_client(read, write);
+        let mut opening = Opening::new(way, Some(heard), vec![ProtocolVersion::LATEST]);
+        opening.silence = Duration::from_millis(200);
+        let ask = json!({"jsonrpc": "2.0", "id": 0, "method": ASKED, "params": {}});
+        opening
+            .send(serde_json::from_value(ask).unwrap())
+            .await
+            .unwrap();
+        let logging = tokio::spawn(async move {
+            loop {
+                let line = format!("{LOG}\n");
+                server.write_all(line.as_bytes()).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let given_up = async {
+            while !matches!(
+                opening.receive().await,
+                Some(ServerJsonRpcMessage::Error(_))
+            ) {}
+        };
+        let given_up = tokio::time::timeout(Duration::from_secs(5), given_up).await;
+        logging.abort();
+        assert!(given_up.is_ok());
     }
 
     #[test]
