@@ -135,6 +135,11 @@ impl Gate {
         self.state().unanswered.remove(id);
     }
 
+    /// Whether the request with this id is still to be answered.
+    pub fn is_due(&self, id: &str) -> bool {
+        self.state().unanswered.contains(id)
+    }
+
     /// Whether this raw token is one that we have given out.
     pub fn is_ours(&self, id: &str) -> bool {
         self.state().ours.contains(id)

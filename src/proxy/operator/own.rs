@@ -8,6 +8,7 @@ use super::handshake::HandshakeError;
 use super::opening::Opening;
 use super::{EXPLANATION, refused};
 use crate::mcp::{self, methods};
+use crate::proxy::gate::Gate;
 use crate::proxy::handshake::Spoken;
 use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
@@ -68,7 +69,8 @@ pub struct Own {
     ended: CancellationToken,
 }
 
-/// The raw ids of the requests by which the server tells of changes, as far as they were not cancelled.
+/// The raw ids of the requests by which the server tells of changes, as far as they were neither cancelled nor answered,
+/// by which a server ends them.
 #[derive(Debug, Clone, Default)]
 struct Subscriptions(Arc<Mutex<Vec<String>>>);
 
@@ -77,7 +79,8 @@ impl Subscriptions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sent(&self, message: &str, id: Option<&String>) {
+    fn sent(&self, message: &str, id: Option<&String>, gate: &Gate) {
+        self.ids().retain(|id| gate.is_due(id));
         match (object::string_at(message, &["method"]).as_deref(), id) {
             (Some(methods::LISTEN), Some(id)) => self.ids().push(id.clone()),
             (Some(methods::CANCELLED), _) => {
@@ -166,7 +169,7 @@ impl Own {
 
     /// Notes what was sent to it, under which id: subscriptions are ended before the session is.
     pub fn sent(&self, message: &str, id: Option<&String>) {
-        self.subscriptions.sent(message, id);
+        self.subscriptions.sent(message, id, &self.live.gate);
     }
 
     /// Asks the server for its lists again.
@@ -230,7 +233,7 @@ impl Parts {
 async fn unsubscribe(live: Arc<Live>, subscriptions: Subscriptions) {
     let ids = std::mem::take(&mut *subscriptions.ids());
     let goodbyes = async {
-        for id in ids {
+        for id in ids.into_iter().filter(|id| live.gate.is_due(id)) {
             let message = format!(
                 r#"{{"jsonrpc":"2.0","method":"{}","params":{{"requestId":{id}}}}}"#,
                 methods::CANCELLED
@@ -360,7 +363,10 @@ impl Side {
             wishes.join(",")
         );
         match super::send(&self.live, message.clone(), None, Some(era)).await {
-            Ok(Reply::Sent { id, .. }) => self.subscriptions.sent(&message, id.as_ref()),
+            Ok(Reply::Sent { id, .. }) => {
+                let gate = &self.live.gate;
+                self.subscriptions.sent(&message, id.as_ref(), gate);
+            }
             Ok(Reply::Done) => {}
             Err(Refused(why)) => {
                 note(
@@ -545,4 +551,22 @@ async fn pages<F>(
 fn note(lane: &Lane, text: String) {
     lane.push(Body::Note { text });
     lane.tap.wake();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::gate::Owner;
+
+    #[test]
+    fn a_subscription_that_the_server_has_ended_is_forgotten() {
+        let gate = Gate::new(Owner::Operator);
+        let subscriptions = Subscriptions::default();
+        let listen = format!(r#"{{"method":"{}"}}"#, methods::LISTEN);
+        let (ended, open) = (gate.fresh_id(), gate.fresh_id());
+        subscriptions.sent(&listen, Some(&ended), &gate);
+        gate.judge(format!(r#"{{"jsonrpc":"2.0","id":{ended},"result":{{}}}}"#).as_bytes());
+        subscriptions.sent(&listen, Some(&open), &gate);
+        assert_eq!(*subscriptions.ids(), [open]);
+    }
 }
