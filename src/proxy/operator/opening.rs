@@ -2,12 +2,12 @@
 //! `initialize` where the answer is no, and the server.
 //!
 //! "Any other error, or no response within a reasonable timeout, identifies a legacy server" (specification 2026-07-28,
-//! transports/stdio). What is reasonable is counted from when the server has read the question, as only one that has
-//! started does: so a server that ignores the question costs [`SILENCE`], and one that is being downloaded is not taken
-//! for such a one, however long that takes. Where nobody can tell whether it has read, as over HTTP, rmcp's own ten
+//! transports/stdio). What is reasonable is counted from when the question has been read, as a rule by a server that has
+//! started: so a server that ignores the question costs [`SILENCE`], and one that is being downloaded is not taken for
+//! such a one, however long that takes. Where nobody can tell whether it has been read, as over HTTP, rmcp's own ten
 //! seconds hold.
 //!
-//! A server may be slow after it has read. So the question stays asked when `initialize` follows it, and what that is
+//! A server may be slow after that, and a relay (`docker run -i`, `ssh`) reads before the server runs. So the question stays asked when `initialize` follows it, and what that is
 //! answered decides, since an `initialize` "selects legacy semantics" for the whole process: with a result the server is
 //! spoken to in the legacy era, whatever else comes. When it is refused, or ignored, and the question has been answered
 //! after all, the server is a modern one; rmcp, which waits for a result of `initialize`, is given one made of that answer.
