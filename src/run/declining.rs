@@ -39,8 +39,8 @@ fn impossible(method: &str, question: &str) -> String {
     match method {
         "" => "asks for input without a method".to_owned(),
         methods::SAMPLING => format!(
-            "asks for {asks}, although it was told that nobody here has a model; the protocol knows no way to decline \
-             it, but the screen of mcp-sentinel -- COMMAND can answer it"
+            "asks for {asks}, although it was told that nobody here has a model; no call can decline it, but on the \
+             screen (mcp-sentinel with the same server) it can be answered"
         ),
         _ => format!("asks for {asks}, which is not known here, and cannot be declined"),
     }
@@ -135,8 +135,8 @@ mod tests {
         let sample = r#"{"method":"sampling/createMessage","params":{"messages":[{"role":"user","content":{"type":"text","text":"Sum up"}}]}}"#;
         assert_eq!(
             after(sample),
-            "asks for sampling/createMessage (\"Sum up\"), although it was told that nobody here has a model; the \
-             protocol knows no way to decline it, but the screen of mcp-sentinel -- COMMAND can answer it"
+            "asks for sampling/createMessage (\"Sum up\"), although it was told that nobody here has a model; no \
+             call can decline it, but on the screen (mcp-sentinel with the same server) it can be answered"
         );
         assert_eq!(
             after(r#"{"method":"x/y"}"#),
