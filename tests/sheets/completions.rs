@@ -170,3 +170,17 @@ fn on_a_small_screen_the_values_take_the_place_of_what_is_below_the_text() {
     assert!(text.contains("▌ pier"), "{text}");
     assert!(text.contains(r#""place": """#), "{text}");
 }
+
+#[test]
+fn values_that_come_late_leave_the_keys_to_the_answer() {
+    let mut stage = asked("2025-11-25", CAN, PLACES, "4<enter>zz<f5>");
+    outcome(&mut stage, Err(Refused("the server does not read".into())));
+    stage.press("e<f4><esc>");
+    written(&mut stage);
+    let text = stage.text();
+    assert!(!text.contains("of 7 values"), "{text}");
+    stage.press("e");
+    let text = stage.text();
+    assert!(!text.contains("of 7 values"), "{text}");
+    assert!(text.contains(r#""place": "zz""#), "{text}");
+}

@@ -3,7 +3,7 @@
 
 use super::sending::cannot_send;
 use super::subject::Subject;
-use super::{Sheet, World};
+use super::{Focus, Sheet, World};
 use crate::capture::record::Location;
 use crate::mcp::methods;
 use crate::tap::{Refused, Reply};
@@ -149,7 +149,8 @@ impl Sheet {
         let is_object = Document::new(text.clone().into_bytes()).is_json();
         let field = field_at(&text, self.editor.offset()).filter(|_| is_object);
         let Some(field) = field else {
-            let why = "put the cursor on an argument, whose value is a text in quotes";
+            let why =
+                "put the cursor on an argument with a text in quotes; only those are completed";
             self.trouble = Some(why.to_owned());
             return Vec::new();
         };
@@ -177,9 +178,16 @@ impl Sheet {
         vec![step]
     }
 
-    /// The values that one chooses from.
+    /// The values that one chooses from, while the text has the keys.
     pub fn choices(&self) -> Option<&Choices> {
-        self.completion.as_ref()?.choices.as_ref()
+        let asked = self.completion.as_ref().filter(|_| self.is_writing());
+        asked?.choices.as_ref()
+    }
+
+    /// Whether the keys go to the text: no answer, no question and no form has them.
+    fn is_writing(&self) -> bool {
+        let writes = self.focus == Focus::Arguments && self.question.is_none();
+        writes && self.shown_round().is_none()
     }
 
     /// Where they are: below the text, or over its lower part where nothing is below it.
@@ -213,6 +221,10 @@ impl Sheet {
 
     /// Follows what the server says; returns the message that is needed.
     pub(super) fn sync_completion(&mut self, world: &World) -> Option<Location> {
+        // Who went on to something else does not want values to come up over it.
+        if !self.is_writing() {
+            self.completion = None;
+        }
         let asked = self.completion.as_mut()?;
         if asked.choices.is_some() {
             return None;
