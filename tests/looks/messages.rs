@@ -57,6 +57,35 @@ fn what_the_list_was_narrowed_to_is_found_in_the_message() {
 }
 
 #[test]
+fn what_the_list_is_narrowed_to_next_is_found_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &CALLS);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("/more<enter>g<enter>n");
+    assert!(stage.text().contains("match 1 of 1"), "{}", stage.text());
+    stage.press("<esc><esc>/needle<enter>g<enter>n");
+    assert!(stage.text().contains("match 1 of 2"), "{}", stage.text());
+}
+
+#[test]
+fn what_was_searched_for_goes_before_a_filter_that_was_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &CALLS);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("/needle<enter>gj<enter>/one<enter><esc>k<enter>n");
+    assert!(!stage.text().contains("match 1 of 2"), "{}", stage.text());
+}
+
+#[test]
+fn the_previous_match_of_nothing_is_the_last_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &CALLS);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("/needle<enter>g<enter>N");
+    assert!(stage.text().contains("match 2 of 2"), "{}", stage.text());
+}
+
+#[test]
 fn a_search_goes_on_in_the_next_message() {
     let directory = tempfile::tempdir().unwrap();
     let path = capture(directory.path(), &CALLS);

@@ -118,6 +118,8 @@ pub struct Detail {
     pub search: Prompt,
     /// The search is being typed.
     pub typing: bool,
+    /// The word that the list was narrowed to when something was looked for.
+    pub narrowed_to: String,
     area: Rect,
 }
 
@@ -219,6 +221,7 @@ impl Detail {
             look: old.look,
             chosen: old.chosen,
             search: old.search,
+            narrowed_to: old.narrowed_to,
             before: old.before,
             request,
             answer,

@@ -32,10 +32,11 @@ impl App {
             }
             Action::Search => {
                 self.detail.look_where_it_can_search(&self.world);
+                self.detail.narrowed_to = self.filter_word();
                 self.detail.typing = true;
             }
             Action::NextMatch | Action::PreviousMatch if self.searches_for_nothing() => {
-                self.search_again();
+                self.search_again(action, effects);
             }
             _ if self.detail.focused => {
                 let steps = self.detail.update(&self.world, action);
@@ -101,16 +102,24 @@ impl App {
         self.detail.focused && !compares && self.detail.search.is_empty()
     }
 
-    /// Looks for what was looked for in the message before, or for what the list was narrowed to.
-    fn search_again(&mut self) {
+    /// The longest word that the list is narrowed to; empty where there is none.
+    fn filter_word(&self) -> String {
         let words = self.list.filter.text().split_whitespace();
         let wanted = words.filter(|word| !word.starts_with('!'));
-        let word = wanted.max_by_key(|word| word.len()).unwrap_or_default();
+        let longest = wanted.max_by_key(|word| word.len());
+        longest.unwrap_or_default().to_owned()
+    }
+
+    /// Looks for what the list has been narrowed to since something was looked for, else for what that was.
+    fn search_again(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        let word = self.filter_word();
         let search = &mut self.detail.search;
-        if !search.recall() {
-            search.paste(word);
+        let is_new = !word.is_empty() && word != self.detail.narrowed_to;
+        if is_new || !search.recall() {
+            search.paste(&word);
         }
-        if search.is_empty() {
+        self.detail.narrowed_to = word;
+        if self.detail.search.is_empty() {
             let key = keymap::label(Context::Detail, Action::Search);
             return self.say(Notice::info(format!(
                 "nothing is looked for: {key} searches in the message"
@@ -118,6 +127,10 @@ impl App {
         }
         self.detail.look_where_it_can_search(&self.world);
         self.detail.find();
+        if action == Action::PreviousMatch {
+            let steps = self.detail.update(&self.world, action);
+            self.carry_out(steps, effects);
+        }
     }
 
     pub(super) fn show(&mut self, row: RowId) {
