@@ -25,6 +25,28 @@ fn an_empty_list_of_a_server_that_fell_says_how_to_start_it_again() {
 }
 
 #[test]
+fn an_empty_list_of_a_server_that_is_not_reached_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(
+        directory.path(),
+        &[
+            r#""opened":{"by":"operator","transport":"http"}"#,
+            GREETED,
+            r#""closed":{"reason":"the server does not answer: connection refused"}"#,
+        ],
+    );
+    let stdio = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, stdio.replace(r#""stdio""#, r#""http""#)).unwrap();
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("2");
+    let text = stage.text();
+    for words in ["connection refused. R tries again.", "The session ended"] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(!text.contains("stderr"), "{text}");
+}
+
+#[test]
 fn an_empty_list_of_a_server_that_is_being_greeted_asks_for_patience() {
     let directory = tempfile::tempdir().unwrap();
     let path = capture(directory.path(), &[OPENED, REFUSED[0], REFUSED[1], GREETED]);

@@ -232,6 +232,12 @@ fn beside_filter(
     ]
 }
 
+/// Whether the server is reached over HTTP: nobody here starts it.
+pub(super) fn is_http(world: &World) -> bool {
+    let header = world.header.as_ref();
+    header.is_some_and(|header| header.transport == "http")
+}
+
 /// Why the list is empty, and what to do about it.
 fn nothing(state: &Inventory, world: &World) -> (String, String) {
     let noun = state.what.noun();
@@ -255,6 +261,15 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
         (None, _) if state.is_not_offered(world) => (
             format!("The server offers no {noun}s."),
             "They are not among what it says it can do (5 shows that).".to_owned(),
+        ),
+        // Not all that ends such a session is the server's end, and it has no stderr here.
+        (None, true) if is_http(world) && world.server_gone().is_some() => (
+            format!("The session ended before the server listed its {noun}s."),
+            format!(
+                "{}. {} tries again.",
+                cut(world.server_gone().unwrap_or_default(), 200),
+                keymap::label(Context::Global, Action::Restart),
+            ),
         ),
         (None, true) if world.server_gone().is_some() => (
             format!("The server ended before it listed its {noun}s."),

@@ -1,6 +1,6 @@
 //! Draws [`crate::ui::app::sheet`].
 
-use super::inventory::{READABLE, description};
+use super::inventory::{READABLE, description, is_http};
 use super::{choices, diff, editor, form, json, list, put};
 use crate::mcp::schema::Argument;
 use crate::tap::Route;
@@ -402,10 +402,11 @@ fn asks(world: &World, call: &Row<'_>) -> Option<&'static str> {
 /// What helps where the server is gone.
 fn restart(world: &World) -> String {
     let key = keymap::label(Context::Global, Action::Restart);
-    let helps = world
-        .server_gone()
-        .map(|_| format!(" {key} starts the server again."));
-    helps.unwrap_or_default()
+    match world.server_gone() {
+        None => String::new(),
+        Some(_) if is_http(world) => format!(" {key} tries again."),
+        Some(_) => format!(" {key} starts the server again."),
+    }
 }
 
 fn without_answer(sent: &Sent, row: Option<&Row<'_>>, world: &World) -> (String, Role) {
