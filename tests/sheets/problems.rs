@@ -34,6 +34,31 @@ fn why_a_schema_cannot_be_used_is_read_to_the_end() {
 }
 
 #[test]
+fn no_letter_of_what_is_wrong_is_lost_at_any_width() {
+    let letters = |stage: &Stage| -> String {
+        let text = shot(stage);
+        text.chars().filter(|it| it.is_alphanumeric()).collect()
+    };
+    let mut stage = with_schema(r#"{"type":"objekt","properties":{}}"#);
+    stage.send(Event::Resize {
+        width: 250,
+        height: 60,
+    });
+    let text = stage.text();
+    let line = text.lines().find(|line| line.contains("Not checked: "));
+    let whole: String = line
+        .unwrap()
+        .chars()
+        .filter(|it| it.is_alphanumeric())
+        .collect();
+    for width in 60..120 {
+        stage.send(Event::Resize { width, height: 60 });
+        let shown = letters(&stage);
+        assert!(shown.contains(&whole), "{width}: {}", stage.text());
+    }
+}
+
+#[test]
 fn a_call_that_fell_with_its_server_says_how_to_start_it_again() {
     let directory = tempfile::tempdir().unwrap();
     let closed = r#""closed":{"exit":3,"reason":"the server exited with status 3"}"#;

@@ -241,7 +241,10 @@ fn wrong(sheet: &Sheet, room: usize, height: usize, theme: Theme) -> Vec<Line<'s
         .flat_map(|(mark, text, role)| {
             let lines = wrap(text, room.saturating_sub(width(mark)));
             lines.into_iter().enumerate().map(move |(index, line)| {
-                let mark = if index == 0 { *mark } else { "    " };
+                let mark = match index {
+                    0 => (*mark).to_owned(),
+                    _ => " ".repeat(width(mark)),
+                };
                 Line::styled(format!("{mark}{line}"), theme.style(*role))
             })
         })
