@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 const ROWS: usize = 16;
 /// Bytes of both messages of a row.
 const LARGE: usize = 256 * 1024;
+/// Lines of their layout: each costs more than its bytes.
+const LONG: usize = 4096;
 
 #[derive(Debug, Default)]
 pub struct Before(VecDeque<Left>);
@@ -26,12 +28,13 @@ impl Before {
     pub fn keep(&mut self, mut left: Left) {
         let sides = [&mut left.request, &mut left.answer];
         let views = sides.into_iter().filter_map(|side| side.json.as_mut());
-        let mut bytes = 0;
+        let (mut bytes, mut lines) = (0, 0);
         for view in views {
             bytes += view.document().bytes().len();
+            lines += view.len();
             view.search("");
         }
-        if bytes <= LARGE {
+        if bytes <= LARGE && lines <= LONG {
             self.0.truncate(ROWS - 1);
             self.0.push_front(left);
         }
