@@ -3,8 +3,8 @@
 //! Looked for when the answer is shown, not when it comes: a check against a schema takes time.
 
 use crate::mcp::{methods, schema};
-use crate::traffic::Row;
 use crate::traffic::gist::gist;
+use crate::traffic::{Row, Status};
 use crate::ui::app::World;
 use crate::ui::app::sheet::subject;
 use crate::ui::json::Document;
@@ -15,11 +15,11 @@ const CHECKED: usize = 256 << 10;
 /// What the protocol and its tasks know.
 const TYPES: [&str; 3] = ["complete", "input_required", "task"];
 
-/// What of an answer was looked at: its line, and whether there was a schema to go by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looked {
+/// What of an answer was looked at: its line, and the schema to go by, which a later list may replace.
+#[derive(Debug)]
+struct Looked {
     line: u64,
-    by_schema: bool,
+    schema: Option<String>,
 }
 
 /// The doubt about the answer that is shown.
@@ -32,17 +32,17 @@ pub struct Doubt {
 impl Doubt {
     /// Looks at an answer, unless it has.
     pub fn look(&mut self, world: &World, row: &Row<'_>, answer: Option<(u64, &Document)>) {
-        let Some((line, document)) = answer else {
+        let Some((line, document)) = answer.filter(|_| row.status == Status::Ok) else {
             *self = Self::default();
             return;
         };
         let rule = output_schema(world, row);
-        let looked = Some(Looked {
-            line,
-            by_schema: rule.is_some(),
-        });
-        if self.looked != looked {
-            self.looked = looked;
+        let last = self.looked.as_ref();
+        if last.is_none_or(|last| (last.line, last.schema.as_deref()) != (line, rule)) {
+            self.looked = Some(Looked {
+                line,
+                schema: rule.map(str::to_owned),
+            });
             self.text = std::str::from_utf8(document.bytes())
                 .ok()
                 .and_then(|text| doubt(object::at(text, &["result"])?, rule));
