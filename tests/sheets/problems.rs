@@ -59,6 +59,29 @@ fn no_letter_of_what_is_wrong_is_lost_at_any_width() {
 }
 
 #[test]
+fn what_is_wrong_leaves_room_for_the_arguments() {
+    let schema = r#"{"type":"object","properties":{"when":{"type":"string","format":"date-time"},"till":{"type":"string","format":"date-time"}},"required":["when","till"]}"#;
+    let mut stage = with_schema(schema);
+    for height in [16, 18, 20] {
+        stage.send(Event::Resize { width: 60, height });
+        let text = stage.text();
+        assert!(text.contains("✗ when") && text.contains("✗ till"), "{text}");
+        assert!(
+            text.contains("  till  string (date-time), needed"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn why_nothing_is_checked_is_said_beside_an_answer_too() {
+    let mut stage = with_schema(r#"{"type":"objekt","properties":{}}"#);
+    stage.press("<f5>");
+    let text = stage.text();
+    assert!(text.contains("not checked: the schema cannot"), "{text}");
+}
+
+#[test]
 fn a_call_that_fell_with_its_server_says_how_to_start_it_again() {
     let directory = tempfile::tempdir().unwrap();
     let closed = r#""closed":{"exit":3,"reason":"the server exited with status 3"}"#;

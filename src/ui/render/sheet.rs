@@ -28,7 +28,7 @@ pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
         return form::render(&round.form, theme, frame, sheet.round_place(area));
     }
     let writing = sheet.focus == Focus::Arguments && sheet.question.is_none();
-    let (state, role) = state_of_text(sheet);
+    let (state, role) = state_of_text(sheet, places.help.height > 0);
     let what = match sheet.subject {
         Subject::Message(_) => "message",
         Subject::Template(_) => "variables",
@@ -139,10 +139,12 @@ pub(super) fn heading(
     put(frame, area, spans);
 }
 
-fn state_of_text(sheet: &Sheet) -> (String, Role) {
+/// `helped`: why nothing was checked is said below the text.
+fn state_of_text(sheet: &Sheet, helped: bool) -> (String, Role) {
     let problems = sheet.check.problems.len() as u64;
     match (&sheet.check.unchecked, problems) {
         _ if sheet.loading => (String::new(), Role::Dim),
+        (Some(why), 0) if !helped => (format!("not checked: {why}"), Role::Dim),
         (Some(_), 0) => ("not checked".to_owned(), Role::Dim),
         (_, 0) if sheet.has_rule() => ("✓ as the schema wants it".to_owned(), Role::Ok),
         (_, 0) => (String::new(), Role::Dim),
@@ -161,7 +163,22 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
     let room = usize::from(area.width.saturating_sub(1));
     let arguments = &sheet.arguments;
-    let mut lines = wrong(sheet, room, area.height.into(), theme);
+    let mut last = Vec::new();
+    if sheet.has_earlier(world) && sheet.sent.is_none() {
+        let key = keymap::label(Context::Sheet, Action::Earlier);
+        let count = sheet.earlier_count(world);
+        let count = count.map_or_else(String::new, |count| format!(" ({count})"));
+        let text = format!("  {key} brings back earlier arguments{count}");
+        last.push(Line::default());
+        last.push(Line::styled(
+            cut(&text, room).into_owned(),
+            theme.style(Role::Dim),
+        ));
+    }
+    // The arguments have a line each, and one above them.
+    let below = arguments.len() + usize::from(!arguments.is_empty()) + last.len();
+    let height = usize::from(area.height).saturating_sub(below);
+    let mut lines = wrong(sheet, room, height, theme);
     if let Subject::Template(template) = &sheet.subject {
         let uri = expanded(template, &sheet.editor.text());
         lines.push(Line::styled(
@@ -184,18 +201,6 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
         widest(&|argument| argument.name.clone(), room / 3),
         widest(&kind, room / 2),
     );
-    let mut last = Vec::new();
-    if sheet.has_earlier(world) && sheet.sent.is_none() {
-        let key = keymap::label(Context::Sheet, Action::Earlier);
-        let count = sheet.earlier_count(world);
-        let count = count.map_or_else(String::new, |count| format!(" ({count})"));
-        let text = format!("  {key} brings back earlier arguments{count}");
-        last.push(Line::default());
-        last.push(Line::styled(
-            cut(&text, room).into_owned(),
-            theme.style(Role::Dim),
-        ));
-    }
     let table = |in_full: &dyn Fn(&Argument) -> bool| -> Vec<Line<'static>> {
         let of = |argument: &Argument| {
             let is_here = here.as_deref() == Some(&argument.name);
