@@ -65,17 +65,29 @@ fn counts_or_null<S: Serializer>(counts: &Option<Counts>, out: S) -> Result<S::O
 /// Where a proxy publishes itself: below `$XDG_RUNTIME_DIR`, or where that usually is, or in a directory of the user's own
 /// under the temporary directory. It is 0700 and owned by us, or an error.
 pub fn directory() -> io::Result<PathBuf> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    private_directory(place(runtime, &usual_runtime()))
+    match below_named() {
+        Some(named) => private_directory(named),
+        None => unnamed(below_usual(&usual_runtime()), temporary()),
+    }
 }
 
-fn place(runtime: Option<PathBuf>, usual: &Path) -> PathBuf {
-    let named = runtime.filter(|path| path.is_absolute() && path.is_dir());
-    let usual = || is_own_directory(usual).then(|| usual.to_owned());
-    match named.or_else(usual) {
-        Some(runtime) => runtime.join("mcp-sentinel"),
-        None => temporary(),
+/// Where nobody has said where. A sandbox may show the usual directory and let nothing be written there.
+fn unnamed(usual: Option<PathBuf>, temporary: PathBuf) -> io::Result<PathBuf> {
+    use rustix::fs::{Access, access};
+    let usual = usual.and_then(|it| private_directory(it).ok());
+    match usual.filter(|it| access(it, Access::WRITE_OK).is_ok()) {
+        Some(usual) => Ok(usual),
+        None => private_directory(temporary),
     }
+}
+
+fn below_named() -> Option<PathBuf> {
+    let named = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
+    (named.is_absolute() && named.is_dir()).then(|| named.join("mcp-sentinel"))
+}
+
+fn below_usual(usual: &Path) -> Option<PathBuf> {
+    is_own_directory(usual).then(|| usual.join("mcp-sentinel"))
 }
 
 /// What a login session's `$XDG_RUNTIME_DIR` is on Linux, also for those to whom nobody has said so.
@@ -194,22 +206,35 @@ impl Drop for Published {
 
 /// The live proxies of this user, oldest first.
 ///
-/// The SDKs' clients start a server without `XDG_RUNTIME_DIR`: a proxy among those may have had to publish itself under the
-/// temporary directory, and is found from where the variable is set, too.
+/// The SDKs' clients start a server without `XDG_RUNTIME_DIR`: a proxy among those has published itself where the variable
+/// usually points, or under the temporary directory, and is found from where it is set, too.
 pub fn live() -> io::Result<Vec<Entry>> {
-    live_in(&directory()?, &temporary())
+    let usual = below_usual(&usual_runtime());
+    live_in([below_named(), usual, Some(temporary())])
 }
 
-fn live_in(directory: &Path, temporary: &Path) -> io::Result<Vec<Entry>> {
-    let mut live = list(directory)?;
-    if directory != temporary
-        && temporary.exists()
-        && let Ok(temporary) = private_directory(temporary.to_owned())
-    {
-        live.extend(list(&temporary).unwrap_or_default());
-        in_order(&mut live);
+/// A directory that cannot be listed is passed over when another one can.
+fn live_in(directories: [Option<PathBuf>; 3]) -> io::Result<Vec<Entry>> {
+    let (mut live, mut listed, mut refused) = (Vec::new(), Vec::new(), None);
+    for directory in directories.into_iter().flatten().filter(|it| it.exists()) {
+        let found = private_directory(directory).and_then(|directory| {
+            // One may be another by a link.
+            let real = directory.canonicalize()?;
+            if !listed.contains(&real) {
+                live.extend(list(&directory)?);
+                listed.push(real);
+            }
+            Ok(())
+        });
+        refused = refused.or(found.err());
     }
-    Ok(live)
+    match refused {
+        Some(error) if listed.is_empty() => Err(error),
+        _ => {
+            in_order(&mut live);
+            Ok(live)
+        }
+    }
 }
 
 /// The live proxies of one directory, oldest first. Entries of dead processes are removed.
@@ -385,35 +410,56 @@ mod tests {
     #[test]
     fn a_proxy_that_nobody_told_of_the_runtime_directory_uses_the_usual_one() {
         let usual = tempfile::tempdir().unwrap();
-        let named = tempfile::tempdir().unwrap();
-        let below = |it: &Path| it.join("mcp-sentinel");
-        let said = Some(named.path().to_owned());
-        assert_eq!(place(said, usual.path()), below(named.path()));
-        assert_eq!(place(None, usual.path()), below(usual.path()));
-        assert_eq!(place(None, Path::new("/nowhere")), temporary());
+        let elsewhere = tempfile::tempdir().unwrap();
+        let temporary = elsewhere.path().join("own");
+        let used = |usual| unnamed(below_usual(usual), temporary.clone()).unwrap();
+        assert_eq!(used(usual.path()), usual.path().join("mcp-sentinel"));
+        assert_eq!(used(Path::new("/nowhere")), temporary);
     }
 
     #[test]
-    fn a_proxy_under_the_temporary_directory_is_live_beside_those_of_the_runtime_directory() {
-        let runtime = tempfile::tempdir().unwrap();
+    fn a_proxy_that_cannot_use_the_usual_directory_uses_the_temporary_one() {
+        let usual = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let temporary = elsewhere.path().join("own");
+        std::os::unix::fs::symlink("/", usual.path().join("mcp-sentinel")).unwrap();
+        let used = unnamed(below_usual(usual.path()), temporary.clone()).unwrap();
+        assert_eq!(used, temporary);
+    }
+
+    #[test]
+    fn proxies_are_live_wherever_they_may_have_published_themselves() {
+        let named = tempfile::tempdir().unwrap();
+        let usual = tempfile::tempdir().unwrap();
         let temporary = tempfile::tempdir().unwrap();
         let mut kept = Vec::new();
-        for (directory, pid, started) in [(&runtime, 61, "2"), (&temporary, 62, "1")] {
+        for (directory, pid, started) in
+            [(&named, 61, "3"), (&usual, 62, "2"), (&temporary, 63, "1")]
+        {
             let mut entry = entry(directory.path(), pid);
             started.clone_into(&mut entry.started);
             kept.push(UnixListener::bind(&entry.socket).unwrap());
             std::mem::forget(Published::publish(directory.path(), entry).unwrap());
         }
-        let pids = |temporary: &Path| {
-            let live = live_in(runtime.path(), temporary).unwrap();
-            live.iter().map(|it| it.pid).collect::<Vec<_>>()
+        let live = |directories: [&Path; 3]| {
+            let live = live_in(directories.map(|it| Some(it.to_owned())));
+            live.map(|it| it.iter().map(|it| it.pid).collect::<Vec<_>>())
         };
-        assert_eq!(pids(temporary.path()), [62, 61]);
-        assert_eq!(pids(runtime.path()), [61]);
-        assert_eq!(pids(Path::new("/nowhere")), [61]);
-        let link = runtime.path().join("link");
-        std::os::unix::fs::symlink(temporary.path(), &link).unwrap();
-        assert_eq!(pids(&link), [61]);
+        let (named, usual, temporary) = (named.path(), usual.path(), temporary.path());
+        let nowhere = Path::new("/nowhere");
+        assert_eq!(live([named, usual, temporary]).unwrap(), [63, 62, 61]);
+        assert_eq!(live([named, named, named]).unwrap(), [61]);
+        assert_eq!(live([named, nowhere, nowhere]).unwrap(), [61]);
+        assert!(live([nowhere; 3]).unwrap().is_empty());
+        let link = named.join("link");
+        std::os::unix::fs::symlink(temporary, &link).unwrap();
+        assert_eq!(live([named, nowhere, &link]).unwrap(), [61]);
+        assert_eq!(live([&link, usual, nowhere]).unwrap(), [62]);
+        assert!(live([&link; 3]).is_err());
+        // A way through a link leads to the same place.
+        std::os::unix::fs::symlink(usual.parent().unwrap(), usual.join("up")).unwrap();
+        let around = usual.join("up").join(usual.file_name().unwrap());
+        assert_eq!(live([usual, &around, nowhere]).unwrap(), [62]);
     }
 
     #[test]
