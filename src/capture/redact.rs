@@ -38,10 +38,12 @@ fn names_a_secret_flag(argument: &str) -> bool {
 }
 
 fn argument_text(argument: &str, extra: &[Regex]) -> String {
-    let mut text = Cow::Borrowed(argument);
-    if let Some(masked) = named_value(argument) {
-        text = Cow::Owned(masked);
-    }
+    let text = named_value(argument).map_or(Cow::Borrowed(argument), Cow::Owned);
+    anywhere(text, extra)
+}
+
+/// Masks what is known for a secret wherever it stands.
+fn anywhere(mut text: Cow<'_, str>, extra: &[Regex]) -> String {
     for pattern in &PATTERNS {
         if pattern.signs.iter().any(|sign| text.contains(sign)) {
             text = replaced(text, &pattern.expression, |found| pattern.by.mask(found));

@@ -321,7 +321,16 @@ fn place_between(held: &[u8]) -> usize {
     let half = PART / 2;
     let late = &held[half..PART];
     let place = memchr::memrchr(b'\n', late).or_else(|| memchr::memrchr3(b',', b';', b'&', late));
-    place.map_or_else(|| character_end(held, PART), |place| half + place + 1)
+    let end = place.map_or_else(|| character_end(held, PART), |place| half + place + 1);
+    unended_block(&held[..end]).unwrap_or(end)
+}
+
+/// Where a PEM block begins that ends in the next part: a private key is known by its first line only.
+fn unended_block(part: &[u8]) -> Option<usize> {
+    let begin = memchr::memmem::rfind(part, b"-----BEGIN")?;
+    let is_whole = memchr::memmem::find(&part[begin..], b"-----END").is_some();
+    // What is longer than a part has to be cut.
+    (begin > 0 && !is_whole).then_some(begin)
 }
 
 /// A whole body of JSON: a message, or a document.

@@ -292,6 +292,18 @@ fn a_secret_where_two_parts_of_a_text_meet_is_masked() {
 }
 
 #[test]
+fn a_private_key_where_two_parts_of_a_text_meet_is_masked() {
+    let key = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----\n",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj\n".repeat(60)
+    );
+    let page = format!("{}{key}{}", "words\n".repeat(10_700), "more\n".repeat(9));
+    let said = answered(&[("content-type", "text/plain")], &[page.as_bytes()]);
+    assert!(said[1].starts_with("text: -----BEGIN PRIVATE KEY-----***"));
+    assert!(!said.concat().contains("MIIE"));
+}
+
+#[test]
 fn events_are_messages_or_what_they_are() {
     let stream = b"id: 1\ndata:\n\n: ping\n\nretry: 9\nid: 2\ndata: {\"method\":\ndata: \"m\"}\n\n\
         event: endpoint\ndata: /m?sessionId=0123456789abcdef01\n\nevent: message\ndata: hello\n\ndata: torn";

@@ -1,6 +1,9 @@
 //! Masking what HTTP carries beside messages: headers, targets, and bodies such as those of token endpoints.
 
-use super::{MASK, argument_text, is_plain, is_secret_name, mask_first_group, replaced};
+use super::{
+    MASK, anywhere, argument_text, is_plain, is_secret_name, mask_first_group, named_value,
+    replaced,
+};
 use crate::tap::Header;
 use regex::{Captures, Regex};
 use std::borrow::Cow;
@@ -125,7 +128,15 @@ pub fn text(text: &str, extra: &[Regex]) -> String {
             .contains(&&found["name"])
             .then(|| format!("{}{MASK}{}", &found["before"], &found["after"]))
     };
-    argument_text(&replaced(Cow::Borrowed(text), &MEMBERS, mask), extra)
+    let mut text = replaced(Cow::Borrowed(text), &MEMBERS, mask);
+    // It may begin with a name and its value, which is no longer than the line, or the parameter.
+    let begin = text.len() - text.trim_start().len();
+    let end = text[begin..].find(['\r', '\n', '&']);
+    let (first, rest) = text.split_at(end.map_or(text.len(), |end| begin + end));
+    if let Some(first) = named_value(first) {
+        text = Cow::Owned(first + rest);
+    }
+    anywhere(text, extra)
 }
 
 /// What only the configuration knows to be secret.
@@ -294,6 +305,19 @@ mod tests {
         assert_eq!(text(r#"{"code":"hun"#, &[]), r#"{"code":"***"#);
         let metadata = r#"{"issuer":"https://as","token_endpoint":"https://as/token","response_types_supported":["code"]}"#;
         assert_eq!(text(metadata, &[]), metadata);
+    }
+
+    #[test]
+    fn a_secret_that_a_body_begins_with_does_not_take_what_follows_along() {
+        for (body, expected) in [
+            ("Token: abc\r\nrest\n", "Token: ***\r\nrest\n"),
+            ("\nToken: abc\nrest\n", "\nToken: ***\nrest\n"),
+            ("access_token=x&page=2", "access_token=***&page=2"),
+            ("Token: a b c", "Token: ***"),
+            ("rest\nof it", "rest\nof it"),
+        ] {
+            assert_eq!(text(body, &[]), expected);
+        }
     }
 
     #[test]
