@@ -10,7 +10,7 @@ use crate::capture::reader::{ANY_LENGTH, Bodies, Reader};
 use crate::cli::{CaptureTo, Oneshot};
 use crate::headless::{self, Voice};
 use crate::mcp::{compose, methods};
-use crate::proxy::{self, Client, Config};
+use crate::proxy::{self, Client, Config, Upstream};
 use crate::tap::{Command, Order, Orders, Overflow, Party, Refused, Reply, Route, SessionId};
 use crate::traffic::digest::digest;
 use crate::traffic::gist::{cut, gist};
@@ -58,6 +58,8 @@ fn hold(
     let (orders, received) = mpsc::channel(64);
     let shutdown = CancellationToken::new();
     let over = CancellationToken::new();
+    // To a command, initialize follows soon after it has read.
+    let asks_long = matches!(upstream, Upstream::Http(_)) || cfg!(not(target_os = "linux"));
     let config = Config {
         upstream,
         era: asked.era,
@@ -69,6 +71,7 @@ fn hold(
     let patience = Patience {
         timeout: asked.timeout,
         finds_era: asked.era.is_none(),
+        asks_long: asked.era.is_none() && asks_long,
     };
     let mut conversation = Conversation::new(&recording, orders, over.clone(), patience)?;
     let (outcome, ended) = std::thread::scope(|scope| {
@@ -161,6 +164,8 @@ struct Patience {
     timeout: Duration,
     /// The first question is which era it speaks.
     finds_era: bool,
+    /// That question is waited for long, as nobody can tell whether the server has read it.
+    asks_long: bool,
 }
 
 /// The operator's session, and what was said in it so far.
@@ -390,7 +395,7 @@ impl Conversation {
         let mut advice = "--timeout SECONDS waits longer";
         let undone = match self.answered.1 {
             _ if self.is_shaking_hands() => {
-                if self.patience.finds_era && !was_initialized() {
+                if self.patience.asks_long && !was_initialized() {
                     advice = "--timeout SECONDS waits longer, and --era legacy speaks at once with an older server that \
                               does not answer server/discover";
                 }

@@ -440,6 +440,14 @@ fn a_handshake_that_fails_says_what_to_try() {
     );
     odd.fails(3, r#"of another type): {"odd":1}; "#);
     let silent = house.run(&["list", "--timeout", "1", "--", "sh", "-c", &legacy(&[])]);
+    silent.fails(3, "within 1 s; --timeout SECONDS waits longer");
+    assert!(
+        !cfg!(target_os = "linux") || !silent.stderr.contains("--era"),
+        "{silent:?}"
+    );
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", deaf.local_addr().unwrap());
+    let silent = house.run(&["list", "--timeout", "1", &url]);
     silent.fails(
         3,
         "within 1 s; --timeout SECONDS waits longer, and --era legacy",
