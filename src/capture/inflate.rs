@@ -1,6 +1,6 @@
 //! A compressed capture, decompressed into a temporary file as far as it is read, so that its lines can be read again.
 
-use super::spool::nameless_file;
+use super::spool::unpacking_file;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -36,7 +36,7 @@ impl Inflater {
             position: 0,
             decoder: Decoder::new()?,
             between_frames: true,
-            content: Arc::new(nameless_file(&std::env::temp_dir())?),
+            content: Arc::new(unpacking_file()?),
             inflated: 0,
         })
     }

@@ -166,7 +166,8 @@ impl Recorder {
         options: Options,
     ) -> io::Result<Self> {
         let output = Output::new(file, false)?;
-        let directory = std::env::temp_dir();
+        // What is too long for memory lies beside no file.
+        let directory = PathBuf::new();
         let recorder = Self::record(output, None, directory, &header, drain, options);
         recorder.map_err(io::Error::other)
     }

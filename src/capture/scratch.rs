@@ -1,7 +1,7 @@
 //! A log that nobody asked to keep.
 
 #[cfg(target_os = "linux")]
-use super::spool::nameless_file;
+use super::spool::scratch_file;
 #[cfg(not(target_os = "linux"))]
 use crate::tap::Timestamp;
 use std::fs::File;
@@ -22,7 +22,7 @@ impl Scratch {
     #[cfg(target_os = "linux")]
     pub fn create() -> io::Result<(Self, File)> {
         use std::os::fd::AsRawFd as _;
-        let file = nameless_file(&std::env::temp_dir())?;
+        let file = scratch_file()?;
         let kept = file.try_clone()?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", kept.as_raw_fd()));
         Ok((Self { path, _file: kept }, file))

@@ -53,7 +53,8 @@ pub(super) struct Spooled {
 }
 
 impl Spool {
-    /// Goes on with what was held in memory so far, enough to tell a byte order mark, in a file in this directory.
+    /// Goes on with what was held in memory so far, enough to tell a byte order mark, in a [`nameless_file`] in this
+    /// directory.
     pub fn begin(directory: &Path, beginning: &[u8]) -> Self {
         let mut spool = Self {
             file: nameless_file(directory),
@@ -227,16 +228,27 @@ pub(super) fn gap(messages: u64, bytes: u64, error: &io::Error) -> Gap {
     }
 }
 
-/// A file that goes away with its last handle, whatever happens to us, and that nobody else can open. Where the
-/// temporary directory takes none it is in memory, as much of that directory often is; not so where another one
-/// refuses: what lies beside a capture may be longer than memory.
+/// A file that goes away with its last handle, whatever happens to us, and that nobody else can open. The empty path
+/// stands for no directory in particular.
 pub(super) fn nameless_file(directory: &Path) -> io::Result<File> {
-    match in_directory(directory).and_then(tried) {
-        Err(refused) if directory == std::env::temp_dir() => {
-            in_memory().and_then(tried).map_err(|_| refused)
-        }
-        file => file,
+    match directory.as_os_str().is_empty() {
+        true => scratch_file(),
+        false => in_directory(directory),
     }
+}
+
+/// Such a file for a log that nobody asked to keep. Where the temporary directory takes none it is in memory, as much of
+/// that directory often is. Not so what lies beside a capture: it may be longer than memory.
+pub(super) fn scratch_file() -> io::Result<File> {
+    let on_disk = in_directory(&std::env::temp_dir()).and_then(tried);
+    on_disk.or_else(|refused| in_memory().and_then(tried).map_err(|_| refused))
+}
+
+/// Such a file for what is unpacked. It may be long, too: it is in memory only where the temporary directory takes no file
+/// at all, not where that is full.
+pub(super) fn unpacking_file() -> io::Result<File> {
+    let on_disk = in_directory(&std::env::temp_dir());
+    on_disk.or_else(|refused| in_memory().map_err(|_| refused))
 }
 
 /// A full directory may take a file, and nothing in it.
