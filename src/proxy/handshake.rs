@@ -26,7 +26,7 @@ pub enum Spoken {
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
     over: Arc<AtomicBool>,
-    /// What the server was spoken to last, in any session with it.
+    /// What the server was spoken to first in the newest session with it that tells.
     spoken: Arc<Mutex<Option<Spoken>>>,
 }
 

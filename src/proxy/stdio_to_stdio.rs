@@ -205,7 +205,10 @@ impl Running {
         drop(self.child);
         let mut closed = child::closed(status);
         if let Some(why) = self.refused {
-            let _ = write!(closed.reason, "; the client did not get all of it: {why}");
+            let _ = write!(
+                closed.reason,
+                "; not all that it said could be written to the client: {why}"
+            );
         }
         self.lane.push(Body::Closed(closed.clone()));
         self.lane.tap.wake();

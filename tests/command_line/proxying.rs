@@ -302,7 +302,9 @@ fn answers_that_a_full_disk_did_not_take_are_said_to_be_missing() {
         let mut stderr = process.stderr.take().unwrap();
         stderr.read_to_string(&mut said).unwrap();
         assert!(
-            said.contains("; the client did not get all of it: No space left on device"),
+            said.contains(
+                "; not all that it said could be written to the client: No space left on device"
+            ),
             "{said}"
         );
         assert_eq!(process.wait().unwrap().code(), Some(0));
