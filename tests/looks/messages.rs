@@ -186,6 +186,34 @@ fn every_answer_to_one_request_can_be_read() {
 }
 
 #[test]
+fn an_answer_is_held_against_the_schema_that_was_listed_last() {
+    let listed = |id: u32, kind: &str| {
+        [
+            format!(
+                r#""from":"client","message":{{"jsonrpc":"2.0","id":{id},"method":"tools/list"}}"#
+            ),
+            format!(
+                r#""from":"server","message":{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"t","inputSchema":{{}},"outputSchema":{{"properties":{{"a":{{"type":"{kind}"}}}}}}}}]}}}}"#
+            ),
+        ]
+    };
+    let (first, second) = (listed(1, "number"), listed(2, "string"));
+    let answer = r#""from":"server","message":{"jsonrpc":"2.0","id":7,"result":{"structuredContent":{"a":"x"}}}"#;
+    let lines = [
+        OPENED, &first[0], &first[1], CALLS[1], answer, &second[0], &second[1],
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &lines);
+    let mut stage = Stage::start(120, 40, &path, State::Live, Session::default());
+    stage.read(5);
+    stage.arrive();
+    stage.press("G<enter>");
+    assert!(stage.text().contains("is not of type"), "{}", stage.text());
+    stage.read(2);
+    assert!(!stage.text().contains("is not of type"), "{}", stage.text());
+}
+
+#[test]
 fn an_answer_that_is_not_as_promised_says_so_above_itself() {
     let tool = r#"{"name":"add","inputSchema":{"type":"object"},"outputSchema":{"type":"object","properties":{"sum":{"type":"number"}}}}"#;
     let call = |id: u32, result: &str| {

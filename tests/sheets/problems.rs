@@ -39,7 +39,9 @@ fn no_letter_of_what_is_wrong_is_lost_at_any_width() {
         let text = shot(stage);
         text.chars().filter(|it| it.is_alphanumeric()).collect()
     };
-    let mut stage = with_schema(r#"{"type":"objekt","properties":{}}"#);
+    // A word that fills lines.
+    let schema = format!(r#"{{"type":"{}","properties":{{}}}}"#, "objekt".repeat(20));
+    let mut stage = with_schema(&schema);
     stage.send(Event::Resize {
         width: 250,
         height: 60,
