@@ -439,13 +439,13 @@ pub fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::bell::Bell;
     use super::*;
     use crate::proxy::http_client::{Client, Origin};
     use crate::tap::Tap;
 
-    fn sessions() -> Arc<Sessions> {
+    pub(in super::super) fn sessions() -> Arc<Sessions> {
         let origin = Origin::at("http://127.0.0.1:1/mcp".parse().unwrap());
         let tap = Tap::disabled();
         Sessions::new(Desk {
@@ -458,7 +458,7 @@ mod tests {
         })
     }
 
-    fn post(sessions: &Sessions, id: usize) -> Arc<Visit> {
+    pub(in super::super) fn post(sessions: &Sessions, id: usize) -> Arc<Visit> {
         let request = http::Request::post("/mcp").header(headers::SESSION_ID, id);
         let (head, ()) = request.body(()).unwrap().into_parts();
         sessions.visit(&head, "/mcp", b"{}")

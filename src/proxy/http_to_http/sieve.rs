@@ -242,7 +242,11 @@ impl Cutter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bell::Bell;
+    use super::super::sessions::tests::{post, sessions};
     use super::*;
+    use crate::proxy::exchange::Exchange;
+    use crate::tap::{ExchangeId, Half, SessionId, Tap};
 
     fn cut(chunks: &[&str]) -> Vec<String> {
         let (mut cutter, mut events, mut held) = (Cutter::default(), Vec::new(), String::new());
@@ -274,6 +278,31 @@ mod tests {
             ["a\r\nb\r\n\r", "\nc"]
         );
         assert_eq!(cut(&["a\n", "\n", "b"]), ["a\n\n", "b"]);
+    }
+
+    #[tokio::test]
+    async fn the_second_half_of_a_line_end_does_not_wait_for_the_next_event() {
+        let sessions = sessions();
+        let visit = post(&sessions, 1);
+        let id = visit.session.live.gate.fresh_id();
+        let exchange = Exchange {
+            tap: Tap::disabled(),
+            session: SessionId(1),
+            id: ExchangeId(1),
+        };
+        let witness = Witness::new(exchange, Bell::hang(Tap::disabled()), Half::Response);
+        let mut sieve = Sieve::new(visit, None);
+        let answer = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\r\n\r");
+        for (chunk, passes) in [
+            ("data: a\r\n\r", Some("data: a\r\n\r")),
+            ("\n", Some("\n")),
+            (&answer, None),
+            ("data: b\r", None),
+            ("\n\r\n", Some("data: b\r\n\r\n")),
+        ] {
+            let passed = sieve.sift(Bytes::copy_from_slice(chunk.as_bytes()), &witness);
+            assert_eq!(passed.as_deref(), passes.map(str::as_bytes), "{chunk:?}");
+        }
     }
 
     #[test]
