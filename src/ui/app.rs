@@ -24,6 +24,7 @@ pub mod inventory;
 mod leave;
 pub mod list;
 pub mod log;
+mod movement;
 mod offer;
 mod part;
 pub mod prompt;

@@ -1,6 +1,6 @@
 //! A short list of values of which one is taken.
 
-use super::detail::moved;
+use super::movement::moved;
 use crate::ui::keymap::Action;
 use ratatui::layout::Rect;
 

@@ -1,27 +1,29 @@
 //! The detail of the Traffic pane: the messages of the selected row, when they came, and their exact bytes.
 
 mod before;
+mod compared;
 mod doubt;
 pub mod http;
+mod lines;
 mod raw;
+mod side;
+mod taken;
 mod timing;
 
 use super::World;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
 use crate::traffic::{Part, Role, RowId, RowKind};
-use crate::ui::diff;
 use crate::ui::event::{Body, Effect, Notice, Step};
-use crate::ui::json::view::View;
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
-use crate::ui::text::{cut, wrap};
 use before::{Before, Left};
 use doubt::Doubt;
 use http::Http;
+use lines::Lines;
 use ratatui::layout::Rect;
 pub use raw::RawLine;
-use std::sync::Arc;
+pub use side::Side;
 pub use timing::Timing;
 
 /// Ways to look at a row.
@@ -49,49 +51,6 @@ impl Look {
     }
 }
 
-/// One message of the row, laid out.
-#[derive(Debug, Default)]
-pub struct Side {
-    pub part: Option<Part>,
-    pub json: Option<View>,
-    pub failed: Option<Arc<str>>,
-}
-
-impl Side {
-    fn set(&mut self, part: Option<Part>) {
-        if self.part.map(|part| part.location) != part.map(|part| part.location) {
-            (self.json, self.failed) = (None, None);
-        }
-        self.part = part;
-    }
-
-    /// `texts`: long texts are opened, for who came to read them.
-    fn sync(&mut self, world: &World, area: Rect, texts: bool) {
-        if let Some(part) = self.part
-            && self.json.is_none()
-        {
-            match world.body(part.location) {
-                Body::Loaded(document) => {
-                    let mut json = View::new(document.clone());
-                    if texts {
-                        json.unfold_texts();
-                    }
-                    self.json = Some(json);
-                }
-                Body::Failed(reason) => self.failed = Some(reason.clone()),
-                Body::Loading => {}
-            }
-        }
-        if let Some(json) = &mut self.json {
-            json.resize(area.width, area.height);
-        }
-    }
-}
-
-/// The most lines that are said about an answer, and how high its place must be for them.
-const DOUBTS: usize = 3;
-const DOUBTED: u16 = 5;
-
 #[derive(Debug, Default)]
 pub struct Detail {
     pub row: Option<RowId>,
@@ -101,7 +60,7 @@ pub struct Detail {
     pub parts: Vec<Part>,
     pub request: Side,
     pub answer: Side,
-    doubt: Doubt,
+    pub doubt: Doubt,
     /// Other rows, to come back to.
     before: Before,
     /// Whether the row has two sides: a request and what answers it.
@@ -121,23 +80,6 @@ pub struct Detail {
     /// The word that the list was narrowed to when something was looked for.
     pub narrowed_to: String,
     area: Rect,
-}
-
-/// Plain lines, scrolled.
-#[derive(Debug, Default)]
-pub struct Lines {
-    made_of: Option<(Look, Vec<u64>, u16)>,
-    pub raw: Vec<RawLine>,
-    pub diff: Option<diff::Diff>,
-    pub top: usize,
-}
-
-impl Lines {
-    fn count(&self) -> usize {
-        self.diff
-            .as_ref()
-            .map_or(self.raw.len(), |diff| diff.rows.len())
-    }
 }
 
 impl Detail {
@@ -296,25 +238,11 @@ impl Detail {
         }
     }
 
-    /// What is to be said above an answer that its row takes for ok, in this place for it and its JSON.
-    pub fn doubts(&self, place: Rect) -> Vec<String> {
-        let columns = place.width.into();
-        let mut lines = match (&self.doubt.text, place.height) {
-            (Some(text), DOUBTED..) => wrap(text, columns),
-            _ => Vec::new(),
-        };
-        if lines.len() > DOUBTS {
-            let rest = lines.split_off(DOUBTS - 1).join(" ");
-            lines.push(cut(&rest, columns).into_owned());
-        }
-        lines
-    }
-
     /// The JSON of a side.
     pub fn text(&self, side: Rect, is_answer: bool) -> Rect {
         let text = layout::json(side);
         let doubts = match is_answer {
-            true => self.doubts(text).len() as u16,
+            true => self.doubt.lines(text).len() as u16,
             false => 0,
         };
         Rect {
@@ -334,32 +262,6 @@ impl Detail {
         self.parts.iter().find(is_cancel).copied()
     }
 
-    /// Compares the answers, or what stands in place of them.
-    fn make_diff(&mut self, world: &World) -> Vec<Location> {
-        let answer = |row: RowId| {
-            let answer = world.traffic.final_answer(row);
-            Some(answer.unwrap_or(world.traffic.row(row)?.request))
-        };
-        let (Some(id), Some(original)) = (self.row, self.original(world)) else {
-            return Vec::new();
-        };
-        let (Some(before), Some(after)) = (answer(original), answer(id)) else {
-            return Vec::new();
-        };
-        if let (Body::Loaded(old), Body::Loaded(new)) = (world.body(before), world.body(after)) {
-            let key = (Look::Diff, vec![before.line, after.line], 0);
-            if self.lines.made_of.as_ref() != Some(&key) {
-                let diff = Some(diff::Diff::between(old, new));
-                self.lines = Lines {
-                    made_of: Some(key),
-                    diff,
-                    ..Lines::default()
-                };
-            }
-        }
-        vec![before, after]
-    }
-
     pub fn update(&mut self, world: &World, action: Action) -> Vec<Step> {
         match action {
             Action::Back if self.look(world) == Look::Timing && self.timing.close() => {}
@@ -373,7 +275,7 @@ impl Detail {
                 ))];
             }
             Action::Copy if self.look(world) == Look::Http => return self.copy_http(),
-            Action::Copy => return copy(self.looked_at(world)),
+            Action::Copy => return self.looked_at(world).copy(),
             Action::CopyValue => {
                 if let Some(json) = &self.looked_at(world).json {
                     return vec![Step::Do(Effect::Copy(json.text().into_owned()))];
@@ -386,7 +288,7 @@ impl Detail {
                 Look::Timing => self
                     .timing
                     .act(action, self.text_height(), self.parts.len()),
-                Look::Raw | Look::Diff => self.scroll_lines(action),
+                Look::Raw | Look::Diff => self.lines.act(action, self.text_height()),
             },
         }
         Vec::new()
@@ -431,23 +333,7 @@ impl Detail {
             Action::Right if self.two => self.chosen = Some(true),
             _ => {}
         }
-        if let Some(json) = &mut self.side_mut().json {
-            read(json, action);
-        }
-    }
-
-    fn scroll_lines(&mut self, action: Action) {
-        let height = self.text_height();
-        let last = self.lines.count().saturating_sub(height);
-        let change = self.lines.diff.as_ref().and_then(|diff| match action {
-            Action::NextMatch => diff.next_change(self.lines.top + 1),
-            Action::PreviousMatch => diff.previous_change(self.lines.top),
-            _ => None,
-        });
-        self.lines.top = change.map_or_else(
-            || moved(self.lines.top, action, height, last),
-            |row| row.min(last),
-        );
+        self.side_mut().act(action);
     }
 
     pub fn scroll(&mut self, world: &World, x: u16, lines: i16) {
@@ -474,7 +360,9 @@ impl Detail {
                 let height = self.text_height();
                 (0..times).for_each(|_| self.timing.act(action, height, self.parts.len()));
             }
-            Look::Raw | Look::Diff => (0..times).for_each(|_| self.scroll_lines(action)),
+            Look::Raw | Look::Diff => {
+                (0..times).for_each(|_| self.lines.act(action, self.text_height()))
+            }
         }
     }
 
@@ -521,64 +409,6 @@ impl Detail {
             }
         }
     }
-
-    /// Heads and bodies as HTTP writes them.
-    fn copy_http(&self) -> Vec<Step> {
-        vec![Step::Do(Effect::Copy(self.http.plain().to_owned()))]
-    }
-
-    /// Request and answer, one a line.
-    pub fn copy_all(&self, world: &World) -> Vec<Step> {
-        if self.looks(world) == [Look::Http] {
-            return self.copy_http();
-        }
-        let texts: Vec<_> = [&self.request, &self.answer]
-            .iter()
-            .filter_map(|side| side.json.as_ref())
-            .map(|json| {
-                String::from_utf8_lossy(json.document().bytes())
-                    .trim_end()
-                    .to_owned()
-            })
-            .collect();
-        if texts.is_empty() {
-            copy(self.side())
-        } else {
-            vec![Step::Do(Effect::Copy(texts.join("\n")))]
-        }
-    }
-
-    pub fn save(&self, world: &World) -> Vec<Step> {
-        let Some(row) = self.row.and_then(|row| world.traffic.row(row)) else {
-            return Vec::new();
-        };
-        let stem = match row.name {
-            "" => format!("{}-{}", row.method, row.seq),
-            name => format!("{}-{name}-{}", row.method, row.seq),
-        };
-        let messages = match self.look(world) {
-            Look::Http => self.http.records.clone(),
-            _ => self.parts.iter().map(|part| part.location).collect(),
-        };
-        vec![Step::Do(Effect::Save { stem, messages })]
-    }
-}
-
-/// What a key means in a message.
-fn read(json: &mut View, action: Action) {
-    // Sideways is between the messages.
-    if !matches!(action, Action::Left | Action::Right) {
-        json.act(action);
-    }
-}
-
-fn copy(side: &Side) -> Vec<Step> {
-    vec![match &side.json {
-        Some(json) => Step::Do(Effect::Copy(
-            String::from_utf8_lossy(json.document().bytes()).into_owned(),
-        )),
-        None => Step::Say(Notice::info("there is no message here yet")),
-    }]
 }
 
 /// The answers to a request; all but the first are against the protocol.
@@ -590,18 +420,4 @@ fn all_answers(parts: &[Part]) -> Vec<Part> {
 /// Columns of a view's tab: its title in brackets, and a space.
 pub fn tab_width(look: Look) -> u16 {
     u16::try_from(look.title().len() + 3).unwrap_or(0)
-}
-
-/// Where a step leads on `0..=last`.
-pub fn moved(at: usize, action: Action, height: usize, last: usize) -> usize {
-    let page = height.saturating_sub(1).max(1);
-    match action {
-        Action::Up => at.saturating_sub(1),
-        Action::Down => (at + 1).min(last),
-        Action::PageUp => at.saturating_sub(page),
-        Action::PageDown => (at + page).min(last),
-        Action::Top => 0,
-        Action::Bottom => last,
-        _ => at.min(last),
-    }
 }

@@ -1,6 +1,6 @@
 //! The help overlay: every key, those of the place it was opened from first.
 
-use super::detail::moved;
+use super::movement::moved;
 use crate::ui::keymap::{self, Action, Binding, Context};
 
 /// Columns of the screen that a line of help takes.

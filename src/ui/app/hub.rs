@@ -1,7 +1,7 @@
 //! The hub: live proxies and saved captures, one of which is opened.
 
-use super::detail::moved;
 use super::help::Help;
+use super::movement::moved;
 use super::prompt::Prompt;
 use crate::capture::store::Saved;
 use crate::link::registry::Entry;

@@ -4,7 +4,7 @@
 mod level;
 
 use super::World;
-use super::detail::moved;
+use super::movement::moved;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
 use crate::mcp::{logging, methods};

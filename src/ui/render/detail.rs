@@ -108,7 +108,7 @@ fn side(
     let text = detail.text(area, is_answer);
     if is_answer {
         let place = layout::json(area);
-        for (line, y) in detail.doubts(place).into_iter().zip(place.y..) {
+        for (line, y) in detail.doubt.lines(place).into_iter().zip(place.y..) {
             let place = Rect {
                 y,
                 height: 1,

@@ -8,12 +8,17 @@ use crate::traffic::{Row, Status};
 use crate::ui::app::World;
 use crate::ui::app::sheet::subject;
 use crate::ui::json::Document;
+use crate::ui::text::{cut, wrap};
 use crate::wire::object;
+use ratatui::layout::Rect;
 
 /// A longer value is not checked while somebody waits for the screen.
 const CHECKED: usize = 256 << 10;
 /// What the protocol and its tasks know.
 const TYPES: [&str; 3] = ["complete", "input_required", "task"];
+/// The most lines that are said about an answer, and how high its place must be for them.
+const LINES: usize = 3;
+const HEIGHT: u16 = 5;
 
 /// What of an answer was looked at: its line, and the schema to go by, which a later list may replace.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ struct Looked {
 #[derive(Debug, Default)]
 pub struct Doubt {
     looked: Option<Looked>,
-    pub text: Option<String>,
+    text: Option<String>,
 }
 
 impl Doubt {
@@ -47,6 +52,20 @@ impl Doubt {
                 .ok()
                 .and_then(|text| doubt(object::at(text, &["result"])?, rule));
         }
+    }
+
+    /// What is to be said above the answer, in this place for it and its JSON.
+    pub fn lines(&self, place: Rect) -> Vec<String> {
+        let columns = place.width.into();
+        let mut lines = match (&self.text, place.height) {
+            (Some(text), HEIGHT..) => wrap(text, columns),
+            _ => Vec::new(),
+        };
+        if lines.len() > LINES {
+            let rest = lines.split_off(LINES - 1).join(" ");
+            lines.push(cut(&rest, columns).into_owned());
+        }
+        lines
     }
 }
 

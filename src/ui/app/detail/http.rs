@@ -5,7 +5,8 @@
 mod page;
 
 use super::super::World;
-use super::{Action, moved};
+use super::super::movement::moved;
+use super::Action;
 use crate::capture::reader;
 use crate::capture::record::{Encoding, HttpPart, Location, Payload, Record};
 use crate::tap::Timestamp;

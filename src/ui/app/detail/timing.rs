@@ -1,9 +1,10 @@
 //! The messages of a row in time: one of them is selected, and opens in their place.
 
-use super::{Side, moved, read};
+use super::Side;
 use crate::capture::record::Location;
 use crate::traffic::Part;
 use crate::ui::app::World;
+use crate::ui::app::movement::moved;
 use crate::ui::keymap::Action;
 use crate::ui::layout;
 use ratatui::layout::Rect;
@@ -46,9 +47,8 @@ impl Timing {
     }
 
     pub fn act(&mut self, action: Action, height: usize, count: usize) {
-        match &mut self.selected.json {
-            Some(json) if self.open => read(json, action),
-            None if self.open => {}
+        match action {
+            _ if self.open => self.selected.act(action),
             _ if action == Action::Fold => self.open = self.selected.part.is_some(),
             _ => self.moment = moved(self.moment, action, height, count.saturating_sub(1)),
         }
