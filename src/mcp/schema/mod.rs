@@ -44,10 +44,31 @@ pub struct Argument {
     pub limits: Vec<String>,
 }
 
-/// The arguments of an object schema, in the order in which the schema names them.
+impl Argument {
+    /// The row that stands for those that are left out.
+    fn left_out(name: String, type_name: &str) -> Self {
+        Self {
+            name,
+            type_name: type_name.to_owned(),
+            required: false,
+            default: None,
+            choices: Vec::new(),
+            description: "see the schema".to_owned(),
+            limits: Vec::new(),
+        }
+    }
+}
+
+/// The arguments of an object schema, in the order in which the schema names them. Where there are too many, or some
+/// lie too deep, a row `…` says so.
 pub fn arguments(schema: &str) -> Vec<Argument> {
     let mut rows = Vec::new();
-    collect(Node::root(schema, &Cell::new(MAX_WORK)), "", &[], &mut rows);
+    let left = Cell::new(MAX_WORK);
+    collect(Node::root(schema, &left), "", &[], &mut rows);
+    if rows.len() > MAX_ARGUMENTS || left.get() == 0 {
+        rows.truncate(MAX_ARGUMENTS);
+        rows.push(Argument::left_out("…".to_owned(), "more"));
+    }
     rows
 }
 
@@ -69,7 +90,8 @@ pub fn needed_sets(schema: &str) -> Vec<String> {
 fn collect<'a>(node: Node<'a>, prefix: &str, above: &[&'a str], rows: &mut Vec<Argument>) {
     let above = [above, &[node.raw]].concat();
     for property in node.properties().into_iter().chain(node.others()) {
-        if rows.len() >= MAX_ARGUMENTS {
+        // One more says that there are too many.
+        if rows.len() > MAX_ARGUMENTS {
             return;
         }
         let name = format!("{prefix}{}", property.name);
@@ -96,11 +118,19 @@ fn collect<'a>(node: Node<'a>, prefix: &str, above: &[&'a str], rows: &mut Vec<A
             limits: node.limits(),
             name: name.clone(),
         });
-        if above.len() <= MAX_DEPTH && !recursive {
-            collect(node, &format!("{name}."), &above, rows);
-            if let Some(items) = items {
-                collect(items, &format!("{name}[]."), &above, rows);
+        let within = |node: Node<'_>| !node.properties().is_empty() || node.others().is_some();
+        match above.len() <= MAX_DEPTH {
+            _ if recursive => {}
+            true => {
+                collect(node, &format!("{name}."), &above, rows);
+                if let Some(items) = items {
+                    collect(items, &format!("{name}[]."), &above, rows);
+                }
             }
+            false if within(node) || items.is_some_and(within) => {
+                rows.push(Argument::left_out(format!("{name}.…"), "deeper"));
+            }
+            false => {}
         }
     }
 }

@@ -60,6 +60,36 @@ fn nested_objects_have_dotted_names() {
 }
 
 #[test]
+fn what_lies_too_deep_or_is_too_much_is_said_to_be_left_out() {
+    let inside = |depth: usize, innermost: &str| {
+        let (open, close) = (r#"{"properties":{"x":"#.repeat(depth), "}}".repeat(depth));
+        format!("{open}{innermost}{close}")
+    };
+    let names = |schema: &str| -> Vec<String> {
+        let rows = arguments(schema).into_iter();
+        rows.map(|row| format!("{} {}", row.name, row.type_name))
+            .collect()
+    };
+    let deepest = |innermost: &str| names(&inside(6, innermost)).pop().unwrap();
+    assert_eq!(deepest(r#"{"type":"number"}"#), "x.x.x.x.x.x number");
+    assert_eq!(deepest(r#"{"items":{}}"#), "x.x.x.x.x.x array of any");
+    for inner in [
+        r#"{"properties":{"y":{}}}"#,
+        r#"{"additionalProperties":{}}"#,
+        r#"{"items":{"properties":{"y":{}}}}"#,
+    ] {
+        assert_eq!(deepest(inner), "x.x.x.x.x.x.… deeper", "{inner}");
+    }
+    let many = |count: usize| {
+        let members: Vec<_> = (0..count).map(|n| format!(r#""p{n}":{{}}"#)).collect();
+        names(&format!(r#"{{"properties":{{{}}}}}"#, members.join(",")))
+    };
+    assert_eq!(many(MAX_ARGUMENTS).last().unwrap(), "p199 any");
+    let cut = many(MAX_ARGUMENTS + 1);
+    assert_eq!(cut[MAX_ARGUMENTS - 1..], ["p199 any", "… more"]);
+}
+
+#[test]
 fn local_references_are_followed_and_circles_end() {
     let schema = r##"{"$defs":{"node":{"type":"object","properties":{"next":{"$ref":"#/$defs/node"},"v":{"$ref":"#/$defs/a~1b"}}},
         "a/b":{"type":"number"}},"properties":{"head":{"$ref":"#/$defs/node"},"loop":{"$ref":"#/properties/loop"}}}"##;
@@ -164,7 +194,9 @@ fn a_schema_that_unfolds_without_end_is_given_up() {
             r#"{{"properties":{{"x":{{"anyOf":[{many}]}}}},"required":["x"],"allOf":[{many}]}}"#
         ),
     ] {
-        assert!(arguments(&schema).len() <= MAX_ARGUMENTS);
+        let rows = arguments(&schema);
+        assert!(rows.len() <= MAX_ARGUMENTS);
+        assert_eq!(rows.last().map(|row| &*row.name), Some("…"));
         assert!(serde_json::from_str::<serde_json::Value>(&skeleton(&schema)).is_ok());
     }
 }
