@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::common_ui::capture;
+use mcp_sentinel::tap::Command;
+use std::path::Path;
 
 const OPENED: &str = r#""opened":{"by":"operator","transport":"stdio","pid":1}"#;
 const GREETED: &str = r#""from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"o","version":"1"}}}"#;
@@ -35,8 +37,7 @@ fn an_empty_list_of_a_server_that_is_not_reached_says_why() {
             r#""closed":{"reason":"the server does not answer: connection refused"}"#,
         ],
     );
-    let stdio = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, stdio.replace(r#""stdio""#, r#""http""#)).unwrap();
+    over_http(&path);
     let mut stage = Stage::open(80, 24, &path, State::Live);
     stage.press("2");
     let text = stage.text();
@@ -44,6 +45,47 @@ fn an_empty_list_of_a_server_that_is_not_reached_says_why() {
         assert!(text.contains(words), "{text}");
     }
     assert!(!text.contains("stderr"), "{text}");
+}
+
+fn over_http(capture: &Path) {
+    let stdio = std::fs::read_to_string(capture).unwrap();
+    std::fs::write(capture, stdio.replace(r#""stdio""#, r#""http""#)).unwrap();
+}
+
+#[test]
+fn of_a_server_that_is_reached_over_http_nobody_says_that_it_is_started() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &[]);
+    over_http(&path);
+    for state in [State::Live, State::Ended] {
+        let text = Stage::open(80, 24, &path, state).text();
+        assert!(
+            !text.contains("running") && !text.contains("stderr"),
+            "{text}"
+        );
+    }
+    let closed = r#""closed":{"reason":"the server does not answer"}"#;
+    let path = capture(directory.path(), &[OPENED, GREETED, closed]);
+    over_http(&path);
+    let mut stage = Stage::open(120, 24, &path, State::Live);
+    let bar = stage.status();
+    assert!(bar.contains("does not answer: R tries again"), "{bar}");
+    stage.press("R");
+    assert!(matches!(
+        stage.effects.last(),
+        Some(Effect::Command {
+            command: Command::Refresh,
+            ..
+        })
+    ));
+    let bar = stage.status();
+    assert!(bar.contains("beginning a new session of yours"), "{bar}");
+    let path = capture(directory.path(), &[OPENED, GREETED]);
+    over_http(&path);
+    let mut stage = Stage::open(120, 24, &path, State::Live);
+    stage.press("R");
+    assert!(!stage.status().contains("start"), "{}", stage.status());
+    assert!(stage.status().contains("no session has failed"));
 }
 
 #[test]

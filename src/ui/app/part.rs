@@ -58,6 +58,12 @@ impl World {
         }
     }
 
+    /// Whether the server is reached over HTTP: nobody here starts it, or sees its stderr.
+    pub fn is_http(&self) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| header.transport == "http")
+    }
+
     /// How the server went, when the newest session fell to it and no other is left: nobody can be served.
     pub fn server_gone(&self) -> Option<&str> {
         let sessions = self.traffic.sessions();

@@ -83,20 +83,24 @@ impl App {
         ));
     }
 
-    /// Starts the server anew in a session of the operator's own. One that serves anybody is left alone, and what a
-    /// client had is the client's to start.
+    /// Begins a session of the operator's own, and so starts a command anew. A server that serves anybody is left alone,
+    /// and what a client had is the client's to begin.
     pub(super) fn restart(&mut self, effects: &mut Vec<Effect>) {
+        let is_http = self.world.is_http();
         let Some(why) = self.world.server_gone().map(str::to_owned) else {
-            return self.say(Notice::info(
-                "nothing to start again: no server has ended that somebody used",
-            ));
+            return self.say(Notice::info(match is_http {
+                true => "nothing to begin again: no session has failed, or one is open",
+                false => "nothing to start again: no server has ended that somebody used",
+            }));
         };
         effects.push(Effect::Command {
             token: NOBODYS,
             command: Command::Refresh,
         });
-        self.say(Notice::info(format!(
-            "starting the server again, in a new session of yours ({why})"
-        )));
+        let what = match is_http {
+            true => "beginning a new session of yours with the server",
+            false => "starting the server again, in a new session of yours",
+        };
+        self.say(Notice::info(format!("{what} ({why})")));
     }
 }

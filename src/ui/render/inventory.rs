@@ -232,12 +232,6 @@ fn beside_filter(
     ]
 }
 
-/// Whether the server is reached over HTTP: nobody here starts it.
-pub(super) fn is_http(world: &World) -> bool {
-    let header = world.header.as_ref();
-    header.is_some_and(|header| header.transport == "http")
-}
-
 /// Why the list is empty, and what to do about it.
 fn nothing(state: &Inventory, world: &World) -> (String, String) {
     let noun = state.what.noun();
@@ -263,7 +257,7 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
             "They are not among what it says it can do (5 shows that).".to_owned(),
         ),
         // Not all that ends such a session is the server's end, and it has no stderr here.
-        (None, true) if is_http(world) && world.server_gone().is_some() => (
+        (None, true) if world.is_http() && world.server_gone().is_some() => (
             format!("The session ended before the server listed its {noun}s."),
             format!(
                 "{}. {} tries again.",

@@ -109,10 +109,18 @@ fn nothing(app: &App) -> Vec<&str> {
     match &app.reading {
         Reading::Failed(reason) => vec!["This capture cannot be read.", reason],
         Reading::Opening | Reading::Loading(..) => vec!["Reading the capture…"],
+        Reading::Live if app.world.is_http() => vec![
+            "No messages yet.",
+            "They appear here as soon as a client talks to the server, or press 2 to call a tool yourself.",
+        ],
         Reading::Live => vec![
             "No messages yet.",
             "The server is running. Messages appear here as soon as a client talks to it, or press 2 to call a tool \
              yourself.",
+        ],
+        Reading::Ended if app.world.is_http() => vec![
+            "The conversation ended before any message.",
+            "6 shows what went wrong here, if anything did.",
         ],
         Reading::Ended => vec![
             "The conversation ended before any message.",

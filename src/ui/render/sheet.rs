@@ -1,6 +1,6 @@
 //! Draws [`crate::ui::app::sheet`].
 
-use super::inventory::{READABLE, description, is_http};
+use super::inventory::{READABLE, description};
 use super::{choices, diff, editor, form, json, list, put};
 use crate::mcp::schema::Argument;
 use crate::tap::Route;
@@ -412,7 +412,7 @@ fn restart(world: &World) -> String {
     let key = keymap::label(Context::Global, Action::Restart);
     match world.server_gone() {
         None => String::new(),
-        Some(_) if is_http(world) => format!(" {key} tries again."),
+        Some(_) if world.is_http() => format!(" {key} tries again."),
         Some(_) => format!(" {key} starts the server again."),
     }
 }

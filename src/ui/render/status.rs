@@ -101,7 +101,11 @@ fn dead(app: &App) -> Option<Piece> {
         true => words.into_owned(),
         false => {
             let key = keymap::label(Context::Global, Action::Restart);
-            format!("{words}: {key} restarts it")
+            let helps = match app.world.is_http() {
+                true => "tries again",
+                false => "restarts it",
+            };
+            format!("{words}: {key} {helps}")
         }
     };
     Some((0, Role::Error, words))
