@@ -1,8 +1,10 @@
 //! Filling the inventory from what passes by: list answers put together page by page, greetings, changes announced.
 
+mod read;
+
 use super::RowId;
 use super::digest::{RequestDetail, stable_hash};
-use super::inventory::{Inventory, Listing, Prompt, PromptArgument, Resource, ServerInfo, Tool};
+use super::inventory::{Inventory, Listing, Prompt, Resource, ServerInfo, Tool};
 use super::storage::abridged;
 use super::summary::SERVER_INFO;
 use crate::mcp::methods;
@@ -93,19 +95,19 @@ impl Catalogue {
         let inventory = &mut self.inventory;
         match method {
             methods::TOOLS_LIST => {
-                let list = page.list("tools", read_tool);
+                let list = page.list("tools", read::tool);
                 self.tools.page(&mut inventory.tools, &page, list);
             }
             methods::RESOURCES_LIST => {
-                let list = page.list("resources", read_resource);
+                let list = page.list("resources", read::resource);
                 self.resources.page(&mut inventory.resources, &page, list);
             }
             methods::TEMPLATES_LIST => {
-                let list = page.list("resourceTemplates", read_template);
+                let list = page.list("resourceTemplates", read::template);
                 self.templates.page(&mut inventory.templates, &page, list);
             }
             methods::PROMPTS_LIST => {
-                let list = page.list("prompts", read_prompt);
+                let list = page.list("prompts", read::prompt);
                 self.prompts.page(&mut inventory.prompts, &page, list);
             }
             methods::INITIALIZE | methods::DISCOVER => return self.greeting(result),
@@ -372,129 +374,6 @@ impl<T: Item> Walks<T> {
         for walk in self.under_way.values_mut() {
             walk.changed.get_or_insert(at);
         }
-    }
-}
-
-/// The string members that every kind of item has.
-#[derive(Default)]
-struct Common {
-    name: String,
-    title: Option<String>,
-    description: String,
-}
-
-impl Common {
-    fn read(&mut self, key: &str, value: &str) {
-        let text = || object::unescape(value).map(Cow::into_owned);
-        match key {
-            "name" => self.name = text().unwrap_or_default(),
-            "title" => self.title = text(),
-            "description" => self.description = text().unwrap_or_default(),
-            _ => {}
-        }
-    }
-}
-
-fn read_tool(raw: &str) -> Tool {
-    let (mut tool, mut common) = (
-        Tool {
-            raw: raw.into(),
-            ..Tool::default()
-        },
-        Common::default(),
-    );
-    for (key, value) in object::members(raw) {
-        match &*key {
-            "inputSchema" => tool.input_schema = value.into(),
-            "outputSchema" => tool.output_schema = Some(value.into()),
-            "annotations" => {
-                let hint = |key| match object::at(value, &[key]) {
-                    Some("true") => Some(true),
-                    Some("false") => Some(false),
-                    _ => None,
-                };
-                tool.read_only = hint("readOnlyHint");
-                tool.destructive = hint("destructiveHint");
-                tool.idempotent = hint("idempotentHint");
-                tool.open_world = hint("openWorldHint");
-                // Before 2025-06-18 the title stood among the annotations.
-                let title = object::string_at(value, &["title"]).map(Cow::into_owned);
-                common.title = common.title.or(title);
-            }
-            _ => common.read(&key, value),
-        }
-    }
-    Tool {
-        name: common.name,
-        title: common.title,
-        description: common.description,
-        ..tool
-    }
-}
-
-fn read_template(raw: &str) -> Resource {
-    Resource {
-        template: true,
-        ..read_resource(raw)
-    }
-}
-
-fn read_resource(raw: &str) -> Resource {
-    let mut resource = Resource {
-        raw: raw.into(),
-        ..Resource::default()
-    };
-    let mut common = Common::default();
-    let text = |value| object::unescape(value).map(Cow::into_owned);
-    for (key, value) in object::members(raw) {
-        match &*key {
-            "uri" | "uriTemplate" => resource.uri = text(value).unwrap_or_default(),
-            "mimeType" => resource.mime_type = text(value),
-            "size" => resource.size = value.parse().ok(),
-            _ => common.read(&key, value),
-        }
-    }
-    Resource {
-        name: common.name,
-        title: common.title,
-        description: common.description,
-        ..resource
-    }
-}
-
-fn read_prompt(raw: &str) -> Prompt {
-    let (mut prompt, mut common) = (
-        Prompt {
-            raw: raw.into(),
-            ..Prompt::default()
-        },
-        Common::default(),
-    );
-    for (key, value) in object::members(raw) {
-        if key == "arguments" {
-            prompt.arguments = object::elements(value).map(read_argument).collect();
-        } else {
-            common.read(&key, value);
-        }
-    }
-    Prompt {
-        name: common.name,
-        title: common.title,
-        description: common.description,
-        ..prompt
-    }
-}
-
-fn read_argument(raw: &str) -> PromptArgument {
-    let text = |key| {
-        object::string_at(raw, &[key])
-            .unwrap_or_default()
-            .into_owned()
-    };
-    PromptArgument {
-        name: text("name"),
-        description: text("description"),
-        required: object::at(raw, &["required"]) == Some("true"),
     }
 }
 
