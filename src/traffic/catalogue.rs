@@ -239,8 +239,10 @@ struct Walk<T> {
     next: Box<str>,
     /// The pages so far; empty when the listing itself holds them.
     items: Vec<T>,
-    /// Hashes of the keys so far: what a server lists twice is shown once.
+    /// Hashes of the keys so far: what a server lists twice is shown once, and counted.
     seen: HashSet<u64>,
+    /// As in [`Listing`]; empty when the listing itself has it.
+    again: HashMap<u64, u32>,
     bytes: usize,
     from_start: bool,
     /// There was more than we keep.
@@ -251,9 +253,11 @@ struct Walk<T> {
 
 impl<T: Item> Walk<T> {
     /// Whether the next item is a new one that there is room for.
-    fn takes(&mut self, item: &T) -> bool {
+    fn takes(&mut self, item: &T, again: &mut HashMap<u64, u32>) -> bool {
         let key = stable_hash(item.key().as_bytes());
         if self.seen.contains(&key) {
+            let times = again.entry(key).or_default();
+            *times = times.saturating_add(1);
             return false;
         }
         self.bytes = self.bytes.saturating_add(item.raw().len());
@@ -281,18 +285,27 @@ impl<T: Item> Walks<T> {
         let Some(mut walk) = self.resume(listing, page) else {
             return;
         };
-        let new: Vec<T> = list.filter(|item| walk.takes(item)).collect();
         let in_place = self.shown == Some(page.session);
+        let again = if in_place {
+            &mut listing.again
+        } else {
+            &mut walk.again
+        };
+        let mut again = std::mem::take(again);
+        let new: Vec<T> = list.filter(|item| walk.takes(item, &mut again)).collect();
         if in_place {
+            listing.again = again;
             while listing.items.pop_if(|item| item.is_unlisted()).is_some() {}
             listing.items.extend(new);
         } else {
+            walk.again = again;
             walk.items.extend(new);
         }
         let next = object::string_at(page.result, &["nextCursor"]);
         if in_place || next.is_none() {
             if !in_place {
                 listing.items = std::mem::take(&mut walk.items);
+                listing.again = std::mem::take(&mut walk.again);
                 // A walk that was shown for want of a whole one has lost its pages, and nobody needs them now.
                 if let Some(other) = self.shown.take() {
                     self.under_way.remove(&other);
@@ -333,11 +346,13 @@ impl<T: Item> Walks<T> {
         if !listing.complete && self.shown.is_none() {
             self.shown = Some(page.session);
             listing.items.clear();
+            listing.again.clear();
         }
         Some(Walk {
             next: Box::default(),
             items: Vec::new(),
             seen: HashSet::new(),
+            again: HashMap::new(),
             bytes: 0,
             from_start: page.cursor.is_none(),
             cut_off: false,

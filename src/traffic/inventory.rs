@@ -1,7 +1,9 @@
 //! What the server offers, as it last said in any session: pages merged, staleness noticed.
 
+use super::digest::stable_hash;
 use crate::tap::Timestamp;
 use crate::wire::object;
+use std::collections::HashMap;
 
 /// One kind of thing the server lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub struct Listing<T> {
     pub listed_at: Option<Timestamp>,
     /// When a `list_changed` came after that.
     pub stale_since: Option<Timestamp>,
+    /// How often an item came again, by the hash of its key: only the first is kept.
+    pub(super) again: HashMap<u64, u32>,
 }
 
 impl<T> Default for Listing<T> {
@@ -22,7 +26,21 @@ impl<T> Default for Listing<T> {
             complete: false,
             listed_at: None,
             stale_since: None,
+            again: HashMap::new(),
         }
+    }
+}
+
+impl<T> Listing<T> {
+    /// How many of this name, or this URI, the server listed.
+    pub fn times_listed(&self, key: &str) -> u32 {
+        let again = self.again.get(&stable_hash(key.as_bytes()));
+        1 + again.copied().unwrap_or(0)
+    }
+
+    /// Whether it was listed, and there is more than what is known of it.
+    pub fn is_partial(&self) -> bool {
+        self.listed_at.is_some() && !self.complete
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::common_ui::capture;
 use mcp_sentinel::tap::Command;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const OPENED: &str = r#""opened":{"by":"operator","transport":"stdio","pid":1}"#;
 const GREETED: &str = r#""from":"operator","message":{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"o","version":"1"}}}"#;
@@ -161,4 +161,50 @@ fn a_narrowed_list_counts_as_the_whole_one_does() {
     assert!(tabs.contains("2 Tools 1200  3 Resources"), "{tabs}");
     stage.press("/t");
     assert!(stage.text().contains("1 200 of 1 200"), "{}", stage.text());
+}
+
+/// A list of tools, asked for and answered.
+fn tools(directory: &Path, definitions: &str, more: &str) -> PathBuf {
+    let asked = r#""from":"client","message":{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    let listed = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":2,"result":{{"tools":[{definitions}]{more}}}}}"#
+    );
+    capture(directory, &[OPENED, asked, &listed])
+}
+
+#[test]
+fn a_tool_that_is_listed_twice_is_marked_and_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let definitions = r#"{"name":"add"},{"name":"sum"},{"name":"sum","description":"other"}"#;
+    let path = tools(directory.path(), definitions, "");
+    for (width, mark) in [(120, "sum (listed 2 times)"), (60, "sum ×2")] {
+        let mut stage = Stage::open(width, 24, &path, State::Live);
+        stage.press("2");
+        let text = stage.text();
+        assert!(text.contains(mark), "{text}");
+        assert!(!text.contains("add ×") && !text.contains("add ("), "{text}");
+        assert!(!text.contains("lists it"), "{text}");
+        stage.press("j");
+        assert!(
+            stage.text().contains("lists it 2 times"),
+            "{}",
+            stage.text()
+        );
+    }
+}
+
+#[test]
+fn a_list_of_which_pages_are_missing_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    for (more, words) in [(r#","nextCursor":"2""#, "1 tool, not all"), ("", "1 tool")] {
+        let path = tools(directory.path(), r#"{"name":"add"}"#, more);
+        for width in [50, 80, 120] {
+            let mut stage = Stage::open(width, 24, &path, State::Live);
+            stage.press("2");
+            let head = stage.text().lines().nth(2).unwrap().to_owned();
+            let head = head.split('│').next().unwrap().trim();
+            assert!(head.starts_with(words), "{head}");
+            assert_eq!(head.contains("not all"), !more.is_empty(), "{head}");
+        }
+    }
 }

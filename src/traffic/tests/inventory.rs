@@ -41,6 +41,36 @@ fn pages_are_merged_in_the_order_of_the_server() {
 }
 
 #[test]
+fn what_is_listed_more_than_once_is_counted_in_each_walk() {
+    let twice = r#"
+        client {"id":1,"method":"tools/list"}
+        server {"id":1,"result":{"tools":[{"name":"b"},{"name":"a"},{"name":"b"}],"nextCursor":"2"}}
+        client {"id":2,"method":"tools/list","params":{"cursor":"2"}}
+        server {"id":2,"result":{"tools":[{"name":"b"}]}}
+    "#;
+    let times = |text: &str| {
+        let traffic = fold(text);
+        let tools = &traffic.inventory().tools;
+        [tools.times_listed("a"), tools.times_listed("b")]
+    };
+    assert_eq!(times(twice), [1, 3]);
+    // Behind a whole list, a walk is shown once it is whole, too.
+    let again = r#"
+        client {"id":3,"method":"tools/list"}
+        server {"id":3,"result":{"tools":[{"name":"a"},{"name":"b"}],"nextCursor":"2"}}
+        client {"id":4,"method":"tools/list","params":{"cursor":"2"}}
+        server {"id":4,"result":{"tools":[{"name":"a"}]}}
+    "#;
+    assert_eq!(times(&format!("{twice}{again}")), [2, 1]);
+    let first: String = again
+        .lines()
+        .take(3)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(times(&format!("{twice}{first}")), [1, 3]);
+}
+
+#[test]
 fn a_page_from_the_middle_is_shown_but_is_not_complete() {
     let traffic = fold(
         r#"

@@ -191,6 +191,16 @@ impl Inventory {
         }
     }
 
+    /// Whether the server has more than what it was seen to list, or than is kept.
+    pub fn is_partial(&self, world: &World) -> bool {
+        let offered = world.traffic.inventory();
+        match self.what {
+            What::Tools => offered.tools.is_partial(),
+            What::Prompts => offered.prompts.is_partial(),
+            What::Resources => offered.resources.is_partial() || offered.templates.is_partial(),
+        }
+    }
+
     /// Whether the server has said what it can do, and this was not among it.
     pub fn is_not_offered(&self, world: &World) -> bool {
         let name = format!("{}s", self.what.noun());

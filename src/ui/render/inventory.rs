@@ -184,7 +184,13 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
             ("not listed yet".to_owned(), Role::Dim)
         }
         (Some(_), None) | (None, None) => {
-            (format::plural(count as u64, state.what.noun()), Role::Dim)
+            let all = match (state.is_partial(world), room >= 30) {
+                (true, true) => ", not all pages seen",
+                (true, false) => ", not all",
+                (false, _) => "",
+            };
+            let count = format::plural(count as u64, state.what.noun());
+            (format!("{count}{all}"), Role::Dim)
         }
     };
     put(

@@ -2,6 +2,7 @@
 
 use crate::mcp::methods;
 use crate::traffic::inventory::{Prompt, Resource, Tool};
+use crate::ui::app::World;
 use crate::ui::event::Call;
 use crate::ui::text::{NO_NAME, is_blank};
 
@@ -75,6 +76,19 @@ impl<'a> Item<'a> {
             Self::Tool(tool) => tool.unlisted,
             Self::Resource(resource) => resource.unlisted,
             Self::Prompt(prompt) => prompt.unlisted,
+        }
+    }
+
+    /// How many of this name, or this URI, the server listed: only the first is known.
+    pub fn times_listed(self, world: &World) -> u32 {
+        let offered = world.traffic.inventory();
+        match self {
+            Self::Tool(tool) => offered.tools.times_listed(&tool.name),
+            Self::Resource(resource) if resource.template => {
+                offered.templates.times_listed(&resource.uri)
+            }
+            Self::Resource(resource) => offered.resources.times_listed(&resource.uri),
+            Self::Prompt(prompt) => offered.prompts.times_listed(&prompt.name),
         }
     }
 

@@ -24,7 +24,7 @@ fn news(world: &World, resource: &Resource) -> Option<(&'static str, &'static st
     }
 }
 
-/// Name with a mark where nobody listed it, number of calls, and how long half of them took; of a resource rather what is
+/// Name with a mark where nobody listed it, or more than once; number of calls, and how long half of them took; of a resource rather what is
 /// new of it.
 pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
@@ -49,14 +49,22 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
     let columns = usize::from(area.width);
     let room = columns.saturating_sub(width(&right) + 4);
     // A mark that is not cut away: what it means stands beside it, once the item is selected.
-    let note = match item.unlisted() {
-        true if width(&clean(item.shown_label())) + 13 <= room => " (not listed)",
-        true => " ?",
-        false => "",
+    let times = item.times_listed(world);
+    let (long, short) = match (item.unlisted(), times) {
+        (true, _) => (" (not listed)".to_owned(), " ?".to_owned()),
+        (false, 1) => (String::new(), String::new()),
+        (false, _) => {
+            let times = format::count(times.into());
+            (format!(" (listed {times} times)"), format!(" ×{times}"))
+        }
     };
-    let name = list::cut_name(item.shown_label(), room.saturating_sub(note.len()));
+    let note = match width(&clean(item.shown_label())) + width(&long) <= room {
+        true => long,
+        false => short,
+    };
+    let name = list::cut_name(item.shown_label(), room.saturating_sub(width(&note)));
     let name = fit(&format!("{name}{note}"), room);
-    let role = match (selected, item.unlisted()) {
+    let role = match (selected, item.unlisted() || times > 1) {
         (true, _) => Role::Strong,
         (false, _) if item.is_nameless() => Role::Dim,
         (false, true) => Role::Warn,

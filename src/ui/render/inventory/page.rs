@@ -24,8 +24,6 @@ const TABLE: u16 = 64;
 pub const READABLE: usize = 24;
 /// Columns of the headings at the left.
 const HEADING: usize = 11;
-/// Bytes of JSON that a model's tokenizer takes for one token, roughly.
-const BYTES_A_TOKEN: usize = 4;
 
 /// All that is known of an item, for reading.
 pub fn detail(world: &World, item: Item<'_>, columns: u16) -> Vec<Line<'static>> {
@@ -34,7 +32,7 @@ pub fn detail(world: &World, item: Item<'_>, columns: u16) -> Vec<Line<'static>>
         columns,
         lines: Vec::new(),
     };
-    page.title(item);
+    page.title(world, item);
     match item {
         Item::Tool(tool) => page.tool(tool),
         Item::Resource(resource) => page.resource(world, resource),
@@ -94,7 +92,7 @@ impl Page {
         }
     }
 
-    fn title(&mut self, item: Item<'_>) {
+    fn title(&mut self, world: &World, item: Item<'_>) {
         let hints = hints(item).join("  ");
         let room = self.room().saturating_sub(width(&hints) + 4);
         let beside = room >= 12;
@@ -123,6 +121,14 @@ impl Page {
                 Role::Warn,
             );
         }
+        let times = item.times_listed(world);
+        if times > 1 {
+            let times = format::count(times.into());
+            let text = format!(
+                "The server lists it {times} times. This is the first; what it serves may be another."
+            );
+            self.text(&text, Role::Warn);
+        }
         if !item.description().is_empty() {
             self.text(item.description(), Role::Text);
         }
@@ -147,7 +153,7 @@ impl Page {
             );
         }
         if !tool.raw.is_empty() {
-            let tokens = (tool.raw.len() / BYTES_A_TOKEN).max(1) as u64;
+            let tokens = tool.tokens() as u64;
             self.fact(
                 "SIZE",
                 &format!("about {} of context", format::plural(tokens, "token")),
