@@ -3,7 +3,7 @@
 
 mod common_ui;
 
-use common_ui::{Stage, State, fixture};
+use common_ui::{Stage, State, capture, fixture};
 use mcp_sentinel::tap::{Command, Reply, Route, SessionId, Timestamp};
 use mcp_sentinel::ui::app::Session;
 use mcp_sentinel::ui::event::{Effect, Event, Notice};
@@ -265,4 +265,30 @@ fn a_server_of_the_modern_era_is_told_with_each_call() {
     assert!(asks.contains(asked), "{asks}");
     stage.press("6L");
     assert!(stage.text().contains("(now debug)"), "{}", stage.text());
+}
+
+#[test]
+fn where_sessions_are_many_the_log_says_which_one_began() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = r#""opened":{"by":"client","transport":"http"}"#;
+    let path = capture(directory.path(), &[opened, opened]);
+    let read = || {
+        let mut stage = Stage::open(100, 30, &path, State::Saved);
+        stage.press("6");
+        stage.text()
+    };
+    assert!(read().contains("session opened client http"), "{}", read());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let at = text.rfind(r#""session":1"#).unwrap();
+    std::fs::write(
+        &path,
+        format!("{}{}", &text[..at], text[at..].replacen('1', "2", 1)),
+    )
+    .unwrap();
+    for line in [
+        "session 1 opened client http",
+        "session 2 opened client http",
+    ] {
+        assert!(read().contains(line), "{}", read());
+    }
 }

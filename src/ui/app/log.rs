@@ -187,7 +187,7 @@ impl Log {
             Some(row) if row.kind == RowKind::Garbage => {
                 ("stdout", format!("{} {}", row.method, row.summary))
             }
-            Some(row) => ("sentinel", format!("{} {}", row.method, row.summary)),
+            Some(row) => ("sentinel", format!("{} {}", what(&row, world), row.summary)),
             None => ("", String::new()),
         }
     }
@@ -386,6 +386,16 @@ impl Log {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+/// What a row of ours tells of; of which session, where there are more.
+fn what(row: &Row<'_>, world: &World) -> String {
+    match row.method.strip_prefix("session ") {
+        Some(what) if world.traffic.sessions().len() > 1 => {
+            format!("session {} {what}", row.session.0)
+        }
+        _ => row.method.to_owned(),
     }
 }
 
