@@ -36,7 +36,11 @@ pub fn render(state: &Ask, world: &World, frame: &mut Frame<'_>, area: Rect) {
                 0 | 1 => String::new(),
                 all => format!(" · {} more", all - 1),
             };
-            format!("waiting for {since} · session {}{more}", row.session.0)
+            let session = match world.traffic.sessions().len() {
+                0 | 1 => String::new(),
+                _ => format!(" · session {}", row.session.0),
+            };
+            format!("waiting for {since}{more}{session}")
         }
         None => String::new(),
     };
