@@ -287,3 +287,30 @@ fn a_message_that_one_comes_back_to_is_as_it_was_left() {
     stage.press("<up><enter>");
     assert_eq!(stage.text(), left);
 }
+
+#[test]
+fn a_long_id_is_cut_only_where_there_is_no_room_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let id = "mcpx-5-7d0aeafa2182299c-0123456789";
+    let request = format!(
+        r#""from":"client","message":{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"t"}}}}"#
+    );
+    let path = capture(directory.path(), &[OPENED, &request]);
+    let head = |width| {
+        let mut stage = Stage::open(width, 40, &path, State::Live);
+        stage.press("G");
+        let text = stage.text();
+        let head = text.lines().find(|line| line.contains(" request "));
+        head.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let wide = head(200);
+    assert!(
+        wide.contains(&format!("id \"{id}\"  ")) && wide.contains("bytes"),
+        "{wide}"
+    );
+    let narrow = head(100);
+    assert!(
+        narrow.contains("id …") && narrow.contains("0123456789\""),
+        "{narrow}"
+    );
+}

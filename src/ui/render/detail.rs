@@ -32,7 +32,7 @@ pub fn render(detail: &Detail, world: &World, frame: &mut Frame<'_>, area: Rect)
         }
         Look::Http => super::http::render(detail, theme, frame, below_heading(area)),
         Look::Timing => super::timing::render(detail, world, &row, frame, below_heading(area)),
-        Look::Raw => raw(detail, theme, frame, below_heading(area)),
+        Look::Raw => raw(detail, theme, frame, layout::json(area)),
         Look::Diff => comparison(detail, theme, frame, below_heading(area)),
     }
 }
@@ -171,6 +171,9 @@ fn no_answer(detail: &Detail, world: &World, row: &Row<'_>) -> String {
     }
 }
 
+/// Columns that a long id keeps where others are to be read, too.
+const SHORT_ID: usize = 24;
+
 fn facts(
     detail: &Detail,
     world: &World,
@@ -193,7 +196,11 @@ fn facts(
         Span::styled(title, theme.style(role)),
     ];
     let mut facts: Vec<(u8, Role, String)> = Vec::new();
-    let mut say = |rank: u8, role: Role, text: String| facts.push((rank, role, text));
+    let mut say = |rank: u8, role: Role, text: String| {
+        facts.push((rank, role, text));
+        facts.len() - 1
+    };
+    let mut id = None;
     if let Some(found) = side.json.as_ref().and_then(super::json::found) {
         say(0, Role::Warn, found);
     }
@@ -221,11 +228,8 @@ fn facts(
                 say(0, role, word.into_owned());
             }
         } else if !row.message_id.is_empty() {
-            say(
-                1,
-                Role::Text,
-                format!("id {}", cut_start(row.message_id, 24)),
-            );
+            let whole = cut_start(row.message_id, area.width.into());
+            id = Some(say(1, Role::Text, format!("id {whole}")));
         }
         let bytes = format::plural(super::timing::length(world, part.location), "byte");
         say(3, Role::Dim, bytes);
@@ -249,6 +253,12 @@ fn facts(
         say(0, Role::Dim, other.to_owned());
     }
     let room = usize::from(area.width).saturating_sub(title.len() + 1);
+    let over = taken(&facts).saturating_sub(room);
+    if let Some(index) = id.filter(|_| over > 0) {
+        let columns = width(&facts[index].2).saturating_sub(over + "id ".len());
+        let short = cut_start(row.message_id, columns.max(SHORT_ID));
+        facts[index].2 = format!("id {short}");
+    }
     keep_what_fits(&mut facts, room);
     let facts = facts
         .into_iter()
@@ -256,11 +266,12 @@ fn facts(
     put(frame, area, heading.into_iter().chain(facts).collect());
 }
 
+fn taken(facts: &[(u8, Role, String)]) -> usize {
+    facts.iter().map(|(.., text)| width(text) + 2).sum()
+}
+
 /// Takes out what matters least, by the highest rank, until all is to be read.
 fn keep_what_fits(facts: &mut Vec<(u8, Role, String)>, room: usize) {
-    let taken = |facts: &[(u8, Role, String)]| -> usize {
-        facts.iter().map(|(.., text)| width(text) + 2).sum()
-    };
     while taken(facts) > room {
         let worst = (0..facts.len()).max_by_key(|index| facts[*index].0);
         match worst.filter(|index| facts[*index].0 > 0) {

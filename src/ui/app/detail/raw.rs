@@ -5,7 +5,7 @@ use crate::capture::record::Location;
 use crate::traffic::{Part, Role};
 use crate::ui::app::World;
 use crate::ui::event::Body;
-use crate::ui::{format, text};
+use crate::ui::{format, layout, text};
 
 /// So much of a message is shown as raw bytes; the rest can be saved.
 const BYTES: usize = 256 << 10;
@@ -29,7 +29,8 @@ impl Detail {
         };
         let messages: Vec<_> = wanted.iter().filter_map(shown).collect();
         let lines = messages.iter().map(|(part, _)| part.location.line);
-        let key = (Look::Raw, lines.collect(), self.area.width);
+        let columns = layout::json(self.area).width;
+        let key = (Look::Raw, lines.collect(), columns);
         let locations = wanted.iter().map(|part| part.location).collect();
         if self.lines.made_of.as_ref() == Some(&key) {
             return locations;
@@ -53,7 +54,7 @@ impl Detail {
             );
             raw.push(RawLine::Heading(heading));
             let text = String::from_utf8_lossy(&bytes[..bytes.len().min(BYTES)]);
-            let pieces = text::chop(&text, usize::from(self.area.width));
+            let pieces = text::chop(&text, columns.into());
             raw.extend(pieces.into_iter().map(RawLine::Bytes));
             if let Some(more @ 1..) = bytes.len().checked_sub(BYTES) {
                 let more = format::plural(more as u64, "byte");
