@@ -19,6 +19,8 @@ pub const NAME: &str = "mcp-name";
 pub const PARAM_PREFIX: &str = "mcp-param-";
 pub const LAST_EVENT_ID: &str = "last-event-id";
 
+/// The first revision of the modern era.
+const MODERN: &str = "2026-07-28";
 const VERSION: &[&str] = &["_meta", "io.modelcontextprotocol/protocolVersion"];
 const ENCODED: (&str, &str) = ("=?base64?", "?=");
 /// Schemas that nest their properties deeper are not read to the bottom.
@@ -78,6 +80,11 @@ fn is_token(name: &str) -> bool {
 
 fn lower(name: &str) -> String {
     name.to_ascii_lowercase()
+}
+
+/// Whether a version of the protocol is one of the modern era: revisions are dates, and sort as text.
+pub fn is_modern(version: &[u8]) -> bool {
+    version >= MODERN.as_bytes()
 }
 
 /// The version that a message of the modern era says it is written in; `None` for any other message.

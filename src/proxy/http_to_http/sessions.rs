@@ -20,8 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 const SESSIONS: usize = 4096;
 /// How many are forgotten at a time.
 const FORGOTTEN: usize = SESSIONS / 8;
-/// The first revision of the modern era: revisions are dates, and sort as text.
-const MODERN: &[u8] = b"2026-07-28";
 
 #[derive(Debug)]
 pub struct Session {
@@ -56,8 +54,10 @@ impl Session {
             return;
         }
         let spoken = match self.habits().version() {
-            Some(version) if version.as_bytes() < MODERN => Spoken::Legacy,
-            Some(version) => Spoken::Modern(version.to_owned()),
+            Some(version) if headers::is_modern(version.as_bytes()) => {
+                Spoken::Modern(version.to_owned())
+            }
+            Some(_) => Spoken::Legacy,
             None => return,
         };
         self.has_spoken.store(true, Ordering::Relaxed);
@@ -417,7 +417,7 @@ fn is_modern(headers: &HeaderMap) -> bool {
     headers.contains_key(headers::METHOD)
         || headers
             .get(headers::PROTOCOL_VERSION)
-            .is_some_and(|version| version.as_bytes() >= MODERN)
+            .is_some_and(|version| headers::is_modern(version.as_bytes()))
 }
 
 /// Whether an event stream is asked for.

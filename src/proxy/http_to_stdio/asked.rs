@@ -1,15 +1,12 @@
 //! What an HTTP request says by its head: what it may carry, and what may come back.
 
 use super::refusal::Refusal;
-use crate::mcp::headers::{METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
+use crate::mcp::headers::{self, METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
 use crate::proxy::listener::RequestBody;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-
-/// The first revision of the modern era.
-const MODERN: &str = "2026-07-28";
 
 /// The forms in which a client takes an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +84,7 @@ pub fn contradiction(headers: &HeaderMap) -> Option<String> {
 
 /// Whether the head says that the message is of the modern era.
 pub fn is_modern(headers: &HeaderMap) -> bool {
-    text(headers, PROTOCOL_VERSION).is_some_and(|it| it >= MODERN)
+    text(headers, PROTOCOL_VERSION).is_some_and(|it| headers::is_modern(it.as_bytes()))
 }
 
 pub fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
