@@ -142,10 +142,9 @@ impl Claim {
 pub enum Stopped {
     /// The writer has closed its end.
     End,
-    /// The reader has closed its end, and cannot be told anything any more.
-    NoReader,
-    /// What takes the bytes takes no more, for this reason: a file on a full disk.
-    Refused(String),
+    /// The reader has closed its end, and cannot be told anything any more; or what takes its bytes takes no more, for
+    /// this reason: a file on a full disk.
+    NoReader(Option<String>),
 }
 
 /// Client to server, with the operator's lines let in between the client's.
@@ -245,7 +244,7 @@ impl Upstream {
         self.lane.note(format!(
             "the server reads no more, what was last sent to it may not have arrived: {error}"
         ));
-        Stopped::NoReader
+        Stopped::NoReader(None)
     }
 }
 
@@ -284,7 +283,7 @@ impl Downstream {
                 // It left in order, with nothing on its way to it: no news.
                 () = self.client.abandoned(), if client_ended => {
                     self.lane.count_rest(&mut lines);
-                    return Stopped::NoReader;
+                    return Stopped::NoReader(None);
                 }
             };
             let chunk = match read {
@@ -320,25 +319,27 @@ impl Downstream {
         self.lane.tap.wake();
         match written {
             Ok(()) => Stopped::End,
-            Err(error) => deaf(&error),
+            Err(error) => Stopped::NoReader(refusal(&error)),
         }
     }
 
     fn client_is_deaf(&self, error: &io::Error) -> Stopped {
-        let stopped = deaf(error);
-        self.lane.note(match &stopped {
-            Stopped::Refused(why) => format!("cannot write to the client: {why}"),
-            _ => "the client reads no more, what was last sent to it may not have arrived".into(),
+        let refusal = refusal(error);
+        self.lane.note(match &refusal {
+            Some(why) => format!("cannot write to the client: {why}"),
+            None => {
+                "the client reads no more, what was last sent to it may not have arrived".into()
+            }
         });
-        stopped
+        Stopped::NoReader(refusal)
     }
 }
 
-/// What it means that the client could not be written to.
-fn deaf(error: &io::Error) -> Stopped {
+/// Why the client could not be written to, other than that it is gone.
+fn refusal(error: &io::Error) -> Option<String> {
     match error.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Stopped::NoReader,
-        _ => Stopped::Refused(error.to_string()),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => None,
+        _ => Some(error.to_string()),
     }
 }
 
@@ -504,7 +505,7 @@ mod tests {
         };
         server.write_all(b"{}\nhalf").unwrap();
         drop(client);
-        assert_eq!(downstream.run().await, Stopped::NoReader);
+        assert_eq!(downstream.run().await, Stopped::NoReader(None));
         assert_eq!(counts.from(Party::Server), 2);
     }
 

@@ -252,9 +252,7 @@ impl Running {
 
     fn up_stopped(&mut self, stopped: Option<Stopped>) {
         match stopped {
-            Some(Stopped::NoReader | Stopped::Refused(_)) => {
-                self.live.close("the server has closed its input");
-            }
+            Some(Stopped::NoReader(_)) => self.live.close("the server has closed its input"),
             Some(Stopped::End) => {
                 self.live.close(CLIENT_LEFT);
                 self.client_ended.cancel();
@@ -265,13 +263,9 @@ impl Running {
     }
 
     fn down_stopped(&mut self, stopped: Option<Stopped>) {
-        match stopped {
-            Some(Stopped::NoReader) => self.nobody_listens = true,
-            Some(Stopped::Refused(why)) => {
-                self.nobody_listens = true;
-                self.refused = Some(why);
-            }
-            Some(Stopped::End) | None => {}
+        if let Some(Stopped::NoReader(refused)) = stopped {
+            self.nobody_listens = true;
+            self.refused = refused;
         }
     }
 
