@@ -40,7 +40,9 @@ pub fn be_one_if_told() {
         // Says a lot on stderr, then echoes.
         ("complain", [bytes]) => complain(bytes.parse().unwrap()),
         // An MCP server that does what the operator's tests need.
-        ("helpful", []) => helpful(),
+        ("helpful", []) => helpful(true),
+        // The same, and says nothing to the question for its era.
+        ("helpful", ["mute"]) => helpful(false),
         // One that does what HTTP clients want to see.
         ("counter", [era]) => counter::serve(era),
         other => panic!("no such peer: {other:?}"),
@@ -163,7 +165,7 @@ fn complain(bytes: usize) {
 }
 
 /// Answers every request with its own method, in one line, or as the method's name asks for.
-fn helpful() {
+fn helpful(knows_eras: bool) {
     let result = |id: &Value, result: Value| {
         println!("{}", json!({"jsonrpc": "2.0", "id": id, "result": result}))
     };
@@ -184,6 +186,7 @@ fn helpful() {
         };
         match method {
             "notifications/initialized" => {}
+            "server/discover" if !knows_eras => {}
             "server/discover" => println!(
                 "{}",
                 json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no"}})

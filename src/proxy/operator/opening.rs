@@ -7,10 +7,11 @@
 //! such a one, however long that takes. Where nobody can tell whether it has been read, as over HTTP, rmcp's own ten
 //! seconds hold.
 //!
-//! A server may be slow after that, and a relay (`docker run -i`, `ssh`) reads before the server runs. So the question stays asked when `initialize` follows it, and what that is
-//! answered decides, since an `initialize` "selects legacy semantics" for the whole process: with a result the server is
-//! spoken to in the legacy era, whatever else comes. When it is refused, or ignored, and the question has been answered
-//! after all, the server is a modern one; rmcp, which waits for a result of `initialize`, is given one made of that answer.
+//! A server may be slow after that, and a relay (`docker run -i`, `ssh`) reads before the server runs. So the question
+//! stays asked when `initialize` follows it, and what that is answered decides, since an `initialize` "selects legacy
+//! semantics" for the whole process: with a result the server is spoken to in the legacy era, whatever else comes. When
+//! it is refused, or ignored, and the question has been answered after all, the server is a modern one; rmcp, which waits
+//! for a result of `initialize`, is given one made of that answer.
 
 use futures_util::future::{Either, ready};
 use rmcp::RoleClient;
@@ -421,17 +422,22 @@ mod tests {
         }
     }
 
-    /// What a client says that asks, and says `initialize` before the server has read the question.
-    fn held_before_it_was_heard() -> Opening<()> {
-        let heard = Some(CancellationToken::new());
+    /// What a client says that asks, and says `initialize` before an answer has come; whether that went out.
+    fn overtaken(heard: Option<CancellationToken>) -> (Opening<()>, bool) {
         let mut opening = Opening::new((), heard, vec![ProtocolVersion::LATEST]);
         let ask = json!({"jsonrpc": "2.0", "id": 0, "method": ASKED, "params": {}});
         let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}
         }});
         assert!(opening.sending(&serde_json::from_value(ask).unwrap()));
-        assert!(!opening.sending(&serde_json::from_value(initialize).unwrap()));
-        opening
+        let went_out = opening.sending(&serde_json::from_value(initialize).unwrap());
+        (opening, went_out)
+    }
+
+    #[test]
+    fn nothing_is_held_back_where_nobody_can_tell_what_was_read() {
+        let (mut opening, went_out) = overtaken(None);
+        assert!(went_out && opening.let_go(true).is_none());
     }
 
     fn said(text: &str) -> ServerJsonRpcMessage {
@@ -472,7 +478,8 @@ mod tests {
 
     #[test]
     fn what_was_held_goes_out_to_a_server_that_names_no_version_we_speak() {
-        let mut opening = held_before_it_was_heard();
+        let (mut opening, went_out) = overtaken(Some(CancellationToken::new()));
+        assert!(!went_out);
         let other = DISCOVERED.replace("2026-07-28", "2099-01-01");
         assert!(opening.received(said(&other)).is_none());
         assert!(opening.let_go(false).is_some());
