@@ -24,7 +24,6 @@ pub struct Live {
     pub injections: mpsc::Sender<Injection>,
     /// The client's handshake is over.
     ready: Readiness,
-    heard: CancellationToken,
     /// Why the session takes no more lines, in words.
     closed: Mutex<Option<String>>,
     over: CancellationToken,
@@ -38,11 +37,6 @@ impl Live {
     /// For whoever watches the handshake.
     pub fn readiness(&self) -> Readiness {
         self.ready.clone()
-    }
-
-    /// Cancelled when a server on a pipe has read the first of what it was sent. Only Linux tells.
-    pub fn heard(&self) -> Option<CancellationToken> {
-        cfg!(target_os = "linux").then(|| self.heard.clone())
     }
 
     pub fn closed(&self) -> Option<String> {
@@ -92,7 +86,6 @@ impl Roster {
             gate: Arc::new(Gate::new(owner)),
             injections,
             ready: self.readiness.another(),
-            heard: CancellationToken::new(),
             closed: Mutex::default(),
             over: CancellationToken::new(),
         });

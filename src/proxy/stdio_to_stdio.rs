@@ -43,15 +43,20 @@ pub enum Stop {
 #[derive(Debug)]
 pub enum ClientEnd {
     Stdio,
-    /// The operator's own client, on the other end of a socket pair.
-    Operator(UnixStream),
+    /// The operator's own client.
+    Operator {
+        /// It has the other end of the pair.
+        socket: UnixStream,
+        /// To be cancelled when a server on a pipe has read the first of what it was sent, where that is waited for.
+        heard: Option<CancellationToken>,
+    },
 }
 
 impl ClientEnd {
     pub fn party(&self) -> Party {
         match self {
             Self::Stdio => Party::Client,
-            Self::Operator(_) => Party::Operator,
+            Self::Operator { .. } => Party::Operator,
         }
     }
 
@@ -59,14 +64,21 @@ impl ClientEnd {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Stdio => "client",
-            Self::Operator(_) => "operator",
+            Self::Operator { .. } => "operator",
+        }
+    }
+
+    fn heard(&self) -> Option<CancellationToken> {
+        match self {
+            Self::Stdio => None,
+            Self::Operator { heard, .. } => heard.clone(),
         }
     }
 
     pub fn open(self) -> Result<(Source, Sink), ProxyError> {
         let opened = || match self {
             Self::Stdio => Ok((Source::stdin()?, Sink::stdout()?)),
-            Self::Operator(socket) => {
+            Self::Operator { socket, .. } => {
                 let other = socket.try_clone()?;
                 Ok((Source::socket(socket.into())?, Sink::socket(other.into())))
             }
@@ -107,6 +119,7 @@ impl Session {
             pid: Some(child.pid),
         }));
         lane.tap.wake();
+        let heard = self.client.heard();
         let (source, sink) = self.client.open()?;
         let exited = CancellationToken::new();
         let client_ended = CancellationToken::new();
@@ -116,7 +129,7 @@ impl Session {
             lane: lane.clone(),
             injections: self.injections,
             handshake: Watch::new(self.live.readiness()),
-            heard: self.live.heard().filter(|_| lane.from == Party::Operator),
+            heard,
             lines: LineCounter::default(),
         };
         let downstream = Downstream {

@@ -204,22 +204,30 @@ impl Parts {
                 session: self.live.id,
                 from: Party::Operator,
             };
+            let (lifecycle, versions) = lifecycle(floor.config.era, self.live.readiness().spoken());
+            let asks = matches!(lifecycle, ClientLifecycleMode::Auto { .. });
+            // Only Linux tells what of a pipe has been read.
+            let tells =
+                matches!(floor.config.upstream, Upstream::Command(_)) && cfg!(target_os = "linux");
+            let heard = (asks && tells).then(CancellationToken::new);
             let side = Side {
                 identity: identity(floor.config.unattended),
                 unattended: floor.config.unattended,
                 era: floor.config.era,
                 lane,
                 live: self.live.clone(),
-                heard: match floor.config.upstream {
-                    Upstream::Command(_) => self.live.heard(),
-                    Upstream::Http(_) => None,
-                },
+                lifecycle,
+                versions,
+                heard: heard.clone(),
                 subscriptions: self.subscriptions.clone(),
             };
             let farewell = unsubscribe(self.live.clone(), self.subscriptions);
             let operator = tokio::spawn(side.converse(theirs, self.phase, self.refresh));
             floor.stop = either(floor.stop, self.close, farewell);
-            let client = ClientEnd::Operator(ours);
+            let client = ClientEnd::Operator {
+                socket: ours,
+                heard,
+            };
             let closed = floor.session(self.live, self.injections, client).await;
             operator.abort();
             closed
@@ -283,7 +291,10 @@ struct Side {
     era: Option<mcp::Era>,
     lane: Lane,
     live: Arc<Live>,
-    /// Cancelled when the server has read what it was sent first, where that can be known.
+    lifecycle: ClientLifecycleMode,
+    /// The modern versions that will do.
+    versions: Vec<ProtocolVersion>,
+    /// Cancelled when the server has read the question for its era, where it is asked and that can be known.
     heard: Option<CancellationToken>,
     subscriptions: Subscriptions,
 }
@@ -389,40 +400,12 @@ impl Side {
         socket.set_nonblocking(true)?;
         let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
         let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
-        let (lifecycle, versions) = self.lifecycle();
-        // One whose era is chosen is only slow; one that was seen to be spoken to in an era may speak another.
-        let heard = self.heard.clone().filter(|_| self.era.is_none());
-        let transport = Opening::new(transport, heard, versions);
+        let transport = Opening::new(transport, self.heard.clone(), self.versions.clone());
         let client = self.identity.clone();
-        let client = client.serve_with_lifecycle(transport, lifecycle).await;
+        let client = client
+            .serve_with_lifecycle(transport, self.lifecycle.clone())
+            .await;
         Ok(client.map_err(Box::new)?)
-    }
-
-    /// The era that was chosen; else that which the server was seen to speak, in this session's like or a client's; else
-    /// the server is asked. One of the modern era is asked in any case, for what it offers. With the modern versions
-    /// that will do.
-    fn lifecycle(&self) -> (ClientLifecycleMode, Vec<ProtocolVersion>) {
-        let mut versions = vec![ProtocolVersion::LATEST];
-        let lifecycle = match (self.era, self.live.readiness().spoken()) {
-            (Some(mcp::Era::Legacy), _) | (None, Some(Spoken::Legacy)) => {
-                ClientLifecycleMode::Initialize
-            }
-            (Some(mcp::Era::Modern), _) => ClientLifecycleMode::Discover {
-                preferred_versions: versions.clone(),
-            },
-            (None, spoken) => {
-                if let Some(Spoken::Modern(version)) = spoken {
-                    let version = serde_json::from_value(version.into()).ok();
-                    let version = version.filter(|it: &ProtocolVersion| !it.has_initialize());
-                    versions.splice(0..0, version);
-                }
-                ClientLifecycleMode::Auto {
-                    preferred_versions: versions.clone(),
-                    legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
-                }
-            }
-        };
-        (lifecycle, versions)
     }
 
     fn era_of(&self, client: &Client) -> Era {
@@ -447,6 +430,36 @@ impl Side {
         let known = |(key, value): (&'static str, Option<String>)| value.map(|value| (key, value));
         Era::Modern(metadata.into_iter().filter_map(known).collect())
     }
+}
+
+/// The era that was chosen; else that which the server was seen to speak, in this session's like or a client's; else the
+/// server is asked. One that was spoken to in the modern era is asked in any case: for what it offers, and it may be of
+/// old. With the modern versions that will do.
+fn lifecycle(
+    era: Option<mcp::Era>,
+    spoken: Option<Spoken>,
+) -> (ClientLifecycleMode, Vec<ProtocolVersion>) {
+    let mut versions = vec![ProtocolVersion::LATEST];
+    let lifecycle = match (era, spoken) {
+        (Some(mcp::Era::Legacy), _) | (None, Some(Spoken::Legacy)) => {
+            ClientLifecycleMode::Initialize
+        }
+        (Some(mcp::Era::Modern), _) => ClientLifecycleMode::Discover {
+            preferred_versions: versions.clone(),
+        },
+        (None, spoken) => {
+            if let Some(Spoken::Modern(version)) = spoken {
+                let version = serde_json::from_value(version.into()).ok();
+                let version = version.filter(|it: &ProtocolVersion| !it.has_initialize());
+                versions.splice(0..0, version);
+            }
+            ClientLifecycleMode::Auto {
+                preferred_versions: versions.clone(),
+                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+            }
+        }
+    };
+    (lifecycle, versions)
 }
 
 #[expect(
