@@ -13,6 +13,7 @@ use super::pump::{Claim, Injection};
 use super::{Floor, ProxyError};
 use crate::tap::{Closed, Command, Order, Refused, Reply, Route, SessionId};
 use bytes::Bytes;
+use letter::Letter;
 use own::{Era, Own};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,11 +113,14 @@ impl Desk {
             } => match self.destination(route) {
                 Ok(destination) => answer(outcome, async move {
                     let (live, era) = destination.ready().await?;
-                    let sent = send(&live, message.clone(), replay_of, era.as_ref()).await?;
-                    if let (Destination::Own(own), Reply::Sent { id, .. }) = (&destination, &sent) {
-                        own.sent(&message, id.as_ref());
+                    let sent = send(&live, message, replay_of, era.as_ref()).await?;
+                    if let Destination::Own(own) = &destination {
+                        own.sent(&sent);
                     }
-                    Ok(sent)
+                    Ok(Reply::Sent {
+                        session: live.id,
+                        id: sent.id,
+                    })
                 }),
                 Err(refusal) => drop(outcome.send(Err(refusal))),
             },
@@ -214,19 +218,21 @@ fn answer(outcome: oneshot::Sender<Outcome>, work: impl Future<Output = Outcome>
 }
 
 /// Sends a request under a fresh id, or a notification as it is.
-async fn send(live: &Live, message: String, replay_of: Option<u64>, era: Option<&Era>) -> Outcome {
+async fn send(
+    live: &Live,
+    message: String,
+    replay_of: Option<u64>,
+    era: Option<&Era>,
+) -> Result<Letter, Refused> {
     still_open(live)?;
     let letter = letter::prepare(message, &live.gate, era)?;
-    let sent = inject(live, letter.line, replay_of).await;
+    let sent = inject(live, letter.line.clone(), replay_of).await;
     // One that was begun may still arrive, and be answered.
     if let (Err(Unsent { begun: false, .. }), Some(id)) = (&sent, &letter.id) {
         live.gate.forget(id);
     }
     sent.map_err(|unsent| unsent.refusal)?;
-    Ok(Reply::Sent {
-        session: live.id,
-        id: letter.id,
-    })
+    Ok(letter)
 }
 
 /// Sends an answer to a request that the server has made.

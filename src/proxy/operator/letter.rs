@@ -17,6 +17,33 @@ pub struct Letter {
     pub line: Bytes,
     /// The raw id token of a request.
     pub id: Option<String>,
+    pub news: News,
+}
+
+/// What a message changes in what the server tells of unasked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    Same,
+    /// From here on it tells more, until the request is answered or cancelled.
+    More,
+    /// No more of what the request with this raw id has asked for.
+    Less(String),
+}
+
+impl News {
+    fn of(envelope: &Envelope<'_>) -> Self {
+        match envelope.method.as_deref() {
+            Some(methods::LISTEN) => Self::More,
+            Some(methods::CANCELLED) => cancelled(envelope).map_or(Self::Same, Self::Less),
+            _ => Self::Same,
+        }
+    }
+}
+
+/// The raw id of the request that is cancelled.
+fn cancelled(envelope: &Envelope<'_>) -> Option<String> {
+    let id = object::at(envelope.params.unwrap_or_default(), &["requestId"]);
+    id.map(str::to_owned)
 }
 
 /// Makes a request or a notification ready. A request gets an id that no peer uses; `era` is what is known of an own
@@ -37,10 +64,12 @@ pub fn prepare(message: String, gate: &Gate, era: Option<&Era>) -> Result<Letter
     {
         return refused(format!("{method} is not sent: {reason}"));
     }
+    let news = News::of(envelope);
     if !is_request {
         return Ok(Letter {
             line: line(message),
             id: None,
+            news,
         });
     }
     let has_token = object::at(&message, TOKEN).is_some();
@@ -67,6 +96,7 @@ pub fn prepare(message: String, gate: &Gate, era: Option<&Era>) -> Result<Letter
     Ok(Letter {
         line: line(message),
         id: Some(id),
+        news,
     })
 }
 
@@ -74,8 +104,7 @@ pub fn prepare(message: String, gate: &Gate, era: Option<&Era>) -> Result<Letter
 /// operator's, or the session is the operator's own.
 fn is_own_affair(message: &Envelope<'_>, gate: &Gate, era: Option<&Era>) -> bool {
     match message.method.as_deref() {
-        Some(methods::CANCELLED) => object::at(message.params.unwrap_or_default(), &["requestId"])
-            .is_some_and(|id| gate.is_ours(id)),
+        Some(methods::CANCELLED) => cancelled(message).is_some_and(|id| gate.is_ours(&id)),
         Some(method) => era.is_some() && methods::changes_own_session_only(method),
         None => false,
     }

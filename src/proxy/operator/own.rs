@@ -5,6 +5,7 @@
 //! A server of the modern era is asked to say when its lists change.
 
 use super::handshake::HandshakeError;
+use super::letter::{Letter, News};
 use super::opening::Opening;
 use super::{EXPLANATION, refused};
 use crate::mcp::{self, methods};
@@ -14,8 +15,7 @@ use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
 use crate::proxy::{Floor, ProxyError, Upstream};
-use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused, Reply};
-use crate::wire::object;
+use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused};
 use rmcp::model::{
     ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
 };
@@ -79,15 +79,13 @@ impl Subscriptions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sent(&self, message: &str, id: Option<&String>, gate: &Gate) {
-        self.ids().retain(|id| gate.is_due(id));
-        match (object::string_at(message, &["method"]).as_deref(), id) {
-            (Some(methods::LISTEN), Some(id)) => self.ids().push(id.clone()),
-            (Some(methods::CANCELLED), _) => {
-                let cancelled = object::at(message, &["params", "requestId"]);
-                self.ids().retain(|id| Some(id.as_str()) != cancelled);
-            }
-            _ => {}
+    fn sent(&self, letter: &Letter, gate: &Gate) {
+        let mut ids = self.ids();
+        ids.retain(|id| gate.is_due(id));
+        match &letter.news {
+            News::More => ids.extend(letter.id.clone()),
+            News::Less(cancelled) => ids.retain(|id| id != cancelled),
+            News::Same => {}
         }
     }
 }
@@ -167,9 +165,9 @@ impl Own {
         }
     }
 
-    /// Notes what was sent to it, under which id: subscriptions are ended before the session is.
-    pub fn sent(&self, message: &str, id: Option<&String>) {
-        self.subscriptions.sent(message, id, &self.live.gate);
+    /// Notes what was sent to it: subscriptions are ended before the session is.
+    pub fn sent(&self, letter: &Letter) {
+        self.subscriptions.sent(letter, &self.live.gate);
     }
 
     /// Asks the server for its lists again.
@@ -373,12 +371,8 @@ impl Side {
             methods::LISTEN,
             wishes.join(",")
         );
-        match super::send(&self.live, message.clone(), None, Some(era)).await {
-            Ok(Reply::Sent { id, .. }) => {
-                let gate = &self.live.gate;
-                self.subscriptions.sent(&message, id.as_ref(), gate);
-            }
-            Ok(Reply::Done) => {}
+        match super::send(&self.live, message, None, Some(era)).await {
+            Ok(letter) => self.subscriptions.sent(&letter, &self.live.gate),
             Err(Refused(why)) => {
                 note(
                     &self.lane,
@@ -568,6 +562,7 @@ fn note(lane: &Lane, text: String) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::letter;
     use super::*;
     use crate::proxy::gate::Owner;
 
@@ -575,11 +570,18 @@ mod tests {
     fn a_subscription_that_the_server_has_ended_is_forgotten() {
         let gate = Gate::new(Owner::Operator);
         let subscriptions = Subscriptions::default();
-        let listen = format!(r#"{{"method":"{}"}}"#, methods::LISTEN);
-        let (ended, open) = (gate.fresh_id(), gate.fresh_id());
-        subscriptions.sent(&listen, Some(&ended), &gate);
+        let sent = || {
+            let listen = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#,
+                methods::LISTEN
+            );
+            let letter = letter::prepare(listen, &gate, Some(&Era::Legacy)).unwrap();
+            subscriptions.sent(&letter, &gate);
+            letter.id.unwrap()
+        };
+        let ended = sent();
         gate.judge(format!(r#"{{"jsonrpc":"2.0","id":{ended},"result":{{}}}}"#).as_bytes());
-        subscriptions.sent(&listen, Some(&open), &gate);
+        let open = sent();
         assert_eq!(*subscriptions.ids(), [open]);
     }
 }
