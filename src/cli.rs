@@ -8,6 +8,7 @@ mod listen;
 mod oneshot;
 mod recorded;
 mod settings;
+mod time;
 mod upstream;
 
 pub use oneshot::{ArgumentsFrom, Call, List, Oneshot};
@@ -24,7 +25,6 @@ use recorded::RecordedArguments;
 use settings::Settings;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::time::Duration;
 use upstream::{Environment, Invocation, RemoteArguments};
 
 /// What was asked for.
@@ -309,13 +309,6 @@ fn capture_file() -> impl TypedValueParser<Value = PathBuf> {
             _ => Ok(path),
         }
     })
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible number of seconds".to_owned())
 }
 
 #[cfg(test)]

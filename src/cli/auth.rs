@@ -1,6 +1,6 @@
 //! `auth`: logging in to servers that ask for OAuth.
 
-use super::seconds;
+use super::time::some_seconds;
 use super::upstream::Trust;
 use clap::Subcommand;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub(super) enum AuthArguments {
         )]
         redirect_port: u16,
         /// How long to wait for the browser
-        #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+        #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = some_seconds)]
         timeout: Duration,
         #[command(flatten)]
         trust: Trust,

@@ -1,7 +1,7 @@
 //! `--listen`, and who may connect there.
 
-use super::seconds;
 use super::settings::size;
+use super::time::some_seconds;
 use super::upstream::{Environment, Upstream};
 use crate::proxy::listener::address::Address;
 use crate::proxy::listener::{Limits, Listen, Token};
@@ -41,7 +41,7 @@ pub(super) struct ListenArguments {
     #[arg(long, value_name = "SIZE", requires = "listen", value_parser = some_bytes)]
     max_body: Option<u64>,
     /// How long a session that is not used stays open [default: 1800]
-    #[arg(long, value_name = "SECONDS", requires = "listen", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", requires = "listen", value_parser = some_seconds)]
     idle: Option<Duration>,
     /// Serve clients of the old HTTP+SSE transport too, at /sse
     #[arg(long, requires = "listen")]

@@ -2,8 +2,9 @@
 
 use super::recorded::EraArgument;
 use super::settings::Settings;
+use super::time::some_seconds;
 use super::upstream::{self, Environment, Invocation, RemoteArguments, Upstream};
-use super::{Stop, capture_file, seconds};
+use super::{Stop, capture_file};
 use crate::mcp::Era;
 use clap::Args;
 use std::ffi::OsString;
@@ -81,7 +82,7 @@ pub(super) struct OneshotArguments {
     #[arg(long)]
     json: bool,
     /// How long to wait for the server
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = some_seconds)]
     timeout: Duration,
     /// Protocol era to speak
     #[arg(

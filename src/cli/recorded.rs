@@ -1,7 +1,8 @@
 //! How a proxy shows and records what it forwards.
 
+use super::capture_file;
 use super::settings::{self, Settings};
-use super::{capture_file, seconds};
+use super::time::seconds;
 use crate::capture::store::Retention;
 use crate::headless::Print;
 use crate::mcp::Era;
