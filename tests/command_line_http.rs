@@ -5,7 +5,7 @@
 
 mod house;
 
-use house::{DEMO, House, PROGRAM, Proxy, Ran, until};
+use house::{DEMO, House, Proxy, Ran, until};
 use mcp_sentinel::link::registry::Counts;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -245,16 +245,7 @@ fn without_a_capture_the_messages_of_http_clients_are_counted() {
 #[test]
 fn a_listener_without_room_for_another_connection_goes_on_when_there_is_some_again() {
     let house = House::new();
-    let mut command = Command::new("sh");
-    let few_files = "ulimit -n 32; exec \"$0\" \"$@\"";
-    command.args(["-c", few_files, PROGRAM, "--listen", "0", "--", "cat"]);
-    let prepared = house.command(&[] as &[&str]);
-    for (name, value) in prepared.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let command = house.command_after("ulimit -n 32", &["--listen", "0", "--", "cat"]);
     let (proxy, line) = started(command);
     let address = line["mcp-sentinel: http://".len()..]
         .split('/')

@@ -26,6 +26,7 @@ pub mod stdio_to_stdio;
 mod sys;
 mod tail;
 
+pub use files::suffice as files_suffice;
 pub use sys::give_back_memory;
 
 use crate::mcp::Era;

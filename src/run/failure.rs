@@ -68,8 +68,17 @@ impl fmt::Display for Failure {
                 said = format!("{said}: {cause}");
             }
         }
-        f.write_str(&said)
+        f.write_str(&said)?;
+        match self.error.chain().any(is_out_of_files) {
+            true => f.write_str("; ulimit -n sets how many there may be"),
+            false => Ok(()),
+        }
     }
+}
+
+fn is_out_of_files(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let error = cause.downcast_ref::<std::io::Error>();
+    error.and_then(std::io::Error::raw_os_error) == Some(rustix::io::Errno::MFILE.raw_os_error())
 }
 
 impl From<anyhow::Error> for Failure {

@@ -44,13 +44,6 @@ pub fn converse(
     asked: Oneshot,
     talk: impl AsyncFnOnce(&mut Conversation) -> Result<u8, Failure> + Send,
 ) -> Result<u8, Failure> {
-    hold(asked, talk).map_err(Failure::told_from_a_no)
-}
-
-fn hold(
-    asked: Oneshot,
-    talk: impl AsyncFnOnce(&mut Conversation) -> Result<u8, Failure> + Send,
-) -> Result<u8, Failure> {
     let upstream = super::upstream::resolve(asked.upstream, Voice::default())?;
     let identity = Identity::new(&upstream, None, &asked.redact);
     let to = asked.capture.map_or(CaptureTo::Nowhere, CaptureTo::File);

@@ -310,3 +310,22 @@ fn answers_that_a_full_disk_did_not_take_are_said_to_be_missing() {
         assert_eq!(process.wait().unwrap().code(), Some(0));
     }
 }
+
+#[test]
+fn where_hardly_any_file_may_be_open_that_is_said_at_once() {
+    let house = House::new();
+    let within = |files: u32, line: &[&str]| {
+        Ran::of(&mut house.command_after(&format!("ulimit -n {files}"), line))
+    };
+    let why = "cannot start: Too many open files (os error 24); ulimit -n sets how many";
+    for files in [8, 20] {
+        within(files, &["--", "cat"]).fails(1, why);
+        within(files, &["call", "t", "--", "cat"]).fails(3, why);
+    }
+    let ran = within(32, &["--", "cat"]);
+    assert_eq!(
+        (ran.code, ran.stderr.lines().count()),
+        (Some(0), 2),
+        "{ran:?}"
+    );
+}

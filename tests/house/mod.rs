@@ -66,8 +66,22 @@ impl House {
     }
 
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Command {
+        self.furnished(Command::new(PROGRAM), arguments)
+    }
+
+    /// The same under what a shell was told before, such as `ulimit`.
+    pub fn command_after(&self, told: &str, arguments: &[&str]) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{told}; exec \"$0\" \"$@\""), PROGRAM]);
+        self.furnished(shell, arguments)
+    }
+
+    fn furnished<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        mut command: Command,
+        arguments: &[S],
+    ) -> Command {
         signals::by_default();
-        let mut command = Command::new(PROGRAM);
         command
             .args(arguments)
             .env("HOME", self.directory.path())
