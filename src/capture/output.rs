@@ -64,6 +64,16 @@ impl Buffer {
         self.tail.shrink_to(KEEP);
     }
 
+    /// How many lines have an end that was not written.
+    fn line_ends(&self) -> usize {
+        let in_pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Here(bytes) => memchr::memchr_iter(b'\n', bytes).count(),
+            // However it is spelled.
+            Piece::Spooled(_) => 0,
+        });
+        in_pieces.sum::<usize>() + memchr::memchr_iter(b'\n', &self.tail[self.sent..]).count()
+    }
+
     /// Writes everything. After an error, what was not written is still here.
     pub fn write_to(&mut self, to: &mut impl Write) -> io::Result<()> {
         while let Some(piece) = self.pieces.front_mut() {
@@ -126,6 +136,12 @@ impl<W: Write> Output<W> {
     /// Bytes the file has taken.
     pub fn written(&self) -> u64 {
         self.file.bytes
+    }
+
+    /// How many of the lines are not in the file, not wholly at least; of a compressed one nobody knows.
+    pub fn lines_left(&self) -> Option<u64> {
+        let is_plain = self.compressor.is_none();
+        is_plain.then(|| self.lines.line_ends() as u64)
     }
 
     /// Writes all lines so that a follower can read them. After an error, what was not written is still here.

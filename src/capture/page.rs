@@ -14,11 +14,17 @@ use memchr::memmem::Finder;
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 
+/// So many lines are remembered without giving their memory back.
+const KEEP: usize = 1 << 10;
+
 pub(super) struct Page<W> {
     output: Output<W>,
     writer: Writer,
-    /// Since the last time the file took everything.
-    pending: Counts,
+    /// In all lines.
+    counted: Counts,
+    /// In all lines up to each that has a message in it and that the file has not taken.
+    pending: Vec<Counts>,
+    /// In the lines that are in the file.
     written: Counts,
     lost_messages: u64,
     /// Why the first of them were.
@@ -40,6 +46,7 @@ struct Form {
     is_one_line: bool,
 }
 
+/// How much there is up to the line with the number `seq`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
     client: u64,
@@ -47,6 +54,12 @@ struct Counts {
     operator: u64,
     failed: Failed,
     seq: u64,
+}
+
+impl Counts {
+    fn messages(&self) -> u64 {
+        self.client + self.server + self.operator
+    }
 }
 
 enum Missed {
@@ -59,7 +72,8 @@ impl<W: Write> Page<W> {
         Self {
             output,
             writer: Writer::default(),
-            pending: Counts::default(),
+            counted: Counts::default(),
+            pending: Vec::new(),
             written: Counts::default(),
             lost_messages: 0,
             why_lost: None,
@@ -123,7 +137,7 @@ impl<W: Write> Page<W> {
         }
         let tally = Tally::of(text);
         if !self.discoveries.are_refused(line, text) {
-            self.pending.failed += tally.failed;
+            self.counted.failed += tally.failed;
         }
         tally.messages()
     }
@@ -137,7 +151,7 @@ impl<W: Write> Page<W> {
             true => bytes.tally,
             false => Tally::default(),
         };
-        self.pending.failed += tally.failed;
+        self.counted.failed += tally.failed;
         let as_it_is = bytes.is_json && !bytes.has_line_feed;
         let out = self.output.lines();
         self.writer.long_line(out, line, bytes, as_it_is);
@@ -156,11 +170,13 @@ impl<W: Write> Page<W> {
 
     fn count(&mut self, from: Party, messages: u64) {
         match from {
-            Party::Client => self.pending.client += messages,
-            Party::Server => self.pending.server += messages,
-            Party::Operator => self.pending.operator += messages,
+            Party::Client => self.counted.client += messages,
+            Party::Server => self.counted.server += messages,
+            Party::Operator => self.counted.operator += messages,
             Party::Sentinel => {}
         }
+        self.counted.seq = self.writer.seq();
+        self.pending.push(self.counted);
     }
 
     pub fn stderr(&mut self, at: Timestamp, session: SessionId, bytes: &[u8]) {
@@ -205,7 +221,7 @@ impl<W: Write> Page<W> {
             }
             Entry::Head(..) => self.gap(at, session, Gap::default()),
             Entry::Failed(_) if self.forgetting => {}
-            Entry::Failed(failed) => self.pending.failed += failed,
+            Entry::Failed(failed) => self.counted.failed += failed,
             Entry::Lost(gap) => self.gap(at, session, gap),
         }
     }
@@ -288,6 +304,7 @@ impl<W: Write> Page<W> {
     /// Gives back memory that only a burst needs.
     pub fn slim(&mut self) {
         self.output.lines().slim();
+        self.pending.shrink_to(KEEP);
     }
 
     pub fn flush(&mut self) -> io::Result<()> {
@@ -304,22 +321,24 @@ impl<W: Write> Page<W> {
 
     /// The file took everything that was written.
     fn settle(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        self.written = Counts {
-            client: self.written.client + pending.client,
-            server: self.written.server + pending.server,
-            operator: self.written.operator + pending.operator,
-            failed: self.written.failed,
-            seq: self.writer.seq(),
-        };
-        self.written.failed += pending.failed;
+        self.pending.clear();
+        self.counted.seq = self.writer.seq();
+        self.written = self.counted;
     }
 
-    /// The file will not take what is pending any more.
+    /// The file will not take any more: what it has not taken is lost.
     pub fn forget_pending(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        self.lost_messages += pending.client + pending.server + pending.operator;
-        self.why_lost.get_or_insert_with(|| self.blame.clone());
+        if let Some(left) = self.output.lines_left() {
+            let last = self.writer.seq().saturating_sub(left);
+            let taken = self.pending.partition_point(|it| it.seq <= last);
+            self.written = *self.pending[..taken].last().unwrap_or(&self.written);
+            self.written.seq = last;
+        }
+        let lost = self.counted.messages() - self.written.messages();
+        self.lost_messages += lost;
+        if lost > 0 {
+            self.why_lost.get_or_insert_with(|| self.blame.clone());
+        }
     }
 
     /// What is forgotten from now on is lost for this reason.
@@ -341,8 +360,7 @@ impl<W: Write> Page<W> {
     /// Where all that was written is `lost` as well, because nobody will read it, with the reason for that.
     pub fn publish(&self, totals: &Totals, lost: Option<&str>) {
         let written = self.written;
-        let all = written.client + written.server + written.operator;
-        let lost_messages = self.lost_messages + lost.map_or(0, |_| all);
+        let lost_messages = self.lost_messages + lost.map_or(0, |_| written.messages());
         for (total, value) in [
             (&totals.client_messages, written.client),
             (&totals.server_messages, written.server),

@@ -4,6 +4,7 @@ use crate::capture::record::Payload;
 use crate::tap::{
     Body, Closed, Event, ExchangeId, Half, Http, Overflow, Party, SessionId, Tap, Timestamp, queue,
 };
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Mutex;
 
@@ -164,6 +165,39 @@ fn what_a_full_disk_never_took_is_counted_at_the_end() {
     assert_eq!(totals.client_messages.load(Ordering::Acquire), 0);
     send(&tap, "nobody listens any more");
     assert!(!tap.is_full());
+}
+
+#[test]
+fn of_what_was_to_be_written_at_once_only_what_a_full_disk_did_not_take_is_counted_as_lost() {
+    let long = format!("[\"{}\"]", "x".repeat(100_000));
+    let said = ["[1]", "{}", &long, "no JSON", "[3]"];
+    let mut seen = BTreeSet::new();
+    let after = long.len()..long.len() + 1000;
+    for room in (0..1000).chain(after).step_by(23) {
+        let disk = Disk::default();
+        disk.set_room(room);
+        let (tap, recorder) = start(&disk, 1 << 20);
+        send(&tap, &said.join("\n"));
+        let totals = recorder.totals();
+        recorder.finish();
+        let has_header = disk.0.lock().unwrap().1.contains(&b'\n');
+        let mut read = match has_header {
+            true => disk.read(),
+            false => Vec::new(),
+        };
+        if let Some(last) = read.last_mut() {
+            *last = last.trim_end().to_owned();
+        }
+        let kept = read.len();
+        assert!(read == said[..kept], "{room}: {read:?}");
+        let of = |total: &AtomicU64| total.load(Ordering::Acquire) as usize;
+        assert_eq!(of(&totals.client_messages), kept, "{room}");
+        assert_eq!(of(&totals.latest_seq), kept, "{room}");
+        assert_eq!(of(&totals.lost_messages), said.len() - kept, "{room}");
+        assert_eq!(totals.why_lost.get().is_some(), kept < said.len());
+        seen.insert(kept);
+    }
+    assert_eq!(seen, (0..=said.len()).collect());
 }
 
 #[test]
