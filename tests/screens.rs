@@ -281,6 +281,13 @@ fn the_hub() {
 }
 
 #[test]
+fn the_hub_says_how_to_wrap_a_server_in_the_same_place_where_nothing_is_listed() {
+    let text = |keys: &str| hub(80, 24, Some(Listing::default()), keys).2;
+    assert!(!text("").contains("w how"), "{}", text(""));
+    assert_eq!(text("w"), text(""));
+}
+
+#[test]
 fn the_hub_counts_what_is_seen_one_capture_at_a_time_and_again_when_it_has_grown() {
     let open = |listing: Listing, height| {
         let mut hub = Hub::default();

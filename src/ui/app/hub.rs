@@ -128,6 +128,12 @@ impl Hub {
             .collect()
     }
 
+    /// Whether there is nothing to list: then how to wrap a server stands there without a key.
+    pub fn is_bare(&self) -> bool {
+        let listing = self.listing.as_ref();
+        listing.is_some_and(|it| it.live.is_empty() && it.saved.is_empty())
+    }
+
     pub fn selected(&self) -> usize {
         let chosen = self.chosen.as_deref();
         self.items()
@@ -152,6 +158,7 @@ impl Hub {
     pub fn offers(&self, binding: &Binding) -> &'static str {
         let items = !self.items().is_empty() || !self.filter.is_empty();
         match (binding.context, binding.action) {
+            (Context::Hub, Action::HowToWrap) if self.is_bare() => "",
             (Context::Hub, Action::HowToWrap) if self.how_to_wrap => "back",
             (Context::Hub, _) if self.how_to_wrap => "",
             (Context::Hub, Action::Open | Action::Filter) if !items => "",
@@ -335,7 +342,7 @@ impl Hub {
             // The list is covered.
             Action::Delete if self.how_to_wrap => {}
             Action::Delete => self.ask_to_delete(),
-            Action::HowToWrap => self.how_to_wrap = !self.how_to_wrap,
+            Action::HowToWrap => self.how_to_wrap = !self.how_to_wrap && !self.is_bare(),
             _ => {
                 let last = self.items().len().saturating_sub(1);
                 self.select(moved(self.selected(), action, height, last));

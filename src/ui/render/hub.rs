@@ -65,7 +65,7 @@ pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
     let body = Hub::body(area);
     if let Some(overlay) = &hub.help {
         help::render(overlay, theme, frame, body);
-    } else if hub.how_to_wrap {
+    } else if hub.how_to_wrap && !hub.is_bare() {
         empty(theme, frame, body, &HOW_TO_WRAP);
     } else {
         items(hub, frame, body);
@@ -108,8 +108,10 @@ fn question(saved: &Saved) -> String {
 
 fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
     let theme = hub.theme;
-    let Some(listing) = &hub.listing else { return };
-    if listing.live.is_empty() && listing.saved.is_empty() {
+    if hub.listing.is_none() {
+        return;
+    }
+    if hub.is_bare() {
         let sentences: Vec<&str> = [NOTHING, " "].into_iter().chain(HOW_TO_WRAP).collect();
         return empty(theme, frame, body, &sentences);
     }
