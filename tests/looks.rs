@@ -61,6 +61,26 @@ fn a_sheet_covers_the_message_and_leaves_a_wide_list_as_it_is() {
 }
 
 #[test]
+fn the_rule_beside_a_list_stays_where_it_is_when_a_sheet_opens() {
+    for (width, pane, open) in [
+        (200, "/tools/call get-sum<enter>g", "e"),
+        (200, "2", "<enter>"),
+        (100, "2", "<enter>"),
+    ] {
+        let mut stage = stage(width, 30, "live", State::Live);
+        stage.press(pane);
+        let rule = |stage: &Stage| {
+            let text = stage.text();
+            let line = text.lines().nth(5).unwrap();
+            line.chars().position(|c| c == '│').unwrap()
+        };
+        let at = rule(&stage);
+        stage.press(open);
+        assert_eq!(rule(&stage), at, "{}", stage.text());
+    }
+}
+
+#[test]
 fn the_bar_below_a_sheet_says_how_current_the_screen_is() {
     let mut stage = stage(120, 40, "live", State::Live);
     stage.press("2<enter>");

@@ -71,24 +71,19 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
     status::render(app, frame, panes.status);
 }
 
-/// Clears the place of a sheet, with a rule at its left where something is left of it.
+/// Clears the place of a sheet, with a rule at its left where something is left of it: where panes have theirs.
 fn over(frame: &mut Frame<'_>, panes: &layout::Panes, area: Rect, theme: Theme) {
     frame.render_widget(Clear, area);
-    if area.x > panes.body.x {
+    let left = area.x - panes.body.x;
+    if left > 0 {
+        let gap = left.min(2);
         let edge = Rect {
-            x: area.x - 1,
-            width: 1,
+            x: area.x - gap,
+            width: gap,
             ..area
         };
-        frame.render_widget(
-            Clear,
-            Rect {
-                x: area.x.saturating_sub(2),
-                width: 2,
-                ..area
-            },
-        );
-        standing_rule(theme, frame, edge);
+        frame.render_widget(Clear, edge);
+        standing_rule(theme, frame, Rect { width: 1, ..edge });
     }
 }
 
