@@ -5,7 +5,7 @@
 //!
 //! | file | what it is for |
 //! |---|---|
-//! | `digest`, `summary`, `gist` | one record: what matters of it, in a few words, made harmless |
+//! | `digest`, `summary`, `gist`, `number` | one record: what matters of it, in a few words, made harmless |
 //! | `fold`, `links` | which messages belong together |
 //! | `store`, `storage` | the rows, and how a million of them fit |
 //! | `http` | the HTTP exchanges that carried the messages |
@@ -23,6 +23,7 @@ pub mod http;
 pub mod inventory;
 mod lines;
 mod links;
+pub mod number;
 mod sessions;
 mod stats;
 mod storage;

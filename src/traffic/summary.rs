@@ -3,6 +3,7 @@
 //! Never raw JSON: scalars are shown, what nests is only named.
 
 use super::gist::{Gist, gist};
+use super::number::plural;
 use crate::mcp::methods;
 use crate::wire::{self, object};
 
@@ -41,10 +42,9 @@ fn push_value(into: &mut Gist, raw: &str) {
             into.push(inside);
         }
         Some(b'[') => {
-            match object::elements(raw).count() {
+            match object::elements(raw).count() as u64 {
                 0 => into.push("[]"),
-                1 => into.push("[1 item]"),
-                count => into.push(&format!("[{count} items]")),
+                count => into.push(&format!("[{}]", plural(count, "item"))),
             };
         }
         _ => {
@@ -378,11 +378,7 @@ impl<'a> Answer<'a> {
 }
 
 fn count(into: &mut Gist, list: &str, word: &str) {
-    let count = object::elements(list).count();
-    into.push(&format!(
-        "{count} {word}{}",
-        if count == 1 { "" } else { "s" }
-    ));
+    into.push(&plural(object::elements(list).count() as u64, word));
 }
 
 /// What a result says.

@@ -1,6 +1,7 @@
 //! Times, durations, sizes and counts as people read them, in few columns.
 
 use crate::tap::Timestamp;
+pub use crate::traffic::number::{count, plural};
 
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
@@ -106,28 +107,6 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// `18 022`: digits in groups of three.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 error`, `2 errors`.
-pub fn plural(number: u64, noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        count(number),
-        if number == 1 { "" } else { "s" }
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,10 +176,6 @@ mod tests {
         assert_eq!(
             (size(1234), size(50_000_000)),
             ("1.2k".into(), "50M".into())
-        );
-        assert_eq!(
-            (count(18_022), count(1), count(1_000_000)),
-            ("18 022".into(), "1".into(), "1 000 000".into())
         );
         assert_eq!(uptime(13_251_000_000), "03:40:51");
     }

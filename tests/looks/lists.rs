@@ -161,6 +161,10 @@ fn a_narrowed_list_counts_as_the_whole_one_does() {
     assert!(tabs.contains("2 Tools 1200  3 Resources"), "{tabs}");
     stage.press("/t");
     assert!(stage.text().contains("1 200 of 1 200"), "{}", stage.text());
+    stage.press("<esc><esc>1");
+    let row = stage.text();
+    let row = row.lines().find(|line| line.contains("tools/list"));
+    assert!(row.unwrap().contains("1 200 tools"), "{row:?}");
 }
 
 /// A list of tools, asked for and answered.

@@ -10,6 +10,7 @@ use crate::tap::{Refused, Reply};
 use crate::ui::app::choices::Choices;
 use crate::ui::app::errand::{Errand, News};
 use crate::ui::event::{Body, Owner, Step, Token};
+use crate::ui::format::{count, plural};
 use crate::ui::json::Document;
 use crate::ui::keymap::Action;
 use crate::wire::object;
@@ -108,15 +109,14 @@ fn offered(answer: &str) -> Option<(Vec<String>, String)> {
         .take(MOST)
         .map(|raw| object::unescape(raw).map_or_else(|| raw.to_owned(), |text| text.into_owned()))
         .collect();
-    let shown = values.len();
+    let shown = values.len() as u64;
     let total = object::at(completion, &["total"]).and_then(|raw| raw.parse::<u64>().ok());
     let more = object::at(completion, &["hasMore"]) == Some("true")
         || object::elements(list).nth(MOST).is_some();
-    let words = match total.filter(|total| *total > shown as u64) {
-        Some(total) => format!("{shown} of {total} values"),
-        None if more => format!("{shown} values, and there are more"),
-        None if shown == 1 => "1 value".to_owned(),
-        None => format!("{shown} values"),
+    let words = match total.filter(|total| *total > shown) {
+        Some(total) => format!("{} of {}", count(shown), plural(total, "value")),
+        None if more => format!("{}, and there are more", plural(shown, "value")),
+        None => plural(shown, "value"),
     };
     Some((values, words))
 }
@@ -366,7 +366,7 @@ mod tests {
         let (values, words) = offered(&flood).unwrap();
         assert_eq!(
             (values.len(), &*words),
-            (MOST, "1000 values, and there are more")
+            (MOST, "1 000 values, and there are more")
         );
         assert_eq!(offered(r#"{"values":"a"}"#), None);
         assert_eq!(offered("[]"), None);
