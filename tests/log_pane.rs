@@ -6,9 +6,11 @@ mod common_ui;
 use common_ui::{Stage, State, capture, fixture};
 use mcp_sentinel::tap::{Command, Reply, Route, SessionId, Timestamp};
 use mcp_sentinel::ui::app::Session;
-use mcp_sentinel::ui::event::{Effect, Event, Notice};
+use mcp_sentinel::ui::event::{Body, Effect, Event, Notice};
+use mcp_sentinel::ui::json::Document;
 use ratatui::crossterm::event::MouseEventKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn logs(state: State) -> Stage {
     let mut stage = Stage::open(100, 30, &fixture("logs"), state);
@@ -64,6 +66,28 @@ fn a_long_log_message_is_read_and_copied_to_its_end_and_opens_in_traffic() {
     assert!(copied, "{:?}", stage.effects);
     stage.press("<enter>");
     assert!(stage.selected().contains("notifications/message"));
+}
+
+#[test]
+fn a_log_message_is_taken_apart_once() {
+    let mut stage = logs(State::Saved);
+    stage.press("/emergency<enter>");
+    let drawn = stage.text();
+    assert!(drawn.contains("word end"), "{drawn}");
+    let row = stage.app.log.selected_row().unwrap();
+    let location = stage.app.world.traffic.row(row).unwrap().request;
+    let other = br#"{"params":{"data":"another"}}"#.to_vec();
+    stage.send(Event::Body {
+        location,
+        body: Body::Loaded(Arc::new(Document::new(other))),
+    });
+    assert_eq!(stage.text(), drawn);
+    // For another width it is laid out anew.
+    stage.send(Event::Resize {
+        width: 90,
+        height: 30,
+    });
+    assert!(stage.text().contains("another"), "{}", stage.text());
 }
 
 #[test]

@@ -463,7 +463,8 @@ impl App {
         let panes = self.panes();
         let world = &self.world;
         let mut steps = Vec::new();
-        let mut wanted = self.log.sync(world, self.tab == Tab::Log, &mut steps);
+        let log = (self.tab == Tab::Log).then_some(panes.left);
+        let mut wanted = self.log.sync(world, log, &mut steps);
         let selected = self.list.selected(&world.traffic).map(|(row, _)| row);
         wanted.extend(self.detail.sync(world, selected, panes.detail));
         for pane in [&mut self.tools, &mut self.resources, &mut self.prompts] {

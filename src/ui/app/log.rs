@@ -2,6 +2,7 @@
 //! proxy noted, and what this screen had to say; in the order of time.
 
 mod level;
+mod whole;
 
 use super::World;
 use super::movement::moved;
@@ -11,15 +12,11 @@ use crate::mcp::{logging, methods};
 use crate::tap::{Party, Timestamp};
 use crate::traffic::view::Filter;
 use crate::traffic::{Row, RowId, RowKind};
-use crate::ui::event::{Body, Effect, Notice, Step};
-use crate::ui::json::Document;
+use crate::ui::event::{Effect, Notice, Step};
 use crate::ui::keymap::Action;
-use crate::wire::framing::character_end;
-use crate::wire::object;
-use crate::wire::shown::unstyled;
 use level::Level;
 use ratatui::layout::Rect;
-use std::borrow::Cow;
+use whole::Whole;
 
 /// There may be a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +49,7 @@ pub struct Log {
     pub follow: bool,
     /// From which level on the server logs.
     pub level: Level,
+    whole: Whole,
 }
 
 impl Default for Log {
@@ -66,6 +64,7 @@ impl Default for Log {
             selected: 0,
             follow: true,
             level: Level::default(),
+            whole: Whole::default(),
         }
     }
 }
@@ -94,6 +93,11 @@ pub fn areas(area: Rect) -> (Rect, Rect) {
     )
 }
 
+/// Columns of its text: a margin of two at each side.
+fn columns(whole: Rect) -> usize {
+    usize::from(whole.width).saturating_sub(4)
+}
+
 /// The level that a log message has, and what else there is of its summary. What is no level stands among the words.
 fn leveled(summary: &str) -> (&'static str, &str) {
     let (level, rest) = summary.split_once(' ').unwrap_or((summary, ""));
@@ -101,43 +105,6 @@ fn leveled(summary: &str) -> (&'static str, &str) {
         Some(level) => (level, rest),
         None => ("log", summary),
     }
-}
-
-/// Bytes of an entry that are drawn: they are taken from the message for every frame.
-const SHOWN: usize = 64 << 10;
-/// The longest escape of one character in JSON text: a pair of surrogates.
-const LONGEST_ESCAPE: usize = 12;
-
-/// What a log message says, in full; the start of it as it came where its data has more bytes than `most`.
-fn logged(message: &str, most: usize) -> String {
-    let param = |name| object::at(message, &["params", name]);
-    let data = param("data").unwrap_or_default();
-    let start = start_of(data, most);
-    let said = match object::unescape(&start) {
-        Some(text) => text.into_owned(),
-        None if start.len() < data.len() => start.into_owned(),
-        None => Document::new(data.as_bytes().to_vec()).pretty(),
-    };
-    match param("logger").and_then(object::unescape) {
-        Some(logger) => format!("{logger}: {said}"),
-        None => said,
-    }
-}
-
-/// As much of a JSON value; of a text that is cut, what is a text again.
-fn start_of(data: &str, most: usize) -> Cow<'_, str> {
-    if data.len() <= most {
-        return data.into();
-    }
-    let is_text = data.starts_with('"');
-    let ends = (most.saturating_sub(LONGEST_ESCAPE)..=most).rev();
-    let closed = |end| {
-        let text = format!("{}\"", data.get(..end)?);
-        object::unescape(&text).is_some().then_some(text)
-    };
-    let text = ends.filter(|_| is_text).find_map(closed);
-    let cut = || data.get(..character_end(data.as_bytes(), most));
-    text.map_or_else(|| cut().unwrap_or_default().into(), Cow::from)
 }
 
 /// Whether it is here that one looks for it.
@@ -279,40 +246,9 @@ impl Log {
         }
     }
 
-    /// The selected entry's text, when it is there: as much as is worth drawing.
-    pub fn shown(&self, world: &World) -> Option<String> {
-        let mut text = self.selected_text(world, SHOWN)?;
-        text.truncate(character_end(text.as_bytes(), SHOWN));
-        Some(text)
-    }
-
-    /// The selected entry's text, from about as many bytes of its message.
-    fn selected_text(&self, world: &World, most: usize) -> Option<String> {
-        match self.entries.get(self.selected)? {
-            Entry::Note(number) => Some(self.noted(*number)?.notice.text.clone()),
-            Entry::Row(id) => {
-                let row = world.traffic.row(*id)?;
-                match world.body(row.request) {
-                    _ if row.kind == RowKind::Mark => {
-                        Some(format!("{} {}", row.method, row.summary))
-                    }
-                    Body::Loaded(document) => {
-                        let bytes = document.bytes();
-                        let start = || {
-                            let end = character_end(bytes, most);
-                            String::from_utf8_lossy(&bytes[..end])
-                        };
-                        Some(match row.kind {
-                            RowKind::Stderr => unstyled(&start()).into_owned(),
-                            RowKind::Notification => logged(&String::from_utf8_lossy(bytes), most),
-                            _ => start().into_owned(),
-                        })
-                    }
-                    Body::Failed(reason) => Some(reason.to_string()),
-                    Body::Loading => None,
-                }
-            }
-        }
+    /// The lines of the selected entry, as much as is worth drawing.
+    pub fn whole(&self) -> &[String] {
+        self.whole.lines()
     }
 
     pub fn update(&mut self, world: &World, area: Rect, action: Action) -> Vec<Step> {
@@ -334,8 +270,9 @@ impl Log {
                 }
             }
             Action::Copy => {
-                return self
-                    .selected_text(world, usize::MAX)
+                let selected = self.entries.get(self.selected);
+                let text = selected.and_then(|entry| whole::text(self, world, *entry, usize::MAX));
+                return text
                     .map(|text| Step::Do(Effect::Copy(text)))
                     .into_iter()
                     .collect();
@@ -362,8 +299,13 @@ impl Log {
         }
     }
 
-    /// Takes in new rows; `visible` when the pane is open and wants its selected line.
-    pub fn sync(&mut self, world: &World, visible: bool, steps: &mut Vec<Step>) -> Vec<Location> {
+    /// Takes in new rows; `area` is the pane's where it is open and wants its selected line.
+    pub fn sync(
+        &mut self,
+        world: &World,
+        area: Option<Rect>,
+        steps: &mut Vec<Step>,
+    ) -> Vec<Location> {
         steps.extend(self.level.sync(world));
         let filter = Filter::parse(self.filter.text());
         for id in self.next..world.traffic.len() {
@@ -377,10 +319,17 @@ impl Log {
         if self.follow {
             self.selected = self.entries.len().saturating_sub(1);
         }
-        match self.entries.get(self.selected) {
-            Some(Entry::Row(id)) if visible => world
+        let selected = self.entries.get(self.selected).copied();
+        if let Some(area) = area {
+            let columns = columns(areas(area).1);
+            let mut whole = std::mem::take(&mut self.whole);
+            whole.show(self, world, selected, columns);
+            self.whole = whole;
+        }
+        match selected {
+            Some(Entry::Row(id)) if area.is_some() => world
                 .traffic
-                .row(*id)
+                .row(id)
                 .map(|row| row.request)
                 .into_iter()
                 .collect(),
@@ -396,39 +345,5 @@ fn what(row: &Row<'_>, world: &World) -> String {
             format!("session {} {what}", row.session.0)
         }
         _ => row.method.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(data: &str, most: usize) -> String {
-        logged(
-            &format!(r#"{{"params":{{"logger":"db","data":{data}}}}}"#),
-            most,
-        )
-    }
-
-    #[test]
-    fn long_data_is_not_taken_apart_to_be_drawn() {
-        assert_eq!(said(r#"{"a":[1,2]}"#, 6), r#"db: {"a":["#);
-        assert_eq!(said(r#"["ä"]"#, 3), r#"db: [""#);
-        let whole = said(r#"{"a":[1,2]}"#, 11);
-        assert!(whole.contains("\n") && whole.ends_with('}'), "{whole}");
-    }
-
-    #[test]
-    fn a_long_text_is_cut_between_its_characters() {
-        let text = r#""one\ntwo \ud83d\ude00 ä""#;
-        for (most, said_so) in [
-            (text.len(), "one\ntwo \u{1f600} ä"),
-            (23, "one\ntwo \u{1f600} "),
-            (22, "one\ntwo \u{1f600}"),
-            (10, "one\ntwo "),
-            (5, "one"),
-        ] {
-            assert_eq!(said(text, most), format!("db: {said_so}"), "{most}");
-        }
     }
 }

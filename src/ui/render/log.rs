@@ -5,7 +5,7 @@ use crate::traffic::{GAP, RowKind};
 use crate::ui::app::World;
 use crate::ui::app::log::{Entry, Log, areas};
 use crate::ui::format;
-use crate::ui::text::{cut, fit, wrap};
+use crate::ui::text::{cut, fit};
 use crate::ui::theme::Role;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -62,11 +62,10 @@ fn entries(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
     }
     if whole.height > 1 {
         rule(theme, frame, whole);
-        let text = log.shown(world).unwrap_or_default();
-        let lines = wrap(&text, whole.width.saturating_sub(4).into());
+        let lines = log.whole();
         let below = lines.len().saturating_sub(usize::from(whole.height) - 1);
         lines_below(theme, frame, whole, below);
-        for (line, y) in lines.into_iter().zip(whole.top() + 1..whole.bottom()) {
+        for (line, y) in lines.iter().zip(whole.top() + 1..whole.bottom()) {
             put(
                 frame,
                 Rect {
@@ -75,7 +74,7 @@ fn entries(log: &Log, world: &World, frame: &mut Frame<'_>, area: Rect) {
                     height: 1,
                     ..whole
                 },
-                vec![Span::raw(line)],
+                vec![Span::raw(line.clone())],
             );
         }
     }
