@@ -10,7 +10,7 @@ mod own;
 use super::gate::Owner;
 use super::live::Live;
 use super::pump::{Claim, Injection};
-use super::{Floor, ProxyError};
+use super::{Floor, ProxyError, Upstream};
 use crate::tap::{Closed, Command, Order, Refused, Reply, Route, SessionId};
 use bytes::Bytes;
 use letter::Letter;
@@ -94,9 +94,11 @@ impl Desk {
         own
     }
 
-    /// The current session of the operator's own, opened if there is none.
+    /// The current session of the operator's own, opened if there is none. One at an address that has ended is replaced:
+    /// nothing has to be started for that, as a command has, which only the operator does.
     fn opened(&mut self) -> Result<Arc<Own>, Refused> {
-        match self.current() {
+        let is_http = matches!(self.floor.config.upstream, Upstream::Http(_));
+        match self.current().filter(|own| !(is_http && own.is_spent())) {
             Some(own) => Ok(own),
             None if self.leaving => refused("the proxy is ending"),
             None => Ok(self.start(nobody_waits())),

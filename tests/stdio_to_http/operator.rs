@@ -155,6 +155,44 @@ async fn a_session_of_the_operators_own_is_begun_anew_as_a_clients_is() {
     assert_eq!(client.leave().await, (String::new(), Some(0)));
 }
 
+/// A server that is started again knows none of its sessions, which those made after the SDKs' examples say by 400.
+#[tokio::test]
+async fn a_session_of_the_operators_own_that_is_forgotten_ends_and_the_next_call_begins_another() {
+    let words = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#;
+    for (status, said) in [
+        ("404 Not Found", "Session not found"),
+        ("400 Bad Request", words),
+    ] {
+        let (upstream, memory) = scripted(move |mut call, message, memory| async move {
+            let greets = message["method"] == "initialize";
+            match greets || memory.knows(&call) {
+                true => plain(call, message, memory).await,
+                false => call.answer(status, &[], said).await.unwrap(),
+            }
+        })
+        .await;
+        let client = Client::with(&["--era", "legacy", &upstream.url("/mcp")]);
+        let orders = client.proxy.orders().await;
+        send(&orders, Route::Operator, request(0, "x")).await;
+        memory.forget();
+        send(&orders, Route::Operator, request(0, "y")).await;
+        let why = format!("the server knows this session no more ({})", &status[..3]);
+        let closed = client.recorded(&["\"closed\"", &why]).await;
+        assert_eq!(closed["session"], 2, "{closed}");
+        let sent = send(&orders, Route::Operator, request(0, "z")).await;
+        let Reply::Sent { id: Some(id), .. } = sent else {
+            panic!("{sent:?}");
+        };
+        let id = serde_json::from_str::<String>(&id).unwrap();
+        let answer = client.recorded(&["\"from\":\"server\"", &id]).await;
+        assert_eq!(
+            (&answer["session"], &answer["message"]["result"]),
+            (&json!(3), &json!({})),
+            "{status}"
+        );
+    }
+}
+
 async fn one_shot(arguments: &[&str]) -> Output {
     let home = tempfile::tempdir().unwrap();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mcp-sentinel"));

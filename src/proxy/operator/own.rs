@@ -165,6 +165,12 @@ impl Own {
         }
     }
 
+    /// It is over, and was of use before.
+    pub fn is_spent(&self) -> bool {
+        let was_ready = matches!(*self.phase.borrow(), Phase::Ready(_));
+        was_ready && self.live.closed().is_some()
+    }
+
     /// Notes what was sent to it: subscriptions are ended before the session is.
     pub fn sent(&self, letter: &Letter) {
         self.subscriptions.sent(letter, &self.live.gate);

@@ -176,9 +176,11 @@ impl Bridge {
     }
 
     /// Whether a refusal means that the session is forgotten, though it does not say so by 404: servers made after the
-    /// SDKs' examples say 400, and why in words. Where that is wrong, a session begun anew does no harm.
+    /// SDKs' examples say 400, and why in words. Where that is wrong, a session begun anew does no harm, and the
+    /// operator's own is soon replaced.
     pub fn complains_of_session(&self, status: StatusCode, said: &[u8]) -> bool {
-        self.anew.is_some() && status == StatusCode::BAD_REQUEST && names_session(said)
+        let may_end = self.anew.is_some() || self.is_own();
+        may_end && status == StatusCode::BAD_REQUEST && names_session(said)
     }
 
     /// Sees to it that there is another session than the one that was refused: begins it, unless somebody has since. Where

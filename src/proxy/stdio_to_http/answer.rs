@@ -201,7 +201,7 @@ impl Bridge {
                 return;
             }
             Followed::Refused(status) => (Some(status), format!("the server says {status}")),
-            Followed::Forgotten => (None, "the server knows it no more".to_owned()),
+            Followed::Forgotten(_) => (None, "the server knows it no more".to_owned()),
             Followed::Unreachable(reason) => (None, reason),
         };
         let failure = Failure {
@@ -245,9 +245,11 @@ impl Bridge {
             return true;
         }
         let in_session = letter.headers.contains_key(SESSION_ID);
-        let forgotten =
+        let unknown =
             in_session && status == StatusCode::NOT_FOUND && code.as_deref() != Some("-32601");
-        let may_be = forgotten || in_session && self.complains_of_session(status, &body);
+        let may_be = unknown || in_session && self.complains_of_session(status, &body);
+        // What costs a client its session must be said plainly; the operator only begins another.
+        let forgotten = unknown || may_be && self.is_own();
         if may_be && self.may_begin_anew(letter.round, letter.again) {
             self.swallow(&incoming.exchange, body.clone(), None);
             if let Some(turn) = self.begin_anew(letter.round, letter.again).await {
@@ -263,7 +265,7 @@ impl Bridge {
             self.fail_refused(letter, &incoming, body, forgotten).await;
         }
         if forgotten {
-            self.forgotten();
+            self.forgotten(status);
         }
         false
     }

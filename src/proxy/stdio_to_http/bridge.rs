@@ -319,17 +319,29 @@ impl Bridge {
         }
     }
 
-    /// A client on stdio cannot know that it must initialize anew: it starts again.
-    pub fn forgotten(&self) {
+    /// The operator's, and no client's.
+    pub fn is_own(&self) -> bool {
+        self.lane.from == Party::Operator
+    }
+
+    /// A client on stdio cannot know that it must initialize anew: it starts again. The operator begins another session.
+    pub fn forgotten(&self, status: StatusCode) {
         // One that is over needs no other end.
         if self.over.is_cancelled() {
             return;
         }
-        let in_vain = self.anew.as_ref().is_some_and(Anew::was_in_vain);
-        self.end(match in_vain {
-            true => "the server knows this session no more (404), which was begun anew and has answered nothing since: the client must start again",
-            false => "the server knows this session no more (404): the client must start again",
-        });
+        let in_vain = match self.anew.as_ref().is_some_and(Anew::was_in_vain) {
+            true => ", which was begun anew and has answered nothing since",
+            false => "",
+        };
+        let advice = match self.is_own() {
+            true => "",
+            false => ": the client must start again",
+        };
+        let status = status.as_u16();
+        self.end(&format!(
+            "the server knows this session no more ({status}){in_vain}{advice}"
+        ));
     }
 
     /// Ends the session from the server's side.
@@ -348,10 +360,10 @@ impl Bridge {
     /// Tells, once, that the server cannot be reached. An operator is told by the answer, and needs no second word.
     pub fn unreached(&self, why: &str) {
         let before = lock(&self.trouble).replace(why.to_owned());
-        match (before.as_deref() == Some(why), self.lane.from) {
+        match (before.as_deref() == Some(why), self.is_own()) {
             (true, _) => {}
-            (false, Party::Operator) => self.lane.note(why.to_owned()),
-            (false, _) => self.note(why),
+            (false, true) => self.lane.note(why.to_owned()),
+            (false, false) => self.note(why),
         }
     }
 

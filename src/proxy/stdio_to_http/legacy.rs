@@ -74,14 +74,13 @@ impl Bridge {
         let bridge = self.clone();
         self.tasks.spawn(async move {
             let status = match bridge.follow(None, round, Cursor::default(), &abort).await {
-                Followed::Forgotten if bridge.legacy().session.is_some() => {
+                Followed::Forgotten(status) if bridge.legacy().session.is_some() => {
                     if bridge.begin_anew(round, false).await.is_none() {
-                        bridge.forgotten();
+                        bridge.forgotten(status);
                     }
                     return;
                 }
-                Followed::Forgotten => StatusCode::NOT_FOUND,
-                Followed::Refused(status) => status,
+                Followed::Forgotten(status) | Followed::Refused(status) => status,
                 Followed::Answered | Followed::Aborted | Followed::Unreachable(_) => return,
             };
             if status != StatusCode::METHOD_NOT_ALLOWED {

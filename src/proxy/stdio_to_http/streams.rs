@@ -20,7 +20,7 @@ pub enum Followed {
     /// The server does not give it.
     Refused(StatusCode),
     /// It gave it before, and knows nothing any more that it could belong to.
-    Forgotten,
+    Forgotten(StatusCode),
     Unreachable(String),
 }
 
@@ -77,7 +77,7 @@ impl Bridge {
             if self.legacy().round != round {
                 return match abort.is_cancelled() {
                     true => Followed::Aborted,
-                    false => Followed::Forgotten,
+                    false => Followed::Forgotten(StatusCode::NOT_FOUND),
                 };
             }
             match self.stream_once(&mut cursor, abort).await {
@@ -86,17 +86,15 @@ impl Bridge {
                     failures += 1;
                 }
                 // What went before is lost; what is to come need not be.
-                Err(Followed::Refused(_) | Followed::Forgotten)
+                Err(Followed::Refused(_) | Followed::Forgotten(_))
                     if awaited.is_none() && cursor.id.is_some() =>
                 {
                     cursor.id = None;
                 }
-                Err(Followed::Refused(StatusCode::NOT_FOUND) | Followed::Forgotten)
-                    if awaited.is_none() && was_open =>
-                {
-                    return Followed::Forgotten;
-                }
-                Err(Followed::Forgotten) => return Followed::Refused(StatusCode::BAD_REQUEST),
+                Err(
+                    Followed::Refused(status @ StatusCode::NOT_FOUND) | Followed::Forgotten(status),
+                ) if awaited.is_none() && was_open => return Followed::Forgotten(status),
+                Err(Followed::Forgotten(status)) => return Followed::Refused(status),
                 Err(end) => return end,
             }
             if awaited.is_some_and(|line| !self.ledger.owes(line)) {
@@ -130,7 +128,7 @@ impl Bridge {
         let said = incoming.glance(&self.lane, abort).await.unwrap_or_default();
         self.swallow(&incoming.exchange, said.clone(), None);
         if self.complains_of_session(status, &said) {
-            return Err(Followed::Forgotten);
+            return Err(Followed::Forgotten(status));
         }
         // These may pass.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
