@@ -314,3 +314,30 @@ fn a_long_id_is_cut_only_where_there_is_no_room_for_it() {
         "{narrow}"
     );
 }
+
+#[test]
+fn side_by_side_each_half_of_a_comparison_says_which_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t"}}"#;
+    let answer = |sky| {
+        format!(
+            r#""from":"server","message":{{"jsonrpc":"2.0","id":7,"result":{{"sky":"{sky}"}}}}"#
+        )
+    };
+    let again = call.replace('7', "\"s-1\"");
+    let lines = [
+        OPENED,
+        &format!(r#""from":"client","message":{call}"#),
+        &answer("clear"),
+        &format!(r#""from":"operator","replay_of":2,"message":{again}"#),
+        &answer("grey").replace('7', "\"s-1\""),
+    ];
+    let path = capture(directory.path(), &lines);
+    let mut stage = Stage::open(240, 40, &path, State::Live);
+    stage.press("G<enter>d");
+    let text = stage.text();
+    let head = text.lines().find(|line| line.contains("line differs"));
+    let head = head.unwrap_or_else(|| panic!("{text}"));
+    assert!(head.contains("- original   1 line differs"), "{head}");
+    assert!(head.contains("│ + this one"), "{head}");
+}

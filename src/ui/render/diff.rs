@@ -16,23 +16,9 @@ const BESIDE: u16 = 90;
 
 /// The rows from `top` on, below a line that says how much differs.
 pub fn render(diff: &Diff, top: usize, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let summary = match diff.changes {
-        0 => ("the answers are the same".to_owned(), Role::Ok),
-        changes => {
-            let lines = format::plural(changes as u64, "line");
-            let verb = if changes == 1 { "differs" } else { "differ" };
-            (
-                format!("{lines} {verb}   - original   + this one"),
-                Role::Dim,
-            )
-        }
-    };
-    let mut lines = vec![Line::styled(
-        format!("  {}", summary.0),
-        theme.style(summary.1),
-    )];
     let height = usize::from(area.height);
     let is_beside = fits_beside(diff, area.width);
+    let mut lines = vec![heading(diff, is_beside, theme, area.width)];
     for row in diff.rows.iter().skip(top) {
         if lines.len() >= height {
             break;
@@ -65,6 +51,26 @@ pub fn render(diff: &Diff, top: usize, theme: Theme, frame: &mut Frame<'_>, area
             },
         );
     }
+}
+
+/// How much differs, and which is which.
+fn heading(diff: &Diff, is_beside: bool, theme: Theme, width: u16) -> Line<'static> {
+    if diff.is_same() {
+        return Line::styled("  the answers are the same", theme.style(Role::Ok));
+    }
+    let lines = format::plural(diff.changes as u64, "line");
+    let verb = if diff.changes == 1 {
+        "differs"
+    } else {
+        "differ"
+    };
+    let dim = theme.style(Role::Dim);
+    if !is_beside {
+        return Line::styled(format!("  {lines} {verb}   - original   + this one"), dim);
+    }
+    let left = format!("- original   {lines} {verb}");
+    let left = fit(&left, usize::from(width / 2));
+    Line::styled(format!("{left}│ + this one"), dim)
 }
 
 /// Whether what differs can be seen with the two side by side: a difference that is cut off is none.
