@@ -28,8 +28,8 @@ fn an_edited_replay_sends_what_was_edited_and_nothing_else() {
         "{}",
         stage.text()
     );
-    // The cursor stands where the arguments begin.
-    stage.press("<right><right><right><right><right><right><right><right><bs>40<f5>");
+    // The cursor stands behind the first of the arguments.
+    stage.press("<bs>40<f5>");
     let (_, _, message, replay_of) = sent(&stage);
     assert_eq!(replay_of, Some(14));
     assert_eq!(
@@ -93,4 +93,37 @@ fn what_went_beside_a_client_goes_there_again() {
         stage.press(keys);
         assert_eq!(sent(&stage).1, Route::Session(SessionId(1)), "{keys}");
     }
+}
+
+#[test]
+fn what_fails_against_its_schema_is_sent_again_as_it_was_and_checked_once_it_is_edited() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"book","arguments":{"n":"two"}}}"#;
+    let lines = [
+        LISTED[0],
+        LISTED[1],
+        r#""from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"book","inputSchema":{"type":"object","properties":{"n":{"type":"integer"}}}}]}}"#,
+        &format!(r#""from":"client","message":{call}"#),
+        r#""from":"server","message":{"jsonrpc":"2.0","id":2,"result":{"content":[],"isError":true}}"#,
+    ];
+    let path = capture(directory.path(), &lines);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("Gr");
+    assert_eq!(sent(&stage).2, call);
+    assert!(stage.text().contains("1 problem"), "{}", stage.text());
+    written(&mut stage);
+    stage.effects.clear();
+    stage.press("<esc>e!<f5>");
+    assert!(commands(&stage).is_empty());
+    assert!(
+        stage.text().contains("F2 sends it all the same"),
+        "{}",
+        stage.text()
+    );
+    stage.press("<f2>");
+    assert!(
+        sent(&stage).2.contains(r#""n":"two!""#),
+        "{}",
+        sent(&stage).2
+    );
 }

@@ -63,6 +63,13 @@ impl Sheet {
         told.unwrap_or(message)
     }
 
+    /// Whether it is to go out once more as it did: what is wrong with it did not stand in the way then.
+    fn was_sent_before(&self) -> bool {
+        let text = self.editor.text();
+        let captured = self.original.as_ref().map(|original| &original.pretty);
+        captured == Some(&text) || self.last_sent.as_ref() == Some(&text)
+    }
+
     /// Sends, or says what stands in the way. `insist`: although something is wrong with it.
     pub(super) fn send(&mut self, world: &World, insist: bool) -> Vec<Step> {
         self.trouble = None;
@@ -80,6 +87,7 @@ impl Sheet {
                 return Vec::new();
             }
         };
+        let insist = insist || self.was_sent_before();
         if !insist && let Some(problem) = self.check.problems.first() {
             let place = match problem.pointer.trim_start_matches('/') {
                 "" => String::new(),
