@@ -1,5 +1,6 @@
 //! JSON being typed: the text, where the cursor is, and which part of it is on the screen.
 
+use crate::wire::token::{Token, TokenKind, tokens};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::ops::Range;
 use tui_textarea::{CursorMove, TextArea};
@@ -55,35 +56,33 @@ impl Editor {
         self.top
     }
 
-    /// Puts the cursor into the first value, or behind the first bracket: where one starts to type.
+    /// Puts the cursor behind the first value, or into the first brackets that are empty: where one starts to type.
     pub fn go_to_first_value(&mut self) {
-        let place = |line: &String| {
-            let at = line.find(": ")?;
-            let value = &line[at + 2..];
-            let inside = usize::from(value.starts_with('"'));
-            Some(line[..at].chars().count() + 2 + inside)
-        };
-        let first = self.area.lines().iter().enumerate();
-        if let Some((row, column)) = first
-            .filter_map(|(row, line)| Some((row, place(line)?)))
-            .next()
-        {
-            self.go_to(row, column);
-        } else if self.area.lines()[0].starts_with(['{', '[']) {
-            self.go_to(0, 1);
+        let text = self.text();
+        if let Some(value) = first_value(&text) {
+            self.go_to_offset(&text, value.end);
         }
     }
 
-    /// Puts the cursor into the value of the first member with this name.
+    /// The same, and what is typed takes the place of that value.
+    pub fn select_first_value(&mut self) {
+        let text = self.text();
+        if let Some(value) = first_value(&text).filter(|value| !value.is_empty()) {
+            self.go_to_offset(&text, value.start);
+            self.area.start_selection();
+        }
+        self.go_to_first_value();
+    }
+
+    /// Puts the cursor behind the value of the first member with this name, or the first value inside.
     pub fn go_to_value_of(&mut self, name: &str) {
-        let key = format!("\"{name}\": ");
-        let lines = self.area.lines().iter().enumerate();
-        let found = lines
-            .filter_map(|(row, line)| Some((row, line, line.find(&key)? + key.len())))
-            .next();
-        if let Some((row, line, at)) = found {
-            let column = line[..at].chars().count() + usize::from(line[at..].starts_with('"'));
-            self.go_to(row, column);
+        let text = self.text();
+        let name = format!("\"{name}\"");
+        let key = tokens(&text)
+            .find(|token| token.kind == TokenKind::Key && text[token.range.clone()] == name);
+        let from = key.map_or(text.len(), |key| key.range.end);
+        if let Some(value) = first_value(&text[from..]) {
+            self.go_to_offset(&text, from + value.end);
         }
     }
 
@@ -105,7 +104,12 @@ impl Editor {
         let mut text = self.text();
         text.replace_range(place, string);
         self.replace(&text);
-        let before = text.get(..end).unwrap_or(&text);
+        self.go_to_offset(&text, end);
+    }
+
+    /// Puts the cursor at a byte of the text.
+    fn go_to_offset(&mut self, text: &str, offset: usize) {
+        let before = text.get(..offset).unwrap_or(text);
         let line = before.rsplit('\n').next().unwrap_or_default();
         self.go_to(before.matches('\n').count(), line.chars().count());
     }
@@ -187,6 +191,27 @@ impl Editor {
     }
 }
 
+/// The first value that has no other inside, without its quotes or brackets.
+fn first_value(text: &str) -> Option<Range<usize>> {
+    let mut opened = None;
+    for Token { kind, range } in tokens(text) {
+        match (kind, &text[range.clone()]) {
+            (TokenKind::String, _) => {
+                let start = range.start + 1;
+                return Some(start..range.end.saturating_sub(1).max(start));
+            }
+            (TokenKind::Number | TokenKind::Literal, _) => return Some(range),
+            (TokenKind::Punctuation, "{" | "[") => opened = Some(range.end),
+            (TokenKind::Punctuation, "}" | "]") if opened.is_some() => {
+                return opened.map(|at| at..at);
+            }
+            (TokenKind::Space, _) => {}
+            _ => opened = None,
+        }
+    }
+    opened.map(|at| at..at)
+}
+
 /// Lines without the line ends that other systems and terminals write.
 fn lines_of(text: &str) -> Vec<String> {
     text.replace("\r\n", "\n")
@@ -221,6 +246,52 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_first_takes_the_place_of_the_first_value() {
+        for (text, typed) in [
+            (
+                "{\n  \"a\": 0,\n  \"b\": 0\n}",
+                "{\n  \"a\": 5,\n  \"b\": 0\n}",
+            ),
+            ("{\n  \"größe\": true\n}", "{\n  \"größe\": 5\n}"),
+            ("{\n  \"unit\": \"metric\"\n}", "{\n  \"unit\": \"5\"\n}"),
+            ("{\n  \"unit\": \"\"\n}", "{\n  \"unit\": \"5\"\n}"),
+            (
+                "{\n  \"at\": {\n    \"x\": 0\n  }\n}",
+                "{\n  \"at\": {\n    \"x\": 5\n  }\n}",
+            ),
+            ("{\n  \"list\": []\n}", "{\n  \"list\": [5]\n}"),
+            (
+                "{\n  \"at\": { \"x\": 0 }\n}",
+                "{\n  \"at\": { \"x\": 5 }\n}",
+            ),
+            ("{}", "{5}"),
+            ("{\n}", "{5\n}"),
+        ] {
+            let mut editor = Editor::new(text);
+            editor.select_first_value();
+            press(&mut editor, KeyCode::Char('5'));
+            assert_eq!(editor.text(), typed);
+        }
+    }
+
+    #[test]
+    fn what_was_typed_before_is_typed_on_behind_its_first_value() {
+        for (text, typed) in [
+            ("{\n  \"a\": 7\n}", "{\n  \"a\": 75\n}"),
+            ("{\"a\": \"x\"}", "{\"a\": \"x5\"}"),
+        ] {
+            let mut editor = Editor::new(text);
+            editor.go_to_first_value();
+            press(&mut editor, KeyCode::Char('5'));
+            assert_eq!(editor.text(), typed);
+        }
+        let mut editor = Editor::new("{\n  \"id\": 1,\n  \"arguments\": {\n    \"a\": 7\n  }\n}");
+        editor.go_to_value_of("arguments");
+        press(&mut editor, KeyCode::Char('5'));
+        assert_eq!(editor.lines()[3], "    \"a\": 75");
+    }
+
+    #[test]
     fn pasted_lines_keep_their_breaks_and_replaced_text_can_be_brought_back() {
         let mut editor = Editor::new("old");
         editor.replace("{\r\n}");
@@ -240,8 +311,8 @@ mod tests {
     fn a_string_takes_the_place_of_another_and_one_types_on_at_its_end() {
         let mut editor = Editor::new("{\n  \"größe\": \"ä\"\n}");
         editor.go_to_first_value();
-        let at = editor.offset() - 1;
-        editor.put(at..at + "\"ä\"".len(), "\"öl\"");
+        let end = editor.offset() + 1;
+        editor.put(end - "\"ä\"".len()..end, "\"öl\"");
         press(&mut editor, KeyCode::Char('x'));
         assert_eq!(editor.text(), "{\n  \"größe\": \"ölx\"\n}");
         editor.go_to_end();

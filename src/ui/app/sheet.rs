@@ -122,7 +122,10 @@ impl Sheet {
             earlier.set_aside(draft.clone());
         }
         let mut editor = Editor::new(shown.unwrap_or(&untouched));
-        editor.go_to_first_value();
+        match shown {
+            Some(_) => editor.go_to_first_value(),
+            None => editor.select_first_value(),
+        }
         drafts.opened += 1;
         let name = subject.name(&world.traffic);
         let mut sheet = Self {
