@@ -563,3 +563,31 @@ fn a_line_of_stderr_is_as_long_as_it_was_written() {
     let line = "Starting default (STDIO) server...\n";
     assert!(text.contains(&format!("{} bytes", line.len())), "{text}");
 }
+
+#[test]
+fn what_nobody_listed_and_templates_are_counted_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = [
+        r#""opened":{"by":"client","transport":"stdio","pid":1}"#,
+        r#""from":"client","message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+        r#""from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}"#,
+        r#""from":"client","message":{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"nope"}}"#,
+        r#""from":"client","message":{"jsonrpc":"2.0","id":3,"method":"resources/list"}"#,
+        r#""from":"server","message":{"jsonrpc":"2.0","id":3,"result":{"resources":[{"name":"r","uri":"a://r"}]}}"#,
+        r#""from":"client","message":{"jsonrpc":"2.0","id":4,"method":"resources/templates/list"}"#,
+        r#""from":"server","message":{"jsonrpc":"2.0","id":4,"result":{"resourceTemplates":[{"name":"t","uriTemplate":"a://{x}"}]}}"#,
+        r#""from":"client","message":{"jsonrpc":"2.0","id":5,"method":"resources/read","params":{"uri":"a://1"}}"#,
+    ];
+    let path = common_ui::capture(directory.path(), &lines);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2");
+    let text = stage.text();
+    assert!(text.contains("2 Tools 2  3 Resources 2  "), "{text}");
+    assert!(text.contains("  2 tools, 1 not listed"), "{text}");
+    stage.press("3");
+    let text = stage.text();
+    assert!(
+        text.contains("  1 resource, 1 template, 1 not listed"),
+        "{text}"
+    );
+}

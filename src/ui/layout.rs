@@ -1,6 +1,7 @@
 //! Where everything is. `update` and `render` both ask here, so a click lands on what was drawn.
 
-use super::app::{App, Tab, inventory};
+use super::app::inventory::{self, Count, What};
+use super::app::{App, Tab};
 use super::text;
 use ratatui::layout::Rect;
 
@@ -214,11 +215,11 @@ pub fn json(side: Rect) -> Rect {
 
 /// The tabs at the right end of the title, as drawn: what they say and where.
 pub fn tabs(title: Rect, app: &App) -> Vec<(Tab, String, Rect)> {
-    let inventory = app.world.traffic.inventory();
+    let listed = |what| Count::of(what, &app.world).listed();
     let counts = |tab: Tab| match tab {
-        Tab::Tools => inventory.tools.items.len(),
-        Tab::Resources => inventory.resources.items.len() + inventory.templates.items.len(),
-        Tab::Prompts => inventory.prompts.items.len(),
+        Tab::Tools => listed(What::Tools),
+        Tab::Resources => listed(What::Resources),
+        Tab::Prompts => listed(What::Prompts),
         Tab::Traffic | Tab::Server | Tab::Log => 0,
     };
     let label = |tab: Tab, number: usize, named: bool| match (named, counts(tab)) {

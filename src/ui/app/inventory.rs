@@ -1,5 +1,6 @@
 //! Tools, Resources and Prompts: what the server offers, and what was called of it.
 
+mod count;
 mod following;
 mod item;
 
@@ -16,6 +17,7 @@ use crate::ui::json::view::View;
 use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render;
 use crate::wire::object;
+pub use count::Count;
 use following::Following;
 pub use item::Item;
 use ratatui::layout::Rect;
@@ -144,6 +146,11 @@ impl Inventory {
                     .collect()
             }
         }
+    }
+
+    /// The whole list in numbers.
+    pub fn count(&self, world: &World) -> Count {
+        Count::of(self.what, world)
     }
 
     /// What is in the list, as narrowed: what is called so first.

@@ -189,8 +189,7 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
                 (true, false) => ", not all",
                 (false, _) => "",
             };
-            let count = format::plural(count as u64, state.what.noun());
-            (format!("{count}{all}"), Role::Dim)
+            (format!("{}{all}", counted(state, world)), Role::Dim)
         }
     };
     put(
@@ -201,6 +200,26 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
             theme.style(role),
         )],
     );
+}
+
+/// How many there are of each kind, those apart that nobody listed.
+fn counted(state: &Inventory, world: &World) -> String {
+    let count = state.count(world);
+    let plural = |count: usize, noun| format::plural(count as u64, noun);
+    let mut kinds = Vec::new();
+    if count.items > 0 || count.listed() + count.unlisted == 0 {
+        kinds.push(plural(count.items, state.what.noun()));
+    }
+    if count.templates > 0 {
+        kinds.push(plural(count.templates, "template"));
+    }
+    if count.unlisted > 0 {
+        kinds.push(format!(
+            "{} not listed",
+            format::count(count.unlisted as u64)
+        ));
+    }
+    kinds.join(", ")
 }
 
 /// How many are left of how many, and since when that may be wrong: as much of it as leaves room for the filter.
