@@ -97,6 +97,10 @@ fn sent(stage: &Stage) -> Vec<(Token, Route, String)> {
 /// The proxy has written the last command under this id.
 fn written(stage: &mut Stage, id: &str) {
     let (token, ..) = sent(stage).pop().unwrap();
+    written_as(stage, token, id);
+}
+
+fn written_as(stage: &mut Stage, token: Token, id: &str) {
     stage.send(Event::Outcome {
         token,
         outcome: Ok(Reply::Sent {
@@ -294,4 +298,51 @@ fn nothing_is_asked_of_a_server_that_tells_of_no_changes_nor_for_a_template() {
     assert!(stage.text().contains("a template is no resource"));
     stage.press("2u4u");
     assert!(sent(&stage).is_empty());
+}
+
+#[test]
+fn two_wishes_in_quick_succession_are_both_followed() {
+    let other = SUBSCRIBE.map(|line| line.replace("s-1", "s-2").replace("berths", "log"));
+    let then = [SUBSCRIBE[0], &other[0], &other[1], SUBSCRIBE[1]];
+    let mut stage = wide(false, &then);
+    stage.press("uju");
+    let wishes = sent(&stage);
+    assert_eq!(wishes.len(), 2);
+    for ((token, ..), id) in wishes.iter().zip(["s-1", "s-2"]) {
+        written_as(&mut stage, *token, id);
+    }
+    stage.read(3);
+    assert!(stage.text().contains("tells of changes of harbour://log"));
+    stage.press("ku");
+    assert!(stage.status().contains("has not answered yet"));
+    stage.read(1);
+    let text = stage.text();
+    assert!(
+        text.contains("tells of changes of harbour://berths"),
+        "{text}"
+    );
+    for name in ["berths", "log"] {
+        assert!(
+            line(&stage, &format!(" {name} ")).contains("● subscribed"),
+            "{text}"
+        );
+    }
+    assert_eq!(sent(&stage).len(), 2);
+}
+
+#[test]
+fn what_a_client_is_told_of_is_marked_too() {
+    let theirs = SUBSCRIBE.map(|line| line.replace("operator", "client"));
+    let then = [&*theirs[0], &theirs[1], READ[0], READ[1], UPDATED];
+    let mut stage = wide(false, &then);
+    stage.read(4);
+    let told = line(&stage, "SUBSCRIBED");
+    assert!(told.contains("a client is told when it changes"), "{told}");
+    assert!(!line(&stage, "▌ berths").contains('●'));
+    stage.read(1);
+    assert!(
+        line(&stage, "▌ berths").contains("changed"),
+        "{}",
+        stage.text()
+    );
 }

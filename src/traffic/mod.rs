@@ -10,7 +10,7 @@
 //! | `store`, `storage` | the rows, and how a million of them fit |
 //! | `http` | the HTTP exchanges that carried the messages |
 //! | `catalogue`, `inventory` | what the server offers |
-//! | `subscriptions` | what the operator is told the changes of |
+//! | `subscriptions` | who is told of which changes, and what has changed |
 //! | `sessions`, `stats` | who spoke; how often and how fast |
 //! | `view`, `filter`, `lines` | the list as shown |
 

@@ -1,4 +1,4 @@
-//! Which resources the operator is subscribed to, and which have changed since they were read.
+//! Who is subscribed to which resources, and which have changed since they were read.
 
 use super::catalogue::LONGEST_NAME;
 use super::summary::ACKNOWLEDGED;
@@ -60,17 +60,33 @@ impl Updates {
 impl Traffic {
     /// The request of the operator's by which the server tells of changes of this resource now.
     pub fn own_subscription(&self, uri: &str) -> Option<Row<'_>> {
-        let is_own = |row: &Row<'_>, status| row.from == Party::Operator && row.status == status;
+        self.subscription_by(Party::Operator, uri)
+    }
+
+    /// Whether a client is told of them.
+    pub fn is_client_subscribed(&self, uri: &str) -> bool {
+        self.subscription_by(Party::Client, uri).is_some()
+    }
+
+    fn subscription_by(&self, by: Party, uri: &str) -> Option<Row<'_>> {
+        let is_its = |row: &Row<'_>, status| row.from == by && row.status == status;
         let listens = self.newest_call(methods::LISTEN, uri, |row| {
-            is_own(row, Status::Streaming) && self.is_taken_on(row.id)
+            is_its(row, Status::Streaming) && self.is_taken_on(row.id)
         });
-        let granted = |method| self.newest_call(method, uri, |row| is_own(row, Status::Ok));
+        let ended = |subscribed: &Row<'_>| {
+            self.newest_call(methods::RESOURCES_UNSUBSCRIBE, uri, |row| {
+                is_its(row, Status::Ok)
+                    && row.session == subscribed.session
+                    && row.id > subscribed.id
+            })
+        };
         let subscribed = || {
-            let subscribed = granted(methods::RESOURCES_SUBSCRIBE)?;
-            let over =
-                granted(methods::RESOURCES_UNSUBSCRIBE).is_some_and(|row| row.id > subscribed.id);
-            let session = self.sessions.get(subscribed.session.0)?;
-            (session.closed_at.is_none() && !over).then_some(subscribed)
+            self.newest_call(methods::RESOURCES_SUBSCRIBE, uri, |row| {
+                let session = self.sessions.get(row.session.0);
+                is_its(row, Status::Ok)
+                    && session.is_some_and(|session| session.closed_at.is_none())
+                    && ended(row).is_none()
+            })
         };
         listens.or_else(subscribed)
     }

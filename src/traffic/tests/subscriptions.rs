@@ -49,7 +49,16 @@ fn a_subscription_lasts_until_it_is_ended_or_its_session_is() {
 #[test]
 fn a_clients_subscription_is_not_the_operators() {
     let theirs = SUBSCRIBED.replace("operator", "client");
-    assert!(!is_subscribed(&fold(&theirs), "a:b"));
+    let traffic = fold(&theirs);
+    assert!(!is_subscribed(&traffic, "a:b") && traffic.is_client_subscribed("a:b"));
+    let other = r#"
+        client@2 {"id":1,"method":"resources/subscribe","params":{"uri":"a:b"}}
+        server@2 {"id":1,"result":{}}
+        client@2 {"id":2,"method":"resources/unsubscribe","params":{"uri":"a:b"}}
+        server@2 {"id":2,"result":{}}
+    "#;
+    assert!(fold(&format!("{theirs}{other}")).is_client_subscribed("a:b"));
+    assert!(!fold(other).is_client_subscribed("a:b"));
     assert!(is_subscribed(
         &fold(&format!("{SUBSCRIBED}{theirs}")),
         "a:b"

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 #[derive(Debug, Default)]
 pub struct Following {
-    asked: Option<Asked>,
+    /// The wishes that are not answered yet, at most one for a resource.
+    asked: Vec<Asked>,
     errands: u64,
 }
 
@@ -49,7 +50,7 @@ impl Following {
             return vec![Step::Say(Notice::info(why))];
         }
         let uri = &*resource.uri;
-        if self.asked.as_ref().is_some_and(|asked| asked.uri == uri) {
+        if self.asked.iter().any(|asked| asked.uri == uri) {
             let text = format!("the server has not answered yet what was asked about {uri}");
             return vec![Step::Say(Notice::info(text))];
         }
@@ -81,7 +82,7 @@ impl Following {
                 &json!({ "uri": uri }).to_string(),
             ),
         };
-        self.asked = Some(Asked {
+        self.asked.push(Asked {
             errand,
             uri: resource.uri.clone(),
             begins: own.is_none(),
@@ -91,42 +92,23 @@ impl Following {
 
     /// Whether the command was one of these.
     pub fn settle(&mut self, token: Token, outcome: &Result<Reply, Refused>) -> bool {
-        let asked = self.asked.as_mut();
-        asked.is_some_and(|asked| asked.errand.settle(token, outcome))
+        let mut asked = self.asked.iter_mut();
+        asked.any(|asked| asked.errand.settle(token, outcome))
     }
 
-    /// Says what became of the wish, once.
+    /// Says what became of the wishes, once.
     pub fn sync(&mut self, world: &World) -> Vec<Step> {
-        let Some(asked) = &self.asked else {
-            return Vec::new();
-        };
-        let uri = &asked.uri;
-        let mut useless = None;
-        let notice = match asked.errand.news(world) {
-            News::OnItsWay => return Vec::new(),
-            News::Done(_) if !asked.begins => Notice::info(format!(
-                "the server no longer tells you of changes of {uri}"
-            )),
-            News::Done(_) if world.traffic.own_subscription(uri).is_some() => Notice::info(
-                format!("in your own session the server tells of changes of {uri}"),
-            ),
-            News::Done(row) => {
-                let row = world.traffic.row(row);
-                useless = row.filter(|row| row.status == Status::Streaming);
-                Notice::error(format!(
-                    "the server answered, but does not include changes of {uri}"
-                ))
+        let mut steps = Vec::new();
+        for asked in std::mem::take(&mut self.asked) {
+            match outcome(world, &asked) {
+                None => self.asked.push(asked),
+                Some((notice, useless)) => {
+                    steps.extend(useless.map(|listen| cancel(self.token(), &listen)));
+                    steps.push(Step::Say(notice));
+                }
             }
-            News::Failed(why) if asked.begins => Notice::error(format!(
-                "the server does not tell of changes of {uri}: {why}"
-            )),
-            News::Failed(why) => {
-                Notice::error(format!("the server still tells of changes of {uri}: {why}"))
-            }
-        };
-        self.asked = None;
-        let end = useless.map(|listen| cancel(self.token(), &listen));
-        end.into_iter().chain([Step::Say(notice)]).collect()
+        }
+        steps
     }
 
     fn token(&mut self) -> Token {
@@ -136,6 +118,35 @@ impl Following {
             number: self.errands,
         }
     }
+}
+
+/// What became of a wish, once that is known; and the subscription that is of no use.
+fn outcome<'w>(world: &'w World, asked: &Asked) -> Option<(Notice, Option<Row<'w>>)> {
+    let uri = &asked.uri;
+    let mut useless = None;
+    let notice = match asked.errand.news(world) {
+        News::OnItsWay => return None,
+        News::Done(_) if !asked.begins => Notice::info(format!(
+            "the server no longer tells you of changes of {uri}"
+        )),
+        News::Done(_) if world.traffic.own_subscription(uri).is_some() => Notice::info(format!(
+            "in your own session the server tells of changes of {uri}"
+        )),
+        News::Done(row) => {
+            let row = world.traffic.row(row);
+            useless = row.filter(|row| row.status == Status::Streaming);
+            Notice::error(format!(
+                "the server answered, but does not include changes of {uri}"
+            ))
+        }
+        News::Failed(why) if asked.begins => Notice::error(format!(
+            "the server does not tell of changes of {uri}: {why}"
+        )),
+        News::Failed(why) => {
+            Notice::error(format!("the server still tells of changes of {uri}: {why}"))
+        }
+    };
+    Some((notice, useless))
 }
 
 /// Ends a subscription of the newer era.

@@ -176,11 +176,19 @@ impl Page {
             let at = format::clock(at, world.utc_offset_seconds);
             self.fact("CHANGED", &format!("{at}, and not read since"));
         }
-        if world.traffic.own_subscription(&resource.uri).is_some() {
-            self.fact(
-                "SUBSCRIBED",
-                "the server tells your own session when it changes",
-            );
+        let told = [
+            (
+                world.traffic.own_subscription(&resource.uri).is_some(),
+                "your own session is told when it changes",
+            ),
+            (
+                world.traffic.is_client_subscribed(&resource.uri),
+                "a client is told when it changes",
+            ),
+        ];
+        let told = told.into_iter().filter(|(is_told, _)| *is_told);
+        for ((_, who), heading) in told.zip(["SUBSCRIBED", ""]) {
+            self.fact(heading, who);
         }
         if resource.template {
             self.fact(
