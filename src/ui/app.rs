@@ -470,6 +470,12 @@ impl App {
         for pane in [&mut self.tools, &mut self.resources, &mut self.prompts] {
             wanted.extend(pane.sync(world, panes.body, &mut steps));
         }
+        match self.tab {
+            Tab::Tools => self.tools.look(world),
+            Tab::Resources => self.resources.look(world),
+            Tab::Prompts => self.prompts.look(world),
+            Tab::Traffic | Tab::Server | Tab::Log => {}
+        }
         wanted.extend(self.server.sync(world, panes.body, &mut steps));
         if let Some(sheet) = &mut self.sheet {
             wanted.extend(sheet.sync(world, panes.sheet, &mut steps));

@@ -212,3 +212,32 @@ fn a_list_of_which_pages_are_missing_says_so() {
         }
     }
 }
+
+#[test]
+fn a_tool_whose_schema_cannot_be_used_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let definitions = [
+        r#"{"name":"odd","inputSchema":{"type":"object","properties":{"a":{"pattern":"("}}}}"#,
+        r#"{"name":"sound","inputSchema":{"type":"object"}}"#,
+        r#"{"name":"vague","inputSchema":{"type":"object"},"outputSchema":{"type":7}}"#,
+    ];
+    let path = tools(directory.path(), &definitions.join(","), "");
+    let mut stage = Stage::open(200, 24, &path, State::Live);
+    stage.press("2");
+    let why = |stage: &Stage, words: &str| {
+        let text = stage.text();
+        let line = text.lines().find(|line| line.contains("cannot be checked"));
+        let said = line.map(|line| line.contains(words));
+        said.unwrap_or_default()
+    };
+    let words = "Its arguments cannot be checked: the schema cannot be used: ";
+    assert!(why(&stage, words), "{}", stage.text());
+    stage.press("j");
+    assert!(!why(&stage, ""), "{}", stage.text());
+    stage.press("j");
+    assert!(
+        why(&stage, "Its answers cannot be checked"),
+        "{}",
+        stage.text()
+    );
+}

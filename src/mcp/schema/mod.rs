@@ -8,7 +8,7 @@ mod skeleton;
 mod validate;
 
 pub use skeleton::skeleton;
-pub use validate::{Verdict, Violation, validate};
+pub use validate::{Verdict, Violation, unusable, validate};
 
 use crate::wire::object;
 use std::cell::Cell;

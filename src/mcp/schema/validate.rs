@@ -2,12 +2,13 @@
 
 use super::references::{self, Targets};
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions};
+use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 use std::collections::HashMap;
 
 /// Larger instances and schemas are not checked.
 const MAX_BYTES: usize = 4 << 20;
+const TOO_LARGE: &str = "too large to check (over 4 MiB)";
 /// More violations than this are no help.
 const MAX_VIOLATIONS: usize = 20;
 /// How many subschemas an instance may meet at one place, references followed.
@@ -43,12 +44,37 @@ pub struct Verdict {
 /// In words, when the schema cannot be used or the instance is not JSON.
 pub fn validate(schema: &str, instance: &str) -> Result<Verdict, String> {
     if schema.len() > MAX_BYTES || instance.len() > MAX_BYTES {
-        return Err(format!("too large to check (over {} MiB)", MAX_BYTES >> 20));
+        return Err(TOO_LARGE.to_owned());
+    }
+    let instance: Value =
+        serde_json::from_str(instance).map_err(|error| format!("not JSON: {error}"))?;
+    let (validator, away) = prepared(schema)?;
+    let violations = validator.iter_errors(&instance).take(MAX_VIOLATIONS);
+    let violations = violations.map(|error| Violation {
+        pointer: error.instance_path().to_string(),
+        message: message(&error),
+    });
+    Ok(Verdict {
+        violations: violations.collect(),
+        unchecked: away.map(|reference| match reference.starts_with('#') {
+            true => format!("what {reference} asks for, it leads nowhere"),
+            false => format!("what {reference} asks for, it is never fetched"),
+        }),
+    })
+}
+
+/// Why nothing can be checked against a schema; `None` when something can.
+pub fn unusable(schema: &str) -> Option<String> {
+    prepared(schema).err()
+}
+
+/// What checks against a schema, and the first reference that it leaves out.
+fn prepared(schema: &str) -> Result<(Validator, Option<String>), String> {
+    if schema.len() > MAX_BYTES {
+        return Err(TOO_LARGE.to_owned());
     }
     let mut schema: Value =
         serde_json::from_str(schema).map_err(|error| format!("the schema is not JSON: {error}"))?;
-    let instance: Value =
-        serde_json::from_str(instance).map_err(|error| format!("not JSON: {error}"))?;
     let away = references::take_out_those_that_lead_away(&mut schema);
     let targets = Targets::of(&schema);
     if unfolded(&targets, &schema, 0, &mut HashMap::new()) > MAX_UNFOLDED {
@@ -62,18 +88,7 @@ pub fn validate(schema: &str, instance: &str) -> Result<Verdict, String> {
         .offline()
         .build(&schema)
         .map_err(|error| format!("the schema cannot be used: {}", error.masked()))?;
-    let violations = validator.iter_errors(&instance).take(MAX_VIOLATIONS);
-    let violations = violations.map(|error| Violation {
-        pointer: error.instance_path().to_string(),
-        message: message(&error),
-    });
-    Ok(Verdict {
-        violations: violations.collect(),
-        unchecked: away.map(|reference| match reference.starts_with('#') {
-            true => format!("what {reference} asks for, it leads nowhere"),
-            false => format!("what {reference} asks for, it is never fetched"),
-        }),
-    })
+    Ok((validator, away))
 }
 
 /// How many subschemas there are when every reference is replaced by what it refers to, at most once along a path:
@@ -252,6 +267,9 @@ mod tests {
         assert!(validate(SUM, "{").unwrap_err().starts_with("not JSON"));
         assert!(validate(r#"{"type":"nonsense"}"#, "{}").is_err());
         assert!(validate(r#"{"pattern":"("}"#, "\"\"").is_err());
+        assert_eq!(unusable(SUM), None);
+        let why = unusable(r#"{"pattern":"("}"#).unwrap();
+        assert!(why.starts_with("the schema cannot be used: "), "{why}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod count;
 mod following;
 mod item;
+mod known;
 
 use super::prompt::Prompt;
 use super::{Input, Part, World};
@@ -20,6 +21,7 @@ use crate::wire::object;
 pub use count::Count;
 use following::Following;
 pub use item::Item;
+pub use known::Known;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 
@@ -119,6 +121,8 @@ pub struct Inventory {
     pub scroll: usize,
     /// What is selected, by its key: it may vanish and come back.
     chosen: Option<String>,
+    /// What was learned of what is selected.
+    pub known: Known,
     /// What the server is asked to tell of.
     following: Following,
     refreshes: u64,
@@ -230,6 +234,12 @@ impl Inventory {
         (row.status == Status::Error).then(|| row.outcome.to_owned())
     }
 
+    /// Learns what there is to know of what is selected, while the pane is open.
+    pub fn look(&mut self, world: &World) {
+        let selected = self.selected(world).map(|(item, _)| item);
+        self.known.look(selected);
+    }
+
     fn select(&mut self, world: &World, at: usize, height: u16) {
         let items = self.items(world);
         let Some(at) = items.len().checked_sub(1).map(|last| at.min(last)) else {
@@ -262,7 +272,7 @@ impl Inventory {
         let Some((item, _)) = self.selected(world) else {
             return;
         };
-        let height = render::inventory::detail(world, item, area.width).len();
+        let height = render::inventory::detail(world, item, &self.known, area.width).len();
         let last = height.saturating_sub(usize::from(area.height));
         self.scroll = self.scroll.saturating_add_signed(lines).min(last);
     }

@@ -90,7 +90,7 @@ fn text(
     frame: &mut Frame<'_>,
     area: Rect,
 ) -> usize {
-    let mut lines = detail(world, item, area.width);
+    let mut lines = detail(world, item, &state.known, area.width);
     if let (true, Some(title)) = (state.reading, lines.first_mut()) {
         let mark = Span::styled("▌ ", world.theme.style(Role::Accent));
         title.spans.insert(0, mark);

@@ -1,11 +1,11 @@
 //! All that is known of a tool, a resource or a prompt, in lines for reading.
 
-use crate::mcp::schema::{self, Argument};
+use crate::mcp::schema::Argument;
 use crate::mcp::uri_template;
 use crate::traffic::inventory::{Resource, Tool};
 use crate::traffic::{Row, party_word};
 use crate::ui::app::World;
-use crate::ui::app::inventory::Item;
+use crate::ui::app::inventory::{Item, Known};
 use crate::ui::format;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::render::list;
@@ -26,7 +26,7 @@ pub const READABLE: usize = 24;
 const HEADING: usize = 11;
 
 /// All that is known of an item, for reading.
-pub fn detail(world: &World, item: Item<'_>, columns: u16) -> Vec<Line<'static>> {
+pub fn detail(world: &World, item: Item<'_>, known: &Known, columns: u16) -> Vec<Line<'static>> {
     let mut page = Page {
         theme: world.theme,
         columns,
@@ -34,24 +34,9 @@ pub fn detail(world: &World, item: Item<'_>, columns: u16) -> Vec<Line<'static>>
     };
     page.title(world, item);
     match item {
-        Item::Tool(tool) => page.tool(tool),
+        Item::Tool(tool) => page.tool(tool, known),
         Item::Resource(resource) => page.resource(world, resource),
-        Item::Prompt(prompt) => {
-            let arguments: Vec<Argument> = prompt
-                .arguments
-                .iter()
-                .map(|argument| Argument {
-                    name: argument.name.clone(),
-                    type_name: "string".to_owned(),
-                    required: argument.required,
-                    default: None,
-                    choices: Vec::new(),
-                    description: argument.description.clone(),
-                    limits: Vec::new(),
-                })
-                .collect();
-            page.arguments(&arguments);
-        }
+        Item::Prompt(_) => page.arguments(&known.arguments),
     }
     page.calls(world, item);
     page.lines
@@ -135,22 +120,16 @@ impl Page {
         self.blank();
     }
 
-    fn tool(&mut self, tool: &Tool) {
-        self.arguments(&schema::arguments(&tool.input_schema));
-        let sets = schema::needed_sets(&tool.input_schema);
-        if !sets.is_empty() {
-            self.fact("NEEDED", &sets.join(", or "));
+    fn tool(&mut self, tool: &Tool, known: &Known) {
+        for why in &known.unchecked {
+            self.text(why, Role::Warn);
         }
-        if let Some(schema) = &tool.output_schema {
-            let members: Vec<String> = schema::arguments(schema)
-                .iter()
-                .filter(|member| !member.name.contains(['.', '[']))
-                .map(|member| format!("{}: {}", member.name, member.type_name))
-                .collect();
-            self.fact(
-                "ANSWER",
-                &format!("structured {{ {} }}", members.join(", ")),
-            );
+        self.arguments(&known.arguments);
+        if !known.needed.is_empty() {
+            self.fact("NEEDED", &known.needed.join(", or "));
+        }
+        if let Some(members) = &known.answer {
+            self.fact("ANSWER", &format!("structured {{ {members} }}"));
         }
         if !tool.raw.is_empty() {
             let tokens = tool.tokens() as u64;
