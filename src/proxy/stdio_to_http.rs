@@ -29,7 +29,7 @@ use super::stderr::Forwarder;
 use super::stdio_to_stdio::{ClientEnd, Stop};
 use super::{Config, ProxyError};
 use crate::tap::{Body, CLIENT_LEFT, Closed, Opened, Tap};
-use bridge::{Bridge, Failure};
+use bridge::{Bridge, Failure, Reach};
 use held::Held;
 use inlet::Inlet;
 use outlet::Outlet;
@@ -190,12 +190,20 @@ impl Running {
                 "the session was ended by a signal",
             ),
         };
-        let trouble = self.bridge.trouble().filter(|_| end == End::ClientLeft);
-        Closed {
+        let closed = Closed {
             exit,
             signal,
+            reason: reason.to_owned(),
+        };
+        let Reach { was_had, trouble } = self.bridge.reach();
+        match trouble.filter(|_| end == End::ClientLeft) {
             // A client that could not talk to its server has left because of that.
-            reason: trouble.unwrap_or_else(|| reason.to_owned()),
+            Some(reason) => Closed {
+                exit: Some(i32::from(!was_had)),
+                reason,
+                ..closed
+            },
+            None => closed,
         }
     }
 }

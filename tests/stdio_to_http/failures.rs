@@ -231,6 +231,21 @@ async fn a_server_that_is_not_there_yet_can_be_tried_again() {
         1,
         "{errors}"
     );
+    assert_eq!(client.leave().await, (String::new(), Some(1)));
+}
+
+#[tokio::test]
+async fn a_server_that_was_reached_and_then_is_not_is_no_failure_of_the_whole() {
+    let upstream = legacy(|mut call, message| async move {
+        call.answer_json(result(&message, json!({}))).await.unwrap();
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.ask(request(1, "x")).await;
+    drop(upstream);
+    let refused = client.ask(request(2, "x")).await;
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("cannot reach the server"), "{message}");
     assert_eq!(client.leave().await, (String::new(), Some(0)));
 }
 

@@ -45,8 +45,7 @@ pub struct Bridge {
     pub anew: Option<Anew>,
     /// Path and query of the MCP endpoint.
     target: Mutex<String>,
-    /// Why the server could not be reached the last time, if so.
-    trouble: Mutex<Option<String>>,
+    reach: Mutex<Reach>,
     /// Our own stderr, where that is wanted.
     stderr: Mutex<Option<Forwarder>>,
     /// Cancelled when nothing is to go on any more.
@@ -55,6 +54,15 @@ pub struct Bridge {
     /// Why the server has ended the session.
     gone: OnceLock<String>,
     pub is_gone: CancellationToken,
+}
+
+/// Whether the server can be reached.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// It has been, once.
+    pub was_had: bool,
+    /// Why it could not be the last time, if so.
+    pub trouble: Option<String>,
 }
 
 /// What went wrong with a request, for whoever waits for its answer.
@@ -116,7 +124,7 @@ impl Bridge {
             tools: Tools::default(),
             legacy: Mutex::default(),
             target: Mutex::new(target),
-            trouble: Mutex::default(),
+            reach: Mutex::default(),
             stderr: Mutex::new(stderr),
             over: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -354,12 +362,15 @@ impl Bridge {
     }
 
     pub fn reached(&self) {
-        *lock(&self.trouble) = None;
+        *lock(&self.reach) = Reach {
+            was_had: true,
+            trouble: None,
+        };
     }
 
     /// Tells, once, that the server cannot be reached. An operator is told by the answer, and needs no second word.
     pub fn unreached(&self, why: &str) {
-        let before = lock(&self.trouble).replace(why.to_owned());
+        let before = lock(&self.reach).trouble.replace(why.to_owned());
         match (before.as_deref() == Some(why), self.is_own()) {
             (true, _) => {}
             (false, true) => self.lane.note(why.to_owned()),
@@ -367,9 +378,8 @@ impl Bridge {
         }
     }
 
-    /// Why the server cannot be reached, if so.
-    pub fn trouble(&self) -> Option<String> {
-        lock(&self.trouble).clone()
+    pub fn reach(&self) -> Reach {
+        lock(&self.reach).clone()
     }
 
     pub fn why_gone(&self) -> Option<&str> {
