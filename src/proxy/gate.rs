@@ -4,7 +4,7 @@
 //! the gate is open and no message is looked at.
 
 use crate::mcp::methods;
-use crate::wire::envelope::{Envelope, Frame, Kind, parse};
+use crate::wire::envelope::{Envelope, Frame, Kind, is_json, parse};
 use crate::wire::{object, splice, sse};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -180,6 +180,27 @@ impl Gate {
         }
     }
 
+    /// Whose the last line of a server that is gone is, which may break off. Then nobody can read it; but its id, or where
+    /// none has come, a token of ours in it, tells that it was for the operator.
+    pub fn judge_last(&self, begun: &[u8]) -> Verdict {
+        if self.owner == Owner::Operator || !may_name_ours(begun) || is_json(begun) {
+            return self.judge(begun);
+        }
+        let state = self.state();
+        let text = match std::str::from_utf8(begun) {
+            Ok(text) => text,
+            Err(error) => str::from_utf8(&begun[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        let is_ours = match object::at(text, &["id"]) {
+            Some(id) => state.ours.contains(id),
+            None => state.names_ours(text),
+        };
+        match is_ours {
+            true => Verdict::Operator,
+            false => Verdict::Pass,
+        }
+    }
+
     /// For what came on a stream that only the operator hears, so that the client cannot answer it.
     pub fn judge_aside(&self, message: &[u8]) -> Aside {
         let mut state = self.state();
@@ -228,6 +249,18 @@ impl State {
             _ => object::at(params, SUBSCRIPTION),
         };
         token.is_some_and(|token| self.ours.contains(token))
+    }
+
+    /// Whether one of our tokens stands anywhere in a text, or its beginning at the end.
+    fn names_ours(&self, text: &str) -> bool {
+        let mut strings = text.match_indices(MARK).filter_map(|(at, _)| {
+            let begin = text[..at].strip_suffix('"')?.len();
+            Some(&text[begin..])
+        });
+        strings.any(|string| match string[1..].find('"') {
+            Some(inside) => self.ours.contains(&string[..inside + 2]),
+            None => self.ours.iter().any(|it| it.starts_with(string)),
+        })
     }
 
     fn note_asked(&mut self, envelope: &Envelope<'_>) -> Verdict {
@@ -316,6 +349,38 @@ mod tests {
         ] {
             assert_eq!(judge(&gate, &line), Verdict::Pass, "{line}");
         }
+    }
+
+    #[test]
+    fn what_breaks_off_is_the_operators_when_it_names_an_id_of_ours() {
+        let gate = Gate::new(Owner::Client);
+        let judge = |torn: &str| gate.judge_last(torn.as_bytes());
+        let early = r#"{"jsonrpc":"2.0","id":"mcpx-1-"#;
+        assert_eq!(judge(early), Verdict::Pass, "nothing is due");
+        let id = gate.fresh_id();
+        let open = id.trim_end_matches('"');
+        for ours in [
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"res"#),
+            format!(r#"{{"result":{{}},"id":{open}"#),
+            early.to_owned(),
+            format!(r#"{{"method":"notifications/progress","params":{{"progressToken":{id},"#),
+            format!("[{{\"id\":{id}}},"),
+        ] {
+            assert_eq!(judge(&ours), Verdict::Operator, "{ours}");
+        }
+        for theirs in [
+            format!(r#"{{"id":1,"result":{{"text":{id},"#),
+            format!(r#"{{"id":{open}0","result":"#),
+            r#"{"id":1,"result":"#.to_owned(),
+            r#"{"result":{"te"#.to_owned(),
+            "mcpx-".to_owned(),
+        ] {
+            assert_eq!(judge(&theirs), Verdict::Pass, "{theirs}");
+        }
+        let broken = [early.as_bytes(), b"\xff"].concat();
+        assert_eq!(gate.judge_last(&broken), Verdict::Operator);
+        let whole = format!(r#"[{{"id":1,"result":{{}}}},{{"id":{id},"result":{{}}}}]"#);
+        assert!(matches!(judge(&whole), Verdict::Both(_)));
     }
 
     #[test]

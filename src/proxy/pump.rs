@@ -367,8 +367,10 @@ impl Sieve {
             lane.stream(&begun);
             passing.extend_from_slice(&begun);
         }
-        self.lines
-            .push(chunk, |line| deliver(line, lane, gate, &mut passing));
+        self.lines.push(chunk, |line| {
+            let verdict = gate.judge(&line);
+            deliver(line, verdict, lane, &mut passing);
+        });
         if self.lines.pending() > LATECOMER && !gate.may_want(self.lines.begun()) {
             passing.extend_from_slice(&self.let_through(lane));
         }
@@ -387,15 +389,16 @@ impl Sieve {
     fn finish(&mut self, lane: &Lane, gate: &Gate) -> Bytes {
         let mut passing = BytesMut::new();
         if let Some(line) = self.lines.finish() {
-            deliver(line, lane, gate, &mut passing);
+            let verdict = gate.judge_last(&line);
+            deliver(line, verdict, lane, &mut passing);
         }
         passing.freeze()
     }
 }
 
 /// Records one line as what it is, and appends it to what the client gets when it is the client's.
-fn deliver(line: Bytes, lane: &Lane, gate: &Gate, passing: &mut BytesMut) {
-    match gate.judge(&line) {
+fn deliver(line: Bytes, verdict: Verdict, lane: &Lane, passing: &mut BytesMut) {
+    match verdict {
         Verdict::Pass => {
             lane.stream(&line);
             passing.extend_from_slice(&line);
@@ -531,6 +534,17 @@ mod tests {
         let stream = format!("{answer}{answer}{theirs}");
         let passed = sifted(stream.as_bytes().chunks(1000), &gate);
         assert!(passed == theirs.as_bytes());
+    }
+
+    #[test]
+    fn an_answer_to_the_operator_that_breaks_off_is_kept_from_the_client() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let theirs = "{\"id\":1,\"result\":{}}\n{\"id\":2,\"res";
+        assert_eq!(sifted([theirs.as_bytes()], &gate), theirs.as_bytes());
+        let (theirs, _) = theirs.split_at(theirs.find('\n').unwrap() + 1);
+        let torn = format!("{theirs}{{\"id\":{id},\"res");
+        assert_eq!(sifted([torn.as_bytes()], &gate), theirs.as_bytes());
     }
 
     #[test]

@@ -86,10 +86,20 @@ impl Sieve {
         (!passing.is_empty()).then(|| passing.freeze())
     }
 
-    /// What is left of an event that never ended.
+    /// What the client gets of an event that never ended.
     pub fn finish(&mut self, witness: &Witness) -> Option<Bytes> {
         let mut passing = BytesMut::new();
-        self.let_through(witness, &mut passing);
+        let (mut decoder, mut data) = (Decoder::default(), None);
+        for bytes in [&self.held[..], b"\n\n"] {
+            decoder.push(bytes, |event| data = event.data);
+        }
+        match data {
+            Some(data) if self.visit.session.live.gate.judge_last(&data) == Verdict::Operator => {
+                self.held.clear();
+                for_operator(data, None, witness);
+            }
+            _ => self.let_through(witness, &mut passing),
+        }
         (!passing.is_empty()).then(|| passing.freeze())
     }
 
@@ -280,10 +290,9 @@ mod tests {
         assert_eq!(cut(&["a\n", "\n", "b"]), ["a\n\n", "b"]);
     }
 
-    #[tokio::test]
-    async fn the_second_half_of_a_line_end_does_not_wait_for_the_next_event() {
-        let sessions = sessions();
-        let visit = post(&sessions, 1);
+    /// A sieve in whose session a request of the operator's with this id waits.
+    fn sieve() -> (Sieve, Witness, String) {
+        let visit = post(&sessions(), 1);
         let id = visit.session.live.gate.fresh_id();
         let exchange = Exchange {
             tap: Tap::disabled(),
@@ -291,7 +300,26 @@ mod tests {
             id: ExchangeId(1),
         };
         let witness = Witness::new(exchange, Bell::hang(Tap::disabled()), Half::Response);
-        let mut sieve = Sieve::new(visit, None);
+        (Sieve::new(visit, None), witness, id)
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_the_operator_that_breaks_off_is_kept_from_the_client() {
+        for (ours, end) in [(true, "res"), (true, "res\r"), (false, "\"result\":")] {
+            let (mut sieve, witness, id) = sieve();
+            let id = if ours { &id } else { "1" };
+            let torn = format!("event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{id},{end}");
+            let chunk = Bytes::copy_from_slice(torn.as_bytes());
+            assert_eq!(sieve.sift(chunk, &witness), None);
+            let passes = (!ours).then_some(torn.as_bytes());
+            assert_eq!(sieve.finish(&witness).as_deref(), passes);
+            assert_eq!(sieve.finish(&witness), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_second_half_of_a_line_end_does_not_wait_for_the_next_event() {
+        let (mut sieve, witness, id) = sieve();
         let answer = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\r\n\r");
         for (chunk, passes) in [
             ("data: a\r\n\r", Some("data: a\r\n\r")),
