@@ -240,14 +240,22 @@ pub(super) fn nameless_file(directory: &Path) -> io::Result<File> {
 /// Such a file for a log that nobody asked to keep. Where the temporary directory takes none it is in memory, as much of
 /// that directory often is. Not so what lies beside a capture: it may be longer than memory.
 pub(super) fn scratch_file() -> io::Result<File> {
-    let on_disk = in_directory(&std::env::temp_dir()).and_then(tried);
+    scratch_in(&std::env::temp_dir())
+}
+
+fn scratch_in(directory: &Path) -> io::Result<File> {
+    let on_disk = in_directory(directory).and_then(tried);
     on_disk.or_else(|refused| in_memory().and_then(tried).map_err(|_| refused))
 }
 
 /// Such a file for what is unpacked. It may be long, too: it is in memory only where the temporary directory takes no file
 /// at all, not where that is full.
 pub(super) fn unpacking_file() -> io::Result<File> {
-    let on_disk = in_directory(&std::env::temp_dir());
+    unpacking_in(&std::env::temp_dir())
+}
+
+fn unpacking_in(directory: &Path) -> io::Result<File> {
+    let on_disk = in_directory(directory);
     on_disk.or_else(|refused| in_memory().map_err(|_| refused))
 }
 
@@ -304,6 +312,28 @@ mod tests {
         let file = spool.file.as_ref().unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_may_be_long_is_in_memory_only_where_no_directory_takes_it() {
+        use std::os::fd::AsRawFd as _;
+        let lies_in = |file: io::Result<File>, place: &Path| {
+            let file = file.unwrap();
+            let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+            std::fs::read_link(link).unwrap().starts_with(place)
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let gone = directory.path().join("gone");
+        let memory = Path::new("/memfd:mcp-sentinel (deleted)");
+        for file in [scratch_in, unpacking_in] {
+            assert!(lies_in(file(directory.path()), directory.path()));
+            assert!(lies_in(file(&gone), memory));
+        }
+        // Beside a capture it may be longer than memory.
+        assert!(lies_in(nameless_file(directory.path()), directory.path()));
+        nameless_file(&gone).unwrap_err();
+        assert!(lies_in(nameless_file(Path::new("")), &std::env::temp_dir()));
     }
 
     #[test]
