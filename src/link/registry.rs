@@ -303,6 +303,10 @@ fn remove_if_orphan(path: &Path) {
 mod tests {
     use super::*;
     use crate::link::server::Server;
+    #[cfg(target_os = "linux")]
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    #[cfg(target_os = "linux")]
+    use std::fs::File;
     use std::os::unix::net::UnixListener;
 
     fn entry(directory: &Path, pid: u32) -> Entry {
@@ -423,6 +427,44 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let temporary = elsewhere.path().join("own");
         std::os::unix::fs::symlink("/", usual.path().join("mcp-sentinel")).unwrap();
+        let used = unnamed(below_usual(usual.path()), temporary.clone()).unwrap();
+        assert_eq!(used, temporary);
+    }
+
+    /// A directory into which nobody can write as long as this lives.
+    #[cfg(target_os = "linux")]
+    struct Closed(File, IFlags);
+
+    #[cfg(target_os = "linux")]
+    impl Closed {
+        /// None where root cannot be kept out: not every file system can.
+        fn create(path: &Path) -> Option<Self> {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o500)).unwrap();
+            let directory = File::open(path).unwrap();
+            let flags = ioctl_getflags(&directory).unwrap_or(IFlags::empty());
+            let locked = ioctl_setflags(&directory, flags | IFlags::IMMUTABLE);
+            (locked.is_ok() || !rustix::process::geteuid().is_root())
+                .then_some(Self(directory, flags))
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    impl Drop for Closed {
+        fn drop(&mut self) {
+            let _ = ioctl_setflags(&self.0, self.1);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_proxy_that_may_not_write_to_the_usual_directory_uses_the_temporary_one() {
+        let usual = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let temporary = elsewhere.path().join("own");
+        let Some(_closed) = Closed::create(&usual.path().join("mcp-sentinel")) else {
+            return;
+        };
         let used = unnamed(below_usual(usual.path()), temporary.clone()).unwrap();
         assert_eq!(used, temporary);
     }
