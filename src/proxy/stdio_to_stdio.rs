@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long a client that is being left may take to read what is left for it.
+/// How long what is left may take to be recorded, and to be read by a client that is being left.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a session is told to end.
@@ -210,11 +210,7 @@ impl Running {
         })?;
         self.exited.cancel();
         self.up.abort();
-        if self.down_runs {
-            self.last_words().await;
-        }
-        // Reads on for a moment at most, but our own stderr may be stuck.
-        let _ = tokio::time::timeout(LAST_WORDS, self.errors).await;
+        self.last_words().await;
         drop(self.child);
         let mut closed = child::closed(status);
         if let Some(why) = self.refused {
@@ -289,7 +285,8 @@ impl Running {
         }
     }
 
-    /// Waits for the client to read what the server has left; not for ever once we are told to end.
+    /// Waits for all that the server has left to be recorded, and for the client to read its part; not for ever once we are
+    /// told to end.
     async fn last_words(&mut self) {
         let told = self.ending.has_begun();
         let stop = &mut self.stop;
@@ -302,13 +299,79 @@ impl Running {
             }
             tokio::time::sleep(LAST_WORDS).await;
         };
-        let stopped = tokio::select! {
-            stopped = &mut self.down => stopped.ok(),
+        let mut stopped = None;
+        let words = async {
+            if self.down_runs {
+                stopped = (&mut self.down).await.ok();
+            }
+            // The tail of a pipe has its end, and so has the patience with whoever reads our own stderr.
+            let _ = (&mut self.errors).await;
+        };
+        tokio::select! {
+            () = words => {}
             () = enough => {
                 self.down.abort();
-                None
+                self.errors.abort();
             }
-        };
+        }
         self.down_stopped(stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy;
+    use crate::proxy::gate::Owner;
+    use crate::proxy::live::Roster;
+    use crate::tap::{Overflow, Queued, queue};
+    use std::collections::VecDeque;
+
+    #[tokio::test]
+    async fn what_a_server_says_last_is_recorded_however_slow_the_recorder_is() {
+        let (tap, mut drain) = queue(4096, Overflow::Wait);
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (live, injections) = Roster::default().open(Owner::Operator);
+        let script = "head -c 9000 /dev/zero >&2; sleep 0.3; echo gone >&2";
+        let command: Vec<OsString> = ["sh", "-c", script].map(Into::into).into();
+        let (_stop, stop) = watch::channel(Stop::No);
+        let session = Session {
+            live,
+            injections,
+            client: ClientEnd::Operator {
+                socket: ours,
+                heard: None,
+            },
+            config: Arc::new(Config {
+                upstream: proxy::Upstream::Command(command.clone()),
+                era: None,
+                unattended: true,
+                grace: LAST_WORDS,
+                forward_stderr: false,
+                started: CancellationToken::new(),
+            }),
+            command,
+            tap,
+            stop,
+        };
+        let recorder = std::thread::spawn(move || {
+            // The first of it takes all the room that there is until then.
+            std::thread::sleep(3 * LAST_WORDS);
+            let (mut batch, mut bodies) = (VecDeque::new(), Vec::new());
+            while !matches!(bodies.last(), Some(Body::Closed(_))) {
+                drain.take(&mut batch);
+                drain.release(batch.iter().map(Queued::weight).sum());
+                bodies.extend(batch.drain(..).filter_map(|item| match item {
+                    Queued::Event(event, _) => Some(event.body),
+                    Queued::Lost(_) => None,
+                }));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            bodies
+        });
+        session.run().await.unwrap();
+        let bodies = recorder.join().unwrap();
+        let said = |body: &Body| matches!(body, Body::Stderr { bytes } if bytes == "gone\n");
+        assert!(bodies.iter().any(said), "{bodies:?}");
     }
 }
