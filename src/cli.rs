@@ -232,6 +232,7 @@ Environment:
 
 Exit codes:
   a proxy exits as its server did (128+n for a signal; 127 not found, 126 not executable),
+  in front of a URL with 1 when the server was never reached, or has ended the session,
   one that listens with 0 when it is told to end;
   call and list: 0 ok, 1 tool error, 2 usage, 3 anything else that went wrong,
   128+n ended by a signal";
