@@ -208,6 +208,8 @@ pub struct Summary<'a> {
     pub took: Duration,
     /// How the proxy ended, in words.
     pub how: &'a str,
+    /// The capture, where no startup line named it.
+    pub capture: Option<&'a Path>,
 }
 
 impl fmt::Display for Summary<'_> {
@@ -222,7 +224,11 @@ impl fmt::Display for Summary<'_> {
             }
             Counted::Nothing => {}
         }
-        write!(f, "{} · {}", span(self.took), self.how)
+        write!(f, "{} · {}", span(self.took), self.how)?;
+        match self.capture {
+            Some(path) => write!(f, " · captured in {}", path.display()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -314,7 +320,14 @@ mod tests {
         let summary = |counted| {
             let took = Duration::from_millis(12_440);
             let how = "the server exited with status 0";
-            Summary { counted, took, how }.to_string()
+            let capture = None;
+            Summary {
+                counted,
+                took,
+                how,
+                capture,
+            }
+            .to_string()
         };
         assert_eq!(
             summary(Counted::Recorded(Arc::clone(&totals))),
@@ -345,7 +358,13 @@ mod tests {
             counted: Counted::Recorded(Arc::clone(&totals)),
             took: Duration::from_millis(12),
             how: "it ended",
+            capture: Some(Path::new("/a/b.jsonl")),
         };
+        assert!(
+            as_data
+                .to_string()
+                .ends_with("it ended · captured in /a/b.jsonl")
+        );
         assert_eq!(as_data.members()["server_messages"], 3);
         assert_eq!(as_data.members()["took_us"], 12_000);
     }

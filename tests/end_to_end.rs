@@ -96,6 +96,9 @@ fn an_operator_calls_a_tool_and_reads_its_answer() {
     terminal.press("q");
     assert_eq!(terminal.wait_exit(), 0);
     assert_restored(&terminal);
+    // What was seen can be found again.
+    let left = terminal.look(|screen| screen.contents());
+    assert!(left.contains("· captured in /"), "{left}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::proxy::{self, Client, Config, Upstream};
 use crate::tap::{Orders, Pulse, Tap};
 use crate::ui::{self, app::Kept};
 use anyhow::{Context as _, anyhow};
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -59,12 +60,14 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let outcome = proxy::run(config, client, tap, received, shutdown);
 
     let voice = around.voice;
+    let capture = around.capture_on_screen();
     let (counted, shown) = around.end(aside, face, outcome.is_ok());
     let outcome = outcome?;
     voice.tell(&Summary {
         counted,
         took: began.elapsed(),
         how: &outcome.how,
+        capture: capture.as_deref(),
     });
     shown?;
     Ok(failure::exit_code(outcome.code))
@@ -182,6 +185,12 @@ impl Around {
         let (announced, ended) = (self.announced.clone(), self.ended.clone());
         let printer = Printer::start(recording.path(), print, announced, ended);
         Ok(Face::Printer(printer.context("cannot start a thread")?))
+    }
+
+    /// The capture that stays, when only a screen that is left told its name.
+    fn capture_on_screen(&self) -> Option<PathBuf> {
+        let recording = self.recording.as_ref().filter(|_| self.screen)?;
+        recording.kept().map(Path::to_owned)
     }
 
     /// Waits until all is recorded and shown. What comes back was counted, and whether the screen failed.
