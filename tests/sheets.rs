@@ -147,17 +147,16 @@ fn what_says_that_it_destroys_asks_in_any_session() {
 }
 
 #[test]
-fn every_act_of_what_destroys_is_asked_about_but_not_its_repetition() {
+fn every_act_of_what_destroys_is_asked_about_its_repetition_too() {
     let mut stage = live("2/delete<enter><enter><f5>y");
     written(&mut stage);
     stage.effects.clear();
-    stage.press("r");
-    assert_eq!(commands(&stage).len(), 1, "the same once more");
-    written(&mut stage);
-    stage.effects.clear();
-    stage.press("e 1<f5>");
-    assert!(commands(&stage).is_empty(), "other arguments");
-    assert!(stage.text().contains("Call it?"), "{}", stage.text());
+    for keys in ["r", "<esc>e<f5>"] {
+        stage.press(keys);
+        assert!(commands(&stage).is_empty(), "{keys}");
+        assert!(stage.text().contains("Call it?"), "{}", stage.text());
+        stage.press("n");
+    }
 }
 
 #[test]

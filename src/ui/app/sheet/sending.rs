@@ -99,10 +99,8 @@ impl Sheet {
             ));
             return Vec::new();
         }
-        let last = self.agreed.as_ref();
-        let agreed = last.is_some_and(|(route, call)| (*route, call) == (self.route, &message));
         let inventory = world.traffic.inventory();
-        match concern(inventory, self.route, &message, agreed) {
+        match concern(inventory, self.route, &message) {
             Concern::None => self.dispatch(world, message),
             Concern::Refuse(why) => {
                 self.trouble = Some(format!("not sent: {why}"));
