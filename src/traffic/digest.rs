@@ -3,7 +3,7 @@
 //! Everything that must be looked up in the message's JSON is looked up here, so that folding never parses.
 //! The exceptions are the answers that fill the inventory: they are rare, and travel as raw text.
 
-use super::gist::{gist, gist_of_bytes, gist_of_log};
+use super::gist::{gist, gist_of_bytes, line, line_of_log};
 use super::summary::{self, Answer, Meta, Params, SERVER_INFO};
 use crate::capture::record::{
     Encoding, HttpHeaders, HttpPart, HttpRecord, Location, Payload, Record,
@@ -220,11 +220,11 @@ pub fn digest(record: &Record<'_>) -> Digest {
             };
             (bytes.len(), content)
         }
-        Payload::Stderr(bytes) => (bytes.len(), Content::Stderr(gist_of_log(bytes))),
+        Payload::Stderr(bytes) => (bytes.len(), Content::Stderr(line_of_log(bytes))),
         Payload::Opened(opened) => (0, Content::Opened(opened.clone())),
         Payload::Closed(closed) => (0, Content::Closed(closed.clone())),
         Payload::Gap(gap) => (0, Content::Gap(gap.clone())),
-        Payload::Note(text) => (0, Content::Note(gist(text))),
+        Payload::Note(text) => (0, Content::Note(line(text))),
         Payload::Damaged {
             line_number,
             reason,

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 /// Characters of a gist; the list has no room for more.
 const CHARS: usize = 80;
+/// Characters of what has a whole line for itself in the Log pane.
+const LINE_CHARS: usize = 160;
 /// Bytes of a gist: what the arena holds of one text.
 const BYTES: usize = 250;
 
@@ -20,16 +22,23 @@ pub struct Gist {
 
 impl Default for Gist {
     fn default() -> Self {
-        Self {
-            text: String::new(),
-            chars: 0,
-            limit: CHARS,
-            full: false,
-        }
+        Self::limited_to(CHARS)
     }
 }
 
 impl Gist {
+    /// For what has a line for itself.
+    pub fn line() -> Self {
+        Self::limited_to(LINE_CHARS)
+    }
+    fn limited_to(limit: usize) -> Self {
+        Self {
+            text: String::new(),
+            chars: 0,
+            limit,
+            full: false,
+        }
+    }
     /// Whether more text would not be taken.
     pub fn is_full(&self) -> bool {
         self.full
@@ -50,10 +59,11 @@ impl Gist {
     }
     /// Like [`Gist::push`], giving this text no more than `chars` of the room that is left.
     pub fn push_at_most(&mut self, text: &str, chars: usize) -> &mut Self {
-        let limit = std::mem::replace(&mut self.limit, (self.chars + chars).min(CHARS));
+        let limit = self.limit;
+        self.limit = (self.chars + chars).min(limit);
         self.push(text);
         self.limit = limit;
-        self.full = self.chars >= CHARS || self.text.len() >= BYTES;
+        self.full = self.chars >= limit || self.text.len() >= BYTES;
         self
     }
     fn push_char(&mut self, c: char) {
@@ -83,14 +93,21 @@ pub fn gist(text: &str) -> Box<str> {
     gist.finish()
 }
 
+/// One text that has a line for itself.
+pub fn line(text: &str) -> Box<str> {
+    let mut gist = Gist::line();
+    gist.push(text);
+    gist.finish()
+}
+
 /// Bytes of any kind as a gist: only their head is looked at.
 pub fn gist_of_bytes(bytes: &[u8]) -> Box<str> {
     gist(&head(bytes))
 }
 
-/// A line written for a terminal as a gist: its words without their colours.
-pub fn gist_of_log(bytes: &[u8]) -> Box<str> {
-    gist(&unstyled(&head(bytes)))
+/// A line written for a terminal: its words without their colours.
+pub fn line_of_log(bytes: &[u8]) -> Box<str> {
+    line(&unstyled(&head(bytes)))
 }
 
 fn head(bytes: &[u8]) -> Cow<'_, str> {
@@ -112,7 +129,7 @@ mod tests {
     #[test]
     fn the_words_of_a_log_line_lose_their_colours() {
         assert_eq!(
-            &*gist_of_log(b"\x1b[2m12:00\x1b[0m \x1b[32m INFO\x1b[0m up\x1b[3"),
+            &*line_of_log(b"\x1b[2m12:00\x1b[0m \x1b[32m INFO\x1b[0m up\x1b[3"),
             "12:00 INFO up�[3"
         );
     }
@@ -133,6 +150,8 @@ mod tests {
         assert_eq!(text.chars().count(), 80);
         assert!(text.ends_with('…'));
         assert_eq!(&*gist(&"x".repeat(79)), "x".repeat(79));
+        assert_eq!(line(&"x".repeat(500)).chars().count(), LINE_CHARS);
+        assert!(line(&"語".repeat(500)).len() <= BYTES);
     }
 
     #[test]
@@ -148,7 +167,7 @@ mod tests {
         #[test]
         fn a_gist_is_short_and_harmless(text in any::<String>(), tail in "[\\x00-\\x1f\u{200b}-\u{206f}é日]{0,100}") {
             let text = gist(&(text + &tail));
-            prop_assert!(text.chars().count() <= 80 && text.len() <= BYTES);
+            prop_assert!(text.chars().count() <= CHARS && text.len() <= BYTES);
             let harmful = |c: char| c.is_control() || shown(c) != Some(c);
             prop_assert!(!text.chars().any(harmful), "{:?}", text);
         }

@@ -204,7 +204,10 @@ pub fn of_question(method: &str, params: &str) -> Box<str> {
 
 /// What a request or a notification says.
 pub fn of_params(method: &str, raw: &str, params: &Params<'_>) -> Box<str> {
-    let mut into = Gist::default();
+    let mut into = match method {
+        methods::LOG_MESSAGE => Gist::line(),
+        _ => Gist::default(),
+    };
     match method {
         methods::TOOLS_CALL | methods::PROMPTS_GET | methods::RESOURCES_READ
             if params.input_responses.is_some() =>
@@ -270,7 +273,11 @@ fn log(into: &mut Gist, params: &Params<'_>) {
         into.push(&text_of(params.logger)).push(": ");
     }
     let data = params.data.unwrap_or_default();
-    if let Some(text) = object::unescape(data).or_else(|| object::string_at(data, &["message"])) {
+    let text = object::unescape(data)
+        .or_else(|| object::string_at(data, &["message"]))
+        // As FastMCP servers write it.
+        .or_else(|| object::string_at(data, &["msg"]));
+    if let Some(text) = text {
         into.push(&text);
     } else if data.starts_with('{') {
         let mut members = Gist::default();

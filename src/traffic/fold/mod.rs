@@ -7,7 +7,7 @@ mod request;
 pub use http::Challenges;
 
 use super::digest::{Content, Detail, Digest, Message, MessageKind, Messages};
-use super::gist::{Gist, gist};
+use super::gist::{Gist, line};
 use super::links::{Scope, Side};
 use super::sessions;
 use super::stats::End;
@@ -92,7 +92,7 @@ impl Traffic {
             }
             Content::Closed(closed) => {
                 self.sessions.close(source.session, source.at, &closed);
-                let words = gist(&sessions::in_words(&closed));
+                let words = line(&sessions::in_words(&closed));
                 self.lose_pending(source, &words);
                 (SESSION_CLOSED, words)
             }
@@ -100,7 +100,7 @@ impl Traffic {
                 // The file may claim any number.
                 self.counters.lost = self.counters.lost.saturating_add(gap.messages);
                 let summary = format!("{} messages not captured ({})", gap.messages, gap.reason);
-                (GAP, gist(&summary))
+                (GAP, line(&summary))
             }
             Content::Note(text) => ("note", text),
             Content::Damaged {
@@ -111,7 +111,7 @@ impl Traffic {
                 // It tells no time: it was written about when the line before it was.
                 source.at = self.latest.0;
                 let summary = format!("line {line_number}: {reason}");
-                (DAMAGED_LINE, gist(&summary))
+                (DAMAGED_LINE, line(&summary))
             }
             Content::Unknown | Content::Line { .. } | Content::Http(..) | Content::Stderr(_) => {
                 ("unknown event", Box::default())

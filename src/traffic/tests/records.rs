@@ -199,6 +199,10 @@ fn summaries_say_what_a_person_would_say() {
             "info ready",
         ),
         (
+            r#"{"method":"notifications/message","params":{"level":"info","data":{"msg":"a sentence that is longer than any value in a list of arguments","extra":null}}}"#,
+            "info a sentence that is longer than any value in a list of arguments",
+        ),
+        (
             r#"{"method":"notifications/message","params":{"level":"info","data":{"port":1,"tls":true}}}"#,
             "info port=1 tls=true",
         ),
