@@ -90,6 +90,8 @@ pub struct Sheet {
     found_draft: Option<String>,
     /// The draft, while the editor holds something else: it stays one unless something is typed there.
     hidden_draft: Option<String>,
+    /// The call that the operator last said yes to, and where it went: each act is asked about, but not its repetition.
+    agreed: Option<(Route, String)>,
     opened: u64,
     sends: u64,
 }
@@ -148,6 +150,7 @@ impl Sheet {
             sent_texts: Vec::new(),
             found_draft,
             hidden_draft,
+            agreed: None,
             opened: drafts.opened,
             sends: 0,
             editor,
@@ -233,6 +236,7 @@ impl Sheet {
             if action == Action::No {
                 return Vec::new();
             }
+            self.agreed = Some((self.route, question.message.clone()));
             return self.dispatch(world, question.message);
         }
         match self.focus {

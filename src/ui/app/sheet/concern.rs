@@ -27,7 +27,8 @@ fn called_tool(message: &str) -> Option<String> {
     (method == methods::TOOLS_CALL).then(|| name.into_owned())
 }
 
-pub fn concern(inventory: &Inventory, route: Route, message: &str) -> Concern {
+/// `agreed`: was asked about this very call, and said yes.
+pub fn concern(inventory: &Inventory, route: Route, message: &str, agreed: bool) -> Concern {
     let Frame::Message(envelope) = parse(message.as_bytes()) else {
         return Concern::Refuse("this is not one JSON-RPC message".to_owned());
     };
@@ -41,8 +42,8 @@ pub fn concern(inventory: &Inventory, route: Route, message: &str) -> Concern {
         Replay::Refused(_) | Replay::Allowed => {}
     }
     match called_tool(message) {
-        Some(name) => of_tool(inventory, route, &name),
-        None => Concern::None,
+        Some(name) if !agreed => of_tool(inventory, route, &name),
+        _ => Concern::None,
     }
 }
 
@@ -80,7 +81,8 @@ mod tests {
             ..Tool::default()
         });
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
-        matches!(concern(&inventory, route, message), Concern::Ask(_))
+        assert_eq!(concern(&inventory, route, message, true), Concern::None);
+        matches!(concern(&inventory, route, message, false), Concern::Ask(_))
     }
 
     #[test]
@@ -96,7 +98,7 @@ mod tests {
     fn a_question_follows_its_reason_as_a_sentence_of_its_own() {
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}"#;
         let route = Route::Session(SessionId(1));
-        match concern(&Inventory::default(), route, message) {
+        match concern(&Inventory::default(), route, message, false) {
             Concern::Ask(text) => assert!(text.ends_with("session ends. Send it?"), "{text}"),
             other => panic!("{other:?}"),
         }
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn what_would_disturb_a_client_is_sent_only_where_there_is_none() {
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe"}"#;
-        let concern = |route| concern(&Inventory::default(), route, message);
+        let concern = |route| concern(&Inventory::default(), route, message, false);
         assert_eq!(concern(Route::Operator), Concern::None);
         assert!(matches!(
             concern(Route::Session(SessionId(1))),
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let concern = |message| concern(&Inventory::default(), Route::Operator, message);
+        let concern = |message| concern(&Inventory::default(), Route::Operator, message, false);
         for message in [r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "[]", "7", ""] {
             assert!(matches!(concern(message), Concern::Refuse(_)), "{message}");
         }
