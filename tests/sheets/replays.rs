@@ -127,3 +127,40 @@ fn what_fails_against_its_schema_is_sent_again_as_it_was_and_checked_once_it_is_
         sent(&stage).2
     );
 }
+
+#[test]
+fn what_is_typed_for_an_id_is_said_not_to_be_sent() {
+    let mut stage = live("/tools/call get-sum<enter>ge");
+    stage.press("<up><up><up><up><end><left>0<f5>");
+    assert!(commands(&stage).is_empty(), "{}", stage.text());
+    let text = stage.text();
+    assert!(
+        text.contains("gets an id and a progress token of its own"),
+        "{text}"
+    );
+    stage.press("y");
+    assert!(sent(&stage).2.contains(r#""id":50"#), "{}", sent(&stage).2);
+}
+
+#[test]
+fn a_session_that_would_start_another_server_says_so() {
+    let mut stage = live("/tools/call get-sum<enter>ge");
+    stage.send(Event::Resize {
+        width: 200,
+        height: 50,
+    });
+    assert!(
+        !stage.text().contains("another server"),
+        "an own session is open"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let client = LISTED[0].replace("operator", "client");
+    let path = capture(directory.path(), &[&client, LISTED[1], LISTED[2]]);
+    let mut stage = Stage::open(200, 50, &path, State::Live);
+    stage.press("2<enter>");
+    let text = stage.text();
+    assert!(
+        text.contains("through your own session, on another server"),
+        "{text}"
+    );
+}

@@ -90,7 +90,7 @@ pub struct Sheet {
     found_draft: Option<String>,
     /// The draft, while the editor holds something else: it stays one unless something is typed there.
     hidden_draft: Option<String>,
-    /// The call that the operator last said yes to, and where it went: each act is asked about, but not its repetition.
+    /// The call that the operator last said yes to, and where it went.
     agreed: Option<(Route, String)>,
     opened: u64,
     sends: u64,

@@ -4,7 +4,7 @@ use super::inventory::{READABLE, description};
 use super::{choices, diff, editor, form, json, list, put};
 use crate::mcp::schema::Argument;
 use crate::tap::Route;
-use crate::traffic::{Row, RowId, Status};
+use crate::traffic::{Row, RowId, Session, Status};
 use crate::ui::app::World;
 use crate::ui::app::sheet::sent::{Sent, State};
 use crate::ui::app::sheet::subject::{Subject, expanded};
@@ -88,11 +88,22 @@ fn title(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     put(frame, area, spans);
 }
 
+/// Whether sending in the operator's own session starts a server beside the one that a client has.
+fn starts_a_server(world: &World) -> bool {
+    let open = |session: &&Session| session.closed_at.is_none();
+    let mut open = world.traffic.sessions().iter().filter(open).peekable();
+    !world.is_http() && open.peek().is_some() && open.all(|session| session.by != "operator")
+}
+
 /// What a session is called, the longest name first.
 fn route_names(route: Route, world: &World) -> Vec<String> {
     let Route::Session(id) = route else {
-        let names = ["through your own session", "your own session", "yours"];
-        return names.map(str::to_owned).to_vec();
+        let mut names = vec!["through your own session", "your own session", "yours"];
+        if starts_a_server(world) {
+            names[0] = "through your own session, on another server";
+            names[1] = "yours, on another server";
+        }
+        return names.into_iter().map(str::to_owned).collect();
     };
     let session = world
         .traffic

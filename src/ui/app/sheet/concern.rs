@@ -27,7 +27,8 @@ fn called_tool(message: &str) -> Option<String> {
     (method == methods::TOOLS_CALL).then(|| name.into_owned())
 }
 
-/// `agreed`: was asked about this very call, and said yes.
+/// `agreed`: somebody was asked about this very call, and said yes. That goes for its repetition where nobody knows what
+/// the tool does, but not where it says that it destroys.
 pub fn concern(inventory: &Inventory, route: Route, message: &str, agreed: bool) -> Concern {
     let Frame::Message(envelope) = parse(message.as_bytes()) else {
         return Concern::Refuse("this is not one JSON-RPC message".to_owned());
@@ -42,14 +43,14 @@ pub fn concern(inventory: &Inventory, route: Route, message: &str, agreed: bool)
         Replay::Refused(_) | Replay::Allowed => {}
     }
     match called_tool(message) {
-        Some(name) if !agreed => of_tool(inventory, route, &name),
-        _ => Concern::None,
+        Some(name) => of_tool(inventory, route, &name, agreed),
+        None => Concern::None,
     }
 }
 
 /// In a client's session, a tool that says nothing counts as one that destroys (specification 2025-11-25, schema,
 /// `ToolAnnotations`); in the operator's own only one that says so.
-fn of_tool(inventory: &Inventory, route: Route, name: &str) -> Concern {
+fn of_tool(inventory: &Inventory, route: Route, name: &str, agreed: bool) -> Concern {
     let tool = subject::tool(inventory, name);
     if tool.and_then(|tool| tool.read_only) == Some(true) {
         return Concern::None;
@@ -58,7 +59,7 @@ fn of_tool(inventory: &Inventory, route: Route, name: &str) -> Concern {
         (_, Some(true)) => {
             Concern::Ask(format!("{name} says that it may destroy things. Call it?"))
         }
-        (Route::Session(_), None) => Concern::Ask(format!(
+        (Route::Session(_), None) if !agreed => Concern::Ask(format!(
             "{name} does not say that it leaves things as they are, and this goes into the client's session. Call it?"
         )),
         _ => Concern::None,
@@ -81,8 +82,9 @@ mod tests {
             ..Tool::default()
         });
         let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
-        assert_eq!(concern(&inventory, route, message, true), Concern::None);
-        matches!(concern(&inventory, route, message, false), Concern::Ask(_))
+        let asks = |agreed| matches!(concern(&inventory, route, message, agreed), Concern::Ask(_));
+        assert_eq!(asks(true), asks(false) && destructive == Some(true));
+        asks(false)
     }
 
     #[test]

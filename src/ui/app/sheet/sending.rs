@@ -2,12 +2,13 @@
 
 use super::concern::{Concern, concern};
 use super::sent::Sent;
+use super::sources::Original;
 use super::subject::Subject;
 use super::{Focus, Question, Sheet, World};
 use crate::mcp::logging;
 use crate::tap::{Command, Party, Route, SessionId};
 use crate::ui::event::{Effect, Owner, Step, Token};
-use crate::wire::splice;
+use crate::wire::{object, splice};
 
 pub(super) fn cannot_send(world: &World) -> String {
     format!("nothing can be sent: {}", world.why_read_only())
@@ -70,6 +71,18 @@ impl Sheet {
         captured == Some(&text) || self.last_sent.as_ref() == Some(&text)
     }
 
+    /// Whether something was typed for what the proxy writes anew.
+    fn is_replaced(&self, message: &str) -> bool {
+        const ANEW: [&[&str]; 2] = [&["id"], &["params", "_meta", "progressToken"]];
+        let differs = |original: &Original| {
+            ANEW.iter().any(|path| {
+                let typed = object::at(message, path);
+                typed.is_some() && typed != object::at(&original.text, path)
+            })
+        };
+        self.original.as_ref().is_some_and(differs)
+    }
+
     /// Sends, or says what stands in the way. `insist`: although something is wrong with it.
     pub(super) fn send(&mut self, world: &World, insist: bool) -> Vec<Step> {
         self.trouble = None;
@@ -99,8 +112,18 @@ impl Sheet {
             ));
             return Vec::new();
         }
+        let last = self.agreed.as_ref();
+        let agreed = last.is_some_and(|(route, call)| (*route, call) == (self.route, &message));
         let inventory = world.traffic.inventory();
-        match concern(inventory, self.route, &message) {
+        match concern(inventory, self.route, &message, agreed) {
+            Concern::None if !agreed && self.is_replaced(&message) => {
+                let text = "Each sending gets an id and a progress token of its own, whatever is typed for them. Send it?";
+                self.question = Some(Question {
+                    text: text.to_owned(),
+                    message,
+                });
+                Vec::new()
+            }
             Concern::None => self.dispatch(world, message),
             Concern::Refuse(why) => {
                 self.trouble = Some(format!("not sent: {why}"));
