@@ -48,6 +48,8 @@ impl Traffic {
         };
         let was = self.store.row(row).map_or(Status::None, |row| row.status);
         let status = match (was, message.kind) {
+            // That is how a server confirms it: in the older era it may say so instead of nothing.
+            (Status::Cancelled, MessageKind::Error) => Status::Cancelled,
             (Status::Cancelled, _) => Status::Late,
             (_, MessageKind::ToolError) => Status::ToolError,
             (_, MessageKind::InputRequired) => Status::InputRequired,
@@ -68,7 +70,8 @@ impl Traffic {
             .store
             .row(row)
             .is_some_and(|row| self.store.symbol(row.method) == methods::DISCOVER);
-        if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) && !is_refusal {
+        let is_error = matches!(message.kind, MessageKind::Error | MessageKind::ToolError);
+        if is_error && !is_refusal && status != Status::Cancelled {
             self.counters.errors += 1;
         }
         self.end(row, status, source.at);

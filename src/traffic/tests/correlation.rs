@@ -276,6 +276,23 @@ fn a_cancelled_request_that_is_answered_after_all_is_late() {
 }
 
 #[test]
+fn an_error_after_the_cancellation_confirms_it() {
+    let traffic = fold(
+        r#"
+        client {"id":12,"method":"tools/call","params":{"name":"slow"}}
+        client {"method":"notifications/cancelled","params":{"requestId":12}}
+        server {"id":12,"error":{"code":-32800,"message":"Request cancelled"}}
+        "#,
+    );
+    assert_eq!(
+        listing(&traffic),
+        "client · tools/call · slow · -32800 Request cancelled · cancelled [1 2 3]\n"
+    );
+    assert_eq!(traffic.counters().errors, 0);
+    assert_eq!(traffic.stats("tools/call", "slow").unanswered, 1);
+}
+
+#[test]
 fn a_cancellation_names_a_request_of_its_sender() {
     check(
         r#"
