@@ -17,16 +17,11 @@ pub struct Stats {
     pub pending: u32,
     /// Asked for input, and nobody went on.
     pub asking: u32,
+    /// How many calls the latencies are of: those that the server has answered.
+    pub timed: u32,
     /// Microseconds from request to answer; `None` before the first answer.
     pub p50: Option<i64>,
     pub p95: Option<i64>,
-}
-
-impl Stats {
-    /// How many calls the latencies are of.
-    pub fn answered(&self) -> u32 {
-        self.ok + self.tool_errors + self.errors
-    }
 }
 
 /// Latencies in microseconds: exact while there are few, afterwards in buckets no wider than a sixteenth.
@@ -199,6 +194,7 @@ impl AllStats {
         } += 1;
         if let Some(took) = took.filter(|_| end != End::Asking) {
             entry.latencies.add(took);
+            entry.stats.timed = entry.stats.timed.saturating_add(1);
         }
     }
     pub fn get(&self, key: (Symbol, Symbol)) -> Stats {

@@ -307,8 +307,11 @@ impl Traffic {
             Status::InputRequired => End::Asking,
             _ => End::Ok,
         };
+        // An error of ours came at once, or after a patience of ours: neither says how fast the server is.
+        let is_ours =
+            (self.store.extra(row)).is_some_and(|extra| extra.answer_from == Party::Sentinel);
         // Not a time that a clock which was set back makes of it.
-        let took = (answered && at >= started).then(|| at.saturating_sub(started));
+        let took = (answered && !is_ours && at >= started).then(|| at.saturating_sub(started));
         self.stats.end(self.call_key(row), end, took);
     }
 

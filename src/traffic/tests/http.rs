@@ -65,6 +65,21 @@ fn an_answer_that_the_proxy_kept_to_itself_leaves_its_request_open() {
 }
 
 #[test]
+fn how_long_a_tool_takes_is_told_by_answers_of_its_own_only() {
+    let traffic = fold(
+        r#"
+        client#1 {"id":1,"method":"tools/call","params":{"name":"t"}}
+        http#1 502
+        sentinel>client#1 {"id":1,"error":{"code":-32603,"message":"no answer","data":{"sentinel":true}}}
+        client#2 {"id":2,"method":"tools/call","params":{"name":"t"}}
+        "#,
+    );
+    let stats = traffic.stats("tools/call", "t");
+    assert_eq!((stats.calls, stats.errors, stats.p50), (2, 1, None));
+    assert_eq!(stats.timed, 0);
+}
+
+#[test]
 fn an_answer_of_another_id_is_not_of_the_exchange() {
     check(
         r#"

@@ -172,7 +172,7 @@ pub fn length(world: &World, location: Location) -> u64 {
 /// How long calls like this one usually take.
 fn usual(world: &World, row: &Row<'_>) -> String {
     // Of one call, that is this one.
-    if world.traffic.stats(row.method, row.name).answered() < 2 {
+    if world.traffic.stats(row.method, row.name).timed < 2 {
         return String::new();
     }
     let at = |percent| {

@@ -284,7 +284,7 @@ impl Page {
         let count = |number: u32, word: &str| {
             (number > 0).then(|| format!("{} {word}", format::count(number.into())))
         };
-        let (p50, p95) = match stats.answered() {
+        let (p50, p95) = match stats.timed {
             // What took one call says nothing of others.
             1 => ("took", None),
             _ => ("p50", stats.p95),
