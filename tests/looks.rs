@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common_ui;
+#[path = "looks/http.rs"]
+mod http;
 #[path = "looks/lists.rs"]
 mod lists;
 #[path = "looks/messages.rs"]

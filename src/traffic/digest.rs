@@ -342,6 +342,11 @@ fn within(location: Location, whole: &str, part: &str) -> Location {
 }
 
 impl Message {
+    /// `notifications/cancelled request 12`
+    pub fn words(&self) -> String {
+        format!("{} {}", self.method, self.gist)
+    }
+
     fn of(kind: MessageKind, method: &str, gist: Box<str>) -> Self {
         Self {
             kind,

@@ -9,7 +9,7 @@ use crate::traffic::http::{
 use crate::traffic::links::{Scope, Side, alike};
 use crate::traffic::storage::{NONE, RowData, Symbol, abridged};
 use crate::traffic::store::{Source, Store};
-use crate::traffic::{RowId, RowKind, Status, Traffic};
+use crate::traffic::{Role, RowId, RowKind, Status, Traffic};
 
 /// Requests of one batch looked at to find the one that is answered. In larger batches the id alone must do.
 const MOST_ALIKE: usize = 64;
@@ -209,6 +209,28 @@ impl Traffic {
             }
         }
         index
+    }
+
+    /// The exchange was made for this message, which is told with what it is about: the exchange's own row says it, too.
+    pub(super) fn brought_only(
+        &mut self,
+        source: Source,
+        to: Option<Party>,
+        via: Carrier,
+        words: &str,
+    ) {
+        let index = self.store.http.enter(via.exchange);
+        let data = self.store.http.get(index);
+        let is_bare = data.is_some_and(|data| data.row == NONE && data.request_head().is_some());
+        if !is_bare || Side::of(source.from, to) == Side::Server {
+            return;
+        }
+        let row = self.http_row(source, via.exchange, index);
+        let words = self.store.texts.keep(words);
+        if let Some(data) = self.store.row_mut(row) {
+            data.summary = words;
+        }
+        self.store.attach(row, Role::Line, source);
     }
 
     fn stream_event(&mut self, source: Source, index: u32, kind: HttpEventKind, numbered: bool) {

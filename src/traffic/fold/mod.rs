@@ -30,6 +30,11 @@ struct Way {
     http: Option<u32>,
 }
 
+/// Whether it has no row of its own where what it is about is known.
+fn is_about_another(message: &Message) -> bool {
+    matches!(&*message.method, methods::CANCELLED | methods::PROGRESS)
+}
+
 impl Traffic {
     /// Folds in what [`super::digest::digest`] made of the next record of the capture.
     pub fn apply(&mut self, digest: Digest) {
@@ -57,7 +62,13 @@ impl Traffic {
                     http: via.map(|via| self.carried(source, to, via)),
                 };
                 match messages {
-                    Messages::One(message) => self.message(source, way, message),
+                    Messages::One(message) => {
+                        let words = is_about_another(&message).then(|| message.words());
+                        self.message(source, way, message);
+                        if let (Some(words), Some(via)) = (words, via) {
+                            self.brought_only(source, to, via, &words);
+                        }
+                    }
                     Messages::Batch(batch) => {
                         for (location, message) in batch {
                             let place = location.into();

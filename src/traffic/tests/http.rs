@@ -249,6 +249,25 @@ fn exchanges_without_messages_are_rows() {
 }
 
 #[test]
+fn an_exchange_that_carried_only_a_cancellation_says_so() {
+    check(
+        r#"
+        http#1 POST /mcp
+        client#1 {"id":7,"method":"tools/call","params":{"name":"slow"}}
+        http#2 POST /mcp
+        client#2 {"method":"notifications/cancelled","params":{"requestId":7,"reason":"bored"}}
+        http#2 asked
+        http#2 202
+        http#2 end
+        "#,
+        r#"
+        client · tools/call · slow · cancelled [2 4]
+        client · POST · /mcp · notifications/cancelled request 7 bored · ok [4 4]
+        "#,
+    );
+}
+
+#[test]
 fn the_way_to_a_token_stands_under_what_was_refused() {
     check(
         r#"

@@ -13,7 +13,7 @@ mod timing;
 use super::World;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
-use crate::traffic::{Part, Role, RowId, RowKind};
+use crate::traffic::{Part, Role, Row, RowId, RowKind};
 use crate::ui::event::{Body, Effect, Notice, Step};
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
@@ -86,7 +86,11 @@ impl Detail {
     pub fn looks(&self, world: &World) -> Vec<Look> {
         let row = self.row.and_then(|row| world.traffic.row(row));
         if row.is_some_and(|row| row.kind == RowKind::Http) {
-            return vec![Look::Http];
+            return match self.parts.len() {
+                // Of its own there is the head alone.
+                ..2 => vec![Look::Http],
+                _ => vec![Look::Messages, Look::Http],
+            };
         }
         let mut looks = vec![Look::Messages, Look::Timing, Look::Raw];
         if self
@@ -184,10 +188,13 @@ impl Detail {
         self.two = shown
             .as_ref()
             .is_some_and(|row| row.kind == RowKind::Exchange);
+        // What stands first of an HTTP exchange is its head, which is no message.
+        let is_http = |row: &Row<'_>| row.kind == RowKind::Http;
+        let heads = usize::from(shown.as_ref().is_some_and(is_http));
         // A list is for its outline: its descriptions stay folded.
         let texts = shown.is_some_and(|row| !row.method.ends_with("/list"));
         let is_request = |part: &&Part| matches!(part.role, Role::Request | Role::Line);
-        let request = self.parts.iter().find(is_request).copied();
+        let request = self.parts.iter().skip(heads).find(is_request).copied();
         let answers = all_answers(&self.parts);
         self.answers = answers.len();
         self.nth_answer = self.nth_answer.min(self.answers.saturating_sub(1));

@@ -100,7 +100,9 @@ impl Page {
         let asked = format!("{} {}", method.unwrap_or("HTTP"), http.path);
         let (said, role) = match http.status {
             Some(status) => (status_words(status), class(status)),
-            None if http.cut_off => ("no response".to_owned(), Role::Error),
+            None if http.cut_off || http.response[1].is_some() => {
+                ("no response".to_owned(), Role::Error)
+            }
             None => ("no response yet".to_owned(), Role::Dim),
         };
         let mut facts = Vec::new();
