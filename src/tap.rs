@@ -122,6 +122,11 @@ pub struct Opened {
 /// What [`Closed::reason`] says when it was the client that ended the session.
 pub const CLIENT_LEFT: &str = "the client has closed its side of the session";
 
+/// What a note begins with that tells the operator that a server at an address cannot be reached any more, and what the
+/// note says when it can again.
+pub const NO_ANSWER: &str = "the server does not answer";
+pub const ANSWERS_AGAIN: &str = "the server answers again";
+
 /// A session ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Closed {

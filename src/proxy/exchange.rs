@@ -1,9 +1,11 @@
 //! What an HTTP exchange tells the tap. Knows events; must not know who forwards what.
 
+use super::http_client::{Origin, SendError, in_words};
 use crate::tap::{
-    Body, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap, Via,
+    self, Body, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap, Via,
 };
 use bytes::Bytes;
+use std::sync::atomic::Ordering;
 
 /// One HTTP exchange, on record.
 #[derive(Debug, Clone)]
@@ -66,6 +68,27 @@ impl Exchange {
             bytes,
             replay_of,
             via: Some(Box::new(via)),
+        });
+    }
+
+    /// Tells, once for all exchanges, that the server cannot be reached any more, or can again. One that breaks off a
+    /// connection is there.
+    pub fn sent<T>(&self, to: &Origin, outcome: &Result<T, SendError>) {
+        let refusal = match outcome {
+            Ok(_) => None,
+            Err(SendError::Connect(error)) => Some(error),
+            Err(_) => return,
+        };
+        let is_away = refusal.is_some();
+        // Nearly always it is as before, and is only looked at.
+        if to.is_away.load(Ordering::Relaxed) == is_away
+            || to.is_away.swap(is_away, Ordering::Relaxed) == is_away
+        {
+            return;
+        }
+        self.note(match refusal {
+            Some(error) => format!("{}: {}", tap::NO_ANSWER, in_words(error.as_ref())),
+            None => tap::ANSWERS_AGAIN.to_owned(),
         });
     }
 

@@ -25,6 +25,7 @@ use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use way::Way;
 
 /// What says nothing beside its cause.
@@ -51,6 +52,8 @@ pub struct Origin {
     pub credentials: Option<Arc<dyn Credentials>>,
     /// A session that it has forgotten is begun anew, where the client cannot know that it must.
     pub auto_reinit: bool,
+    /// It could not be reached the last time that somebody tried to.
+    pub is_away: Arc<AtomicBool>,
 }
 
 /// Of the headers the names, and of the address no more than the server: the rest may be secret.
@@ -77,6 +80,7 @@ impl Origin {
             insecure: false,
             credentials: None,
             auto_reinit: false,
+            is_away: Arc::default(),
         }
     }
 

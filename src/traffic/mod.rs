@@ -325,6 +325,8 @@ pub struct Traffic {
     challenges: Challenges,
     latest: Timestamp,
     longest_id: usize,
+    /// Why the server at the address cannot be reached, in a sentence.
+    unreachable: Option<Box<str>>,
 }
 
 impl Traffic {
@@ -337,6 +339,10 @@ impl Traffic {
     }
     pub fn row(&self, id: RowId) -> Option<Row<'_>> {
         self.store.view(id)
+    }
+    /// Why the server at the address cannot be reached, in a sentence, if it cannot.
+    pub fn unreachable(&self) -> Option<&str> {
+        self.unreachable.as_deref()
     }
     /// The messages of a row, oldest first.
     pub fn parts(&self, id: RowId) -> Vec<Part> {

@@ -1,9 +1,10 @@
 //! Either side goes away, or was never there.
 
 use crate::common::http::{Answer, Client, Inside, Upstream, within};
-use crate::{ACCEPT, before, http};
+use crate::{ACCEPT, before, http, note};
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, mpsc};
 
 #[tokio::test]
@@ -311,6 +312,39 @@ async fn an_upstream_that_is_not_there_is_a_502_of_ours() {
             (record["from"] == "sentinel" && record["message"]["id"] == "a").then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_noted_once_and_again_when_it_is_back() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let proxy = Inside::before(&format!("http://{address}/mcp")).await;
+    for _ in 0..3 {
+        let answer = Client::post(proxy.address, "/mcp", &[], "{}").await;
+        assert_eq!(answer.status(), 502);
+    }
+    let back = tokio::net::TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = back.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).await.unwrap();
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let answer = Client::post(proxy.address, "/mcp", &[], "{}").await;
+    assert_eq!(answer.status(), 200);
+    note(&proxy, "answers again").await;
+    let capture = proxy.capture();
+    let notes: Vec<_> = capture
+        .iter()
+        .filter_map(|it| it["note"].as_str())
+        .collect();
+    let [away, "the server answers again"] = notes[..] else {
+        panic!("{notes:?}");
+    };
+    let words = "the server does not answer: Connection refused";
+    assert!(away.starts_with(words), "{away}");
 }
 
 #[tokio::test]

@@ -220,7 +220,9 @@ async fn a_server_that_is_not_there_yet_can_be_tried_again() {
     assert!(!message.contains("secret"), "{message}");
     let refused = client.ask(INITIALIZE).await;
     assert_eq!(refused["id"], 0);
-    client.recorded(&["note", "cannot reach the server"]).await;
+    client
+        .recorded(&["note", "the server does not answer"])
+        .await;
     until("it is told on stderr", || {
         client.proxy.errors().contains("cannot reach the server")
     })

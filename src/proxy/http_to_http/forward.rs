@@ -198,6 +198,7 @@ impl Reverse {
             body,
         };
         let sent = self.client.send(outgoing).await;
+        passage.exchange.sent(self.client.origin(), &sent);
         sent.map_err(|error| in_words(&error))
     }
 

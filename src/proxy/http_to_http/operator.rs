@@ -305,7 +305,9 @@ impl Desk {
         let mut heard = Heard::nothing(to);
         let asked = outgoing.headers.get(headers::METHOD);
         heard.is_call = asked.is_some_and(|it| it == methods::TOOLS_CALL);
-        let response = match self.client.send(outgoing).await {
+        let sent = self.client.send(outgoing).await;
+        exchange.sent(self.client.origin(), &sent);
+        let response = match sent {
             Ok(response) => response,
             Err(error) => {
                 exchange.end(Half::Response, Some(0), Some(in_words(&error)));

@@ -137,6 +137,7 @@ pub async fn ask(
             return Err(Unanswered::Aborted);
         }
     };
+    exchange.sent(client.origin(), &response);
     exchange.tap.wake();
     match response {
         Ok(response) => {

@@ -16,7 +16,7 @@ use super::store::Source;
 use super::summary::ACKNOWLEDGED;
 use super::{DAMAGED_LINE, GAP, Progress, Role, RowId, RowKind, SESSION_CLOSED, Status, Traffic};
 use crate::mcp::methods;
-use crate::tap::{Party, Timestamp};
+use crate::tap::{ANSWERS_AGAIN, NO_ANSWER, Party, Timestamp};
 
 /// Why the end of something is not known.
 const CUT_OFF: &str = "the capture ends here";
@@ -113,7 +113,14 @@ impl Traffic {
                 let summary = format!("{} messages not captured ({})", gap.messages, gap.reason);
                 (GAP, line(&summary))
             }
-            Content::Note(text) => ("note", text),
+            Content::Note(text) => {
+                if text.starts_with(NO_ANSWER) {
+                    self.unreachable = Some(text.clone());
+                } else if *text == *ANSWERS_AGAIN {
+                    self.unreachable = None;
+                }
+                ("note", text)
+            }
             Content::Damaged {
                 line_number,
                 reason,
