@@ -165,6 +165,8 @@ pub enum Command {
     Refresh,
     /// Ends the operator's own session.
     CloseOperator,
+    /// Begins another session of the operator's own in place of the one that is open, if one is.
+    Renew,
 }
 
 /// Where an operator's message goes.

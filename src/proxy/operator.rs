@@ -141,13 +141,14 @@ impl Desk {
                 if let Some(own) = self.current() {
                     own.refresh();
                 }
-                match self.opened() {
-                    Ok(own) => answer(
-                        outcome,
-                        async move { own.ready().await.map(|_| Reply::Done) },
-                    ),
-                    Err(refusal) => drop(outcome.send(Err(refusal))),
+                self.answer_when_ready(outcome);
+            }
+            Command::Renew => {
+                if let Some(own) = self.current() {
+                    own.close();
                 }
+                self.current = false;
+                self.answer_when_ready(outcome);
             }
             Command::CloseOperator => {
                 let Some(own) = self.current() else {
@@ -160,6 +161,17 @@ impl Desk {
                     Ok(Reply::Done)
                 });
             }
+        }
+    }
+
+    /// Opens the operator's own session unless it is open.
+    fn answer_when_ready(&mut self, outcome: oneshot::Sender<Outcome>) {
+        match self.opened() {
+            Ok(own) => answer(
+                outcome,
+                async move { own.ready().await.map(|_| Reply::Done) },
+            ),
+            Err(refusal) => drop(outcome.send(Err(refusal))),
         }
     }
 

@@ -399,6 +399,17 @@ impl Traffic {
             .filter(|data| data.from == Party::Operator)
             .map(|_| row)
     }
+    /// Calls of the operator's in sessions of its own that wait for their answers.
+    pub fn own_calls(&self) -> u64 {
+        let calls = self.open.iter().filter(|&&(_, row)| self.is_call(row));
+        let rows = calls.filter_map(|&(_, row)| self.store.row(row));
+        let is_own = |row: &&RowData| {
+            let session = self.sessions.get(row.session);
+            let waits = row.from == Party::Operator && row.status == Status::Pending;
+            waits && session.is_some_and(|session| session.by == "operator")
+        };
+        rows.filter(is_own).count() as u64
+    }
     /// Subscriptions of the operator's own that are open.
     pub fn own_subscriptions(&self) -> u64 {
         let rows = self.open.iter().filter_map(|&(_, row)| self.store.row(row));

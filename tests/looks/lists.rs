@@ -41,7 +41,7 @@ fn an_empty_list_of_a_server_that_is_not_reached_says_why() {
     let mut stage = Stage::open(80, 24, &path, State::Live);
     stage.press("2");
     let text = stage.text();
-    for words in ["connection refused. R tries again.", "The session ended"] {
+    for words in ["connection refused. R tries again.", "could not begin"] {
         assert!(text.contains(words), "{text}");
     }
     assert!(!text.contains("stderr"), "{text}");
@@ -74,7 +74,7 @@ fn of_a_server_that_is_reached_over_http_nobody_says_that_it_is_started() {
     assert!(matches!(
         stage.effects.last(),
         Some(Effect::Command {
-            command: Command::Refresh,
+            command: Command::Renew,
             ..
         })
     ));
@@ -85,7 +85,7 @@ fn of_a_server_that_is_reached_over_http_nobody_says_that_it_is_started() {
     let mut stage = Stage::open(120, 24, &path, State::Live);
     stage.press("R");
     assert!(!stage.status().contains("start"), "{}", stage.status());
-    assert!(stage.status().contains("no session has failed"));
+    assert!(stage.status().contains("beginning a new session of yours"));
 }
 
 #[test]

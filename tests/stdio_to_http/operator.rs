@@ -2,7 +2,7 @@
 
 use crate::client::{Client, INITIALIZE, legacy, request, result};
 use crate::common::http::sdk::{Server, Serving};
-use crate::common::http::{Seen, until, within};
+use crate::common::http::{Seen, Upstream as Peer, until, within};
 use crate::forgetful::{plain, posted, scripted};
 use http::HeaderValue;
 use mcp_sentinel::mcp;
@@ -193,6 +193,64 @@ async fn a_session_of_the_operators_own_that_is_forgotten_ends_and_the_next_call
     }
 }
 
+#[tokio::test]
+async fn another_session_of_the_operators_own_can_be_begun_at_any_time() {
+    let (upstream, _) = scripted(plain).await;
+    let client = Client::with(&["--era", "legacy", &upstream.url("/mcp")]);
+    let orders = client.proxy.orders().await;
+    for session in [2, 3] {
+        let (outcome, answer) = oneshot::channel();
+        let command = Command::Renew;
+        orders.send(Order { command, outcome }).await.unwrap();
+        let done = within("the order's outcome", answer).await.unwrap();
+        assert_eq!(done, Ok(Reply::Done));
+        let sent = send(&orders, Route::Operator, request(0, "x")).await;
+        assert!(
+            matches!(sent, Reply::Sent { session: SessionId(id), .. } if id == session),
+            "{sent:?}"
+        );
+    }
+    let closed = client.recorded(&["\"closed\""]).await;
+    assert_eq!(closed["session"], 2);
+}
+
+#[tokio::test]
+async fn a_session_of_the_operators_own_that_could_not_begin_ends_with_the_reason() {
+    let error = r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"not today"}}"#;
+    for (status, said, why) in [
+        (
+            "401 Unauthorized",
+            "",
+            "who asks (401): run `mcp-sentinel auth login",
+        ),
+        ("500 Internal Server Error", "", "the server says 500"),
+        (
+            "200 OK",
+            error,
+            "the server refuses the handshake: not today",
+        ),
+    ] {
+        let upstream = Peer::start(move |mut call| async move {
+            call.body().await;
+            let json = [("Content-Type", "application/json")];
+            call.answer(status, &json, said).await.unwrap();
+        })
+        .await;
+        let client = Client::with(&["--era", "legacy", &upstream.url("/mcp")]);
+        let orders = client.proxy.orders().await;
+        let (outcome, answer) = oneshot::channel();
+        let command = Command::Refresh;
+        orders.send(Order { command, outcome }).await.unwrap();
+        within("the order's outcome", answer)
+            .await
+            .unwrap()
+            .unwrap_err();
+        let closed = client.recorded(&["\"closed\""]).await;
+        let reason = closed["closed"]["reason"].as_str().unwrap();
+        assert!(reason.contains(why), "{status}: {reason}");
+    }
+}
+
 async fn one_shot(arguments: &[&str]) -> Output {
     let home = tempfile::tempdir().unwrap();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mcp-sentinel"));
@@ -284,7 +342,7 @@ impl Credentials for Renewed {
 
 #[tokio::test]
 async fn a_token_that_is_refused_is_renewed_once_and_the_request_sent_again() {
-    let upstream = crate::common::http::Upstream::start(|mut call| async move {
+    let upstream = Peer::start(|mut call| async move {
         call.body().await;
         call.answer("401 Unauthorized", &[], "").await.unwrap();
     })

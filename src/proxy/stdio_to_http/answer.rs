@@ -282,6 +282,9 @@ impl Bridge {
             status: Some(incoming.status()),
             said,
         };
+        if matches!(&*letter.method, methods::INITIALIZE | methods::DISCOVER) {
+            self.kept_out(&failure.sentence);
+        }
         self.fail(letter.exchange, &failure).await;
     }
 

@@ -16,11 +16,12 @@ use crate::proxy::pump::Lane;
 use crate::proxy::stderr::Forwarder;
 use crate::tap::{Body, ExchangeId, Party, Via};
 use crate::wire::framing::on_one_line;
-use crate::wire::shown::neutral;
+use crate::wire::shown::{neutral, shortened};
 use crate::wire::{Envelope, Frame, Kind, object, parse};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,7 +62,7 @@ pub struct Bridge {
 pub struct Reach {
     /// It has been, once.
     pub was_had: bool,
-    /// Why it could not be the last time, if so.
+    /// Why it could not be the last time, or why it refused the handshake, if so.
     pub trouble: Option<String>,
 }
 
@@ -302,6 +303,16 @@ impl Bridge {
                     .agree(object::string_at(result, &["protocolVersion"]).as_deref());
             }
             (methods::TOOLS_LIST, Some(result)) => self.tools.learn(result),
+            (methods::INITIALIZE, None) => {
+                let words = envelope
+                    .error
+                    .and_then(|it| object::string_at(it, &["message"]));
+                let words = words.unwrap_or_default();
+                self.kept_out(&format!(
+                    "the server refuses the handshake: {}",
+                    shortened(&words, SAID)
+                ));
+            }
             _ => {}
         };
         self.ledger.answered(id, over, learn);
@@ -371,11 +382,21 @@ impl Bridge {
     /// Tells, once, that the server cannot be reached. An operator is told by the answer, and needs no second word.
     pub fn unreached(&self, why: &str) {
         let before = lock(&self.reach).trouble.replace(why.to_owned());
-        match (before.as_deref() == Some(why), self.is_own()) {
-            (true, _) => {}
-            (false, true) => self.lane.note(why.to_owned()),
-            (false, false) => self.note(why),
+        if before.as_deref() == Some(why) {
+            return;
         }
+        // That there was no connection to be had was noted when it was tried.
+        if !self.client.origin().is_away.load(Ordering::Relaxed) {
+            self.lane.note(why.to_owned());
+        }
+        if !self.is_own() {
+            self.complain(why);
+        }
+    }
+
+    /// The server refuses the handshake, and is not worth staying for.
+    pub fn kept_out(&self, why: &str) {
+        lock(&self.reach).trouble = Some(why.to_owned());
     }
 
     pub fn reach(&self) -> Reach {
@@ -389,6 +410,10 @@ impl Bridge {
     /// Tells the operator.
     pub fn note(&self, text: &str) {
         self.lane.note(text.to_owned());
+        self.complain(text);
+    }
+
+    fn complain(&self, text: &str) {
         if let Some(stderr) = &mut *lock(&self.stderr) {
             // It may repeat what the server said.
             stderr.forward(Bytes::from(format!("mcp-sentinel: {}\n", neutral(text))));

@@ -156,12 +156,12 @@ impl Traffic {
             kept.next().filter(|_| kept.next().is_none())
         };
         only(&|_| true)
-            .or_else(|| only(&|row| self.may_ask_back(row)))
-            .or_else(|| only(&|row| self.may_ask_back(row) && self.store.has_progress(row)))
+            .or_else(|| only(&|row| self.is_call(row)))
+            .or_else(|| only(&|row| self.is_call(row) && self.store.has_progress(row)))
     }
 
-    /// Whether servers ask clients for anything while they work on a request of this kind.
-    fn may_ask_back(&self, row: RowId) -> bool {
+    /// Whether it is a call: while servers work on one, they may ask the client for things.
+    pub(in crate::traffic) fn is_call(&self, row: RowId) -> bool {
         let method = self
             .store
             .row(row)

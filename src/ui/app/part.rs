@@ -4,7 +4,7 @@ use super::bodies::Bodies;
 use crate::capture::record::{Header, Location};
 use crate::mcp::methods;
 use crate::tap::{Refused, Reply, Route, Timestamp};
-use crate::traffic::Traffic;
+use crate::traffic::{Session, Traffic};
 use crate::ui::event::{Body, Step, Token};
 use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::theme::Theme;
@@ -64,12 +64,29 @@ impl World {
         header.is_some_and(|header| header.transport == "http")
     }
 
-    /// How the server went, when the newest session fell to it and no other is left: nobody can be served.
+    /// How the server went, when the newest session fell to it and no other is left: nobody can be served. One that is
+    /// reached over HTTP goes on without any session.
     pub fn server_gone(&self) -> Option<&str> {
+        if self.is_http() {
+            return None;
+        }
         let sessions = self.traffic.sessions();
         let newest = sessions.last().filter(|newest| newest.failed)?;
         let over = self.live && sessions.iter().all(|session| session.closed_at.is_some());
         newest.ended.as_deref().filter(|_| over)
+    }
+
+    /// The operator's own session over HTTP, when it is over and no other was begun: clients are served all the same.
+    pub fn own_gone(&self) -> Option<&Session> {
+        let mut sessions = self.traffic.sessions().iter().rev();
+        let own = sessions.find(|session| session.by == "operator")?;
+        let is_over = self.live && self.is_http() && own.closed_at.is_some();
+        Some(own).filter(|own| is_over && own.ended.is_some())
+    }
+
+    /// Why the server at the address cannot be reached.
+    pub fn unreachable(&self) -> Option<&str> {
+        self.traffic.unreachable().filter(|_| self.live)
     }
 
     /// Whether the newest session is the operator's, and server and operator have not agreed on a version yet.

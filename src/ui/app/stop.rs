@@ -3,7 +3,7 @@
 use super::App;
 use super::sheet::sent::Sent;
 use crate::tap::{Command, Party, Route};
-use crate::traffic::{Row, RowKind, Status};
+use crate::traffic::{Row, RowKind, Session, Status};
 use crate::ui::event::{Effect, Notice, Owner, Token};
 
 /// A refusal is said; there is nothing else to wait for.
@@ -83,24 +83,45 @@ impl App {
         ));
     }
 
-    /// Begins a session of the operator's own, and so starts a command anew. A server that serves anybody is left alone,
+    /// Begins a session of the operator's own, and so starts a command anew. A command that serves anybody is left alone,
     /// and what a client had is the client's to begin.
     pub(super) fn restart(&mut self, effects: &mut Vec<Effect>) {
-        let is_http = self.world.is_http();
+        if self.world.is_http() {
+            return self.begin_another(effects);
+        }
         let Some(why) = self.world.server_gone().map(str::to_owned) else {
-            return self.say(Notice::info(match is_http {
-                true => "nothing to begin again: no session has failed, or one is open",
-                false => "nothing to start again: no server has ended that somebody used",
-            }));
+            return self.say(Notice::info(
+                "nothing to start again: no server has ended that somebody used",
+            ));
         };
         effects.push(Effect::Command {
             token: NOBODYS,
             command: Command::Refresh,
         });
-        let what = match is_http {
-            true => "beginning a new session of yours with the server",
-            false => "starting the server again, in a new session of yours",
-        };
-        self.say(Notice::info(format!("{what} ({why})")));
+        self.say(Notice::info(format!(
+            "starting the server again, in a new session of yours ({why})"
+        )));
+    }
+
+    /// Over HTTP another session takes nothing from anybody but from the one before it.
+    fn begin_another(&mut self, effects: &mut Vec<Effect>) {
+        if !self.world.live {
+            return self.say(Notice::info(self.world.why_read_only()));
+        }
+        if self.world.traffic.own_calls() > 0 {
+            return self.say(Notice::info(
+                "a call of yours still waits in your session: x cancels it, and then another session can begin",
+            ));
+        }
+        effects.push(Effect::Command {
+            token: NOBODYS,
+            command: Command::Renew,
+        });
+        self.say(Notice::info(match self.world.own_gone() {
+            Some(Session {
+                ended: Some(why), ..
+            }) => format!("beginning a new session of yours with the server ({why})"),
+            _ => "beginning a new session of yours with the server".to_owned(),
+        }));
     }
 }

@@ -257,6 +257,31 @@ fn beside_filter(
     ]
 }
 
+/// Why there is no session of the operator's own that could list them, and what to do about it.
+fn without_session(world: &World, noun: &str) -> (String, String) {
+    let own = world.own_gone();
+    let why = own.and_then(|own| own.ended.as_deref()).unwrap_or_default();
+    let began = own.is_some_and(|own| own.protocol_version.is_some());
+    (
+        match began {
+            true => format!("Your session ended before the server listed its {noun}s."),
+            false => "Your session with the server could not begin.".to_owned(),
+        },
+        format!(
+            "{}. {} tries again.",
+            capitalized(&cut(why, 200)),
+            keymap::label(Context::Global, Action::Restart),
+        ),
+    )
+}
+
+/// As a sentence begins.
+fn capitalized(words: &str) -> String {
+    let mut rest = words.chars();
+    let first = rest.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(rest).collect()
+}
+
 /// Why the list is empty, and what to do about it.
 fn nothing(state: &Inventory, world: &World) -> (String, String) {
     let noun = state.what.noun();
@@ -282,14 +307,7 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
             "They are not among what it says it can do (5 shows that).".to_owned(),
         ),
         // Not all that ends such a session is the server's end, and it has no stderr here.
-        (None, true) if world.is_http() && world.server_gone().is_some() => (
-            format!("The session ended before the server listed its {noun}s."),
-            format!(
-                "{}. {} tries again.",
-                cut(world.server_gone().unwrap_or_default(), 200),
-                keymap::label(Context::Global, Action::Restart),
-            ),
-        ),
+        (None, true) if world.own_gone().is_some() => without_session(world, noun),
         (None, true) if world.server_gone().is_some() => (
             format!("The server ended before it listed its {noun}s."),
             format!(

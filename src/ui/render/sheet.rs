@@ -421,10 +421,10 @@ fn asks(world: &World, call: &Row<'_>) -> Option<&'static str> {
 /// What helps where the server is gone.
 fn restart(world: &World) -> String {
     let key = keymap::label(Context::Global, Action::Restart);
-    match world.server_gone() {
-        None => String::new(),
-        Some(_) if world.is_http() => format!(" {key} tries again."),
-        Some(_) => format!(" {key} starts the server again."),
+    match (world.own_gone(), world.server_gone()) {
+        (Some(_), _) => format!(" {key} begins another session."),
+        (_, Some(_)) => format!(" {key} starts the server again."),
+        (None, None) => String::new(),
     }
 }
 

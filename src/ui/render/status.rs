@@ -96,19 +96,42 @@ fn alarm(app: &App) -> Option<Piece> {
 /// Why nobody can be served, and what helps.
 fn dead(app: &App) -> Option<Piece> {
     let words = cut(app.world.server_gone()?, 60);
+    Some((0, Role::Error, with_remedy(app, &words, "restarts it")))
+}
+
+/// Why there is no session of the operator's own over HTTP, and what helps.
+fn own_gone(app: &App) -> Option<Piece> {
+    let own = app.world.own_gone()?;
+    let why = own.ended.as_deref()?;
+    let (words, helps) = match own.protocol_version {
+        Some(_) => (format!("your session is over: {why}"), "begins another"),
+        None => (why.to_owned(), "tries again"),
+    };
+    let sessions = app.world.traffic.sessions();
+    let is_alone = sessions.iter().all(|session| session.closed_at.is_some());
+    let (rank, role) = match is_alone {
+        true => (0, Role::Error),
+        // Those who talk to it matter more.
+        false => (6, Role::Warn),
+    };
+    let room = usize::from(app.size.width)
+        .saturating_sub(BESIDE_WHY)
+        .max(60);
+    Some((rank, role, with_remedy(app, &cut(&words, room), helps)))
+}
+
+/// Columns for how current the screen is, for what helps, and for the way to help.
+const BESIDE_WHY: usize = 50;
+
+fn with_remedy(app: &App, words: &str, helps: &str) -> String {
     // In a filter the key is a letter.
-    let words = match app.contexts().into_iter().any(Context::is_text) {
-        true => words.into_owned(),
+    match app.contexts().into_iter().any(Context::is_text) {
+        true => words.to_owned(),
         false => {
             let key = keymap::label(Context::Global, Action::Restart);
-            let helps = match app.world.is_http() {
-                true => "tries again",
-                false => "restarts it",
-            };
             format!("{words}: {key} {helps}")
         }
-    };
-    Some((0, Role::Error, words))
+    }
 }
 
 /// In a word or two: how current the screen is.
@@ -118,6 +141,7 @@ pub fn state_word(app: &App) -> &'static str {
         Reading::Opening => "opening",
         Reading::Loading(..) => "reading",
         Reading::Live if app.world.server_gone().is_some() => "ended",
+        Reading::Live if app.world.unreachable().is_some() => "unreachable",
         Reading::Live => "live",
         Reading::Ended => "ended",
         Reading::Saved => "saved",
@@ -151,7 +175,7 @@ fn state(app: &App) -> Piece {
                 ),
             )
         }
-        Reading::Live if app.world.server_gone().is_some() => (0, Role::Error, format!("■ {word}")),
+        Reading::Live if word != "live" => (0, Role::Error, format!("■ {word}")),
         Reading::Live | Reading::Growing => (0, Role::Ok, format!("● {word}")),
         Reading::Ended => (0, Role::Warn, format!("■ {word}")),
         Reading::Failed(_) => (0, Role::Error, format!("✗ {word}: the Log says why")),
@@ -168,7 +192,15 @@ fn pieces(app: &App) -> Vec<Piece> {
         say(5, Role::Accent, "follow".to_owned());
     }
     let silence = || Some((0, Role::Warn, world.silence()?));
-    if let Some((rank, role, words)) = alarm(app).or_else(|| dead(app)).or_else(silence) {
+    let unreachable = || Some((0, Role::Error, world.unreachable()?.to_owned()));
+    // Where there is nobody else, what helps comes first.
+    let (alone, beside) = match own_gone(app) {
+        Some(piece) if piece.0 == 0 => (Some(piece), None),
+        piece => (None, piece),
+    };
+    let worst = alarm(app).or_else(|| dead(app)).or(alone);
+    let worst = worst.or_else(unreachable).or(beside);
+    if let Some((rank, role, words)) = worst.or_else(silence) {
         say(rank, role, words);
     }
     let damaged = plural(counters.damaged, "damaged line");
