@@ -149,8 +149,8 @@ pub struct Sides {
     pub divider: Rect,
 }
 
-/// `two`: request and answer; `second`: the answer is the one that is looked at.
-pub fn sides(detail: Rect, two: bool, second: bool) -> Sides {
+/// `two`: request and answer; `second`: the answer is the one that is looked at; `wanted`: lines that each could use.
+pub fn sides(detail: Rect, two: bool, second: bool, wanted: [u16; 2]) -> Sides {
     let tabs = lines_of(detail, 0, 1);
     let text = lines_of(detail, 1, detail.height);
     let nothing = Rect { height: 0, ..text };
@@ -180,7 +180,7 @@ pub fn sides(detail: Rect, two: bool, second: bool) -> Sides {
         };
     }
     if text.height >= STACKED {
-        let upper = text.height * 2 / 5;
+        let upper = upper(text.height, wanted);
         return Sides {
             request: lines_of(text, 0, upper),
             answer: lines_of(text, upper, text.height),
@@ -201,6 +201,12 @@ pub fn sides(detail: Rect, two: bool, second: bool) -> Sides {
 /// A side without its heading.
 pub fn below_heading(side: Rect) -> Rect {
     lines_of(side, 1, side.height)
+}
+
+/// Lines of the upper of two: two fifths, but no more than it wants, and what the lower one leaves.
+fn upper(height: u16, [wanted, below]: [u16; 2]) -> u16 {
+    let fair = height * 2 / 5;
+    wanted.min(fair.max(height.saturating_sub(below)))
 }
 
 /// The JSON of a side: below its heading, a column in.

@@ -341,3 +341,39 @@ fn side_by_side_each_half_of_a_comparison_says_which_it_is() {
     assert!(head.contains("- original   1 line differs"), "{head}");
     assert!(head.contains("│ + this one"), "{head}");
 }
+
+#[test]
+fn a_message_gets_the_lines_that_the_other_one_does_not_need() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = |at| {
+        let members: Vec<_> = (0..60)
+            .map(|n| format!(r#""{at}{n}":"{}""#, "x".repeat(60)))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let lines = |question: &str, answer: &str| {
+        let path = capture(
+            directory.path(),
+            &[
+                OPENED,
+                &format!(
+                    r#""from":"client","message":{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"t","arguments":{question}}}}}"#
+                ),
+                &format!(
+                    r#""from":"server","message":{{"jsonrpc":"2.0","id":7,"result":{answer}}}"#
+                ),
+            ],
+        );
+        let mut stage = Stage::open(90, 100, &path, State::Live);
+        stage.press("G<enter>");
+        let text = stage.text();
+        let shown = |name: &str| text.lines().filter(|line| line.contains(name)).count();
+        (shown("\"q"), shown("\"a"))
+    };
+    let (question, answer) = lines(&long('q'), &long('a'));
+    assert!(question > 2 && answer > question, "{question} {answer}");
+    let (_, more) = lines("{}", &long('a'));
+    assert!(more > answer + 5, "{answer} {more}");
+    let (more, _) = lines(&long('q'), "{}");
+    assert!(more > question + 5, "{question} {more}");
+}

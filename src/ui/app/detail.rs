@@ -80,6 +80,8 @@ pub struct Detail {
     /// The word that the list was narrowed to when something was looked for.
     pub narrowed_to: String,
     area: Rect,
+    /// Lines that request and answer want for themselves, of the row before while they are not there.
+    wanted: [u16; 2],
 }
 
 impl Detail {
@@ -141,7 +143,7 @@ impl Detail {
     }
 
     pub fn sides(&self) -> Sides {
-        layout::sides(self.area, self.two, self.on_answer())
+        layout::sides(self.area, self.two, self.on_answer(), self.wanted)
     }
 
     /// Another row is selected; one that was looked at before is as it was left.
@@ -169,6 +171,7 @@ impl Detail {
             search: old.search,
             narrowed_to: old.narrowed_to,
             before: old.before,
+            wanted: old.wanted,
             request,
             answer,
             nth_answer,
@@ -203,11 +206,11 @@ impl Detail {
         // An orphan is an answer and nothing else.
         self.request.set(if self.two { request } else { first });
         self.answer.set(if self.two { answer } else { None });
-        let sides = self.sides();
         self.doubt(world, id);
-        self.request.sync(world, layout::json(sides.request), texts);
-        self.answer
-            .sync(world, self.text(sides.answer, true), texts);
+        self.sync_sides(world, texts);
+        if self.weigh() {
+            self.sync_sides(world, texts);
+        }
         let mut wanted: Vec<Location> = [self.request.part, self.answer.part.or(self.cancel())]
             .iter()
             .flatten()
@@ -232,6 +235,29 @@ impl Detail {
             Look::Diff => wanted.extend(self.make_diff(world)),
         }
         wanted
+    }
+
+    fn sync_sides(&mut self, world: &World, texts: bool) {
+        let sides = self.sides();
+        self.request.sync(world, layout::json(sides.request), texts);
+        self.answer
+            .sync(world, self.text(sides.answer, true), texts);
+    }
+
+    /// Takes in how long the messages are; whether that changes their places.
+    fn weigh(&mut self) -> bool {
+        let lines = |side: &Side, more: usize| match (&side.json, side.part) {
+            (Some(json), _) => Some(u16::try_from(json.len() + more).unwrap_or(u16::MAX)),
+            (None, Some(_)) => None,
+            // Whoever waits for an answer does not want it to push the request away.
+            (None, None) => Some(u16::MAX),
+        };
+        let doubts = self.doubt.lines(layout::json(self.area)).len();
+        // A heading each, and a line between them.
+        let request = lines(&self.request, 2).unwrap_or(self.wanted[0]);
+        let answer = lines(&self.answer, 1 + doubts).unwrap_or(self.wanted[1]);
+        let before = std::mem::replace(&mut self.wanted, [request, answer]);
+        before != self.wanted
     }
 
     fn doubt(&mut self, world: &World, row: RowId) {
