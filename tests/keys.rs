@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common_ui;
+#[path = "keys/copying.rs"]
+mod copying;
 #[path = "keys/leaving.rs"]
 mod leaving;
 
@@ -288,34 +290,6 @@ fn the_control_keys_work_where_one_types() {
     assert_eq!(stage.effects, [Effect::Suspend]);
     stage.press("<c-c>");
     assert_eq!(stage.effects.last(), Some(&Effect::Quit));
-}
-
-#[test]
-fn copying_and_saving_take_the_exact_messages() {
-    let mut stage = live();
-    stage.press("/a=2<enter>gy");
-    let Some(Effect::Copy(text)) = stage.effects.pop() else {
-        panic!("nothing copied")
-    };
-    let lines: Vec<_> = text.lines().collect();
-    assert!(
-        lines[0].starts_with(r#"{"jsonrpc":"2.0","id":5,"method":"tools/call""#),
-        "{text}"
-    );
-    assert!(
-        lines[1].contains(r#""structuredContent":{"result":5}"#),
-        "{text}"
-    );
-    stage.press("<enter>y");
-    let Some(Effect::Copy(answer)) = stage.effects.pop() else {
-        panic!("nothing copied")
-    };
-    assert_eq!(answer, lines[1]);
-    stage.press("w");
-    let Some(Effect::Save { messages, .. }) = stage.effects.pop() else {
-        panic!("nothing saved")
-    };
-    assert_eq!(messages.len(), 2);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_long_log_message_is_read_and_copied_to_its_end_and_opens_in_traffic() {
     assert!(stage.text().contains("word end"), "{}", stage.text());
     stage.press("y");
     let copied = stage.effects.iter().any(|effect| {
-        matches!(effect, Effect::Copy(text) if text.starts_with("core: the last") && text.ends_with(" end"))
+        matches!(effect, Effect::Copy { what: "the line", text } if text.starts_with("core: the last") && text.ends_with(" end"))
     });
     assert!(copied, "{:?}", stage.effects);
     stage.press("<enter>");

@@ -499,7 +499,10 @@ fn what_is_kept_elsewhere_is_called_by_the_file_there() {
     // That command would delete a file of this machine.
     assert!(!screen.contains("rm "), "{screen}");
     stage.press("y");
-    let copied = Effect::Copy("/far/away/20261121-c.jsonl".to_owned());
+    let copied = Effect::Copy {
+        what: "the capture's path",
+        text: "/far/away/20261121-c.jsonl".to_owned(),
+    };
     assert!(stage.effects.contains(&copied), "{:?}", stage.effects);
 }
 

@@ -315,7 +315,7 @@ fn the_panes_are_walked_with_keys_and_mouse() {
     let second = stage.text();
     stage.press("y");
     assert!(
-        matches!(stage.effects.pop(), Some(Effect::Copy(text)) if text.starts_with("{\"name\":"))
+        matches!(stage.effects.pop(), Some(Effect::Copy { text, .. }) if text.starts_with("{\"name\":"))
     );
     stage.press("j");
     assert_ne!(stage.text(), second);
@@ -562,7 +562,7 @@ fn a_page_to_visit_is_shown_by_its_host_and_copied_whole() {
     let mut stage = asked(80, 24, "elicitation/create", &params);
     insta::assert_snapshot!("ask-page-80x24", shot(&stage));
     stage.press("y");
-    assert!(matches!(stage.effects.pop(), Some(Effect::Copy(text)) if text == url));
+    assert!(matches!(stage.effects.pop(), Some(Effect::Copy { text, .. }) if text == url));
 }
 
 #[test]

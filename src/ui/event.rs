@@ -138,7 +138,11 @@ pub enum Effect {
         command: Command,
     },
     /// To the terminal's clipboard, or to a file when it is too long for that.
-    Copy(String),
+    Copy {
+        /// In words: `the answer`.
+        what: &'static str,
+        text: String,
+    },
     /// Write the messages at these places, one a line, to a new file in the working directory.
     Save {
         stem: String,
@@ -184,6 +188,13 @@ pub enum Step {
     LogLevel(&'static str),
     /// Close the sheet or overlay that says so. Its draft stays.
     Close,
+}
+
+impl Step {
+    pub fn copy(what: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self::Do(Effect::Copy { what, text })
+    }
 }
 
 /// What a sheet is opened for.

@@ -402,20 +402,15 @@ impl Stage {
             Effect::Quit => return Ok(Some(Exit::Left(Left::ByOperator))),
             Effect::Open(capture) => return Ok(Some(Exit::Open(capture))),
             Effect::Attach(entry) => return Ok(Some(Exit::Attach(entry))),
-            Effect::Copy(text) => {
+            Effect::Copy { what, text } => {
                 let text = text::pasteable(&text);
                 let copied = if text.len() > CLIPBOARD {
-                    work::to_file(&text)
+                    work::to_file(what, &text)
                 } else {
-                    self.screen
-                        .copy(&text)
+                    let copied = self.screen.copy(&text);
+                    copied
                         .context("cannot write to the terminal")
-                        .map(|()| {
-                            format!(
-                                "copied {} to the terminal's clipboard",
-                                format::plural(text.len() as u64, "byte")
-                            )
-                        })
+                        .map(|()| work::copied(what, &text))
                 };
                 self.answer(worker, Event::Notice(work::told(copied)));
             }

@@ -14,7 +14,7 @@ use super::World;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
 use crate::traffic::{Part, Role, Row, RowId, RowKind};
-use crate::ui::event::{Body, Effect, Notice, Step};
+use crate::ui::event::{Body, Notice, Step};
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
 use before::{Before, Left};
@@ -311,7 +311,7 @@ impl Detail {
             Action::Copy => return self.looked_at(world).copy(),
             Action::CopyValue => {
                 if let Some(json) = &self.looked_at(world).json {
-                    return vec![Step::Do(Effect::Copy(json.text().into_owned()))];
+                    return vec![Step::copy("the value", json.text())];
                 }
             }
             Action::Save => return self.save(world),

@@ -162,7 +162,7 @@ impl Form {
         let places = places(self, area);
         match (input, &self.body) {
             (Input::Action(Action::Copy), Body::Url(url)) => {
-                return vec![Step::Do(Effect::Copy(url.clone()))];
+                return vec![Step::copy("the address", url)];
             }
             (Input::Action(Action::Editor), Body::Json(editor)) => {
                 return vec![Step::Do(Effect::Editor(editor.text()))];

@@ -339,9 +339,11 @@ impl Inventory {
             (Action::Subscribe, Some(Item::Resource(resource))) => {
                 return self.following.toggle(world, resource);
             }
-            (Action::Copy, Some(item)) => {
-                return vec![Step::Do(Effect::Copy(item.raw().to_owned()))];
+            (Action::Copy, Some(item)) if item.raw().is_empty() => {
+                let text = "nothing to copy: the server did not list it";
+                return vec![Step::Say(Notice::info(text))];
             }
+            (Action::Copy, Some(item)) => return vec![Step::copy("the definition", item.raw())],
             (Action::ShowCalls, Some(item)) => {
                 let last = world.traffic.calls_of(item.method(), item.key(), 1);
                 return match last.first() {

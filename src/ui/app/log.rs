@@ -12,7 +12,7 @@ use crate::mcp::{logging, methods};
 use crate::tap::{Party, Timestamp};
 use crate::traffic::view::Filter;
 use crate::traffic::{Row, RowId, RowKind};
-use crate::ui::event::{Effect, Notice, Step};
+use crate::ui::event::{Notice, Step};
 use crate::ui::keymap::Action;
 use level::Level;
 use ratatui::layout::Rect;
@@ -272,10 +272,10 @@ impl Log {
             Action::Copy => {
                 let selected = self.entries.get(self.selected);
                 let text = selected.and_then(|entry| whole::text(self, world, *entry, usize::MAX));
-                return text
-                    .map(|text| Step::Do(Effect::Copy(text)))
-                    .into_iter()
-                    .collect();
+                return vec![match text {
+                    Some(text) => Step::copy("the line", text),
+                    None => Step::Say(Notice::info("there is no line here yet")),
+                }];
             }
             Action::Open => return self.selected_row().map(Step::Show).into_iter().collect(),
             _ => {

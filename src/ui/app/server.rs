@@ -45,8 +45,10 @@ impl Part for Server {
             Input::Action(Action::Bottom) => self.go(world, area, isize::MAX),
             Input::Scroll { lines, .. } => self.go(world, area, isize::from(lines)),
             Input::Action(Action::Copy) => {
-                let file = world.file().map(|file| file.display().to_string());
-                return file.map(Effect::Copy).map(Step::Do).into_iter().collect();
+                return vec![match world.file() {
+                    Some(file) => Step::copy("the capture's path", file.display().to_string()),
+                    None => Step::Say(Notice::info("nothing to copy: there is no capture file")),
+                }];
             }
             Input::Action(Action::Refresh) if world.live => {
                 let token = Token {

@@ -217,11 +217,10 @@ impl Sheet {
             }
             Action::Copy => {
                 let answer = sent.answer.as_ref().map(|view| view.document().bytes());
-                let text = answer.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-                return text
-                    .map(|text| Step::Do(Effect::Copy(text)))
-                    .into_iter()
-                    .collect();
+                return vec![match answer {
+                    Some(bytes) => Step::copy("the answer", String::from_utf8_lossy(bytes)),
+                    None => Step::Say(Notice::info("there is no answer here yet")),
+                }];
             }
             other => sent.movement(other, height),
         }

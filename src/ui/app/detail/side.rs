@@ -1,8 +1,8 @@
 //! One message of a row, laid out to be read.
 
-use crate::traffic::Part;
+use crate::traffic::{Part, Role};
 use crate::ui::app::World;
-use crate::ui::event::{Body, Effect, Notice, Step};
+use crate::ui::event::{Body, Notice, Step};
 use crate::ui::json::view::View;
 use crate::ui::keymap::Action;
 use ratatui::layout::Rect;
@@ -54,11 +54,21 @@ impl Side {
         }
     }
 
+    /// What is copied of it, in words.
+    pub fn what(&self) -> &'static str {
+        match self.part.map(|part| part.role) {
+            Some(Role::Request) => "the request",
+            Some(Role::Answer | Role::DuplicateAnswer | Role::WithheldAnswer) => "the answer",
+            _ => "the message",
+        }
+    }
+
     pub fn copy(&self) -> Vec<Step> {
         vec![match &self.json {
-            Some(json) => Step::Do(Effect::Copy(
-                String::from_utf8_lossy(json.document().bytes()).into_owned(),
-            )),
+            Some(json) => Step::copy(
+                self.what(),
+                String::from_utf8_lossy(json.document().bytes()),
+            ),
             None => Step::Say(Notice::info("there is no message here yet")),
         }]
     }

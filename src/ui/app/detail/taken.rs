@@ -7,7 +7,7 @@ use crate::ui::event::{Effect, Step};
 impl Detail {
     /// Heads and bodies as HTTP writes them.
     pub(super) fn copy_http(&self) -> Vec<Step> {
-        vec![Step::Do(Effect::Copy(self.http.plain().to_owned()))]
+        vec![Step::copy("the HTTP exchange", self.http.plain())]
     }
 
     /// Request and answer, one a line.
@@ -15,20 +15,20 @@ impl Detail {
         if self.looks(world) == [Look::Http] {
             return self.copy_http();
         }
-        let texts: Vec<_> = [&self.request, &self.answer]
-            .iter()
-            .filter_map(|side| side.json.as_ref())
-            .map(|json| {
-                String::from_utf8_lossy(json.document().bytes())
-                    .trim_end()
-                    .to_owned()
-            })
+        let sides: Vec<_> = [&self.request, &self.answer]
+            .into_iter()
+            .filter_map(|side| Some((side, side.json.as_ref()?.document())))
             .collect();
-        if texts.is_empty() {
-            self.side().copy()
-        } else {
-            vec![Step::Do(Effect::Copy(texts.join("\n")))]
-        }
+        let texts = sides.iter().map(|(_, document)| {
+            let text = String::from_utf8_lossy(document.bytes());
+            text.trim_end().to_owned()
+        });
+        let what = match sides[..] {
+            [] => return self.side().copy(),
+            [(side, _)] => side.what(),
+            _ => "request and answer",
+        };
+        vec![Step::copy(what, texts.collect::<Vec<_>>().join("\n"))]
     }
 
     pub fn save(&self, world: &World) -> Vec<Step> {
