@@ -48,13 +48,7 @@ impl Catalogue {
         if let Some(detail) = detail.filter(|detail| detail.modern) {
             self.spoken.clone_from(&detail.protocol_version);
         }
-        if matches!(
-            method,
-            methods::TOOLS_LIST
-                | methods::RESOURCES_LIST
-                | methods::TEMPLATES_LIST
-                | methods::PROMPTS_LIST
-        ) {
+        if is_list(method) {
             let cursor = detail.and_then(|detail| detail.cursor.as_deref());
             self.asked
                 .insert(row, cursor.map(|cursor| abridged(cursor).into()));
@@ -68,6 +62,7 @@ impl Catalogue {
     /// A tool, prompt or resource was used for the first time.
     pub fn called(&mut self, method: &str, name: &str) {
         let inventory = &mut self.inventory;
+        inventory.state += 1;
         match method {
             methods::TOOLS_CALL => self.tools.called(&mut inventory.tools, name),
             methods::PROMPTS_GET => self.prompts.called(&mut inventory.prompts, name),
@@ -93,6 +88,7 @@ impl Catalogue {
             at,
         };
         let inventory = &mut self.inventory;
+        inventory.state += u64::from(is_list(method));
         match method {
             methods::TOOLS_LIST => {
                 let list = page.list("tools", read::tool);
@@ -189,6 +185,16 @@ impl Catalogue {
         self.templates.stop(session);
         self.prompts.stop(session);
     }
+}
+
+fn is_list(method: &str) -> bool {
+    matches!(
+        method,
+        methods::TOOLS_LIST
+            | methods::RESOURCES_LIST
+            | methods::TEMPLATES_LIST
+            | methods::PROMPTS_LIST
+    )
 }
 
 fn name_server(server: &mut ServerInfo, raw: &str) {

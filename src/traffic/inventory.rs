@@ -118,6 +118,8 @@ pub struct ServerInfo {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Inventory {
+    /// Another number stands for other items.
+    pub state: u64,
     pub server: Option<ServerInfo>,
     pub tools: Listing<Tool>,
     pub resources: Listing<Resource>,

@@ -241,3 +241,35 @@ fn a_tool_whose_schema_cannot_be_used_says_why() {
         stage.text()
     );
 }
+
+#[test]
+fn a_narrowed_list_follows_what_is_listed_and_called_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let listed = |id: u32, names: &str| {
+        [
+            format!(
+                r#""from":"client","message":{{"jsonrpc":"2.0","id":{id},"method":"tools/list"}}"#
+            ),
+            format!(
+                r#""from":"server","message":{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{names}]}}}}"#
+            ),
+        ]
+    };
+    let first = listed(1, r#"{"name":"add"},{"name":"sum"}"#);
+    let second = listed(2, r#"{"name":"addend"}"#);
+    let call = r#""from":"client","message":{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"address"}}"#;
+    let lines = [OPENED, &first[0], &first[1], &second[0], &second[1], call];
+    let path = capture(directory.path(), &lines);
+    let mut stage = Stage::start(120, 24, &path, State::Live, Session::default());
+    stage.read(3);
+    stage.press("2/add<enter>");
+    let names = |stage: &Stage| -> Vec<String> {
+        let items = stage.app.tools.items(&stage.app.world).into_iter();
+        items.map(|item| item.key().to_owned()).collect()
+    };
+    assert_eq!(names(&stage), ["add"]);
+    stage.read(2);
+    assert_eq!(names(&stage), ["addend"]);
+    stage.read(1);
+    assert_eq!(names(&stage), ["addend", "address"]);
+}

@@ -4,6 +4,7 @@ mod count;
 mod following;
 mod item;
 mod known;
+mod narrowed;
 
 use super::prompt::Prompt;
 use super::{Input, Part, World};
@@ -22,6 +23,7 @@ pub use count::Count;
 use following::Following;
 pub use item::Item;
 pub use known::Known;
+use narrowed::Narrowed;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 
@@ -121,6 +123,7 @@ pub struct Inventory {
     pub scroll: usize,
     /// What is selected, by its key: it may vanish and come back.
     chosen: Option<String>,
+    narrowed: Narrowed,
     /// What was learned of what is selected.
     pub known: Known,
     /// What the server is asked to tell of.
@@ -160,20 +163,20 @@ impl Inventory {
     /// What is in the list, as narrowed: what is called so first.
     pub fn items<'a>(&self, world: &'a World) -> Vec<Item<'a>> {
         let all = self.all(world);
-        let words: Vec<String> = self
-            .filter
-            .text()
-            .split_whitespace()
-            .map(str::to_lowercase)
-            .collect();
-        if words.is_empty() {
-            return all;
+        let filter = self.filter.text();
+        match filter.trim() {
+            "" => all,
+            _ => self.narrowed.items(filter, state_of(world), &all),
         }
-        // Who types a name wants it before what only mentions it.
-        let (mut named, others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|item| item.is_named(&words));
-        named.extend(others.into_iter().filter(|item| item.matches(&words)));
-        named
+    }
+
+    /// Finds out what the filter leaves.
+    fn narrow(&mut self, world: &World) {
+        let filter = self.filter.text();
+        if !filter.trim().is_empty() {
+            let all = self.all(world);
+            self.narrowed.find(filter, state_of(world), &all);
+        }
     }
 
     /// The selected item and its position.
@@ -236,6 +239,7 @@ impl Inventory {
 
     /// Learns what there is to know of what is selected, while the pane is open.
     pub fn look(&mut self, world: &World) {
+        self.narrow(world);
         let selected = self.selected(world).map(|(item, _)| item);
         self.known.look(selected);
     }
@@ -391,6 +395,11 @@ impl Inventory {
     }
 }
 
+/// Another number stands for other lists.
+fn state_of(world: &World) -> u64 {
+    world.traffic.inventory().state
+}
+
 /// What is said of a wish for the lists.
 pub(super) fn asking(world: &World) -> Notice {
     Notice::info(match world.traffic.unanswered_greeting() {
@@ -476,6 +485,7 @@ impl Part for Inventory {
             }
             _ => {}
         }
+        self.narrow(world);
         self.move_in_list(world, 0, list.height);
         Vec::new()
     }
