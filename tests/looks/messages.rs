@@ -74,6 +74,8 @@ fn what_was_searched_for_goes_before_a_filter_that_was_there() {
     let mut stage = Stage::open(120, 40, &path, State::Live);
     stage.press("/needle<enter>gj<enter>/one<enter><esc>k<enter>n");
     assert!(!stage.text().contains("match 1 of 2"), "{}", stage.text());
+    stage.press("<esc>j<enter>n");
+    assert!(stage.text().contains("match 1 of 1"), "{}", stage.text());
 }
 
 #[test]
