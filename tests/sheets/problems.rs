@@ -75,6 +75,39 @@ fn what_is_wrong_leaves_room_for_the_arguments() {
 }
 
 #[test]
+fn of_many_arguments_the_one_at_the_cursor_is_in_sight_and_the_others_are_counted() {
+    let names: Vec<_> = (0..30).map(|n| format!("p{n:02}")).collect();
+    let members = names
+        .iter()
+        .map(|name| format!(r#""{name}":{{"type":"number"}}"#));
+    let members: Vec<_> = members.collect();
+    let schema = format!(
+        r#"{{"type":"object","properties":{{{}}},"required":{}}}"#,
+        members.join(","),
+        serde_json::json!(names)
+    );
+    let mut stage = with_schema(&schema);
+    stage.send(Event::Resize {
+        width: 80,
+        height: 24,
+    });
+    for (keys, shown, marks) in [
+        ("", "▸ p00", [false, true]),
+        (&"<down>".repeat(15), "▸ p15", [true, true]),
+        (&"<down>".repeat(14), "▸ p29", [true, false]),
+    ] {
+        stage.press(keys);
+        let text = stage.text();
+        assert!(text.contains(shown), "{text}");
+        assert_eq!(
+            ["above", "below"].map(|it| text.contains(&format!("lines {it}"))),
+            marks,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn why_nothing_is_checked_is_said_beside_an_answer_too() {
     let mut stage = with_schema(r#"{"type":"objekt","properties":{}}"#);
     stage.press("<f5>");

@@ -212,21 +212,27 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
         widest(&|argument| argument.name.clone(), room / 3),
         widest(&kind, room / 2),
     );
+    let is_here = |argument: &Argument| here.as_deref() == Some(&argument.name);
     let table = |in_full: &dyn Fn(&Argument) -> bool| -> Vec<Line<'static>> {
         let of = |argument: &Argument| {
-            let is_here = here.as_deref() == Some(&argument.name);
-            argument_lines(argument, is_here, in_full(argument), columns, room, theme)
+            let full = in_full(argument);
+            argument_lines(argument, is_here(argument), full, columns, room, theme)
         };
         arguments.iter().flat_map(of).collect()
     };
     let all = table(&|_| true);
-    lines.extend(
-        match lines.len() + all.len() + last.len() <= area.height.into() {
-            true => all,
-            false => table(&|argument| here.as_deref() == Some(&argument.name)),
-        },
-    );
-    lines.extend(last);
+    let free = usize::from(area.height).saturating_sub(lines.len());
+    if all.len() + last.len() <= free {
+        lines.extend(all);
+        lines.extend(last);
+    } else {
+        // A line for each, but for the one at the cursor.
+        let at = arguments.iter().position(is_here).unwrap_or(0);
+        let table = table(&is_here);
+        let fits = table.len() + last.len() <= free;
+        lines.extend(around(table, at, free, theme));
+        lines.extend(last.into_iter().filter(|_| fits));
+    }
     for (line, y) in lines.into_iter().zip(area.top()..area.bottom()) {
         frame.render_widget(
             line,
@@ -237,6 +243,28 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
             },
         );
     }
+}
+
+/// As many of the lines as there is room for, among them this one, and how many there are beside them.
+fn around(lines: Vec<Line<'static>>, at: usize, room: usize, theme: Theme) -> Vec<Line<'static>> {
+    let above = at.saturating_sub(room / 2);
+    let above = above.min(lines.len().saturating_sub(room));
+    let below = lines.len().saturating_sub(above + room);
+    let mut shown: Vec<_> = lines.into_iter().skip(above).take(room).collect();
+    // Fewer are all needed.
+    if room >= 3 {
+        let said = |hidden: usize, where_to: &str| {
+            let hidden = format::plural(hidden as u64 + 1, "line");
+            Line::styled(format!("  … {hidden} {where_to}"), theme.style(Role::Dim))
+        };
+        if above > 0 {
+            shown[0] = said(above, "above");
+        }
+        if below > 0 {
+            shown[room - 1] = said(below, "below");
+        }
+    }
+    shown
 }
 
 /// What is wrong with the text, or why nobody can say: to its end where there is room for that.
