@@ -139,6 +139,9 @@ impl Traffic {
     }
 
     fn message(&mut self, source: Source, way: Way, message: Message) {
+        if message.kind == MessageKind::Garbage && self.is_body(source, way) {
+            return;
+        }
         let counters = &mut self.counters;
         counters.messages += 1;
         match source.from {
