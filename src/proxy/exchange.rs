@@ -87,7 +87,11 @@ impl Exchange {
             return;
         }
         self.note(match refusal {
-            Some(error) => format!("{}: {}", tap::NO_ANSWER, in_words(error.as_ref())),
+            Some(error) => {
+                let why = in_words(error.as_ref());
+                let why = why.split_once(" (os error").map_or(&*why, |(why, _)| why);
+                format!("{}: {why}", tap::NO_ANSWER)
+            }
             None => tap::ANSWERS_AGAIN.to_owned(),
         });
     }
