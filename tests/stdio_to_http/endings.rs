@@ -154,6 +154,26 @@ async fn a_session_that_the_server_has_forgotten_ends_so_that_the_client_starts_
     );
 }
 
+/// That is how those made after the SDKs' examples say it.
+#[tokio::test]
+async fn a_session_that_the_server_has_forgotten_ends_also_where_the_status_is_400() {
+    let words = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#;
+    let upstream = legacy(move |mut call, _| async move {
+        call.answer("400 Bad Request", &[], words).await.unwrap();
+    })
+    .await;
+    let mut client = Client::ready(&upstream).await;
+    client.send(request(1, "x")).await;
+    let (rest, code) = client.rest().await;
+    let error: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!((&error["id"], code), (&json!(1), Some(1)));
+    let errors = client.proxy.errors();
+    assert!(
+        errors.contains("no more (400): the client must start again"),
+        "{errors}"
+    );
+}
+
 #[tokio::test]
 async fn a_cancellation_of_the_older_era_is_posted_and_hangs_up_on_nobody() {
     let go_on = Arc::new(Notify::new());

@@ -175,14 +175,6 @@ impl Bridge {
         !is_over && (is_another || !again && !known.was_in_vain() && known.initialize.is_some())
     }
 
-    /// Whether a refusal means that the session is forgotten, though it does not say so by 404: servers made after the
-    /// SDKs' examples say 400, and why in words. Where that is wrong, a session begun anew does no harm, and the
-    /// operator's own is soon replaced.
-    pub fn complains_of_session(&self, status: StatusCode, said: &[u8]) -> bool {
-        let may_end = self.anew.is_some() || self.is_own();
-        may_end && status == StatusCode::BAD_REQUEST && names_session(said)
-    }
-
     /// Sees to it that there is another session than the one that was refused: begins it, unless somebody has since. Where
     /// it cannot be had, the session has ended.
     pub async fn begin_anew(self: &Arc<Self>, round: u32, again: bool) -> Option<Turn> {
@@ -357,6 +349,12 @@ impl Bridge {
         });
         true
     }
+}
+
+/// Whether a refusal means that the session is forgotten, though it does not say so by 404: servers made after the SDKs'
+/// examples say 400, and why in words. Without a session that they know they say nothing else any more.
+pub fn complains_of_session(status: StatusCode, said: &[u8]) -> bool {
+    status == StatusCode::BAD_REQUEST && names_session(said)
 }
 
 /// Whether an error that answers no request is about the session.

@@ -1,5 +1,6 @@
 //! One line on its way to the server, and what becomes of the answer.
 
+use super::anew::complains_of_session;
 use super::bridge::{Bridge, Failure};
 use super::events::{Cursor, Events};
 use super::outgoing::{Ask, Cut, Incoming, Unanswered};
@@ -245,12 +246,9 @@ impl Bridge {
             return true;
         }
         let in_session = letter.headers.contains_key(SESSION_ID);
-        let unknown =
-            in_session && status == StatusCode::NOT_FOUND && code.as_deref() != Some("-32601");
-        let may_be = unknown || in_session && self.complains_of_session(status, &body);
-        // What costs a client its session must be said plainly; the operator only begins another.
-        let forgotten = unknown || may_be && self.is_own();
-        if may_be && self.may_begin_anew(letter.round, letter.again) {
+        let unknown = status == StatusCode::NOT_FOUND && code.as_deref() != Some("-32601");
+        let forgotten = in_session && (unknown || complains_of_session(status, &body));
+        if forgotten && self.may_begin_anew(letter.round, letter.again) {
             self.swallow(&incoming.exchange, body.clone(), None);
             if let Some(turn) = self.begin_anew(letter.round, letter.again).await {
                 return self.readdress(letter, turn);

@@ -1,5 +1,6 @@
 //! Streams of events: reading one to its end, and taking it up again where it broke off.
 
+use super::anew::complains_of_session;
 use super::bridge::Bridge;
 use super::events::{Cursor, Events};
 use super::outgoing::{self, Ask, Cut, Unanswered};
@@ -127,7 +128,7 @@ impl Bridge {
         let status = incoming.status();
         let said = incoming.glance(&self.lane, abort).await.unwrap_or_default();
         self.swallow(&incoming.exchange, said.clone(), None);
-        if self.complains_of_session(status, &said) {
+        if complains_of_session(status, &said) {
             return Err(Followed::Forgotten(status));
         }
         // These may pass.
