@@ -3,7 +3,7 @@
 
 mod common_ui;
 
-use common_ui::{Stage, State};
+use common_ui::{Stage, State, capture};
 use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId};
 use mcp_sentinel::ui::app::Session;
 use mcp_sentinel::ui::event::{Effect, Event, Token};
@@ -345,4 +345,33 @@ fn what_a_client_is_told_of_is_marked_too() {
         "{}",
         stage.text()
     );
+}
+
+#[test]
+fn a_list_that_could_not_be_read_again_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let list = r#""from":"client","message":{"jsonrpc":"2.0","id":1,"method":"resources/list"}"#;
+    let again = list.replace("\"id\":1", "\"id\":2");
+    let mut lines = vec![
+        r#""opened":{"by":"client","transport":"stdio","pid":1}"#,
+        list,
+        r#""from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"resources":[{"name":"r","uri":"a://r"}]}}"#,
+        &again,
+        r#""from":"server","message":{"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":"the disk is away"}}"#,
+    ];
+    let head = |lines: &[&str]| {
+        let path = capture(directory.path(), lines);
+        let mut stage = Stage::open(120, 40, &path, State::Live);
+        stage.press("3");
+        stage.text()
+    };
+    let text = head(&lines);
+    assert!(
+        text.contains("  not refreshed: -32603 the disk") && text.contains("a://r"),
+        "{text}"
+    );
+    let third = list.replace("\"id\":1", "\"id\":3");
+    lines.push(&third);
+    lines.push(r#""from":"server","message":{"jsonrpc":"2.0","id":3,"result":{"resources":[{"name":"r","uri":"a://r"}]}}"#);
+    assert!(head(&lines).contains("  1 resource "), "{}", head(&lines));
 }

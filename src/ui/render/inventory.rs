@@ -169,7 +169,12 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
         return;
     }
     let (listed, stale) = state.freshness(world);
+    let failed = listed.and_then(|_| state.refusal(world));
     let (text, role) = match (listed, stale) {
+        _ if failed.is_some() => {
+            let why = failed.unwrap_or_default();
+            (format!("not refreshed: {why}"), Role::Error)
+        }
         (_, Some(stale)) => {
             let since = &format::clock(stale, world.utc_offset_seconds)[..5];
             let key = keymap::label(Context::Inventory, Action::Refresh);
