@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 /// So many are free, or it is chance who gets one: the server, or whoever wants to look.
 const FEW: usize = 24;
+/// Where so many may be open, that many are free.
+const MANY: u64 = 256;
 /// More than this is not needed.
 const ENOUGH: u64 = 1 << 16;
 
@@ -17,6 +19,10 @@ static GIVEN: OnceLock<Rlimit> = OnceLock::new();
 /// Whether there can be enough at all. To be asked before anything is started: tokio takes some without asking, and panics
 /// where it gets none.
 pub fn suffice() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile).current;
+    if limit.is_none_or(|limit| limit >= MANY) {
+        return Ok(());
+    }
     let another = |_| rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 0);
     let some: Result<Vec<OwnedFd>, _> = (0..FEW).map(another).collect();
     Ok(some.map(drop)?)
