@@ -459,7 +459,9 @@ impl<E: Ears> Reader<E> {
                 }
             }
             for line in whole.drain(..) {
-                if let Some(full) = self.hear(line) {
+                let line = without_line_feed(line);
+                let verdict = self.live.gate.judge(&line);
+                if let Some(full) = self.hear(line, verdict) {
                     self.lane.tap.wake();
                     // Of a child that is gone there is not much more to come: no client has to make room for it.
                     tokio::select! {
@@ -471,14 +473,14 @@ impl<E: Ears> Reader<E> {
             self.lane.tap.wake();
         }
         if let Some(line) = lines.finish() {
-            self.hear(line);
+            let verdict = self.live.gate.judge_last(&line);
+            self.hear(line, verdict);
         }
     }
 
     /// The response in which more waits now than should, if any.
-    fn hear(&self, line: Bytes) -> Option<Full> {
-        let mut line = without_line_feed(line);
-        match self.live.gate.judge(&line) {
+    fn hear(&self, mut line: Bytes, verdict: Verdict) -> Option<Full> {
+        match verdict {
             Verdict::Pass | Verdict::Asked => {}
             Verdict::Operator => {
                 self.record(line, Party::Operator, None);

@@ -2,8 +2,9 @@ use super::*;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_to_stdio::outlet::{Intake, Item, outlet};
 use crate::proxy::live::Roster;
-use crate::tap::{ExchangeId, Overflow, Tap, queue};
+use crate::tap::{ExchangeId, Overflow, Queued, Tap, queue};
 use crate::wire::sse;
+use std::collections::VecDeque;
 use std::io::Write as _;
 
 /// Each line goes to another client, none of which reads.
@@ -66,6 +67,31 @@ async fn what_a_child_said_before_its_end_waits_for_no_client() {
     let patience = Duration::from_secs(3);
     tokio::time::timeout(patience, reader.run()).await.unwrap();
     assert_eq!(ears.intakes.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn what_breaks_off_of_an_answer_to_the_operator_is_recorded_as_that() {
+    let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+    let (reader, mut child) = said("", &tap);
+    let id = reader.live.gate.fresh_id();
+    let torn = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"res");
+    child.write_all(torn.as_bytes()).unwrap();
+    drop(child);
+    let ears = reader.ears.clone();
+    reader.run().await;
+    assert!(
+        ears.intakes.lock().unwrap().is_empty(),
+        "no client hears it"
+    );
+    let mut batch = VecDeque::new();
+    drain.take(&mut batch);
+    let Some(Queued::Event(event, _)) = batch.pop_front() else {
+        panic!("it is not recorded");
+    };
+    assert!(
+        matches!(&event.body, Body::Line { to: Party::Operator, bytes, .. } if *bytes == torn),
+        "{event:?}"
+    );
 }
 
 #[tokio::test]
