@@ -193,6 +193,49 @@ fn a_level_is_chosen_from_a_list_and_known_once_the_server_agrees() {
 }
 
 #[test]
+fn of_two_wishes_for_a_level_each_is_heard_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, known) = with_answer(directory.path(), r#""result":{}"#);
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    for line in [
+        SET.replace("sentinel-1", "sentinel-2").replace("warning", "emergency"),
+        r#""from":"server","to":"operator","message":{"jsonrpc":"2.0","id":"sentinel-2","error":{"code":-32602,"message":"no"}}"#.to_owned(),
+    ] {
+        let seq = text.lines().count();
+        text.push_str(&format!(
+            "{{\"seq\":{seq},\"at\":\"2026-11-21T12:06:00.000000Z\",\"session\":1,{line}}}\n"
+        ));
+    }
+    std::fs::write(&path, text).unwrap();
+    let mut stage = Stage::start(100, 30, &path, State::Live, Session::default());
+    stage.read(known);
+    stage.press("6Ljj<enter>LG<enter>");
+    let tokens = stage.effects.iter().filter_map(|effect| match effect {
+        Effect::Command { token, .. } => Some(*token),
+        _ => None,
+    });
+    let tokens: Vec<_> = tokens.collect();
+    for (token, id) in tokens.into_iter().zip(["sentinel-1", "sentinel-2"]) {
+        stage.send(Event::Outcome {
+            token,
+            outcome: Ok(Reply::Sent {
+                session: SessionId(1),
+                id: Some(format!("\"{id}\"")),
+            }),
+        });
+    }
+    stage.read(usize::MAX);
+    stage.press("L");
+    assert!(stage.text().contains("(now warning)"), "{}", stage.text());
+    stage.press("<esc>");
+    assert!(
+        stage.text().contains("not set to emergency"),
+        "{}",
+        stage.text()
+    );
+}
+
+#[test]
 fn the_wheel_moves_one_level_at_a_time() {
     let mut stage = Stage::open(100, 30, &fixture("logs"), State::Live);
     stage.press("6Lg");

@@ -17,7 +17,8 @@ const USUAL: usize = 1;
 pub struct Level {
     /// The list of levels, while one chooses.
     pub choices: Option<Choices>,
-    asked: Option<(Errand, usize)>,
+    /// What is not answered yet.
+    asked: Vec<(Errand, usize)>,
     /// The level that a session of the operator's has.
     told: Option<(u32, usize)>,
     errands: u64,
@@ -94,32 +95,39 @@ impl Level {
         };
         let params = format!(r#"{{"level":"{name}"}}"#);
         let (errand, step) = Errand::new(token, Route::Operator, methods::SET_LEVEL, &params);
-        self.asked = Some((errand, level));
+        self.asked.push((errand, level));
         vec![step]
     }
 
     pub fn settle(&mut self, token: Token, outcome: &Result<Reply, Refused>) {
-        if let Some((errand, _)) = &mut self.asked {
+        for (errand, _) in &mut self.asked {
             errand.settle(token, outcome);
         }
     }
 
-    /// Says what became of the wish, once.
-    pub fn sync(&mut self, world: &World) -> Option<Step> {
-        let (errand, level) = self.asked.as_ref()?;
-        let name = logging::LEVELS[*level];
-        let notice = match errand.news(world) {
-            News::OnItsWay => return None,
-            News::Done(row) => {
-                let row = world.traffic.row(row);
-                self.told = row.map(|row| (row.session.0, *level));
-                Notice::info(format!(
-                    "in your own session the server logs from {name} on"
-                ))
-            }
-            News::Failed(why) => Notice::error(format!("the level was not set to {name}: {why}")),
-        };
-        self.asked = None;
-        Some(Step::Say(notice))
+    /// Says what became of each wish, once.
+    pub fn sync(&mut self, world: &World) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (errand, level) in std::mem::take(&mut self.asked) {
+            let name = logging::LEVELS[level];
+            let notice = match errand.news(world) {
+                News::OnItsWay => {
+                    self.asked.push((errand, level));
+                    continue;
+                }
+                News::Done(row) => {
+                    let row = world.traffic.row(row);
+                    self.told = row.map(|row| (row.session.0, level));
+                    Notice::info(format!(
+                        "in your own session the server logs from {name} on"
+                    ))
+                }
+                News::Failed(why) => {
+                    Notice::error(format!("the level was not set to {name}: {why}"))
+                }
+            };
+            steps.push(Step::Say(notice));
+        }
+        steps
     }
 }
