@@ -1,7 +1,7 @@
 //! HTTP exchanges: which rows they carried, which rows they are, and what their ends mean for what they carried.
 
 use super::Way;
-use crate::tap::{CLIENT_GONE, Half, Party};
+use crate::tap::{CLIENT_GONE, Half, Party, SessionId};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
     Asked, BRIDGED, CUT_OFF, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM,
@@ -521,7 +521,9 @@ impl Traffic {
 
     /// The row was refused: what the client does to be let in, and its next try, belong under it.
     fn refused(&mut self, row: RowId) {
-        let Some(data) = self.store.row(row) else {
+        // At the door, the next to come may be anybody.
+        let of_session = |data: &&RowData| SessionId(data.session) != SessionId::NONE;
+        let Some(data) = self.store.row(row).filter(of_session) else {
             return;
         };
         // Refused again: still the same story.

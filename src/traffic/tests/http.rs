@@ -288,6 +288,24 @@ fn what_http_says_beside_messages_is_no_message_that_went_wrong() {
 }
 
 #[test]
+fn what_was_refused_at_the_door_is_not_tried_again_by_whoever_comes_next() {
+    check(
+        r#"
+        http@0#1 POST /mcp
+        http@0#1 401 challenge
+        http@0#1 end
+        http@0#2 POST /mcp
+        http@0#2 403
+        http@0#2 end
+        "#,
+        r#"
+        client · POST · /mcp · 401 Unauthorized · error [2]
+        client · POST · /mcp · 403 Forbidden · error [5]
+        "#,
+    );
+}
+
+#[test]
 fn the_way_to_a_token_stands_under_what_was_refused() {
     check(
         r#"
