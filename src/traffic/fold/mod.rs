@@ -63,9 +63,10 @@ impl Traffic {
                 };
                 match messages {
                     Messages::One(message) => {
-                        let words = is_about_another(&message).then(|| message.words());
+                        let via = via.filter(|_| is_about_another(&message));
+                        let brought = via.map(|via| (via, message.words()));
                         self.message(source, way, message);
-                        if let (Some(words), Some(via)) = (words, via) {
+                        if let Some((via, words)) = brought {
                             self.brought_only(source, to, via, &words);
                         }
                     }
