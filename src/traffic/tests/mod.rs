@@ -1,5 +1,6 @@
 //! Folding short conversations, and how they are written down for the tests.
 
+mod bridged;
 mod correlation;
 mod http;
 mod inventory;
