@@ -55,12 +55,7 @@ impl Tally {
     }
 
     pub fn count(&mut self, message: &Envelope<'_>) {
-        // OAuth has an `error` member, too, and other documents have an `id`.
-        self.speaks |= match message.kind() {
-            Kind::Request | Kind::Notification | Kind::Result => true,
-            Kind::Error => message.version.is_some() || message.id.is_some(),
-            Kind::Malformed => message.version.is_some(),
-        };
+        self.speaks |= message.speaks();
         self.parts += 1;
         match message.kind() {
             Kind::Error => {

@@ -41,6 +41,11 @@ impl Exchange {
         self.http(Http::Event(event));
     }
 
+    /// A response's body that is no message, for whoever takes messages out of bodies.
+    pub fn no_message(&self, bytes: Bytes) {
+        self.http(Http::NoMessage(bytes));
+    }
+
     /// The half is over, whole or broken off.
     pub fn end(&self, of: Half, bytes: Option<u64>, broken: Option<String>) {
         self.http(Http::End { of, bytes, broken });

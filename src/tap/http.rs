@@ -56,6 +56,8 @@ pub enum Http {
     /// A server-sent event that carried no message (priming, `endpoint`, a keep-alive comment), from a bridge, which
     /// takes the messages out itself.
     Event(ServerSent),
+    /// A response's body, or what was read of it, that is no message; from a bridge, and perhaps after the half's end.
+    NoMessage(Bytes),
     /// No more bytes of this half come; `broken` says in words why it is not whole.
     End {
         of: Half,
@@ -71,7 +73,9 @@ impl Http {
         let (of, bytes) = match self {
             Self::Request(head) => (Half::Request, head.text.take_rest()?),
             Self::Response(head) => (Half::Response, head.text.take_rest()?),
-            Self::Body { .. } | Self::Event(_) | Self::End { .. } => return None,
+            Self::Body { .. } | Self::Event(_) | Self::NoMessage(_) | Self::End { .. } => {
+                return None;
+            }
         };
         Some(match bytes.is_empty() {
             // Of nothing, nothing can be lost.
@@ -93,7 +97,7 @@ impl Http {
         match self {
             Self::Request(head) => head.text.bytes.capacity(),
             Self::Response(head) => head.text.bytes.capacity(),
-            Self::Body { bytes, .. } => bytes.len(),
+            Self::Body { bytes, .. } | Self::NoMessage(bytes) => bytes.len(),
             Self::Event(_) | Self::End { .. } => 0,
         }
     }

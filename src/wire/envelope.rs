@@ -63,6 +63,15 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// Whether it is meant for JSON-RPC. OAuth has an `error` member, too, and other documents have an `id`.
+    pub fn speaks(&self) -> bool {
+        match self.kind() {
+            Kind::Request | Kind::Notification | Kind::Result => true,
+            Kind::Error => self.version.is_some() || self.id.is_some(),
+            Kind::Malformed => self.version.is_some(),
+        }
+    }
+
     /// Takes in one member of the object; whether it is one of JSON-RPC's.
     pub(super) fn take(&mut self, key: &str, value: &'a str) -> bool {
         let slot = match key {
@@ -82,6 +91,17 @@ impl<'a> Envelope<'a> {
         self.duplicate_member |= slot.is_some();
         *slot = Some(value);
         true
+    }
+}
+
+impl Frame<'_> {
+    /// Whether something in it is meant for JSON-RPC.
+    pub fn speaks(&self) -> bool {
+        match self {
+            Self::Message(message) => message.speaks(),
+            Self::Batch(batch) => batch.iter().any(Envelope::speaks),
+            Self::NotJsonRpc | Self::NotJson(_) | Self::Blank => false,
+        }
     }
 }
 

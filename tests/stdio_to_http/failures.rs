@@ -51,10 +51,8 @@ async fn an_error_page_becomes_an_error_that_says_so() {
     );
     let ours = client.recorded(&["-32603"]).await;
     assert_eq!(ours["from"], "sentinel");
-    let theirs = client
-        .recorded(&["\"from\":\"server\"", "later</h1>"])
-        .await;
-    assert_eq!(theirs["to"], "sentinel", "{theirs}");
+    let theirs = client.recorded(&["\"http\"", "later</h1>"]).await;
+    assert_eq!(theirs["http"]["body"]["of"], "response", "{theirs}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The old HTTP+SSE transport, when that is all that a server speaks.
 
-use crate::client::{Client, INITIALIZE, INITIALIZED, accept, request, result};
+use crate::client::{Client, INITIALIZE, INITIALIZED, request, result};
 use crate::common::http::Upstream;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -34,7 +34,8 @@ async fn old_server(endpoint: &'static str, end: Arc<Notify>) -> Upstream {
                         let said = "Session not found";
                         return call.answer("404 Not Found", &[], said).await.unwrap();
                     }
-                    accept(&mut call).await;
+                    // As the first SDKs have it.
+                    call.answer("202 Accepted", &[], "Accepted").await.unwrap();
                     match message["method"].as_str() {
                         Some("initialize") => {
                             let info = json!({"protocolVersion": "2024-11-05", "capabilities": {}});
@@ -91,6 +92,32 @@ async fn served(options: &[&str]) {
         .into_iter()
         .filter(|it| it.text().contains("\"initialize\""));
     assert_eq!(handshakes.count(), 2, "once in vain, once where it belongs");
+}
+
+/// It belongs to its HTTP exchange, as what any other server says beside its messages.
+#[tokio::test]
+async fn what_a_post_is_accepted_with_is_not_taken_for_a_message() {
+    let upstream = old_server("/messages?session=1", Arc::default()).await;
+    let mut client = Client::of(&upstream);
+    client.ask(INITIALIZE).await;
+    client.send(INITIALIZED).await;
+    client.ask(request(1, "x")).await;
+    let said = |it: &Value| it["http"]["body"]["text"].as_str().map(str::to_owned);
+    let capture = client.proxy.captured("three times", |all| {
+        all.iter()
+            .filter_map(said)
+            .filter(|it| it == "Accepted")
+            .count()
+            == 3
+    });
+    let capture = capture.await;
+    let refused = capture
+        .iter()
+        .filter_map(said)
+        .filter(|it| it == "Cannot POST");
+    assert_eq!(refused.count(), 1);
+    let no_json = |it: &&Value| it["from"] == "server" && it["message"].is_null();
+    assert_eq!(capture.iter().find(no_json), None);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod outcome;
 mod pieces;
 
 use super::record::{HttpPart, HttpRecord};
+use super::redact;
 use super::spool::Spooled;
 use super::tally::Failed;
 use crate::tap::{ExchangeId, Gap, Half, Http, Lost, Party, SessionId, Via};
@@ -159,6 +160,12 @@ impl Exchanges {
                 id,
                 HttpPart::Event(events::event(event.clone(), self.heads.secret())),
             )),
+            Http::NoMessage(bytes) => {
+                let secret = self.heads.secret();
+                let mask = |text: &str| redact::http::text(text, secret);
+                let found = &mut |found| each(entry(id, (Party::Server, None), found));
+                body::record(Half::Response, bytes, mask, found);
+            }
             Http::End { of, bytes, broken } => {
                 self.close(id, *of, *bytes, broken.clone(), each);
             }

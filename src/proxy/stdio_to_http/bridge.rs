@@ -235,10 +235,15 @@ impl Bridge {
 
     /// Records what the server said to nobody but us.
     pub fn swallow(&self, exchange: &Exchange, said: Bytes, event: Option<&str>) {
-        if !said.is_empty() {
-            exchange.message(Party::Server, Party::Sentinel, said, event);
-            self.lane.tap.wake();
+        if said.is_empty() {
+            return;
         }
+        if event.is_some() || parse(&said).speaks() {
+            exchange.message(Party::Server, Party::Sentinel, said, event);
+        } else {
+            exchange.no_message(said);
+        }
+        self.lane.tap.wake();
     }
 
     /// Hands a message to whom it is for: the client, or the operator beside it.

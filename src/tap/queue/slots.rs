@@ -198,6 +198,7 @@ impl Body {
             Self::Line { .. } => Some(Source::Apart),
             Self::Http { exchange, what } => match what {
                 Http::Body { of, .. } => Some(Source::Body(*exchange, *of)),
+                Http::NoMessage(_) => Some(Source::Apart),
                 _ => None,
             },
             Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
@@ -218,7 +219,7 @@ impl Body {
                 Some(bytes)
             }
             Self::Http { what, .. } => match what {
-                Http::Body { bytes, .. } => Some(bytes),
+                Http::Body { bytes, .. } | Http::NoMessage(bytes) => Some(bytes),
                 _ => None,
             },
             Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,
@@ -238,7 +239,7 @@ impl Body {
                 Some(bytes)
             }
             Self::Http { what, .. } => match what {
-                Http::Body { bytes, .. } => Some(bytes),
+                Http::Body { bytes, .. } | Http::NoMessage(bytes) => Some(bytes),
                 _ => None,
             },
             Self::End { .. } | Self::Opened(_) | Self::Closed(_) | Self::Note { .. } => None,

@@ -554,3 +554,27 @@ fn a_subscription_whose_stream_the_server_ends_lost_nothing() {
     let traffic = fold(&format!("{listen}http#1 end"));
     assert_eq!(traffic.row(0).unwrap().status, Status::Lost);
 }
+
+#[test]
+fn what_a_bridge_tells_of_a_body_when_it_is_over_belongs_to_its_exchange() {
+    check(
+        r#"
+        http#1 BRIDGED /messages
+        client#1 {"id":7,"method":"tools/list"}
+        http#1 asked
+        http#1 202
+        http#1 end
+        http#1 body Accepted
+        server#2 {"id":7,"result":{"tools":[]}}
+        http#3 DELETE /mcp
+        http#3 asked
+        http#3 405
+        http#3 end
+        http#3 body no
+        "#,
+        r#"
+        client · tools/list · 0 tools · ok [2 7]
+        client · DELETE · /mcp · 405 Method Not Allowed · ok [8]
+        "#,
+    );
+}

@@ -208,7 +208,7 @@ fn line(
     }
     message(list, world, columns, shown, row, &mut spans);
     if columns.status > 0 {
-        let (word, role) = status(row);
+        let (word, role) = status(world, row);
         let word = match row.status {
             Status::InputRequired if width(&word) > columns.status => "asks input".into(),
             _ => word,
@@ -388,7 +388,11 @@ fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
         return format::plural(events, "event").into();
     }
     // The number stands in a column of its own, where it is how the row stands.
-    if row.kind == RowKind::Http && status(row).0.starts_with(|c: char| c.is_ascii_digit()) {
+    if row.kind == RowKind::Http
+        && status(world, row)
+            .0
+            .starts_with(|c: char| c.is_ascii_digit())
+    {
         let words = row.summary.trim_start_matches(|c: char| c.is_ascii_digit());
         return words.trim_start().into();
     }
@@ -445,10 +449,16 @@ pub fn bar(progress: Progress) -> String {
 }
 
 /// How it stands, in a word, and what the word means.
-pub fn status(row: &Row<'_>) -> (Cow<'static, str>, Role) {
+pub fn status(world: &World, row: &Row<'_>) -> (Cow<'static, str>, Role) {
     let role = match row.status {
         Status::None if row.kind == RowKind::Garbage && row.from == Party::Server => {
-            return ("on stdout!".into(), Role::Warn);
+            let on_stdout = world.traffic.http(row.id).is_none();
+            let word = if on_stdout {
+                "on stdout!"
+            } else {
+                "no message"
+            };
+            return (word.into(), Role::Warn);
         }
         Status::None if row.kind == RowKind::Orphan => return ("unasked".into(), Role::Warn),
         Status::Error if row.method == methods::DISCOVER => return ("refused".into(), Role::Dim),
