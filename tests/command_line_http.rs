@@ -166,10 +166,14 @@ fn why_a_server_cannot_be_used_is_said_once_in_one_sentence() {
     let busy = answering(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     );
+    let elsewhere = answering(
+        "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 14\r\nConnection: close\r\n\r\n<h1>what?</h1>",
+    );
     let failed = "mcp-sentinel: the handshake with the server failed: ";
     for (url, reason) in [
         (&nobody, format!("cannot reach the server: {refused}")),
         (&busy, "the server says 503 Service Unavailable".into()),
+        (&elsewhere, "the server says 404 Not Found at /mcp".into()),
     ] {
         for arguments in [&["list"][..], &["call", "echo"]] {
             for era in ["auto", "legacy", "modern"] {

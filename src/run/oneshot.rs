@@ -425,10 +425,13 @@ impl Conversation {
 
     /// Says what a program wrote that turned out to be no server: often how it wants to be used.
     fn show_babble(&self) {
-        let babble = self
+        let is_babble = |row: &Row<'_>| {
+            let is_garbage = row.kind == RowKind::Garbage && row.from == Party::Server;
+            is_garbage && self.traffic.http(row.id).is_none()
+        };
+        let lines: Vec<_> = self
             .rows()
-            .filter(|row| row.kind == RowKind::Garbage && row.from == Party::Server);
-        let lines: Vec<_> = babble
+            .filter(is_babble)
             .take(BABBLE)
             .map(|row| format!("\n  {}", row.summary))
             .collect();

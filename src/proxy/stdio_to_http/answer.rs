@@ -346,6 +346,11 @@ impl Bridge {
                     location.unwrap_or("another address")
                 )
             }
+            StatusCode::NOT_FOUND if self.legacy().old.is_none() => {
+                let target = self.target();
+                let path = target.split('?').next().unwrap_or_default();
+                format!("the server says {status} at {path}")
+            }
             _ => match self.more_scope(incoming) {
                 Some(advice) => format!("the server says {status}: {advice}"),
                 None => format!("the server says {status}"),
