@@ -79,11 +79,14 @@ fn is_unicode_in(lower: &[char], text: &str) -> bool {
 impl Filter {
     /// Never fails: any text is a filter.
     pub fn parse(text: &str) -> Self {
+        // An exclamation mark that stands by itself is that of the word behind it.
+        let mut leaves_out = false;
         let word = |word: &str| {
-            let (negated, text) = word
-                .strip_prefix('!')
-                .map_or((false, word), |rest| (true, rest));
-            (!text.is_empty()).then(|| Word {
+            let text = word.strip_prefix('!');
+            let negated = std::mem::take(&mut leaves_out) || text.is_some();
+            let text = text.unwrap_or(word);
+            leaves_out = text.is_empty();
+            (!leaves_out).then(|| Word {
                 needle: Needle::new(text),
                 negated,
             })
@@ -236,6 +239,9 @@ mod tests {
             ("stderr ship", false),
             ("desk !sentinel", true),
             ("desk !harbour", false),
+            ("desk ! harbour", false),
+            ("! sentinel desk", true),
+            ("! sentinel stderr", true),
             ("errHar", false),
         ] {
             assert_eq!(Filter::parse(filter).keeps_texts(&texts), kept, "{filter}");

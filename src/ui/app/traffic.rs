@@ -105,7 +105,12 @@ impl App {
     /// The longest word that the list is narrowed to; empty where there is none.
     fn filter_word(&self) -> String {
         let words = self.list.filter.text().split_whitespace();
-        let wanted = words.filter(|word| !word.starts_with('!'));
+        let mut leaves_out = false;
+        let wanted = words.filter(|word| {
+            let is_left_out = std::mem::take(&mut leaves_out) || word.starts_with('!');
+            leaves_out = *word == "!";
+            !is_left_out
+        });
         let longest = wanted.max_by_key(|word| word.len());
         longest.unwrap_or_default().to_owned()
     }
