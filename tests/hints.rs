@@ -144,3 +144,17 @@ fn only_ways_to_answer_that_there_are_are_offered() {
         &["copy"],
     );
 }
+
+#[test]
+fn the_keys_of_a_search_are_offered_while_there_is_something_to_go_to() {
+    let mut stage = stage("live", State::Live);
+    let before = hints(&mut stage, "/tools/list<enter>g<enter>");
+    offers(&before, &["/ search"], &["n next match"]);
+    let found = hints(&mut stage, "/get-sum<enter>");
+    offers(&found, &["n next match", "N previous"], &[]);
+    offers(
+        &hints(&mut stage, "/zzz<enter>"),
+        &["/ search"],
+        &["next match"],
+    );
+}

@@ -233,7 +233,7 @@ fn an_answer_is_searched() {
     stage.press("n");
     assert!(stage.text().contains("match 2 of 2"), "{}", stage.text());
     stage.press("N/zzz<esc>");
-    assert!(stage.text().contains("not found"), "{}", stage.text());
+    assert!(stage.text().contains("no match"), "{}", stage.text());
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::prompt::Prompt;
 use crate::capture::record::Location;
 use crate::traffic::{Part, Role, Row, RowId, RowKind};
 use crate::ui::event::{Body, Notice, Step};
+use crate::ui::json::view::View;
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
 use before::{Before, Left};
@@ -352,6 +353,19 @@ impl Detail {
             Look::Timing => &self.timing.selected,
             _ => self.side(),
         }
+    }
+
+    /// Whether what is looked for is where the keys are.
+    pub fn has_matches(&self, world: &World) -> bool {
+        let matches = match self.look(world) {
+            Look::Messages | Look::Timing => {
+                let json = self.looked_at(world).json.as_ref();
+                json.and_then(View::matches)
+            }
+            Look::Http => self.http.matches(),
+            Look::Raw | Look::Diff => None,
+        };
+        matches.is_some_and(|(_, of)| of > 0)
     }
 
     pub fn set_look(&mut self, look: Look) {

@@ -63,6 +63,7 @@ impl App {
             Action::Replay | Action::Edit => self.can_send_again(),
             Action::Stop => self.can_stop(),
             Action::Fold => matches!(look, Look::Messages | Look::Http | Look::Timing),
+            Action::NextMatch | Action::PreviousMatch => self.detail.has_matches(&self.world),
             Action::NextView => self.detail.looks(&self.world).len() > 1,
             _ => true,
         }

@@ -23,7 +23,7 @@ pub fn style(theme: Theme, ink: Ink) -> Style {
 pub fn found(view: &View) -> Option<String> {
     let (at, of) = view.matches()?;
     Some(match of {
-        0 => "not found".to_owned(),
+        0 => "no match".to_owned(),
         of => {
             let least = if of < MOST_MATCHES { "" } else { "at least " };
             let (at, of) = (count(at as u64), count(of as u64));
