@@ -4,6 +4,8 @@
 mod common_ui;
 
 use common_ui::{Stage, State, fixture};
+use mcp_sentinel::tap::Timestamp;
+use mcp_sentinel::ui::event::{Event, Notice};
 
 /// Wide enough for all hints.
 fn stage(name: &str, state: State) -> Stage {
@@ -157,4 +159,34 @@ fn the_keys_of_a_search_are_offered_while_there_is_something_to_go_to() {
         &["/ search"],
         &["next match"],
     );
+}
+
+#[test]
+fn who_only_watches_sees_again_how_things_stand() {
+    let mut stage = stage("live", State::Live);
+    let before = stage.status();
+    // The clock stood still while nothing happened.
+    let told = stage.app.world.now.0 + 3_600_000_000;
+    let after = |seconds: i64| Event::Tick {
+        now: Timestamp(told + seconds * 1_000_000),
+        utc_offset_seconds: 0,
+    };
+    for (notice, seen, gone) in [
+        (Notice::info("it is done"), 8, 12),
+        (Notice::error("it is not done"), 25, 35),
+    ] {
+        stage.send(Event::Notice(notice.clone()));
+        for seconds in [0, seen] {
+            stage.send(after(seconds));
+            assert!(
+                stage.status().contains(&notice.text),
+                "{seconds}: {}",
+                stage.status()
+            );
+            assert!(stage.app.ages());
+        }
+        stage.send(after(gone));
+        assert!(!stage.status().contains(&notice.text), "{}", stage.status());
+    }
+    assert_eq!(stage.status(), before);
 }

@@ -38,7 +38,7 @@ use super::event::{Call, Effect, Event, Notice, Owner, Step};
 use super::keymap::{Action, Context};
 use super::layout::{self, Panes};
 use super::theme::Theme;
-use crate::tap::Health;
+use crate::tap::{Health, Timestamp};
 use ask::Ask;
 use detail::Detail;
 use help::Help;
@@ -51,6 +51,11 @@ pub use reading::Reading;
 use server::Server;
 use sheet::{Drafts, Sheet};
 use std::path::PathBuf;
+
+/// How long a notice stands in the place of how things are, if no key takes it away; microseconds.
+const SHORT: i64 = 10_000_000;
+/// The same for one of something that went wrong.
+const LONG: i64 = 30_000_000;
 
 /// The panes, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -131,6 +136,8 @@ pub struct App {
     pub asks_to_quit: bool,
     pub help: Option<Help>,
     pub notice: Option<Notice>,
+    /// What the clock said first when it was there.
+    noticed: Option<Timestamp>,
     pub mouse: bool,
 }
 
@@ -213,6 +220,7 @@ impl App {
                 utc_offset_seconds,
             } => {
                 (self.world.now, self.world.utc_offset_seconds) = (now, utc_offset_seconds);
+                self.outlive_notice();
                 if !self.is_to_repeat() {
                     return effects;
                 }
@@ -262,6 +270,18 @@ impl App {
             self.log.note(&self.world, notice.clone());
         }
         self.notice = Some(notice);
+        self.noticed = None;
+    }
+
+    /// Whoever only watches wants to see how things stand. What went wrong stays in the log.
+    fn outlive_notice(&mut self) {
+        let Some(notice) = &self.notice else { return };
+        let patience = if notice.error { LONG } else { SHORT };
+        let now = self.world.now.0;
+        let since = self.noticed.get_or_insert(self.world.now).0;
+        if !(since..since.saturating_add(patience)).contains(&now) {
+            self.notice = None;
+        }
     }
 
     fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
@@ -372,7 +392,8 @@ impl App {
 
     /// Whether something on the screen changes with time alone.
     pub fn ages(&self) -> bool {
-        self.world.live && self.world.traffic.counters().pending > 0 || self.is_to_repeat()
+        let waits = self.world.live && self.world.traffic.counters().pending > 0;
+        waits || self.is_to_repeat() || self.notice.is_some()
     }
 
     /// Gives input to the part that has the focus.
