@@ -27,6 +27,32 @@ fn an_empty_list_of_a_server_that_fell_says_how_to_start_it_again() {
 }
 
 #[test]
+fn what_is_said_of_a_tool_never_costs_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let listed = r#""from":"server","message":{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"trigger-sampling-request","inputSchema":{},"annotations":{"readOnlyHint":false,"destructiveHint":false,"idempotentHint":false,"openWorldHint":true}}]}}"#;
+    let asked = r#""from":"operator","message":{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    let path = capture(directory.path(), &[OPENED, asked, listed]);
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let mut stage = Stage::open(width, height, &path, State::Live);
+        stage.press("2");
+        let text = stage.text();
+        let titles = text
+            .lines()
+            .filter(|line| line.contains("trigger-sampling-request"));
+        assert!(titles.count() >= 1, "{text}");
+        for words in ["not destructive", "not idempotent", "open world"] {
+            assert!(text.contains(words), "{text}");
+        }
+        let page = text.lines().filter_map(|line| line.split_once('│'));
+        assert!(
+            page.map(|(_, page)| page)
+                .any(|page| page.contains("trigger-sampling-request")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn an_empty_list_of_a_server_that_is_not_reached_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let path = capture(

@@ -80,7 +80,8 @@ impl Page {
     fn title(&mut self, world: &World, item: Item<'_>) {
         let hints = hints(item).join("  ");
         let room = self.room().saturating_sub(width(&hints) + 4);
-        let beside = room >= 12;
+        // A name is worth more than what is said of it.
+        let beside = room >= width(item.shown_label()).max(12);
         let name = if beside {
             fit(item.shown_label(), room)
         } else {
