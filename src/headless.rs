@@ -9,6 +9,7 @@ pub use print::Printer;
 
 use crate::capture::recorder::Totals;
 use crate::tap::{Counts, Health, Party};
+use crate::traffic::number;
 use crate::wire::shown::{neutral, shortened};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
@@ -293,19 +294,9 @@ fn messages(count: u64) -> String {
     format!("{count} message{}", if count == 1 { "" } else { "s" })
 }
 
-/// `2.1 ms`, `850 ms`, `12.4 s`, `00:12:04`.
-pub fn span(time: Duration) -> String {
-    match time.as_secs() {
-        0 if time.as_millis() < 10 => format!("{:.1} ms", time.as_secs_f64() * 1000.0),
-        0 => format!("{} ms", time.as_millis()),
-        1..60 => format!("{:.1} s", time.as_secs_f64()),
-        seconds => format!(
-            "{:02}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        ),
-    }
+/// A length of time, as the screen has it.
+fn span(time: Duration) -> String {
+    number::duration(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -370,6 +361,11 @@ mod tests {
     }
 
     #[test]
+    fn the_summary_tells_the_time_as_rows_do() {
+        assert_eq!(span(Duration::from_secs(156)), "2m36s");
+    }
+
+    #[test]
     fn the_startup_line_is_one_line_whatever_the_command_holds() {
         let upstream = ["sh".to_owned(), "-c".to_owned(), "a\nb\u{1b}[2J".to_owned()];
         let startup = Startup {
@@ -396,13 +392,5 @@ mod tests {
         };
         let told = line.members()["upstream"].to_string();
         assert!(told.len() < 3000 && told.ends_with(",\"…\"]"), "{told}");
-    }
-
-    #[test]
-    fn a_span_is_as_precise_as_it_is_short() {
-        assert_eq!(span(Duration::from_micros(2_140)), "2.1 ms");
-        assert_eq!(span(Duration::from_millis(850)), "850 ms");
-        assert_eq!(span(Duration::from_secs(724)), "00:12:04");
-        assert_eq!(span(Duration::from_secs(90_000)), "25:00:00");
     }
 }

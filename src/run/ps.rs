@@ -5,9 +5,10 @@ use super::output;
 use crate::capture::reader::{ReadError, Reader};
 use crate::capture::record::utc;
 use crate::capture::store::{self, Saved};
-use crate::headless::{self, span};
+use crate::headless;
 use crate::link::registry::{self, Counts, Entry};
 use crate::tap::Timestamp;
+use crate::ui::format;
 use crate::wire::shown::{neutral, shortened};
 use anyhow::Context as _;
 use chrono::{DateTime, Local, TimeZone as _, Utc};
@@ -106,7 +107,9 @@ fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
 
 fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; HEADS.len()] {
     let started: Option<DateTime<Utc>> = entry.started.parse().ok();
-    let uptime = started.and_then(|started| (now - started).to_std().ok());
+    let uptime = started.and_then(|started| (now - started).num_microseconds());
+    // Nothing is told of one whose start is still to come.
+    let uptime = uptime.filter(|micros| *micros >= 0);
     let upstream = headless::words(&entry.upstream);
     let capture = entry
         .capture
@@ -120,7 +123,7 @@ fn live_row(entry: &Entry, now: DateTime<Utc>) -> [String; HEADS.len()] {
         entry.pid.to_string(),
         shortened(&entry.name, NAME),
         shortened(entry.client.as_deref().unwrap_or("-"), NAME),
-        uptime.map_or_else(|| "-".to_owned(), span),
+        uptime.map_or_else(|| "-".to_owned(), format::uptime),
         count(|counts| counts.messages),
         count(|counts| counts.errors),
         entry.listening.clone().unwrap_or_else(|| "-".to_owned()),
@@ -253,10 +256,10 @@ mod tests {
             started: Timestamp(0),
             bytes: 3,
         };
-        let now = "2026-11-21T02:00:00.200Z".parse().unwrap();
+        let now = "2026-11-21T02:00:07.200Z".parse().unwrap();
         let text = as_tables(&[entry], &vec![saved; RECENT + 3], now);
         assert!(text.lines().all(|line| line.width() < 120), "{text}");
-        assert!(text.contains("200 ms"), "{text}");
+        assert!(text.contains("00:00:07"), "{text}");
         assert_eq!(text.lines().count(), 2 + 1 + 1 + RECENT + 1);
         assert!(text.contains("and 3 older"), "{text}");
     }

@@ -1,7 +1,7 @@
 //! Times, durations, sizes and counts as people read them, in few columns.
 
 use crate::tap::Timestamp;
-pub use crate::traffic::number::{count, plural};
+pub use crate::traffic::number::{count, duration, plural};
 
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
@@ -54,26 +54,6 @@ fn date(days: i64) -> String {
     };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// `820 µs`, `3.2 ms`, `30.0 s`, `2m05s`, `3h40m`: at most seven columns up to a hundred hours.
-pub fn duration(micros: i64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let value = micros as f64;
-    match micros {
-        i64::MIN..1000 => format!("{micros} µs"),
-        1000..10_000 => format!("{:.1} ms", value / 1e3),
-        10_000..1_000_000 => format!("{} ms", micros / 1000),
-        1_000_000..60_000_000 => format!("{:.1} s", value / 1e6),
-        60_000_000..3_600_000_000 => {
-            format!("{}m{:02}s", micros / 60_000_000, micros / SECOND % 60)
-        }
-        _ => format!(
-            "{}h{:02}m",
-            micros / 3_600_000_000,
-            micros / 60_000_000 % 60
-        ),
-    }
 }
 
 /// `00:12:04`, or with days in front.
@@ -133,24 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_sizes_stay_short() {
-        for micros in [
-            0,
-            999,
-            1000,
-            9999,
-            10_000,
-            999_999,
-            59_900_000,
-            3_599_000_000,
-            86_400_000_000,
-        ] {
-            assert!(
-                duration(micros).chars().count() <= 7,
-                "{}",
-                duration(micros)
-            );
-        }
+    fn sizes_stay_short() {
         for bytes in [
             0,
             999,
@@ -165,14 +128,6 @@ mod tests {
         ] {
             assert!(size(bytes).len() <= 7, "{}", size(bytes));
         }
-        assert_eq!(
-            (duration(2100), duration(30_000_000)),
-            ("2.1 ms".into(), "30.0 s".into())
-        );
-        assert_eq!(
-            (duration(125_000_000), duration(13_251_000_000)),
-            ("2m05s".into(), "3h40m".into())
-        );
         assert_eq!(
             (size(1234), size(50_000_000)),
             ("1.2k".into(), "50M".into())
