@@ -4,6 +4,7 @@ use super::inflate::Inflater;
 use super::lines::{Lines, Source};
 use super::parse::{self, Parser};
 use super::record::{Encoding, Header, Location, Record};
+use crate::wire;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -160,7 +161,13 @@ pub(super) fn is_packed(file: &File) -> io::Result<bool> {
 pub(super) fn header(line: Option<&[u8]>) -> Result<Header, String> {
     let header = line.and_then(|line| serde_json::from_slice::<Header>(line).ok());
     match header {
-        None | Some(Header { capture: 0, .. }) => Err("its first line is not a header".into()),
+        None | Some(Header { capture: 0, .. }) => Err(match line.map(wire::parse) {
+            Some(frame) if frame.speaks() => {
+                "its first line is a bare message, not a header; such files are for other programs"
+                    .into()
+            }
+            _ => "its first line is not a header".into(),
+        }),
         Some(header) if header.capture > FORMAT => Err(format!(
             "a newer version wrote it (format {}, this version reads {FORMAT})",
             header.capture

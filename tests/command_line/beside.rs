@@ -104,6 +104,13 @@ fn a_screen_without_a_terminal_is_refused_in_words() {
     house
         .run(&["open", text.to_str().unwrap()])
         .fails(1, "is not a capture");
+    let saved = house.write(
+        "tools-list-8.jsonl",
+        "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"tools/list\"}\n",
+    );
+    house
+        .run(&["open", saved.to_str().unwrap()])
+        .fails(1, "is not a capture: its first line is a bare message");
     let missing = house.run(&["open", "/nowhere.jsonl"]);
     missing.fails(1, "cannot open capture /nowhere.jsonl: No such file");
     assert_eq!(
