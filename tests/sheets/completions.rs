@@ -181,3 +181,17 @@ fn values_that_come_late_leave_the_keys_to_the_answer() {
     assert!(!text.contains("of 7 values"), "{text}");
     assert!(text.contains(r#""place": "zz""#), "{text}");
 }
+
+#[test]
+fn below_a_short_list_nothing_is_left_of_what_it_covers() {
+    let one = r#""result":{"completion":{"values":["pier"]}}"#;
+    let mut stage = asked("2025-11-25", CAN, one, "4<enter>");
+    assert!(stage.text().contains("length"), "{}", stage.text());
+    stage.press("<f4>");
+    written(&mut stage);
+    let text = stage.text();
+    assert!(
+        text.contains("1 value") && !text.contains("string, needed"),
+        "{text}"
+    );
+}

@@ -16,6 +16,7 @@ use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
 
 pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
@@ -60,6 +61,16 @@ pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     foot(sheet, theme, frame, places.foot);
     if let Some(offered) = sheet.choices() {
         let place = sheet.choices_place(offered, area);
+        // What is covered in part would read like a part of the list.
+        let end = match place.bottom() <= places.help.bottom() {
+            true => places.help.bottom(),
+            false => places.foot.y.max(place.bottom()),
+        };
+        let covered = Rect {
+            height: end - place.y,
+            ..place
+        };
+        frame.render_widget(Clear, covered);
         choices::render(offered, theme, frame, place);
     }
 }
