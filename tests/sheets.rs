@@ -6,6 +6,8 @@ mod common_ui;
 mod completions;
 #[path = "sheets/drafts.rs"]
 mod drafts;
+#[path = "sheets/forms.rs"]
+mod forms;
 #[path = "sheets/hostile.rs"]
 mod hostile;
 #[path = "sheets/problems.rs"]

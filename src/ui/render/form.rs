@@ -34,7 +34,9 @@ pub fn places(form: &Form, area: Rect) -> Places {
         Body::Fields { fields, .. } => 2 * fields.len() + 1,
     };
     let needed = u16::try_from(needed).unwrap_or(u16::MAX);
-    let most = area.height.saturating_sub(needed.saturating_add(2));
+    let trouble = u16::try_from(trouble(form, area.width).len()).unwrap_or(u16::MAX);
+    let foot = trouble.saturating_add(1).min(area.height / 3).max(1);
+    let most = area.height.saturating_sub(needed.saturating_add(1 + foot));
     let most = most.max(area.height / 3).max(1);
     let words = u16::try_from(said).unwrap_or(u16::MAX).min(most);
     let line = |from: u16, height: u16| Rect {
@@ -42,13 +44,19 @@ pub fn places(form: &Form, area: Rect) -> Places {
         height: height.min(area.height.saturating_sub(from)),
         ..area
     };
-    let body = area.height.saturating_sub(words + 2);
+    let body = area.height.saturating_sub(words + 1 + foot);
     Places {
         words: line(0, words),
         more: line(words, 1),
         body: line(words + 1, body),
-        foot: line(words + 1 + body, 1),
+        foot: line(words + 1 + body, foot),
     }
+}
+
+/// What is wrong, in lines.
+fn trouble(form: &Form, columns: u16) -> Vec<String> {
+    let trouble = form.trouble.as_ref();
+    trouble.map_or_else(Vec::new, |it| wrap(&format!("✗ {it}"), columns.into()))
 }
 
 pub fn render(form: &Form, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -70,25 +78,37 @@ pub fn render(form: &Form, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             )],
         ),
     }
-    let columns = usize::from(area.width);
-    let more = cut(&more, columns).into_owned();
-    let room = match width(&more) {
-        0 => columns,
-        taken => columns.saturating_sub(taken + 2),
-    };
-    if let Some(trouble) = &form.trouble {
-        let text = cut(&format!("✗ {trouble}"), room).into_owned();
-        let span = Span::styled(text, theme.style(Role::Error));
-        put(frame, places.foot, vec![span]);
+    let trouble = trouble(form, area.width);
+    let above = places
+        .foot
+        .height
+        .saturating_sub(u16::try_from(trouble.len()).unwrap_or(u16::MAX));
+    if above > 0 {
+        let more = cut(&more, area.width.into()).into_owned();
+        let taken = u16::try_from(width(&more)).unwrap_or(0);
+        let place = Rect {
+            x: places.foot.right() - taken,
+            width: taken,
+            height: 1,
+            ..places.foot
+        };
+        put(
+            frame,
+            place,
+            vec![Span::styled(more, theme.style(Role::Dim))],
+        );
     }
-    let taken = u16::try_from(width(&more)).unwrap_or(0);
+    let style = theme.style(Role::Error);
     let place = Rect {
-        x: places.foot.right() - taken,
-        width: taken,
+        y: places.foot.y + above,
+        height: places.foot.height - above,
         ..places.foot
     };
-    let span = Span::styled(more, theme.style(Role::Dim));
-    put(frame, place, vec![span]);
+    draw(
+        trouble.into_iter().map(|line| Line::styled(line, style)),
+        frame,
+        place,
+    );
 }
 
 /// The server's words, and how much of them is not on the screen.

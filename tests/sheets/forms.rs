@@ -1,0 +1,26 @@
+//! What the server asks: how it is filled in, and in which order requests come up.
+
+use super::*;
+
+/// A form with these properties, at 80x24.
+fn form(properties: &str) -> Stage {
+    let params = format!(
+        r#"{{"message":"?","requestedSchema":{{"type":"object","properties":{{{properties}}}}}}}"#
+    );
+    asked(80, 24, "elicitation/create", &params)
+}
+
+#[test]
+fn why_a_form_is_not_sent_is_read_to_its_end() {
+    let mut stage = form(
+        r#""mail":{"type":"string","format":"email","title":"Where the harbour master writes to"}"#,
+    );
+    stage.press("nomail<f5>");
+    let text = stage.text();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(
+        words.contains("is not an email address, such as ann@example.org"),
+        "{text}"
+    );
+}
