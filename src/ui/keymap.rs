@@ -422,7 +422,7 @@ const ASK: &[Binding] = &[
     bind(C::Ask, &[key(K::F(5)), ctrl_key(K::Enter)], A::Accept, "accept", "send this answer"),
     bind(C::Ask, &[key(K::F(8))], A::Decline, "decline", "decline"),
     bind(C::Ask, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
-    bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
+    bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "an answer in JSON in $EDITOR"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
     bind(C::Ask, &[key(K::PageUp)], A::PageUp, "", "a page up"),
     bind(C::Ask, &[key(K::PageDown)], A::PageDown, "", "a page down"),

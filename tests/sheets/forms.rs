@@ -24,3 +24,27 @@ fn why_a_form_is_not_sent_is_read_to_its_end() {
         "{text}"
     );
 }
+
+#[test]
+fn pages_of_fields_are_turned() {
+    let fields: Vec<String> = (1..20)
+        .map(|n| format!(r#""f{n}":{{"type":"string"}}"#))
+        .collect();
+    let mut stage = form(&fields.join(","));
+    let here = |stage: &Stage| {
+        let text = stage.text();
+        let line = text
+            .lines()
+            .find(|line| line.contains("▌ f"))
+            .unwrap()
+            .to_owned();
+        line.trim().to_owned()
+    };
+    assert!(stage.text().contains("fields below ↓"), "{}", stage.text());
+    stage.press("<pgdn>");
+    assert!(here(&stage).contains("▌ f8"), "{}", stage.text());
+    stage.press("<pgdn><pgdn><pgdn>");
+    assert!(here(&stage).contains("f19"), "{}", stage.text());
+    stage.press("<pgup><pgup><pgup><pgup>");
+    assert!(here(&stage).ends_with("▌ f1"), "{}", stage.text());
+}

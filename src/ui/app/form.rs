@@ -178,14 +178,25 @@ impl Form {
         Vec::new()
     }
 
-    /// Turns the pages of the server's words; of what is typed where all of them are in sight.
+    /// Turns the pages of the server's words; of what is filled in where all of them are in sight.
     fn page(&mut self, pages: i16, Places { words, body, .. }: Places) {
         let lines = |place: Rect| i16::try_from(place.height).unwrap_or(i16::MAX);
         if usize::from(words.height) < self.lines(words.width).len() {
             let page = lines(words).saturating_sub(1).max(1);
             self.scroll(pages.saturating_mul(page), words);
-        } else if let Body::Json(editor) = &mut self.body {
-            editor.scroll(pages.saturating_mul(lines(body)), body.height);
+            return;
+        }
+        match &mut self.body {
+            Body::Json(editor) => editor.scroll(pages.saturating_mul(lines(body)), body.height),
+            Body::Fields {
+                fields, selected, ..
+            } => {
+                // A field has two lines at least.
+                let page = pages.saturating_mul((lines(body) / 2).max(1));
+                let last = fields.len().saturating_sub(1);
+                *selected = selected.saturating_add_signed(page.into()).min(last);
+            }
+            Body::Url(_) | Body::Unknown => {}
         }
     }
 

@@ -353,7 +353,7 @@ fn elsewhere((above, below): (usize, usize)) -> String {
         let number = number as u64;
         (number > 0).then(|| format!("{} {place}", plural(number, "field")))
     };
-    let places = [fields(above, "above"), fields(below, "below")];
+    let places = [fields(above, "above ↑"), fields(below, "below ↓")];
     places.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
