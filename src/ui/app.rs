@@ -39,6 +39,7 @@ use super::keymap::{Action, Context};
 use super::layout::{self, Panes};
 use super::theme::Theme;
 use crate::tap::{Health, Timestamp};
+use crate::traffic::RowId;
 use ask::Ask;
 use detail::Detail;
 use help::Help;
@@ -353,18 +354,27 @@ impl App {
         }
     }
 
-    /// Brings up what the server waits for, as far as it was answered before it was put aside.
+    /// Brings up what the server waits for, as far as it was answered before it was put aside: what the call on the sheet
+    /// waits for before other things, and what was not seen before what was.
     fn answer(&mut self) {
         let waiting = self.world.traffic.waiting_for_operator();
         self.aside.retain(|ask| waiting.contains(&ask.row));
-        let Some(row) = waiting.first() else {
-            return self.answer_round();
+        let call = self
+            .sheet
+            .as_ref()
+            .and_then(|sheet| sheet.sent.as_ref()?.row);
+        let asks_for_call = |row: &RowId| {
+            let row = self.world.traffic.row(*row);
+            call.is_some() && row.is_some_and(|row| row.parent == call)
         };
-        let aside = self.aside.iter().position(|ask| ask.row == *row);
-        self.ask = Some(match aside {
-            Some(at) => self.aside.swap_remove(at),
-            None => Ask::open(&self.world, *row),
-        });
+        let is_aside = |row: &RowId| self.aside.iter().any(|ask| ask.row == *row);
+        let mut unseen: Vec<RowId> = waiting.into_iter().filter(|row| !is_aside(row)).collect();
+        unseen.sort_by_key(|row| !asks_for_call(row));
+        self.ask = match unseen.first() {
+            Some(row) => Some(Ask::open(&self.world, *row)),
+            None if self.aside.is_empty() => return self.answer_round(),
+            None => Some(self.aside.remove(0)),
+        };
     }
 
     /// Brings up what the server wants to know before a call goes on, here or on a sheet that was closed.

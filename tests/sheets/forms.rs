@@ -48,3 +48,31 @@ fn pages_of_fields_are_turned() {
     stage.press("<pgup><pgup><pgup><pgup>");
     assert!(here(&stage).ends_with("▌ f1"), "{}", stage.text());
 }
+
+fn elicitation(id: u32, words: &str) -> String {
+    format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{"message":"{words}","requestedSchema":{{"type":"object","properties":{{}}}}}}}}"#
+    )
+}
+
+#[test]
+fn every_request_that_waits_comes_up_in_its_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = [
+        elicitation(7, "Which harbour?"),
+        elicitation(8, "Which pier?"),
+    ];
+    let path = capture(directory.path(), &[LISTED[0], &asked[0], &asked[1]]);
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    for words in [
+        "Which harbour?",
+        "Which pier?",
+        "Which harbour?",
+        "Which pier?",
+    ] {
+        stage.press("a");
+        assert!(stage.text().contains(words), "{words}: {}", stage.text());
+        assert!(stage.text().contains("1 more: Esc, a"), "{}", stage.text());
+        stage.press("<esc>");
+    }
+}

@@ -34,7 +34,7 @@ pub fn render(state: &Ask, world: &World, frame: &mut Frame<'_>, area: Rect) {
             let since = format::duration((world.now.0 - row.at.0).max(0));
             let more = match world.traffic.waiting_for_operator().len() {
                 0 | 1 => String::new(),
-                all => format!(" · {} more", all - 1),
+                all => format!(" · {} more: Esc, a", all - 1),
             };
             let session = match world.traffic.sessions().len() {
                 0 | 1 => String::new(),
