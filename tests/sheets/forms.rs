@@ -76,3 +76,20 @@ fn every_request_that_waits_comes_up_in_its_turn() {
         stage.press("<esc>");
     }
 }
+
+#[test]
+fn what_the_call_on_the_sheet_waits_for_comes_up_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":"sentinel-1","method":"tools/call","params":{"name":"book","arguments":{}}}"#;
+    let older = elicitation(7, "Who are you?");
+    let asked = elicitation(8, "Which pier?");
+    let records = [LISTED[0], LISTED[1], LISTED[2], &older, call, &asked];
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2<enter><f5>");
+    written(&mut stage);
+    stage.press("a");
+    assert!(stage.text().contains("Which pier?"), "{}", stage.text());
+    stage.press("<esc>a");
+    assert!(stage.text().contains("Who are you?"), "{}", stage.text());
+}
