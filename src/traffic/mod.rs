@@ -220,10 +220,13 @@ pub struct Session {
 /// Running totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
+    /// All but ours.
     pub messages: u64,
     pub client_messages: u64,
     pub server_messages: u64,
     pub operator_messages: u64,
+    /// Ours, in the place of a server or a client.
+    pub sentinel_messages: u64,
     /// Protocol errors and tool errors.
     pub errors: u64,
     pub pending: u64,

@@ -227,3 +227,10 @@ fn a_batch_is_as_many_messages_as_it_has_parts() {
         }
     }
 }
+
+#[test]
+fn what_is_said_in_a_servers_place_is_no_message_of_anybodys() {
+    let call = stream(Party::Client, format!("{CALL}\n"));
+    let ours = stream(Party::Sentinel, format!("{REFUSAL}\n"));
+    assert_eq!(counted([call, ours]), both(1, 1));
+}

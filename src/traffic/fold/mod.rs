@@ -144,12 +144,12 @@ impl Traffic {
             return;
         }
         let counters = &mut self.counters;
-        counters.messages += 1;
+        counters.messages += u64::from(source.from != Party::Sentinel);
         match source.from {
             Party::Client => counters.client_messages += 1,
             Party::Server => counters.server_messages += 1,
             Party::Operator => counters.operator_messages += 1,
-            Party::Sentinel => {}
+            Party::Sentinel => counters.sentinel_messages += 1,
         }
         self.sessions.at(source.session, source.at);
         let scope = Scope {

@@ -196,11 +196,9 @@ impl Page {
     fn counters(&mut self, world: &World) {
         let counters = world.traffic.counters();
         self.heading("Counters");
-        let known =
-            counters.client_messages + counters.server_messages + counters.operator_messages;
-        let ours = match counters.messages.saturating_sub(known) {
+        let ours = match counters.sentinel_messages {
             0 => String::new(),
-            ours => format!(", {} in the server's place", format::count(ours)),
+            ours => format!("; {} of ours in another's place", format::count(ours)),
         };
         let by = format!(
             "{}: {} from clients, {} from the server, {} yours{ours}",
