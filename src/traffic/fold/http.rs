@@ -1,6 +1,5 @@
 //! HTTP exchanges: which rows they carried, which rows they are, and what their ends mean for what they carried.
 
-use super::Way;
 use crate::tap::{CLIENT_GONE, Half, Party, SessionId};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
@@ -232,23 +231,6 @@ impl Traffic {
             data.summary = words;
         }
         self.store.attach(row, Role::Line, source);
-    }
-
-    /// Whether it is but the body of an HTTP exchange, which nobody takes for a message: "Accepted", or a page about an
-    /// error. It is told with the exchange then.
-    pub(super) fn is_body(&mut self, source: Source, way: Way) -> bool {
-        let ours = source.from == Party::Server && way.to == Some(Party::Sentinel);
-        let Some(index) = way.http.filter(|_| ours) else {
-            return false;
-        };
-        let is_stream = |data: &HttpData| data.is(STREAM);
-        if self.store.http.get(index).is_none_or(is_stream) {
-            return false;
-        }
-        let kind = HttpEventKind::Body(Half::Response);
-        self.store.http.add_event(index, kind, source.place);
-        self.note_rows_with(index);
-        true
     }
 
     fn stream_event(&mut self, source: Source, index: u32, kind: HttpEventKind, numbered: bool) {

@@ -140,9 +140,6 @@ impl Traffic {
     }
 
     fn message(&mut self, source: Source, way: Way, message: Message) {
-        if message.kind == MessageKind::Garbage && self.is_body(source, way) {
-            return;
-        }
         let counters = &mut self.counters;
         counters.messages += u64::from(source.from != Party::Sentinel);
         match source.from {

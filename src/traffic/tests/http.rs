@@ -268,26 +268,6 @@ fn an_exchange_that_carried_only_a_cancellation_says_so() {
 }
 
 #[test]
-fn what_http_says_beside_messages_is_no_message_that_went_wrong() {
-    let traffic = fold(
-        r#"
-        http#1 POST /mcp
-        client#1 {"id":7,"method":"tools/list"}
-        http#1 202
-        http#1 end
-        server>sentinel#1 Accepted
-        server {"id":7,"result":{"tools":[]}}
-        "#,
-    );
-    let rows = "client · tools/list · 0 tools · ok [2 6]\n";
-    assert_eq!(listing(&traffic), rows);
-    assert_eq!(traffic.counters().garbage, 0);
-    let events = traffic.http_events(0, 9);
-    assert_eq!(events.len(), 1, "it is read with the exchange");
-    consistent(&traffic);
-}
-
-#[test]
 fn what_was_refused_at_the_door_is_not_tried_again_by_whoever_comes_next() {
     check(
         r#"
