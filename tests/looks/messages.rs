@@ -293,27 +293,33 @@ fn a_message_that_one_comes_back_to_is_as_it_was_left() {
 #[test]
 fn a_long_id_is_cut_only_where_there_is_no_room_for_it() {
     let directory = tempfile::tempdir().unwrap();
-    let id = "mcpx-5-7d0aeafa2182299c-0123456789";
-    let request = format!(
-        r#""from":"client","message":{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"t"}}}}"#
-    );
-    let path = capture(directory.path(), &[OPENED, &request]);
-    let head = |width| {
+    let head = |id: &str, width| {
+        let request = format!(
+            r#""from":"client","message":{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"t"}}}}"#
+        );
+        let path = capture(directory.path(), &[OPENED, &request]);
         let mut stage = Stage::open(width, 40, &path, State::Live);
         stage.press("G");
         let text = stage.text();
         let head = text.lines().find(|line| line.contains(" request "));
         head.unwrap_or_else(|| panic!("{text}")).to_owned()
     };
-    let wide = head(200);
+    let id = "mcpx-5-7d0aeafa2182299c-0123";
+    let whole = format!("id \"{id}\"");
+    for (width, time, bytes) in [(200, true, true), (120, true, false), (100, false, false)] {
+        let head = head(id, width);
+        assert!(head.contains(&whole), "{head}");
+        assert_eq!(
+            (head.contains("12:05:02.000"), head.contains(" bytes")),
+            (time, bytes),
+            "{head}"
+        );
+    }
+    let long = "0123456789".repeat(10);
+    let cut = head(&long, 120);
     assert!(
-        wide.contains(&format!("id \"{id}\"  ")) && wide.contains("bytes"),
-        "{wide}"
-    );
-    let narrow = head(100);
-    assert!(
-        narrow.contains("id …") && narrow.contains("0123456789\""),
-        "{narrow}"
+        cut.contains("12:05:02.000  id …") && cut.contains("456789\""),
+        "{cut}"
     );
 }
 

@@ -253,11 +253,15 @@ fn facts(
         say(0, Role::Dim, other.to_owned());
     }
     let room = usize::from(area.width).saturating_sub(title.len() + 1);
-    let over = taken(&facts).saturating_sub(room);
-    if let Some(index) = id.filter(|_| over > 0) {
-        let columns = width(&facts[index].2).saturating_sub(over + "id ".len());
-        let short = cut_start(row.message_id, columns.max(SHORT_ID));
-        facts[index].2 = format!("id {short}");
+    if let Some(index) = id {
+        let whole = width(&facts[index].2).saturating_sub("id ".len());
+        // It gives way to as many of the others as it can.
+        let columns = [3, 2, 1]
+            .map(|rank| whole.saturating_sub(taken(&facts, rank).saturating_sub(room)))
+            .into_iter()
+            .find(|columns| *columns >= SHORT_ID.min(whole))
+            .unwrap_or(SHORT_ID);
+        facts[index].2 = format!("id {}", cut_start(row.message_id, columns));
     }
     keep_what_fits(&mut facts, room);
     let facts = facts
@@ -266,13 +270,15 @@ fn facts(
     put(frame, area, heading.into_iter().chain(facts).collect());
 }
 
-fn taken(facts: &[(u8, Role, String)]) -> usize {
-    facts.iter().map(|(.., text)| width(text) + 2).sum()
+/// Columns of the facts up to this rank.
+fn taken(facts: &[(u8, Role, String)], rank: u8) -> usize {
+    let facts = facts.iter().filter(|fact| fact.0 <= rank);
+    facts.map(|(.., text)| width(text) + 2).sum()
 }
 
 /// Takes out what matters least, by the highest rank, until all is to be read.
 fn keep_what_fits(facts: &mut Vec<(u8, Role, String)>, room: usize) {
-    while taken(facts) > room {
+    while taken(facts, u8::MAX) > room {
         let worst = (0..facts.len()).max_by_key(|index| facts[*index].0);
         match worst.filter(|index| facts[*index].0 > 0) {
             Some(worst) => drop(facts.remove(worst)),
