@@ -9,7 +9,7 @@ use mcp_sentinel::mcp;
 use mcp_sentinel::proxy::http_client::{Authorization, Credentials, Origin};
 use mcp_sentinel::proxy::{self, Config, Upstream};
 use mcp_sentinel::tap::{Command, Order, Orders, Reply, Route, SessionId, Tap};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,17 @@ async fn send(orders: &Orders, route: Route, message: String) -> Reply {
         .await
         .unwrap()
         .unwrap()
+}
+
+/// The session in which a request of the operator's own is answered, and the result.
+async fn asked(client: &Client, orders: &Orders, method: &str) -> (Value, Value) {
+    let sent = send(orders, Route::Operator, request(0, method)).await;
+    let Reply::Sent { id: Some(id), .. } = sent else {
+        panic!("{sent:?}");
+    };
+    let id = serde_json::from_str::<String>(&id).unwrap();
+    let mut answer = client.recorded(&["\"from\":\"server\"", &id]).await;
+    (answer["session"].take(), answer["message"]["result"].take())
 }
 
 #[tokio::test]
@@ -134,16 +145,8 @@ async fn a_session_of_the_operators_own_is_begun_anew_as_a_clients_is() {
     send(&orders, Route::Operator, request(0, "x")).await;
     client.recorded(&["\"to\":\"operator\"", "mcpx-"]).await;
     memory.forget();
-    let sent = send(&orders, Route::Operator, request(0, "y")).await;
-    let Reply::Sent { id: Some(id), .. } = sent else {
-        panic!("{sent:?}");
-    };
-    let id = serde_json::from_str::<String>(&id).unwrap();
-    let answer = client.recorded(&["\"from\":\"server\"", &id]).await;
-    assert_eq!(
-        (&answer["session"], &answer["message"]["result"]),
-        (&json!(2), &json!({}))
-    );
+    let answer = asked(&client, &orders, "y").await;
+    assert_eq!(answer, (json!(2), json!({})));
     let note = client.recorded(&["note", "begun anew"]).await;
     assert_eq!(note["session"], 2);
     let tries: Vec<_> = posted(&upstream)
@@ -179,17 +182,8 @@ async fn a_session_of_the_operators_own_that_is_forgotten_ends_and_the_next_call
         let why = format!("the server knows this session no more ({})", &status[..3]);
         let closed = client.recorded(&["\"closed\"", &why]).await;
         assert_eq!(closed["session"], 2, "{closed}");
-        let sent = send(&orders, Route::Operator, request(0, "z")).await;
-        let Reply::Sent { id: Some(id), .. } = sent else {
-            panic!("{sent:?}");
-        };
-        let id = serde_json::from_str::<String>(&id).unwrap();
-        let answer = client.recorded(&["\"from\":\"server\"", &id]).await;
-        assert_eq!(
-            (&answer["session"], &answer["message"]["result"]),
-            (&json!(3), &json!({})),
-            "{status}"
-        );
+        let answer = asked(&client, &orders, "z").await;
+        assert_eq!(answer, (json!(3), json!({})), "{status}");
     }
 }
 

@@ -24,8 +24,8 @@ fn news(world: &World, resource: &Resource) -> Option<(&'static str, &'static st
     }
 }
 
-/// Name with a mark where nobody listed it, or more than once; number of calls, and how long half of them took; of a resource rather what is
-/// new of it.
+/// Name with a mark where nobody listed it, or more than once; number of calls, and how long half of them took; of a
+/// resource rather what is new of it.
 pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let theme = world.theme;
     let stats = world.traffic.stats(item.method(), item.key());
