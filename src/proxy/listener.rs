@@ -41,7 +41,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
@@ -49,6 +49,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 8192;
+/// Connections that may wait to be accepted, where the system allows as many. Of a crowd that does not fit Linux lets some
+/// in by cookies, and resets those whose cookie it cannot make out any more.
+const BACKLOG: u32 = 4096;
 /// How long to wait after the system has refused a connection: for a file that somebody closes.
 const BREATH: Duration = Duration::from_millis(100);
 /// Of the body of a request that nobody wants any more: so much is read, and for so long.
@@ -400,9 +403,29 @@ async fn bind(address: &Address) -> io::Result<(TcpListener, SocketAddr)> {
     // What the system says of `localhost` must not open it to others.
     found.retain(|it| it.ip().is_loopback() || !address.is_loopback());
     found.sort_by_key(SocketAddr::is_ipv6);
-    let socket = TcpListener::bind(&*found).await?;
-    let bound = socket.local_addr()?;
-    Ok((socket, bound))
+    let mut failed = None;
+    for address in found {
+        match listen(address) {
+            Ok(socket) => {
+                let bound = socket.local_addr()?;
+                return Ok((socket, bound));
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A port that was listened on a moment ago can be taken again. On Windows it would mean one that still is.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(
@@ -435,5 +458,24 @@ fn in_words(address: &Address, error: &io::Error) -> String {
             format!("{address} may not be used; ports from 1024 on are free for everybody")
         }
         _ => format!("{address}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than the 128 of the standard library, and less than every Linux allows.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_crowd_can_wait_to_be_accepted() {
+        let listener = Listener::bind(Listen::at("127.0.0.1:0")).await.unwrap();
+        let address = listener.socket.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..400 {
+            let connecting = TcpStream::connect(address);
+            let connected = tokio::time::timeout(Duration::from_secs(30), connecting).await;
+            waiting.push(connected.unwrap().unwrap());
+        }
     }
 }

@@ -23,7 +23,7 @@ pub use client::{Answer, Client};
 pub use inside::Inside;
 pub use sentinel::Sentinel;
 pub use sse::{Event, Events};
-pub use upstream::{Call, Seen, Upstream};
+pub use upstream::{Call, Seen, Upstream, unheard};
 pub use wire::{Head, Reader, Writer, chunk, head};
 
 use std::time::Duration;

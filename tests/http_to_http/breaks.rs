@@ -1,10 +1,9 @@
 //! Either side goes away, or was never there.
 
-use crate::common::http::{Answer, Client, Inside, Upstream, within};
+use crate::common::http::{Answer, Client, Inside, Upstream, unheard, within};
 use crate::{ACCEPT, before, http, note};
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, mpsc};
 
 #[tokio::test]
@@ -285,9 +284,8 @@ async fn an_upstream_that_dies_during_an_upload_is_a_502_for_a_client_that_only_
 
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_a_502_of_ours() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = unheard();
     let address = nobody.local_addr().unwrap();
-    drop(nobody);
     let proxy = Inside::before(&format!("http://{address}/mcp")).await;
     let request = r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#;
     let answer = Client::post(proxy.address, "/mcp", &[], request).await;
@@ -316,22 +314,18 @@ async fn an_upstream_that_is_not_there_is_a_502_of_ours() {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_is_noted_once_and_again_when_it_is_back() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = unheard();
     let address = nobody.local_addr().unwrap();
-    drop(nobody);
     let proxy = Inside::before(&format!("http://{address}/mcp")).await;
     for _ in 0..3 {
         let answer = Client::post(proxy.address, "/mcp", &[], "{}").await;
         assert_eq!(answer.status(), 502);
     }
-    let back = tokio::net::TcpListener::bind(address).await.unwrap();
-    tokio::spawn(async move {
-        let (mut stream, _) = back.accept().await.unwrap();
-        let mut request = [0; 1024];
-        let _ = stream.read(&mut request).await.unwrap();
-        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-        stream.write_all(answer.as_bytes()).await.unwrap();
-    });
+    let _back = Upstream::on(nobody, |mut call| async move {
+        call.body().await;
+        call.answer_json("{}").await.unwrap();
+    })
+    .await;
     let answer = Client::post(proxy.address, "/mcp", &[], "{}").await;
     assert_eq!(answer.status(), 200);
     note(&proxy, "answers again").await;

@@ -54,6 +54,7 @@ async fn a_thousand_sessions_at_once_are_served() {
                 .await
                 .unwrap();
             let begun = client.answer().await;
+            assert_eq!(begun.status(), 200, "{}", begun.text());
             let id = begun.head.get("mcp-session-id").unwrap().to_owned();
             drop(ready);
             going.wait_for(|go| *go).await.unwrap();

@@ -1,7 +1,7 @@
 //! Whatever HTTP fails at: each request gets its answer, and the client is never left waiting.
 
 use crate::client::{Client, INITIALIZE, legacy, request, result, welcome};
-use crate::common::http::{Call, Upstream, until};
+use crate::common::http::{Call, Upstream, unheard, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -208,9 +208,8 @@ async fn a_notification_that_is_refused_is_noted_and_nothing_is_made_up_for_it()
 
 #[tokio::test]
 async fn a_server_that_is_not_there_yet_can_be_tried_again() {
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let nobody = unheard();
+    let address = nobody.local_addr().unwrap();
     let mut client = Client::with(&[&format!("http://{address}/mcp?secret=1")]);
     let refused = client.ask(INITIALIZE).await;
     let message = refused["error"]["message"].as_str().unwrap();

@@ -5,7 +5,7 @@ use super::within;
 use std::io::Result;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -57,6 +57,13 @@ impl Log {
     }
 }
 
+/// A port where nobody listens, and that nobody else gets.
+pub fn unheard() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    socket
+}
+
 impl Upstream {
     /// The script is called for every request, once its head is here, and answers it through the call. A keep-alive
     /// connection goes on when the call is dropped.
@@ -65,7 +72,17 @@ impl Upstream {
         F: Fn(Call) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(unheard(), script).await
+    }
+
+    /// On a socket that is bound.
+    pub async fn on<F, R>(socket: TcpSocket, script: F) -> Self
+    where
+        F: Fn(Call) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        // A crowd may come at once.
+        let listener = socket.listen(4096).unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Log::default());
         let mut serving = JoinSet::new();
