@@ -17,6 +17,8 @@ pub const BURST: usize = 100_000;
 const BURSTS: usize = 5;
 /// Between two bursts: what was put off in one is not paid in the next.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Before it is seen what stays when nothing is to be done.
+const AT_REST: Duration = Duration::from_millis(1500);
 
 pub fn rounds(words: &[&str]) -> usize {
     words
@@ -100,7 +102,7 @@ pub fn measure(
     for request in &single[..round_trips / 10] {
         client.ask(request);
     }
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::sleep(AT_REST);
     let idle_mb = sum(&|it| memory(it, "VmRSS"));
     let before = sum(&cpu);
     let mut times: Vec<f64> = single

@@ -27,7 +27,7 @@ mod sys;
 mod tail;
 
 pub use files::suffice as files_suffice;
-pub use sys::give_back_memory;
+pub use sys::{give_back_memory, give_back_program};
 
 use crate::mcp::Era;
 use crate::tap::{Body, Closed, Event, Order, SessionId, Tap, Timestamp};

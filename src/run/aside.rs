@@ -9,6 +9,7 @@ use crate::capture::store::{self, Retention};
 use crate::headless::{self, Voice};
 use crate::link::registry::{self, Counts, Entry, Published};
 use crate::link::server::{Offer, Server};
+use crate::proxy;
 use crate::tap::{Body, Event, Orders, Pulse, SessionId, Tap, Timestamp, give_way};
 use crate::traffic::{Traffic, digest::digest};
 use anyhow::Context as _;
@@ -25,6 +26,8 @@ use tokio_util::task::TaskTracker;
 const NICENESS: u8 = 10;
 /// For so long a server that starts has the processor to itself: half a millisecond's work waits.
 const HEAD_START: Duration = Duration::from_millis(15);
+/// After so long it runs, and what only its start has needed can go.
+const STARTED: Duration = Duration::from_secs(1);
 /// Messages within which a client that says who it is has said it.
 const INTRODUCTION: u64 = 1000;
 /// No introduction is longer.
@@ -166,6 +169,7 @@ impl Plan {
         tokio::select! {
             copies = self.receive(over, recorded) => copies,
             () = self.report_health() => None,
+            () = settle() => None,
         }
     }
 
@@ -298,6 +302,13 @@ impl Plan {
         });
         self.tap.wake();
     }
+}
+
+/// Lets go of what the start has needed; nothing comes of it.
+async fn settle() {
+    tokio::time::sleep(STARTED).await;
+    proxy::give_back_program();
+    std::future::pending().await
 }
 
 fn counts(totals: &Totals) -> Counts {
