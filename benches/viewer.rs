@@ -1,5 +1,5 @@
 //! The viewer as a whole process, on a pseudo-terminal: opening a capture of a million messages, filtering it, moving
-//! in it. Prints figures; asserts nothing about time.
+//! in it; and beside a proxy through which much is said. Prints figures; asserts nothing about time.
 //!
 //! `cargo bench --bench viewer [-- MESSAGES]`
 
@@ -10,12 +10,15 @@
     clippy::print_stdout
 )]
 
+mod common;
 #[path = "../tests/pty/mod.rs"]
 mod pty;
 
+use common::{memory, messages, pipes};
 use pty::Terminal;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-sentinel");
@@ -28,7 +31,15 @@ const TOOLS: [&str; 6] = [
     "long-operation",
 ];
 
+/// Calls and answers a second, in bursts so far apart, for so long.
+const LIVE: u32 = 20_000;
+const BEAT: Duration = Duration::from_millis(10);
+const LASTING: Duration = Duration::from_secs(5);
+
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return pipes::serve();
+    }
     let messages = std::env::args()
         .filter_map(|argument| argument.parse().ok())
         .next()
@@ -40,6 +51,61 @@ fn main() {
     for round in 1..=3 {
         open(round, home.path(), &capture, messages);
     }
+    for round in 1..=3 {
+        live(round, home.path());
+    }
+}
+
+/// A viewer on a conversation that goes on.
+fn live(round: u32, home: &Path) {
+    let mut proxy = Command::new(PROGRAM);
+    proxy.arg("--").arg(std::env::current_exe().unwrap());
+    proxy.arg("serve").stdin(Stdio::piped());
+    proxy.stdout(Stdio::piped()).stderr(Stdio::null());
+    proxy.envs(pty::HOME.map(|(name, folder)| (name, home.join(folder))));
+    let mut proxy = proxy.spawn().unwrap();
+    let mut to_server = proxy.stdin.take().unwrap();
+    let mut answers = BufReader::new(proxy.stdout.take().unwrap());
+    writeln!(to_server, "{}", messages::INITIALIZE).unwrap();
+    answers.read_line(&mut String::new()).unwrap();
+    let reading = std::thread::spawn(move || answers.lines().count());
+
+    // Where it can be attached to.
+    std::thread::sleep(common::AT_REST);
+    let pid = proxy.id().to_string();
+    let terminal = Terminal::start(PROGRAM, &["attach", &pid], home, 120, 40);
+    terminal.wait_for("initialize");
+    let (before, began) = (common::cpu(terminal.pid()), Instant::now());
+    let beats = LASTING.as_millis() / BEAT.as_millis();
+    let calls = LIVE as usize / 2 * BEAT.as_millis() as usize / 1000;
+    for beat in 0..beats as usize {
+        let requests = (1..=calls).map(|call| messages::request(beat * calls + call, "tools/call"));
+        to_server
+            .write_all(&requests.collect::<Vec<_>>().concat())
+            .unwrap();
+        std::thread::sleep((BEAT * (beat as u32 + 1)).saturating_sub(began.elapsed()));
+    }
+    let took = began.elapsed();
+    let said = 2 + 2 * beats as usize * calls;
+    let behind = terminal.wait("all of it, answered", |screen| {
+        is_told(screen, said as u64) && screen.contents().contains(" 0 pending")
+    });
+    let share = share(terminal.pid(), before, began);
+    drop(to_server);
+    assert_eq!(reading.join().unwrap(), beats as usize * calls);
+    assert!(proxy.wait().unwrap().success());
+    println!(
+        "live, round {round}: {said} messages in {took:.1?} · all of them on the screen, answered, {behind:?} after the \
+         last was sent · {share:.0} % of a core"
+    );
+}
+
+/// Whether the status bar counts so many messages.
+fn is_told(screen: &vt100::Screen, messages: u64) -> bool {
+    screen
+        .contents()
+        .replace([' ', ',', '\u{202f}', '\u{a0}'], "")
+        .contains(&format!("{messages}messages"))
 }
 
 fn open(round: u32, home: &Path, capture: &Path, messages: u64) {
@@ -48,14 +114,9 @@ fn open(round: u32, home: &Path, capture: &Path, messages: u64) {
         Terminal::start(PROGRAM, &["open", capture.to_str().unwrap()], home, 120, 40);
     terminal.wait_for("tools/call");
     let first = start.elapsed();
-    terminal.wait("all of it", |screen| {
-        screen
-            .contents()
-            .replace([' ', ',', '\u{202f}', '\u{a0}'], "")
-            .contains(&format!("{messages}messages"))
-    });
+    terminal.wait("all of it", |screen| is_told(screen, messages));
     let all = start.elapsed();
-    let resident = resident_megabytes(terminal.pid());
+    let resident = memory(terminal.pid(), "VmRSS");
     let last = format!("needle{}\"", messages / 2);
     let keys: Vec<_> = (0..50)
         .map(|index| match index % 2 {
@@ -69,7 +130,7 @@ fn open(round: u32, home: &Path, capture: &Path, messages: u64) {
     let bodies = filter(&mut terminal, "orecast needle", true);
     let idle = idle_share(terminal.pid());
     println!(
-        "round {round}: first screen {first:?} · all {all:?} · {resident} MB resident · key to screen p50 {:?} max {:?} · \
+        "round {round}: first screen {first:?} · all {all:?} · {resident:.0} MB resident · key to screen p50 {:?} max {:?} · \
          filter over rows {rows:?}, over bodies {bodies:?} · idle {idle:.1} % of a core",
         median(&keys),
         keys.iter().max().unwrap(),
@@ -109,40 +170,17 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-fn resident_megabytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<u64>().ok())
-        .unwrap_or(0)
-        / 1024
+/// Per cent of a core that the process has used since then.
+fn share(pid: u32, before: f64, began: Instant) -> f64 {
+    (common::cpu(pid) - before) / began.elapsed().as_secs_f64() / 1e4
 }
 
-/// Per cent of a core that the process uses while nothing happens.
+/// The same while nothing happens.
 fn idle_share(pid: u32) -> f64 {
     std::thread::sleep(Duration::from_secs(1));
-    let before = cpu_ticks(pid);
+    let (before, began) = (common::cpu(pid), Instant::now());
     std::thread::sleep(Duration::from_secs(3));
-    // The kernel counts in hundredths of a second.
-    (cpu_ticks(pid) - before) as f64 / 3.0
-}
-
-fn cpu_ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<_> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    [11, 12]
-        .iter()
-        .filter_map(|&index| fields.get(index)?.parse::<u64>().ok())
-        .sum()
+    share(pid, before, began)
 }
 
 fn write_capture(path: &Path, messages: u64) -> u64 {

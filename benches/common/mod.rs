@@ -17,8 +17,8 @@ pub const BURST: usize = 100_000;
 const BURSTS: usize = 5;
 /// Between two bursts: what was put off in one is not paid in the next.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Before it is seen what stays when nothing is to be done.
-const AT_REST: Duration = Duration::from_millis(1500);
+/// After so long a process has started, and has nothing more to do.
+pub const AT_REST: Duration = Duration::from_millis(1500);
 
 pub fn rounds(words: &[&str]) -> usize {
     words

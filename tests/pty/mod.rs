@@ -12,6 +12,15 @@ use std::time::{Duration, Instant};
 /// How long a screen may take to show what is waited for before the test fails, showing the screen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where the program looks for its files, each in a folder of its own below the home.
+pub const HOME: [(&str, &str); 5] = [
+    ("HOME", ""),
+    ("XDG_STATE_HOME", "state"),
+    ("XDG_RUNTIME_DIR", "run"),
+    ("XDG_CONFIG_HOME", "config"),
+    ("TMPDIR", "tmp"),
+];
+
 /// What the terminal has received; grows on a thread of its own.
 struct Display {
     parser: vt100::Parser,
@@ -43,13 +52,7 @@ impl Terminal {
     pub fn start(program: &str, args: &[&str], home: &Path, width: u16, height: u16) -> Self {
         let mut command = CommandBuilder::new(program);
         command.args(args);
-        for (name, folder) in [
-            ("HOME", ""),
-            ("XDG_STATE_HOME", "state"),
-            ("XDG_RUNTIME_DIR", "run"),
-            ("XDG_CONFIG_HOME", "config"),
-            ("TMPDIR", "tmp"),
-        ] {
+        for (name, folder) in HOME {
             let folder = home.join(folder);
             std::fs::create_dir_all(&folder).expect("a home to write to");
             command.env(name, folder);
