@@ -214,6 +214,8 @@ pub struct Session {
     pub ended: Option<String>,
     /// It did not end because somebody wanted it to.
     pub failed: bool,
+    /// Nobody closed it: the capture ends before it does.
+    pub cut_off: bool,
     pub modern: bool,
 }
 

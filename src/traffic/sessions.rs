@@ -43,13 +43,14 @@ impl Sessions {
         session.pid = opened.pid;
         session.closed_at = None;
         session.ended = None;
-        session.failed = false;
+        (session.failed, session.cut_off) = (false, false);
     }
     /// What is open ends here.
     pub fn cut_off(&mut self, at: Timestamp, how: &str) {
         for session in self.all.iter_mut().filter(|it| it.closed_at.is_none()) {
             session.closed_at = Some(at);
             session.ended = Some(how.to_owned());
+            session.cut_off = true;
         }
     }
     pub fn close(&mut self, id: u32, at: i64, closed: &Closed) {
@@ -57,6 +58,7 @@ impl Sessions {
             session.closed_at = Some(Timestamp(at));
             session.ended = Some(in_words(closed));
             session.failed = failed(closed, session);
+            session.cut_off = false;
         }
     }
 }

@@ -357,6 +357,9 @@ impl App {
     /// Brings up what the server waits for, as far as it was answered before it was put aside: what the call on the sheet
     /// waits for before other things, and what was not seen before what was.
     fn answer(&mut self) {
+        if !self.world.live {
+            return self.say_over("nobody waits for an answer");
+        }
         let waiting = self.world.traffic.waiting_for_operator();
         self.aside.retain(|ask| waiting.contains(&ask.row));
         let call = self

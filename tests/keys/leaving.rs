@@ -134,3 +134,23 @@ fn what_has_no_end_is_cut_off_once_nobody_writes_any_more() {
     let text = stage.text();
     assert!(text.contains("cut off: the capture ends here"), "{text}");
 }
+
+#[test]
+fn a_proxy_that_is_gone_is_told_and_by_every_key_that_needs_one() {
+    let mut stage = Stage::open(80, 24, &fixture("live"), State::Ended);
+    let status = stage.status();
+    assert!(
+        status.contains("■ ended  the proxy is gone: the capture ends here"),
+        "{status}"
+    );
+    for keys in ["R", "x", "a", "r", "e", "3u", "r", "c", "e", "6L", "5r"] {
+        stage.press(keys);
+        let text = stage.text();
+        assert!(text.contains("this conversation is over"), "{keys}: {text}");
+    }
+    assert!(stage.effects.is_empty(), "{:?}", stage.effects);
+    // Nobody used it any more.
+    let stage = Stage::open(80, 24, &fixture("empty"), State::Ended);
+    let status = stage.status();
+    assert!(status.contains("■ ended  the proxy has ended"), "{status}");
+}

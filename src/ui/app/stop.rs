@@ -60,6 +60,9 @@ impl App {
             }
             return self.say(Notice::info("the server is not called once more"));
         }
+        if !self.world.live {
+            return self.say_over("nothing can be cancelled");
+        }
         let Some(row) = self.stoppable() else {
             return self.say(Notice::info(
                 "nothing to cancel: this is no call of yours that waits for its answer",
@@ -83,9 +86,18 @@ impl App {
         ));
     }
 
+    /// What cannot be done where no proxy takes commands, and why.
+    pub(super) fn say_over(&mut self, what: &str) {
+        let why = self.world.why_read_only();
+        self.say(Notice::info(format!("{what}: {why}")));
+    }
+
     /// Begins a session of the operator's own, and so starts a command anew. A command that serves anybody is left alone,
     /// and what a client had is the client's to begin.
     pub(super) fn restart(&mut self, effects: &mut Vec<Effect>) {
+        if !self.world.live {
+            return self.say_over("nothing can be started again");
+        }
         if self.world.is_http() {
             return self.begin_another(effects);
         }
@@ -105,9 +117,6 @@ impl App {
 
     /// Over HTTP another session takes nothing from anybody but from the one before it.
     fn begin_another(&mut self, effects: &mut Vec<Effect>) {
-        if !self.world.live {
-            return self.say(Notice::info(self.world.why_read_only()));
-        }
         if self.world.traffic.own_calls() > 0 {
             return self.say(Notice::info(
                 "a call of yours still waits in your session: x cancels it, and then another session can begin",

@@ -93,6 +93,19 @@ fn alarm(app: &App) -> Option<Piece> {
     Some((0, Role::Error, words))
 }
 
+/// That there is no proxy any more, and whether somebody still used it.
+fn over(app: &App) -> Option<Piece> {
+    let sessions = app.world.traffic.sessions();
+    let words = match app.reading {
+        Reading::Ended if sessions.iter().any(|session| session.cut_off) => {
+            "the proxy is gone: the capture ends here"
+        }
+        Reading::Ended => "the proxy has ended",
+        _ => return None,
+    };
+    Some((0, Role::Warn, words.to_owned()))
+}
+
 /// Why nobody can be served, and what helps.
 fn dead(app: &App) -> Option<Piece> {
     let words = cut(app.world.server_gone()?, 60);
@@ -198,7 +211,8 @@ fn pieces(app: &App) -> Vec<Piece> {
         Some(piece) if piece.0 == 0 => (Some(piece), None),
         piece => (None, piece),
     };
-    let worst = alarm(app).or_else(|| dead(app)).or(alone);
+    let worst = alarm(app).or_else(|| over(app)).or_else(|| dead(app));
+    let worst = worst.or(alone);
     let worst = worst.or_else(unreachable).or(beside);
     if let Some((rank, role, words)) = worst.or_else(silence) {
         say(rank, role, words);
