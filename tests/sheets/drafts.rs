@@ -52,25 +52,76 @@ fn what_was_typed_comes_back_after_other_arguments_took_its_place() {
     let text = stage.text();
     assert!(text.contains("\"a\": 412,"), "it goes round: {text}");
     assert!(text.contains("earlier arguments (3)"), "{text}");
-    stage.press("<c-r>7<esc><enter>");
+    // After a fresh start.
+    stage.press("<c-r><c-r>7<esc><enter>");
     let text = stage.text();
     assert!(text.contains("\"a\": 27,"), "{text}");
     let kept = stage.app.drafts.clone();
     assert!(format!("{kept:?}").contains("412,"), "{kept:?}");
 }
 
+/// A tool that was never called: `a`, a number, is all that it takes.
+fn never_called(directory: &Path) -> Stage {
+    let path = capture(directory, &LISTED);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2<enter>");
+    stage
+}
+
 #[test]
 fn what_is_typed_is_no_earlier_call() {
     let directory = tempfile::tempdir().unwrap();
-    let path = capture(directory.path(), &LISTED);
-    let mut stage = Stage::open(120, 40, &path, State::Live);
-    stage.press("2<enter><end>97531<c-r>");
+    let mut stage = never_called(directory.path());
+    stage.press("<c-r>");
     let text = stage.text();
     assert!(text.contains("it was not called before"), "{text}");
+    stage.press("<end>97531");
+    let text = stage.text();
     assert!(!text.contains("earlier arguments"), "{text}");
     // It is a draft all the same.
     stage.press("<esc><enter>");
     assert!(stage.text().contains("97531"), "{}", stage.text());
+}
+
+#[test]
+fn a_spoiled_draft_makes_room_for_a_fresh_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut stage = never_called(directory.path());
+    let fresh = stage.text();
+    stage.press("<end>nonsense<esc>");
+    // As after a restart.
+    let kept = stage.app.drafts.clone();
+    let mut stage = never_called(directory.path());
+    stage.press("<esc>");
+    stage.app.drafts = kept;
+    stage.press("<enter>");
+    let text = stage.text();
+    assert!(text.contains("nonsense"), "{text}");
+    assert!(text.contains("Ctrl-R makes a fresh start"), "{text}");
+    stage.press("<c-r>");
+    let text = stage.text();
+    assert!(!text.contains("nonsense"), "{text}");
+    // It does not come back by itself, and is not lost.
+    stage.press("<esc><enter>");
+    assert!(!stage.text().contains("nonsense"), "{}", stage.text());
+    stage.press("<c-r>");
+    assert!(stage.text().contains("nonsense"), "{}", stage.text());
+    stage.press("<c-r><esc><enter>");
+    let again = stage.text();
+    let arguments = |text: &str| text.lines().take(7).collect::<Vec<_>>().join("\n");
+    assert_eq!(arguments(&again), arguments(&fresh));
+}
+
+#[test]
+fn a_fresh_start_comes_after_what_was_sent_and_empties_the_fields_of_a_template() {
+    let mut stage = live(SUM);
+    stage.press("e<c-r><c-r>");
+    let text = stage.text();
+    assert!(text.contains("\"a\": 0,"), "{text}");
+    stage.press("<esc>3/{<enter><enter>hello");
+    assert!(stage.text().contains("hello"), "{}", stage.text());
+    stage.press("<c-r>");
+    assert!(!stage.text().contains("hello"), "{}", stage.text());
 }
 
 #[test]

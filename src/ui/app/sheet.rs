@@ -327,7 +327,9 @@ impl Part for Sheet {
                     && !self.check.problems.is_empty()
                     && self.message().is_ok_and(|message| is_message(&message))
             }
-            Action::Earlier => self.original.is_some() || self.has_earlier(world),
+            Action::Earlier => {
+                self.original.is_some() || self.has_earlier(world) || self.can_start_afresh()
+            }
             Action::Route => Self::routes(world).len() > 1,
             Action::Complete => self.can_complete(world),
             Action::Open => self.sent.as_ref().is_some_and(|sent| sent.row.is_some()),
@@ -338,6 +340,7 @@ impl Part for Sheet {
         match (offered, binding.action, &self.original) {
             (false, ..) => "",
             (true, Action::Earlier, Some(_)) => "original",
+            (true, Action::Earlier, None) if !self.has_earlier(world) => "afresh",
             (true, ..) => binding.hint,
         }
     }

@@ -186,11 +186,7 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.width.saturating_sub(1));
     let arguments = &sheet.arguments;
     let mut last = Vec::new();
-    if sheet.has_earlier(world) && sheet.sent.is_none() {
-        let key = keymap::label(Context::Sheet, Action::Earlier);
-        let count = sheet.earlier_count(world);
-        let count = count.map_or_else(String::new, |count| format!(" ({count})"));
-        let text = format!("  {key} brings back earlier arguments{count}");
+    if let Some(text) = brings_back(sheet, world) {
         last.push(Line::default());
         last.push(Line::styled(
             cut(&text, room).into_owned(),
@@ -254,6 +250,25 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
             },
         );
     }
+}
+
+/// The arguments that can take the place of those on the screen.
+fn brings_back(sheet: &Sheet, world: &World) -> Option<String> {
+    let key = keymap::label(Context::Sheet, Action::Earlier);
+    let count = || {
+        let count = sheet.earlier_count(world);
+        count.map_or_else(String::new, |count| format!(" ({count})"))
+    };
+    Some(match (sheet.has_earlier(world), sheet.can_start_afresh()) {
+        _ if sheet.sent.is_some() => return None,
+        (false, false) => return None,
+        (true, false) => format!("  {key} brings back earlier arguments{}", count()),
+        (true, true) => format!(
+            "  {key} brings back earlier arguments{}, then a fresh start",
+            count()
+        ),
+        (false, true) => format!("  {key} makes a fresh start"),
+    })
 }
 
 /// As many of the lines as there is room for, among them this one, and how many there are beside them.

@@ -92,6 +92,11 @@ impl Sheet {
         !replay && (kept || !self.subject.earlier(&world.traffic).is_empty())
     }
 
+    /// Whether there is a fresh start to go back to: arguments that are not what the sheet began with.
+    pub fn can_start_afresh(&self) -> bool {
+        !matches!(self.subject, Subject::Message(_)) && self.editor.text() != self.untouched
+    }
+
     /// How many there are, once those captured have been read: calls with the same arguments count once.
     pub fn earlier_count(&self, world: &World) -> Option<usize> {
         let all_read = self.unread(world).is_empty();
@@ -153,18 +158,6 @@ impl Sheet {
         }
         let unread = !self.unread(world).is_empty();
         let text = self.editor.text();
-        // What is on the screen already is nothing to bring back.
-        if !unread
-            && self.earlier.texts.is_empty()
-            && self.earlier.aside.iter().all(|it| *it == text)
-        {
-            if !self.earlier.shows(&text) {
-                self.earlier.forget(&text);
-            }
-            self.earlier.wanted = false;
-            self.trouble = Some("it was not called before".to_owned());
-            return;
-        }
         self.set_aside();
         let next = self.earlier.shown.as_ref().map_or(0, |(at, _)| at + 1);
         if unread && next >= self.earlier.texts.len() {
@@ -172,14 +165,37 @@ impl Sheet {
             return;
         }
         self.earlier.wanted = false;
-        let all = self.earlier.all();
-        let next = next % all.len().max(1);
-        if let Some(text) = all.get(next).map(|text| (*text).clone()) {
-            self.editor.replace(&text);
-            self.editor.go_to_first_value();
-            self.earlier.shown = Some((next, text));
-            self.recheck();
+        let mut all = self.earlier.all();
+        all.push(&self.untouched);
+        // What is on the screen already is nothing to bring back.
+        let round = (0..all.len()).map(|step| (next + step) % all.len());
+        let other = round
+            .map(|at| (at, all[at]))
+            .find(|(_, it)| !same(it, &text));
+        match other.map(|(at, other)| (at, other.clone())) {
+            Some((at, other)) => self.bring_back(at, other),
+            None => {
+                self.earlier.forget(&text);
+                self.trouble = Some("it was not called before".to_owned());
+            }
         }
+    }
+
+    /// Shows what is at this place of all there is; the last of it is what the schema gives, and a draft has to go for
+    /// that.
+    fn bring_back(&mut self, at: usize, text: String) {
+        self.editor.replace(&text);
+        if text == self.untouched {
+            self.editor.select_first_value();
+            self.hidden_draft = None;
+        } else {
+            self.editor.go_to_first_value();
+        }
+        if at >= self.earlier.texts.len() && text != self.untouched {
+            self.hidden_draft = Some(text.clone());
+        }
+        self.earlier.shown = Some((at, text));
+        self.recheck();
     }
 
     /// Captured calls whose arguments are not known yet, newest first.
