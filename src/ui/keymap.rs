@@ -67,6 +67,8 @@ pub enum Action {
     Accept,
     Decline,
     Cancel,
+    Choose,
+    Clear,
     Yes,
     No,
 }
@@ -98,6 +100,12 @@ pub enum Context {
     Sent,
     /// A request of the server's that waits for the operator.
     Ask,
+    /// The fields of such a request, one below the other.
+    Fields,
+    /// A field that has choices instead of text.
+    Options,
+    /// An answer to such a request that is written as JSON.
+    Json,
     /// An address in such a request: there is nothing to type.
     Page,
     /// A question with yes or no.
@@ -127,6 +135,9 @@ impl Context {
             Self::Sheet => "Writing a call",
             Self::Sent => "A call that was sent",
             Self::Ask => "Answering the server",
+            Self::Fields => "Filling in what the server asks",
+            Self::Options => "A field with choices",
+            Self::Json => "An answer in JSON",
             Self::Page => "A page to visit",
             Self::Question => "A question",
         }
@@ -422,10 +433,16 @@ const ASK: &[Binding] = &[
     bind(C::Ask, &[key(K::F(5)), ctrl_key(K::Enter)], A::Accept, "accept", "send this answer"),
     bind(C::Ask, &[key(K::F(8))], A::Decline, "decline", "decline"),
     bind(C::Ask, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
-    bind(C::Ask, &[ctrl('o')], A::Editor, "$EDITOR", "an answer in JSON in $EDITOR"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
     bind(C::Ask, &[key(K::PageUp)], A::PageUp, "", "a page up"),
     bind(C::Ask, &[key(K::PageDown)], A::PageDown, "", "a page down"),
+    bind(C::Fields, &[key(K::Tab), key(K::Down), key(K::Enter)], A::Down, "next field", "next field"),
+    bind(C::Fields, &[key(K::BackTab), key(K::Up)], A::Up, "", "the field before"),
+    bind(C::Options, &[key(K::Left)], A::Left, "", "the choice before"),
+    bind(C::Options, &[key(K::Right)], A::Right, "", "next choice"),
+    bind(C::Options, &[ch(' ')], A::Choose, "", "take it or not, where several go"),
+    bind(C::Options, &[key(K::Backspace), key(K::Delete)], A::Clear, "", "none of them"),
+    bind(C::Json, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Page, &[ch('y')], A::Copy, "copy", "copy the address"),
 ];
 

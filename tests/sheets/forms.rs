@@ -93,3 +93,39 @@ fn what_the_call_on_the_sheet_waits_for_comes_up_first() {
     stage.press("<esc>a");
     assert!(stage.text().contains("Who are you?"), "{}", stage.text());
 }
+
+/// The lines of the help between two of its headings.
+fn helped(stage: &Stage, from: &str, to: &str) -> String {
+    let text = stage.text();
+    let lines = text.lines().map(str::trim);
+    let lines = lines.skip_while(|line| *line != from);
+    let lines: Vec<&str> = lines.take_while(|line| *line != to).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn the_help_of_a_form_tells_its_own_keys_and_no_others() {
+    let mut stage = form(r#""name":{"type":"string"},"ok":{"type":"boolean"}"#);
+    assert!(
+        stage.status().contains("Tab next field"),
+        "{}",
+        stage.status()
+    );
+    stage.press("<tab><f1>");
+    let own = helped(&stage, "Answering the server", "An answer in JSON");
+    for keys in ["Tab Down", "Shift-Tab", "←", "→", "Space", "Backspace"] {
+        let keys = keys.replace("Down", "↓");
+        assert!(own.contains(&keys), "{keys}: {own}");
+    }
+    assert!(!own.contains("$EDITOR"), "{own}");
+    // One key after the other does what it says.
+    stage.press("<esc>");
+    for (key, shown) in [("<space>", "yes"), ("<right>", "no"), ("<left>", "yes")] {
+        stage.press(key);
+        let text = stage.text();
+        let line = text.lines().find(|line| line.contains("▌ ok"));
+        assert!(line.unwrap().contains(shown), "{key}: {text}");
+    }
+    stage.press("<bs><backtab>a b<left><bs>");
+    assert!(stage.text().contains("▌ name  ab"), "{}", stage.text());
+}

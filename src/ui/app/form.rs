@@ -18,7 +18,7 @@ use crate::ui::keymap::{Action, Binding, Context};
 use crate::ui::render::form::{Places, places};
 use crate::ui::text::wrap;
 use crate::wire::object;
-use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -144,16 +144,28 @@ impl Form {
             (Action::Decline, Body::Json(_)) if round => "",
             // There is one way to refuse.
             (Action::Cancel, Body::Json(_) | Body::Unknown) => "",
-            (Action::Editor, body) if !matches!(body, Body::Json(_)) => "",
+            (Action::Down, Body::Fields { fields, .. }) if fields.len() < 2 => "",
             _ => binding.hint,
         }
     }
 
     /// Where keys go: those that are text are typed, but there is nothing to type beside an address.
     pub fn contexts(&self) -> Vec<Context> {
-        match self.body {
+        match &self.body {
             Body::Url(_) => vec![Context::Page, Context::Ask],
-            _ => vec![Context::Ask],
+            Body::Json(_) => vec![Context::Ask, Context::Json],
+            Body::Unknown => vec![Context::Ask],
+            Body::Fields {
+                fields, selected, ..
+            } => {
+                let here = fields.get(*selected).map(|field| &field.value);
+                let options = match here {
+                    None | Some(Value::Text(_)) => None,
+                    Some(Value::Chosen(_) | Value::Several { .. }) => Some(Context::Options),
+                };
+                let contexts = [Context::Ask, Context::Fields].into_iter();
+                contexts.chain(options).collect()
+            }
         }
     }
 
@@ -169,6 +181,7 @@ impl Form {
             }
             (Input::Action(Action::PageUp), _) => self.page(-1, places),
             (Input::Action(Action::PageDown), _) => self.page(1, places),
+            (Input::Action(action), Body::Fields { .. }) => self.fill_in(action),
             (Input::Scroll { y, lines, .. }, _) => self.wheel(y, lines, places),
             (Input::Key(key), _) => self.key(&key, places.body.height),
             (Input::Paste(text), _) => self.paste(text, places.body.height),
@@ -241,20 +254,31 @@ impl Form {
             Body::Fields {
                 fields, selected, ..
             } => {
-                let last = fields.len().saturating_sub(1);
-                match key.code {
-                    KeyCode::Up | KeyCode::BackTab => *selected = selected.saturating_sub(1),
-                    KeyCode::Down | KeyCode::Tab | KeyCode::Enter => {
-                        *selected = (*selected + 1).min(last)
-                    }
-                    _ => {
-                        if let Some(field) = fields.get_mut(*selected) {
-                            field.key(key);
-                        }
-                    }
+                if let Some(field) = fields.get_mut(*selected) {
+                    field.key(key);
                 }
             }
             Body::Url(_) | Body::Unknown => {}
+        }
+    }
+
+    /// What is no text in a form with fields: going from one to the next, and choosing.
+    fn fill_in(&mut self, action: Action) {
+        self.trouble = None;
+        let Body::Fields {
+            fields, selected, ..
+        } = &mut self.body
+        else {
+            return;
+        };
+        match action {
+            Action::Up => *selected = selected.saturating_sub(1),
+            Action::Down => *selected = (*selected + 1).min(fields.len().saturating_sub(1)),
+            _ => {
+                if let Some(field) = fields.get_mut(*selected) {
+                    field.choose(action);
+                }
+            }
         }
     }
 
@@ -378,10 +402,16 @@ fn content(fields: &[Field]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ratatui::crossterm::event::KeyModifiers;
+    use crate::ui::keymap;
+    use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
     fn press(form: &mut Form, code: KeyCode) {
-        form.key(&KeyEvent::new(code, KeyModifiers::NONE), 10);
+        let key = KeyEvent::new(code, KeyModifiers::NONE);
+        let action = keymap::lookup(&form.contexts(), &key);
+        form.update(
+            action.map_or(Input::Key(key), Input::Action),
+            Rect::new(0, 0, 80, 24),
+        );
     }
 
     fn type_text(form: &mut Form, text: &str) {

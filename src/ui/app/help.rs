@@ -24,7 +24,11 @@ pub enum Line {
 impl Help {
     pub fn new(here: &[Context]) -> Self {
         let mut contexts = here.to_vec();
-        for binding in keymap::TABLE.iter().copied().flatten() {
+        // What is near comes before the rest.
+        let is_near = |table: &&[Binding]| table.iter().any(|it| here.contains(&it.context));
+        let tables = keymap::TABLE.iter().copied();
+        let near = tables.clone().filter(is_near);
+        for binding in near.chain(tables).flatten() {
             if !contexts.contains(&binding.context) {
                 contexts.push(binding.context);
             }

@@ -18,7 +18,12 @@ impl App {
             Context::Detail => self.offers_in_detail(binding.action),
             Context::Log => self.offers_in_log(binding.action),
             Context::Sent if binding.action == Action::Stop => self.can_stop(),
-            Context::Sheet | Context::Sent | Context::Ask | Context::Page => {
+            Context::Sheet
+            | Context::Sent
+            | Context::Ask
+            | Context::Fields
+            | Context::Json
+            | Context::Page => {
                 let part = self.overlay();
                 return part.map_or("", |part| part.offers(&self.world, binding));
             }

@@ -272,10 +272,15 @@ fn name_and_value(
 fn said(field: &Field) -> String {
     let argument = &field.argument;
     let needed = if argument.required { ", needed" } else { "" };
+    let key = |action| keymap::label(Context::Options, action);
+    let (left, right) = (key(Action::Left), key(Action::Right));
     let hint = match field.value {
-        Value::Text(_) => "",
-        Value::Chosen(_) => "← → choose   ",
-        Value::Several { .. } => "← → move   Space chooses   ",
+        Value::Text(_) => String::new(),
+        Value::Chosen(_) => format!("{left} {right} choose   "),
+        Value::Several { .. } => {
+            let chooses = key(Action::Choose);
+            format!("{left} {right} move   {chooses} chooses   ")
+        }
     };
     format!("{hint}{}{needed}   {}", field.kind, argument.description)
 }

@@ -4,6 +4,7 @@ use crate::mcp::schema::Argument;
 use crate::ui::app::prompt::Prompt;
 use crate::ui::format::plural;
 use crate::ui::json::{Document, minify};
+use crate::ui::keymap::Action;
 use crate::wire::object;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use std::collections::BTreeSet;
@@ -78,35 +79,42 @@ impl Field {
         }
     }
 
+    /// What is typed: text, or how a choice begins.
     pub(super) fn key(&mut self, key: &KeyEvent) {
-        let count = self.choices.len();
         let begins = |c: char| {
             let begins = move |(_, name): &(String, String)| {
                 name.to_lowercase().starts_with(c.to_ascii_lowercase())
             };
             self.choices.iter().position(begins)
         };
-        match &mut self.value {
-            Value::Text(prompt) => {
+        match (&mut self.value, key.code) {
+            (Value::Text(prompt), _) => {
                 prompt.key(key);
             }
-            Value::Chosen(chosen) => match key.code {
-                KeyCode::Left => *chosen = chosen.map_or(Some(count - 1), |at| at.checked_sub(1)),
-                KeyCode::Right | KeyCode::Char(' ') => {
-                    *chosen = Some(chosen.map_or(0, |at| (at + 1) % count));
-                }
-                KeyCode::Backspace | KeyCode::Delete => *chosen = None,
-                KeyCode::Char(c) => *chosen = begins(c).or(*chosen),
-                _ => {}
-            },
-            Value::Several { chosen, at } => match key.code {
-                KeyCode::Left => *at = (*at + count - 1) % count,
-                KeyCode::Right => *at = (*at + 1) % count,
-                KeyCode::Char(' ') => *chosen = &*chosen ^ &BTreeSet::from([*at]),
-                KeyCode::Backspace | KeyCode::Delete => chosen.clear(),
-                KeyCode::Char(c) => *at = begins(c).unwrap_or(*at),
-                _ => {}
-            },
+            (Value::Chosen(chosen), KeyCode::Char(c)) => *chosen = begins(c).or(*chosen),
+            (Value::Several { at, .. }, KeyCode::Char(c)) => *at = begins(c).unwrap_or(*at),
+            _ => {}
+        }
+    }
+
+    /// Among choices; there is at least one.
+    pub(super) fn choose(&mut self, action: Action) {
+        let count = self.choices.len();
+        match (&mut self.value, action) {
+            (Value::Chosen(chosen), Action::Left) => {
+                *chosen = chosen.map_or(Some(count - 1), |at| at.checked_sub(1));
+            }
+            (Value::Chosen(chosen), Action::Right | Action::Choose) => {
+                *chosen = Some(chosen.map_or(0, |at| (at + 1) % count));
+            }
+            (Value::Chosen(chosen), Action::Clear) => *chosen = None,
+            (Value::Several { at, .. }, Action::Left) => *at = (*at + count - 1) % count,
+            (Value::Several { at, .. }, Action::Right) => *at = (*at + 1) % count,
+            (Value::Several { chosen, at }, Action::Choose) => {
+                *chosen = &*chosen ^ &BTreeSet::from([*at]);
+            }
+            (Value::Several { chosen, .. }, Action::Clear) => chosen.clear(),
+            _ => {}
         }
     }
 
@@ -200,15 +208,10 @@ fn length(schema: &str) -> String {
 mod tests {
     use super::*;
     use crate::mcp::schema;
-    use ratatui::crossterm::event::KeyModifiers;
 
     fn field(property: &str) -> Field {
         let schema = format!(r#"{{"type":"object","properties":{{"x":{property}}}}}"#);
         Field::new(schema::arguments(&schema).remove(0), property)
-    }
-
-    fn press(field: &mut Field, code: KeyCode) {
-        field.key(&KeyEvent::new(code, KeyModifiers::NONE));
     }
 
     #[test]
@@ -219,12 +222,12 @@ mod tests {
         assert_eq!(tags.kind, "1 to 2 of 2 choices");
         assert_eq!(tags.choices[1].1, "The Y");
         assert_eq!(tags.json(), None);
-        press(&mut tags, KeyCode::Char(' '));
-        press(&mut tags, KeyCode::Right);
-        press(&mut tags, KeyCode::Char(' '));
+        tags.choose(Action::Choose);
+        tags.choose(Action::Right);
+        tags.choose(Action::Choose);
         assert_eq!(tags.json().as_deref(), Some(r#"["x","y"]"#));
-        press(&mut tags, KeyCode::Right);
-        press(&mut tags, KeyCode::Char(' '));
+        tags.choose(Action::Right);
+        tags.choose(Action::Choose);
         assert_eq!(tags.json().as_deref(), Some(r#"["y"]"#));
     }
 
@@ -233,7 +236,7 @@ mod tests {
         let mut tags =
             field(r#"{"type":"array","items":{"type":"string","enum":["a","b"]},"default":["b"]}"#);
         assert_eq!(tags.json().as_deref(), Some(r#"["b"]"#));
-        press(&mut tags, KeyCode::Backspace);
+        tags.choose(Action::Clear);
         assert_eq!(tags.json().as_deref(), Some("[]"));
     }
 
