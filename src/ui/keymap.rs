@@ -407,7 +407,7 @@ const HUB: &[Binding] = &[
 const SHEET: &[Binding] = &[
     bind(C::Sheet, &[key(K::F(5)), ctrl_key(K::Enter)], A::Send, "send", "send"),
     bind(C::Sheet, &[key(K::F(2))], A::SendInvalid, "send although invalid", "send although invalid"),
-    bind(C::Sheet, &[ctrl('r')], A::Earlier, "earlier", "earlier arguments, then a fresh start"),
+    bind(C::Sheet, &[ctrl('r')], A::Earlier, "earlier", "earlier arguments, or a fresh start"),
     bind(C::Sheet, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Sheet, &[key(K::F(4)), ctrl(' ')], A::Complete, "values", "values that the server offers"),
     bind(C::Sheet, &[key(K::Tab)], A::Route, "session", "through your session, or theirs"),
