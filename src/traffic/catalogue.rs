@@ -4,7 +4,7 @@ mod read;
 
 use super::RowId;
 use super::digest::{RequestDetail, stable_hash};
-use super::inventory::{Inventory, Listing, Prompt, Resource, ServerInfo, Tool};
+use super::inventory::{Again, Inventory, Listing, Prompt, Resource, ServerInfo, Tool};
 use super::storage::abridged;
 use super::summary::SERVER_INFO;
 use crate::mcp::methods;
@@ -248,7 +248,7 @@ struct Walk<T> {
     /// Hashes of the keys so far: what a server lists twice is shown once, and counted.
     seen: HashSet<u64>,
     /// As in [`Listing`]; empty when the listing itself has it.
-    again: HashMap<u64, u32>,
+    again: HashMap<u64, Again>,
     bytes: usize,
     from_start: bool,
     /// There was more than we keep.
@@ -259,17 +259,26 @@ struct Walk<T> {
 
 impl<T: Item> Walk<T> {
     /// Whether the next item is a new one that there is room for.
-    fn takes(&mut self, item: &T, again: &mut HashMap<u64, u32>) -> bool {
+    fn takes(&mut self, item: &T, again: &mut HashMap<u64, Again>) -> bool {
         let key = stable_hash(item.key().as_bytes());
         if self.seen.contains(&key) {
-            let times = again.entry(key).or_default();
-            *times = times.saturating_add(1);
+            self.comes_again(item, again.entry(key).or_default());
             return false;
         }
         self.bytes = self.bytes.saturating_add(item.raw().len());
         self.cut_off |= self.seen.len() >= MOST_ITEMS || self.bytes > MOST_BYTES;
         !self.cut_off && self.seen.insert(key)
     }
+
+    fn comes_again(&mut self, item: &T, again: &mut Again) {
+        again.times = again.times.saturating_add(1);
+        let bytes = self.bytes.saturating_add(item.raw().len());
+        if again.times == 1 && bytes <= MOST_BYTES {
+            self.bytes = bytes;
+            again.second = item.raw().into();
+        }
+    }
+
     fn is_whole(&self) -> bool {
         self.from_start && !self.cut_off && self.changed.is_none()
     }

@@ -15,8 +15,16 @@ pub struct Listing<T> {
     pub listed_at: Option<Timestamp>,
     /// When a `list_changed` came after that.
     pub stale_since: Option<Timestamp>,
-    /// How often an item came again, by the hash of its key: only the first is kept.
-    pub(super) again: HashMap<u64, u32>,
+    /// What came again, by the hash of its key.
+    pub(super) again: HashMap<u64, Again>,
+}
+
+/// What was listed once more under the same key: an item is what was listed first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Again {
+    pub(super) times: u32,
+    /// The second definition, raw JSON; empty where there was no room for it.
+    pub(super) second: Box<str>,
 }
 
 impl<T> Default for Listing<T> {
@@ -34,8 +42,17 @@ impl<T> Default for Listing<T> {
 impl<T> Listing<T> {
     /// How many of this name, or this URI, the server listed.
     pub fn times_listed(&self, key: &str) -> u32 {
-        let again = self.again.get(&stable_hash(key.as_bytes()));
-        1 + again.copied().unwrap_or(0)
+        1 + self.again(key).map_or(0, |again| again.times)
+    }
+
+    /// What was listed second under this name or URI, raw JSON.
+    pub fn second(&self, key: &str) -> Option<&str> {
+        let second = self.again(key).map(|again| &*again.second);
+        second.filter(|raw| !raw.is_empty())
+    }
+
+    fn again(&self, key: &str) -> Option<&Again> {
+        self.again.get(&stable_hash(key.as_bytes()))
     }
 
     /// Whether it was listed, and there is more than what is known of it.

@@ -224,6 +224,42 @@ fn a_tool_that_is_listed_twice_is_marked_and_explained() {
 }
 
 #[test]
+fn what_the_second_definition_of_a_name_says_otherwise_stands_below_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let schema = r#"{"type":"object","properties":{"all":{"type":"boolean"}}}"#;
+    let definitions = format!(
+        r#"{{"name":"sum","title":"Sum","description":"adds"}},
+        {{"name":"sum","title":"Sum","description":"deletes","inputSchema":{schema}}},{{"name":"add"}},{{"name" : "add"}}"#
+    )
+    .replace('\n', " ");
+    let path = tools(directory.path(), &definitions, "");
+    for (width, height) in [(80, 30), (120, 40)] {
+        let mut stage = Stage::open(width, height, &path, State::Live);
+        stage.press("2");
+        let text = stage.text();
+        let (first, second) = text.split_once("SECOND").expect(&text);
+        assert!(
+            first.contains("adds") && !first.contains("deletes"),
+            "{text}"
+        );
+        assert!(
+            second.contains("deletes") && second.contains("\"all\""),
+            "{text}"
+        );
+        assert!(!second.contains("title"), "{text}");
+        stage.press("j");
+        let text = stage.text();
+        let (_, second) = text.split_once("SECOND").expect(&text);
+        assert!(
+            second
+                .trim()
+                .starts_with("the second definition says the same"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_list_of_which_pages_are_missing_says_so() {
     let directory = tempfile::tempdir().unwrap();
     for (more, words) in [(r#","nextCursor":"2""#, "1 tool, not all"), ("", "1 tool")] {

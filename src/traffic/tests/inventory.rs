@@ -44,7 +44,7 @@ fn pages_are_merged_in_the_order_of_the_server() {
 fn what_is_listed_more_than_once_is_counted_in_each_walk() {
     let twice = r#"
         client {"id":1,"method":"tools/list"}
-        server {"id":1,"result":{"tools":[{"name":"b"},{"name":"a"},{"name":"b"}],"nextCursor":"2"}}
+        server {"id":1,"result":{"tools":[{"name":"b"},{"name":"a"},{"name":"b","title":"B"}],"nextCursor":"2"}}
         client {"id":2,"method":"tools/list","params":{"cursor":"2"}}
         server {"id":2,"result":{"tools":[{"name":"b"}]}}
     "#;
@@ -54,6 +54,13 @@ fn what_is_listed_more_than_once_is_counted_in_each_walk() {
         [tools.times_listed("a"), tools.times_listed("b")]
     };
     assert_eq!(times(twice), [1, 3]);
+    let second = |text: &str, name: &str| {
+        let traffic = fold(text);
+        let second = traffic.inventory().tools.second(name);
+        second.map(str::to_owned)
+    };
+    assert_eq!(second(twice, "a"), None);
+    assert_eq!(second(twice, "b").unwrap(), r#"{"name":"b","title":"B"}"#);
     // Behind a whole list, a walk is shown once it is whole, too.
     let again = r#"
         client {"id":3,"method":"tools/list"}

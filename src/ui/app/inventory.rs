@@ -241,7 +241,8 @@ impl Inventory {
     pub fn look(&mut self, world: &World) {
         self.narrow(world);
         let selected = self.selected(world).map(|(item, _)| item);
-        self.known.look(selected);
+        let second = selected.and_then(|item| item.second(world));
+        self.known.look(selected, second);
     }
 
     fn select(&mut self, world: &World, at: usize, height: u16) {

@@ -1,7 +1,7 @@
 //! One thing that the server offers, and what is said of it in all three panes alike.
 
 use crate::mcp::methods;
-use crate::traffic::inventory::{Prompt, Resource, Tool};
+use crate::traffic::inventory::{Listing, Prompt, Resource, Tool};
 use crate::ui::app::World;
 use crate::ui::event::Call;
 use crate::ui::text::{NO_NAME, is_blank};
@@ -79,16 +79,23 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// How many of this name, or this URI, the server listed: only the first is known.
+    /// How many of this name, or this URI, the server listed: this is the first.
     pub fn times_listed(self, world: &World) -> u32 {
         let offered = world.traffic.inventory();
         match self {
             Self::Tool(tool) => offered.tools.times_listed(&tool.name),
-            Self::Resource(resource) if resource.template => {
-                offered.templates.times_listed(&resource.uri)
-            }
-            Self::Resource(resource) => offered.resources.times_listed(&resource.uri),
+            Self::Resource(resource) => resources(world, resource).times_listed(&resource.uri),
             Self::Prompt(prompt) => offered.prompts.times_listed(&prompt.name),
+        }
+    }
+
+    /// The definition of the second, raw JSON.
+    pub(super) fn second(self, world: &World) -> Option<&str> {
+        let offered = world.traffic.inventory();
+        match self {
+            Self::Tool(tool) => offered.tools.second(&tool.name),
+            Self::Resource(resource) => resources(world, resource).second(&resource.uri),
+            Self::Prompt(prompt) => offered.prompts.second(&prompt.name),
         }
     }
 
@@ -143,5 +150,14 @@ impl<'a> Item<'a> {
         ];
         let text = texts.join("\n").to_lowercase();
         words.iter().all(|word| text.contains(word))
+    }
+}
+
+/// The list that it stands in.
+fn resources<'a>(world: &'a World, resource: &Resource) -> &'a Listing<Resource> {
+    let offered = world.traffic.inventory();
+    match resource.template {
+        true => &offered.templates,
+        false => &offered.resources,
     }
 }

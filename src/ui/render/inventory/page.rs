@@ -39,6 +39,9 @@ pub fn detail(world: &World, item: Item<'_>, known: &Known, columns: u16) -> Vec
         Item::Prompt(_) => page.arguments(&known.arguments),
     }
     page.calls(world, item);
+    if item.times_listed(world) > 1 {
+        page.second(known);
+    }
     page.lines
 }
 
@@ -111,7 +114,7 @@ impl Page {
         if times > 1 {
             let times = format::count(times.into());
             let text = format!(
-                "The server lists it {times} times. This is the first; what it serves may be another."
+                "The server lists it {times} times. This is the first, below stands what the second says; what it serves may be another."
             );
             self.text(&text, Role::Warn);
         }
@@ -263,6 +266,29 @@ impl Page {
             let said = wrap(&description(argument), room.saturating_sub(2));
             self.lines
                 .extend(said.into_iter().map(|line| Line::raw(format!("  {line}"))));
+        }
+    }
+
+    /// What was listed under the same name once more.
+    fn second(&mut self, known: &Known) {
+        self.blank();
+        if known.second.is_empty() {
+            return self.fact("SECOND", "the second definition says the same");
+        }
+        self.fact("SECOND", "the second definition says otherwise:");
+        for (member, said) in &known.second {
+            let name = cut(member, self.room()).into_owned();
+            let style = self.theme.style(Role::JsonKey);
+            self.lines.push(Line::styled(name, style));
+            let (said, role) = match said {
+                Some(said) => (said.as_str(), Role::Text),
+                None => ("not there", Role::Dim),
+            };
+            let style = self.theme.style(role);
+            let lines = wrap(&shortened(said), self.room().saturating_sub(2));
+            let lines = lines.into_iter().map(|line| format!("  {line}"));
+            self.lines
+                .extend(lines.map(|line| Line::styled(line, style)));
         }
     }
 
