@@ -12,8 +12,8 @@ mod queue;
 pub use counts::Counts;
 pub use health::{Health, Pulse};
 pub use http::{
-    CLIENT_GONE, ExchangeId, Half, Header, Headers, Http, LITTLE, Request, Response, ServerSent,
-    Via,
+    ASKED_AGAIN, CLIENT_GONE, ExchangeId, Half, Header, Headers, Http, LITTLE, Request, Response,
+    ServerSent, Via,
 };
 pub use priority::give_way;
 pub use queue::{Drain, Tap, queue};

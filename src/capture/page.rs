@@ -5,7 +5,7 @@ use super::output::Output;
 use super::record::{HttpPart, HttpRecord};
 use super::recorder::Totals;
 use super::spool::Spooled;
-use super::tally::{Discoveries, Failed, Tally};
+use super::tally::{Excuses, Failed, Tally};
 use super::write::{Line, Writer};
 use crate::tap::{Body, Gap, Party, SessionId, Timestamp};
 use crate::wire::envelope;
@@ -36,7 +36,7 @@ pub(super) struct Page<W> {
     /// Why things are missed.
     blame: String,
     error_word: Finder<'static>,
-    discoveries: Discoveries,
+    excuses: Excuses,
 }
 
 /// What is known of a message's text.
@@ -81,7 +81,7 @@ impl<W: Write> Page<W> {
             missed: Vec::new(),
             blame: String::new(),
             error_word: Finder::new(ERROR_WORD),
-            discoveries: Discoveries::default(),
+            excuses: Excuses::default(),
         }
     }
 
@@ -130,13 +130,13 @@ impl<W: Write> Page<W> {
 
     /// How many messages a text is. Envelopes are read only in a batch and where a word for a failure is found: rarely.
     fn look_into(&mut self, line: Line<'_>, text: &[u8]) -> u64 {
-        self.discoveries.look(line, text);
+        self.excuses.look(line, text);
         let is_batch = text.trim_ascii_start().starts_with(b"[");
         if !is_batch && !may_have_failed(&self.error_word, text) {
             return 1;
         }
         let tally = Tally::of(text);
-        if !self.discoveries.are_refused(line, text) {
+        if !line.blameless && !self.excuses.cover(line, text) {
             self.counted.failed += tally.failed;
         }
         tally.messages()
@@ -151,7 +151,9 @@ impl<W: Write> Page<W> {
             true => bytes.tally,
             false => Tally::default(),
         };
-        self.counted.failed += tally.failed;
+        if !line.blameless {
+            self.counted.failed += tally.failed;
+        }
         let as_it_is = bytes.is_json && !bytes.has_line_feed;
         let out = self.output.lines();
         self.writer.long_line(out, line, bytes, as_it_is);
@@ -200,10 +202,12 @@ impl<W: Write> Page<W> {
                 via,
                 content,
                 is_json,
+                blameless,
             } => {
                 let line = Line {
                     to,
                     via: Some(&via),
+                    blameless,
                     ..Line::of_stream(at, session, from)
                 };
                 match content {

@@ -64,9 +64,10 @@ pub struct Totals {
     pub server_messages: AtomicU64,
     /// The same from the operator.
     pub operator_messages: AtomicU64,
-    /// JSON-RPC error responses in the file; requests and notifications that HTTP refused (status 400 or more) without an
-    /// answer in the same exchange; whatever else HTTP failed at (500 or more). That a server refuses to be discovered
-    /// is none.
+    /// JSON-RPC error responses in the file that somebody got who had asked; requests and notifications that HTTP refused
+    /// (status 400 or more) without an answer in the same exchange; whatever else HTTP failed at (500 or more). That a
+    /// server refuses to be discovered, or confirms that something was cancelled, is none; nor is what we ask of our own
+    /// accord.
     pub errors: AtomicU64,
     /// Results in the file that say `isError: true`.
     pub tool_errors: AtomicU64,

@@ -120,15 +120,20 @@ impl<W: Write> Scribe<W> {
                 replay_of,
                 via,
             } => {
+                let exchange = via.as_deref().map(|via| via.exchange);
+                let refuses_no_message =
+                    exchange.is_some_and(|it| self.exchanges.refuses_no_message(it));
                 let line = Line {
                     to: Some(*to).filter(|to| Some(*to) != expected(*from)),
                     replay_of: *replay_of,
                     via: via.as_deref(),
+                    // Who asked hears nothing of it, or hears of it again.
+                    blameless: *to == Party::Sentinel || refuses_no_message,
                     ..Line::of_stream(at, session, *from)
                 };
                 page.line(line, &without_line_feed(bytes.clone()));
-                if let Some(via) = via {
-                    self.exchanges.carried(via.exchange, *from, bytes);
+                if let Some(exchange) = exchange {
+                    self.exchanges.carried(exchange, *from, *to, bytes);
                 }
             }
             Body::Stderr { bytes } => {

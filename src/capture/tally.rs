@@ -3,14 +3,16 @@
 
 use super::write::Line;
 use crate::mcp::methods;
-use crate::tap::{ExchangeId, Party, SessionId};
+use crate::tap::{ExchangeId, SessionId};
 use crate::wire::{self, Envelope, Frame, Kind, object};
 use memchr::memmem::Finder;
 use std::collections::VecDeque;
 use std::ops::AddAssign;
 
-/// So many discoveries are remembered: an answer comes soon or never.
-const DISCOVERIES: usize = 16;
+/// So many excuses are remembered: an answer comes soon or never.
+const EXCUSES: usize = 16;
+/// Who cancels something says little more than that.
+const LITTLE: usize = 4 << 10;
 
 /// Answers that say that something went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,66 +85,85 @@ impl Tally {
     }
 }
 
-/// A request to be told what the server is.
+/// What an error may answer without anything having gone wrong.
 #[derive(Debug)]
-struct Discovery {
+struct Excuse {
     session: SessionId,
     exchange: Option<ExchangeId>,
+    /// Who answers it is on the client's side.
+    is_for_client: bool,
     id: Box<str>,
 }
 
-/// The last discoveries. A server of the older era refuses them: that is its answer, and nothing went wrong.
+/// The last discoveries, which a server of the older era refuses, and the last requests that were cancelled, which some
+/// servers confirm by an error.
 #[derive(Debug)]
-pub(super) struct Discoveries {
-    word: Finder<'static>,
-    asked: VecDeque<Discovery>,
+pub(super) struct Excuses {
+    discovers: Finder<'static>,
+    cancels: Finder<'static>,
+    known: VecDeque<Excuse>,
 }
 
-impl Default for Discoveries {
+impl Default for Excuses {
     fn default() -> Self {
         Self {
-            word: Finder::new(methods::DISCOVER),
-            asked: VecDeque::new(),
+            discovers: Finder::new(methods::DISCOVER),
+            cancels: Finder::new(methods::CANCELLED),
+            known: VecDeque::new(),
         }
     }
 }
 
-impl Discoveries {
+impl Excuses {
     /// Looks whether a line of JSON is one.
     pub fn look(&mut self, line: Line<'_>, text: &[u8]) {
-        if line.from == Party::Server || self.word.find(text).is_none() {
+        let discovers = || line.is_of_client_side() && self.discovers.find(text).is_some();
+        let cancels = || text.len() <= LITTLE && self.cancels.find(text).is_some();
+        if !discovers() && !cancels() {
             return;
         }
-        if let Frame::Message(message) = wire::parse(text)
-            && message.method.as_deref() == Some(methods::DISCOVER)
-            && let Some(id) = message.id
-        {
-            self.asked.truncate(DISCOVERIES - 1);
-            self.asked.push_front(Discovery {
-                session: line.session,
-                exchange: line.via.map(|via| via.exchange),
-                id: id.into(),
-            });
-        }
+        let Frame::Message(message) = wire::parse(text) else {
+            return;
+        };
+        let (exchange, id) = match message.method.as_deref() {
+            Some(methods::DISCOVER) => (line.via.map(|via| via.exchange), message.id),
+            // Over HTTP it goes another way than what it cancels.
+            Some(methods::CANCELLED) => {
+                let params = message.params.unwrap_or_default();
+                (None, object::at(params, &["requestId"]))
+            }
+            _ => return,
+        };
+        let Some(id) = id else { return };
+        self.known.truncate(EXCUSES - 1);
+        self.known.push_front(Excuse {
+            session: line.session,
+            exchange,
+            is_for_client: !line.is_of_client_side(),
+            id: id.into(),
+        });
     }
 
-    /// Whether a line of JSON refuses one. Where the exchanges of both are known, they are the same.
-    pub fn are_refused(&mut self, line: Line<'_>, text: &[u8]) -> bool {
-        if self.asked.is_empty() {
+    /// Whether a line of JSON is an error that answers one. Where the exchanges of both are known, they alone tell.
+    pub fn cover(&mut self, line: Line<'_>, text: &[u8]) -> bool {
+        if self.known.is_empty() {
             return false;
         }
         let Frame::Message(message) = wire::parse(text) else {
             return false;
         };
         let exchange = line.via.map(|via| via.exchange);
-        let is_refused = |it: &Discovery| {
-            let elsewhere = exchange.is_some() && it.exchange.is_some() && exchange != it.exchange;
-            it.session == line.session && !elsewhere && Some(&*it.id) == message.id
+        let is_answered = |it: &Excuse| {
+            let answers = match (it.exchange, exchange) {
+                (Some(one), Some(other)) => one == other,
+                _ => Some(&*it.id) == message.id,
+            };
+            answers && it.session == line.session && it.is_for_client == line.is_of_client_side()
         };
         let found = match message.kind() {
-            Kind::Error => self.asked.iter().position(is_refused),
+            Kind::Error => self.known.iter().position(is_answered),
             _ => None,
         };
-        found.and_then(|at| self.asked.remove(at)).is_some()
+        found.and_then(|at| self.known.remove(at)).is_some()
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Line<'a> {
     pub replay_of: Option<u64>,
     pub via: Option<&'a Via>,
     pub terminated: bool,
+    /// A failure that it tells of is told of elsewhere as well, or is none.
+    pub blameless: bool,
 }
 
 impl Line<'_> {
@@ -38,6 +40,16 @@ impl Line<'_> {
             replay_of: None,
             via: None,
             terminated: true,
+            blameless: false,
+        }
+    }
+
+    /// Whether it comes from the side that has the server's requests answered.
+    pub fn is_of_client_side(&self) -> bool {
+        match self.from {
+            Party::Client | Party::Operator => true,
+            Party::Server => false,
+            Party::Sentinel => self.to == Some(Party::Server),
         }
     }
 }
@@ -335,6 +347,7 @@ mod tests {
         replay_of: None,
         via: None,
         terminated: true,
+        blameless: false,
     };
 
     #[test]

@@ -32,6 +32,10 @@ impl Via {
 /// What [`Http::End`] says in `broken` when the asking side went away; in the modern era that cancels what it asked.
 pub const CLIENT_GONE: &str = "the client went away";
 
+/// What [`Http::End`] says in `broken` of a refusal that is not the last word: we ask the same in another exchange, which
+/// is ours.
+pub const ASKED_AGAIN: &str = "asked again in another way";
+
 /// Which half of an HTTP exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -114,6 +114,8 @@ pub const BRIDGED: u8 = 8;
 
 /// The capture ends before it does.
 pub const CUT_OFF: u8 = 16;
+/// It was refused with an error that says why: the first thing that failed with it is counted.
+pub const EXPLAINED: u8 = 32;
 
 /// Exchanges that are over and whose number is still known.
 const REMEMBERED: usize = 1024;
@@ -175,6 +177,9 @@ impl HttpData {
     }
     pub fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+    pub fn is_refused(&self) -> bool {
+        self.status >= 400
     }
     pub fn mark(&mut self, flag: u8, so: bool) {
         if so {

@@ -3,6 +3,7 @@
 
 mod counts;
 mod http;
+mod kinds;
 mod long;
 mod recording;
 mod trouble;

@@ -19,7 +19,7 @@ use super::record::{HttpPart, HttpRecord};
 use super::redact;
 use super::spool::Spooled;
 use super::tally::Failed;
-use crate::tap::{ExchangeId, Gap, Half, Http, Lost, Party, SessionId, Via};
+use crate::tap::{ASKED_AGAIN, ExchangeId, Gap, Half, Http, Lost, Party, SessionId, Via};
 pub(super) use body::TOO_SLOW;
 use body::{Body, Found, Setting};
 use bytes::Bytes;
@@ -39,6 +39,8 @@ pub(super) enum Entry<'a> {
         content: Content,
         /// Whether it is one JSON value, where that is known.
         is_json: Option<bool>,
+        /// As in a line.
+        blameless: bool,
     },
     Part(HttpRecord),
     /// A head, as a member of the exchange's object.
@@ -163,7 +165,7 @@ impl Exchanges {
             Http::NoMessage(bytes) => {
                 let secret = self.heads.secret();
                 let mask = |text: &str| redact::http::text(text, secret);
-                let found = &mut |found| each(entry(id, (Party::Server, None), found));
+                let found = &mut |found| each(entry(id, (Party::Server, None), found, false));
                 body::record(Half::Response, bytes, mask, found);
             }
             Http::End { of, bytes, broken } => {
@@ -173,12 +175,23 @@ impl Exchanges {
     }
 
     /// A message that an exchange carried came by itself, and not in a body.
-    pub fn carried(&mut self, id: ExchangeId, from: Party, message: &[u8]) {
-        if let Some(exchange) = self.going.get_mut(&id)
-            && from != exchange.asks
-        {
-            exchange.outcome.carried(message);
+    pub fn carried(&mut self, id: ExchangeId, from: Party, to: Party, message: &[u8]) {
+        let Some(exchange) = self.going.get_mut(&id) else {
+            return;
+        };
+        match (from, to) {
+            _ if from == exchange.asks => exchange.outcome.said(message),
+            // We cancel what nobody waits for any more.
+            (Party::Sentinel, Party::Server) => exchange.outcome.is_settled = true,
+            (_, Party::Sentinel) => {}
+            _ => exchange.outcome.carried(message),
         }
+    }
+
+    /// Whether what is said in this exchange of a failure is no message's.
+    pub fn refuses_no_message(&self, id: ExchangeId) -> bool {
+        let exchange = self.going.get(&id);
+        exchange.is_some_and(|it| it.outcome.refuses_no_message())
     }
 
     /// A body that came with its head.
@@ -208,6 +221,9 @@ impl Exchanges {
         broken: Option<String>,
         each: &mut impl FnMut(Entry<'_>),
     ) {
+        if let Some(exchange) = self.going.get_mut(&id) {
+            exchange.outcome.is_settled |= broken.as_deref() == Some(ASKED_AGAIN);
+        }
         let ended = self.end_half(id, of, each);
         let reasons: Vec<_> = broken.into_iter().chain(ended.trouble).collect();
         let end = HttpPart::End {
@@ -276,7 +292,7 @@ impl Exchanges {
         };
         read(body, setting, &mut |found| {
             outcome.found(of, &found);
-            each(entry(id, parties, found));
+            each(entry(id, parties, found, outcome.refuses_no_message()));
         });
     }
 
@@ -300,7 +316,7 @@ impl Exchanges {
             };
             (ended.bytes, ended.trouble) = body.finish(setting, &mut |found| {
                 outcome.found(of, &found);
-                each(entry(id, parties, found));
+                each(entry(id, parties, found, outcome.refuses_no_message()));
             });
             if of == Half::Response {
                 ended.failed = outcome.failed();
@@ -332,7 +348,12 @@ fn part(exchange: ExchangeId, part: HttpPart) -> Entry<'static> {
     Entry::Part(HttpRecord { exchange, part })
 }
 
-fn entry(exchange: ExchangeId, (from, to): (Party, Option<Party>), found: Found) -> Entry<'static> {
+fn entry(
+    exchange: ExchangeId,
+    (from, to): (Party, Option<Party>),
+    found: Found,
+    blameless: bool,
+) -> Entry<'static> {
     match found {
         Found::Message {
             content,
@@ -345,6 +366,7 @@ fn entry(exchange: ExchangeId, (from, to): (Party, Option<Party>), found: Found)
             via: Via { exchange, event },
             content,
             is_json,
+            blameless,
         },
         Found::Part(found) => part(exchange, found),
         Found::Lost(gap) => Entry::Lost(gap),

@@ -1,13 +1,13 @@
 //! Whether what was asked in an exchange came to nothing: HTTP refused it, and no message says so.
 //!
-//! The screen's rule, as far as one exchange can tell. The screen also takes a request for failed that a response
-//! below 400 does not answer, and takes that back when the answer comes another way; that is left out here, as is what
-//! was cancelled or answered elsewhere.
+//! The screen has the same rule, and its fold keeps it: what one request failed with is one error. A bridge answers
+//! what it was refused itself, and what is asked again is refused when that is. What we ask of our own accord fails
+//! for nobody.
 
 use super::Content;
 use super::body::Found;
 use crate::capture::tally::{Failed, Tally};
-use crate::tap::{Half, Request, Response};
+use crate::tap::{Half, Party, Request, Response};
 use http::{Method, StatusCode};
 
 /// What an exchange has come to so far.
@@ -16,6 +16,12 @@ pub(super) struct Outcome {
     status: StatusCode,
     /// A bridge asks for somebody else, whom it answers itself.
     is_on_behalf: bool,
+    is_ours: bool,
+    is_post: bool,
+    /// The asking side's messages came by themselves, and not in a body.
+    says_so_itself: bool,
+    /// It is asked again, or was cancelled: what comes of it is told elsewhere.
+    pub is_settled: bool,
     requests: u64,
     notifications: u64,
     answers: u64,
@@ -24,7 +30,9 @@ pub(super) struct Outcome {
 impl Outcome {
     pub fn asked(&mut self, head: &Request) {
         // A bridge makes all of it.
-        self.is_on_behalf = head.headers().is_empty() && head.method == Method::POST;
+        self.is_post = head.method == Method::POST;
+        self.is_on_behalf = head.headers().is_empty() && self.is_post;
+        self.is_ours = head.by == Party::Sentinel;
     }
 
     pub fn answered(&mut self, head: &Response) {
@@ -53,6 +61,16 @@ impl Outcome {
         }
     }
 
+    /// A message of the asking side's came by itself.
+    pub fn said(&mut self, message: &[u8]) {
+        self.says_so_itself = true;
+        if !self.is_on_behalf && !self.is_ours {
+            let tally = Tally::of(message);
+            self.requests += tally.requests;
+            self.notifications += tally.notifications;
+        }
+    }
+
     /// An answer came by itself. Only one that tells of a failure comes with a refusal: the others are not read.
     pub fn carried(&mut self, message: &[u8]) {
         if memchr::memmem::find(message, b"\"error\"").is_some() {
@@ -62,16 +80,24 @@ impl Outcome {
 
     /// What failed without a message that says so, now that the response is over.
     pub fn failed(&self) -> Failed {
+        let is_silent = self.answers == 0;
         let errors = match self.requests + self.notifications {
-            _ if self.is_on_behalf || !self.is_refusal() => 0,
+            _ if self.is_on_behalf || self.is_settled || !self.is_refusal() => 0,
+            // Ours, and in a client's place: what it says is on record with the exchange that it repeats.
+            _ if self.is_ours => u64::from(self.is_post && !self.says_so_itself && is_silent),
             // Of what is no message, a refusal may be how things go: no stream here, a token first.
-            0 => u64::from(self.status.is_server_error()),
-            _ => self.requests.saturating_sub(self.answers) + self.notifications,
+            0 => u64::from(self.status.is_server_error() && (is_silent || !self.is_post)),
+            asked => asked.saturating_sub(self.answers),
         };
         Failed {
             errors,
             ..Failed::default()
         }
+    }
+
+    /// What is said now of a failure says why there is no stream, say, and not what a message failed with.
+    pub fn refuses_no_message(&self) -> bool {
+        self.is_refusal() && !self.is_post
     }
 
     fn is_refusal(&self) -> bool {

@@ -60,6 +60,7 @@ impl Recorded {
                 via,
                 content,
                 is_json,
+                blameless: _,
             } => {
                 let bytes = match content {
                     Content::Here(bytes) => bytes,

@@ -153,7 +153,7 @@ impl Reverse {
             let (status, refusal) = (response.status(), response.headers());
             let told = tap::Response::new(Party::Server, status, refusal);
             passage.exchange.response(told);
-            waiting.end(Some("asked again with another token".into()));
+            waiting.end(Some(tap::ASKED_AGAIN.into()));
             passage.extensions = extensions;
             return self.ask_again(passage, headers, token, body).await;
         }

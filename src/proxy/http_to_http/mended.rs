@@ -5,7 +5,7 @@ use super::operator::{Desk, Heard, head, outgoing};
 use super::sessions::Session;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::mirror;
-use crate::tap::{CLIENT_GONE, Half, Party};
+use crate::tap::{ASKED_AGAIN, CLIENT_GONE, Half, Party};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use std::sync::Arc;
@@ -35,11 +35,12 @@ impl Desk {
         let asking = self.tools.headers_anew(&call.message, gate, ask);
         let Some(anew) = over.run_until_cancelled(asking).await.flatten() else {
             let mut heard = Heard::nothing(Party::Operator);
-            heard.message(session, first, &refusal, None);
-            self.bell.ring();
+            self.refused(session, first, refusal, &mut heard);
             return heard;
         };
+        let bytes = refusal.len() as u64;
         first.message(Party::Server, Party::Sentinel, refusal, None);
+        first.end(Half::Response, Some(bytes), Some(ASKED_AGAIN.into()));
         mirror::put_on(&mut call.headers, &anew);
         let exchange = self.exchange(session);
         let length = call.message.len() as u64;
@@ -55,10 +56,16 @@ impl Desk {
             return Heard::nothing(to);
         };
         if let Some(refusal) = heard.refusal.take() {
-            heard.message(session, &exchange, &refusal, None);
-            self.bell.ring();
+            self.refused(session, &exchange, refusal, &mut heard);
         }
         heard
+    }
+
+    /// The refusal is the answer.
+    fn refused(&self, session: &Session, on: &Exchange, refusal: Bytes, heard: &mut Heard) {
+        heard.message(session, on, &refusal, None);
+        on.end(Half::Response, Some(refusal.len() as u64), None);
+        self.bell.ring();
     }
 
     /// Sends a request of ours; the raw result, if it gets one.

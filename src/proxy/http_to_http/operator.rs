@@ -160,7 +160,7 @@ pub(super) struct Heard {
     is_call: bool,
     /// The answer itself, when it has come.
     pub answer: Option<Bytes>,
-    /// What refuses a call for the headers that it was sent with; not yet on record.
+    /// What refuses a call for the headers that it was sent with: neither it nor its end is on record.
     pub refusal: Option<Bytes>,
     /// It was taken, and is answered on another stream, if at all.
     accepted: bool,
@@ -328,7 +328,9 @@ impl Desk {
             Ok(bytes) => (bytes, None),
             Err(error) => (0, Some(in_words(&error))),
         };
-        exchange.end(Half::Response, Some(bytes), broken);
+        if heard.refusal.is_none() {
+            exchange.end(Half::Response, Some(bytes), broken);
+        }
         self.bell.ring();
         self.answer_pings(session, &mut heard);
         heard

@@ -42,12 +42,14 @@ impl Answering {
         mut self,
         by: Party,
         status: StatusCode,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: Bytes,
     ) -> Response {
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(header::CONTENT_TYPE, json);
-        let headers = self.head(by, status, headers);
+        let headers = self.head(by, status, of_json(headers));
+        self.with(status, headers, body)
+    }
+
+    fn with(mut self, status: StatusCode, headers: HeaderMap, body: Bytes) -> Response {
         self.sent(body.len());
         self.whole();
         let body = ResponseBody::new(Full::new(body).map_err(never));
@@ -77,16 +79,17 @@ impl Answering {
         }
     }
 
-    /// An answer of our own, in the server's place.
-    pub fn refuse(self, refusal: &Refusal) -> Response {
-        let body = Bytes::from(refusal.message());
-        self.exchange
-            .message(Party::Sentinel, Party::Client, body.clone(), None);
+    /// An answer of our own, in the server's place. What is refused is known before it is said why.
+    pub fn refuse(mut self, refusal: &Refusal) -> Response {
         let mut headers = HeaderMap::new();
         if let Some(methods) = refusal.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
-        self.json(Party::Sentinel, refusal.status, headers, body)
+        let headers = self.head(Party::Sentinel, refusal.status, of_json(headers));
+        let body = Bytes::from(refusal.message());
+        self.exchange
+            .message(Party::Sentinel, Party::Client, body.clone(), None);
+        self.with(refusal.status, headers, body)
     }
 
     /// Records the head, and hands out its headers.
@@ -121,6 +124,12 @@ impl Drop for Answering {
         self.broken(CLIENT_GONE);
         self.exchange.tap.wake();
     }
+}
+
+fn of_json(mut headers: HeaderMap) -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    headers
 }
 
 fn built(status: StatusCode, headers: HeaderMap, body: ResponseBody) -> Response {

@@ -6,7 +6,7 @@ use crate::tap::{Party, Timestamp};
 use crate::traffic::digest::{AnswerDetail, Detail, Message, MessageKind};
 use crate::traffic::gist::Gist;
 use crate::traffic::links::{Scope, Side};
-use crate::traffic::storage::{RowData, abridged};
+use crate::traffic::storage::abridged;
 use crate::traffic::store::Source;
 use crate::traffic::{Role, RowId, RowKind, Status, Traffic};
 
@@ -23,11 +23,11 @@ impl Traffic {
             self.links.by_id(&self.store, asked, id)
         });
         let Some(row) = found else {
-            return self.orphan(source, scope, http, message);
+            return self.orphan(source, scope, way, message);
         };
         self.sent_with(row, scope, http);
-        let is_ours = |row: &RowData| row.from == Party::Sentinel;
-        if way.to == Some(Party::Sentinel) && !self.store.row(row).is_some_and(is_ours) {
+        let is_error = matches!(message.kind, MessageKind::Error | MessageKind::ToolError);
+        if way.to == Some(Party::Sentinel) && !self.is_ours(row) {
             // Who asked still waits.
             self.store.attach(row, Role::WithheldAnswer, source);
             self.changes.note(row);
@@ -37,6 +37,7 @@ impl Traffic {
             && extra.answered
         {
             extra.answered_again = true;
+            self.counters.errors += u64::from(is_error);
             self.store.attach(row, Role::DuplicateAnswer, source);
             self.changes.note(row);
             return;
@@ -70,8 +71,7 @@ impl Traffic {
             .store
             .row(row)
             .is_some_and(|row| self.store.symbol(row.method) == methods::DISCOVER);
-        let is_error = matches!(message.kind, MessageKind::Error | MessageKind::ToolError);
-        if is_error && !is_refusal && status != Status::Cancelled {
+        if is_error && !is_refusal && status != Status::Cancelled && !self.is_ours(row) {
             self.counters.errors += 1;
         }
         self.end(row, status, source.at);
@@ -153,7 +153,16 @@ impl Traffic {
         }
     }
 
-    fn orphan(&mut self, source: Source, scope: Scope, http: Option<u32>, message: Message) {
+    fn orphan(&mut self, source: Source, scope: Scope, way: Way, message: Message) {
+        let http = way.http;
+        let is_error = matches!(message.kind, MessageKind::Error | MessageKind::ToolError);
+        let is_kept = way.to == Some(Party::Sentinel);
+        if is_error && !is_kept {
+            self.counters.errors += u64::from(self.explains(http));
+        }
+        if is_error && self.refused(source, http, is_kept, &message.gist) {
+            return;
+        }
         let row = self
             .store
             .push(source, RowKind::Orphan, "unknown answer", "", &message.gist);
@@ -170,9 +179,6 @@ impl Traffic {
         if let Some(parent) = self.without_message(http).filter(|_| unnamed) {
             self.store.nest(row, parent);
             self.changes.note(parent);
-        }
-        if matches!(message.kind, MessageKind::Error | MessageKind::ToolError) {
-            self.counters.errors += 1;
         }
     }
 }

@@ -1,33 +1,18 @@
 //! HTTP exchanges: which rows they carried, which rows they are, and what their ends mean for what they carried.
 
-use crate::tap::{CLIENT_GONE, Half, Party, SessionId};
+use crate::tap::{CLIENT_GONE, Half, Party};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
-    Asked, BRIDGED, CUT_OFF, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM,
-    is_authorization, status_words,
+    Asked, BRIDGED, CUT_OFF, EXPLAINED, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE,
+    STREAM, status_words,
 };
 use crate::traffic::links::{Scope, Side, alike};
-use crate::traffic::storage::{NONE, RowData, Symbol, abridged};
+use crate::traffic::storage::{NONE, RowData, abridged};
 use crate::traffic::store::{Source, Store};
 use crate::traffic::{Role, RowId, RowKind, Status, Traffic};
 
 /// Requests of one batch looked at to find the one that is answered. In larger batches the id alone must do.
 const MOST_ALIKE: usize = 64;
-/// Refusals that may still be followed by what gets the client in.
-const MOST_CHALLENGES: usize = 16;
-
-/// What was refused until the client is authorized, newest last.
-#[derive(Debug, Default)]
-pub struct Challenges(Vec<Challenge>);
-
-#[derive(Debug, Clone, Copy)]
-struct Challenge {
-    session: u32,
-    /// The row that was refused; what follows is nested under it.
-    refused: RowId,
-    call: (Symbol, Symbol),
-}
-
 impl Traffic {
     /// What of an HTTP exchange is no message.
     pub(super) fn http_step(&mut self, source: Source, number: u64, step: HttpStep) {
@@ -55,7 +40,7 @@ impl Traffic {
                 data.mark(STREAM, stream);
                 self.note_rows_with(index);
                 if status == 401 || status == 403 && challenge {
-                    self.refused(row);
+                    self.challenged(row);
                 }
                 if stream && status < 300 && self.kind(row) == Some(RowKind::Http) {
                     self.open.remove(&(self.store.scope(row), row));
@@ -274,7 +259,7 @@ impl Traffic {
     }
 
     /// The rows of what the asking side sent with this HTTP exchange.
-    fn rows_with(&self, index: u32) -> impl Iterator<Item = RowId> {
+    pub(super) fn rows_with(&self, index: u32) -> impl Iterator<Item = RowId> {
         let first = self.store.http.get(index).map_or(NONE, |data| data.row);
         (first..NONE).take_while(move |&row| {
             self.store
@@ -302,6 +287,12 @@ impl Traffic {
             .find(|&row| self.is_asked(row) && is(&self.store, row))
     }
 
+    /// We asked of our own accord: that it failed is nobody's error.
+    pub(super) fn is_ours(&self, row: RowId) -> bool {
+        let data = self.store.row(row);
+        data.is_some_and(|data| data.from == Party::Sentinel)
+    }
+
     /// A request of the client's side.
     fn is_asked(&self, row: RowId) -> bool {
         self.store.is_exchange(row) && self.store.scope(row).side == Side::Client
@@ -321,13 +312,15 @@ impl Traffic {
                 return Some(row);
             }
         }
-        let only = self.asked_with(http, asked, |_, _| true)?;
-        let mut others = self.rows_with(http?).filter(|&row| self.is_asked(row));
+        let (index, only) = (http?, self.asked_with(http, asked, |_, _| true)?);
+        let mut others = self.rows_with(index).filter(|&row| self.is_asked(row));
         if others.nth(1).is_some() {
             return None;
         }
         let own = String::from_utf8_lossy(self.store.id_bytes(only));
-        id.is_none_or(|id| id == "null" || alike(&own, id))
+        // Some servers refuse with an id of their own.
+        let is_refused = || self.store.http.get(index).is_some_and(HttpData::is_refused);
+        id.is_none_or(|id| id == "null" || alike(&own, id) || is_refused())
             .then_some(only)
     }
 
@@ -337,7 +330,7 @@ impl Traffic {
         (self.kind(row) == Some(RowKind::Http)).then_some(row)
     }
 
-    fn kind(&self, row: RowId) -> Option<RowKind> {
+    pub(super) fn kind(&self, row: RowId) -> Option<RowKind> {
         self.store.row(row).map(|row| row.kind)
     }
 
@@ -345,16 +338,15 @@ impl Traffic {
     fn response_over(&mut self, source: Source, index: u32, broken: Option<&str>) {
         let rows: Vec<RowId> = self.rows_with(index).collect();
         let first = self.store.http.get(index).map_or(NONE, |data| data.row);
-        let failed = self
-            .store
-            .http
-            .get(index)
-            .is_some_and(|data| data.status >= 400);
+        let data = self.store.http.get(index);
+        let failed = data.is_some_and(HttpData::is_refused);
+        let mut is_counted = data.is_some_and(|data| data.is(EXPLAINED));
         let mut told = false;
         for row in rows {
             match self.kind(row) {
                 Some(RowKind::Http) => {
-                    self.http_over(row, source.at, index, broken);
+                    let is_counted = std::mem::take(&mut is_counted);
+                    self.http_over(row, source.at, index, broken, is_counted);
                     told = true;
                 }
                 Some(RowKind::Exchange) if self.is_asked(row) => {
@@ -365,13 +357,15 @@ impl Traffic {
                             Status::Lost => self.cut_short(row),
                             other => other,
                         };
-                        self.unanswered(row, source.at, status, &why);
+                        let is_counted = std::mem::take(&mut is_counted);
+                        self.unanswered(row, source.at, status, &why, is_counted);
                     }
                     told = true;
                 }
                 Some(RowKind::Notification) if failed => {
                     if let Some((status, why)) = self.fate(index, broken) {
-                        self.unanswered(row, source.at, status, &why);
+                        let is_counted = std::mem::take(&mut is_counted);
+                        self.unanswered(row, source.at, status, &why, is_counted);
                     }
                     told = true;
                 }
@@ -385,7 +379,7 @@ impl Traffic {
                 self.store.nest(row, first);
                 self.changes.note(first);
             }
-            self.http_over(row, source.at, index, broken);
+            self.http_over(row, source.at, index, broken, is_counted);
         }
     }
 
@@ -402,7 +396,7 @@ impl Traffic {
                 row.kind == RowKind::Http && open
             };
             if self.store.row(row).is_some_and(goes_on) {
-                self.http_over(row, self.latest.0, index, Some(why));
+                self.http_over(row, self.latest.0, index, Some(why), true);
             }
             self.note_rows_with(index);
         }
@@ -430,7 +424,7 @@ impl Traffic {
                 "the stream ended without an answer".to_owned(),
             ),
             (0, None) => (Status::Lost, "no response came".to_owned()),
-            (_, None) => (Status::Error, format!("{} without an answer", words())),
+            (_, None) => (Status::Lost, format!("{} without an answer", words())),
         })
     }
 
@@ -445,19 +439,22 @@ impl Traffic {
         if !by_http || !matches!(was, Status::Error | Status::Lost) {
             return;
         }
-        self.counters.errors -= u64::from(was == Status::Error);
+        let was_counted = was == Status::Error && !self.is_ours(row);
+        self.counters.errors -= u64::from(was_counted);
         self.stats.reopen(self.call_key(row), was == Status::Error);
         self.set_status(row, Status::Pending);
         self.tell_call(row, Status::InputRequired);
         self.open.insert((self.store.scope(row), row));
     }
 
-    fn unanswered(&mut self, row: RowId, at: i64, status: Status, why: &str) {
+    fn unanswered(&mut self, row: RowId, at: i64, status: Status, why: &str, is_counted: bool) {
         let outcome = self.store.texts.keep(why);
-        if let Some(extra) = self.store.extra_mut(row) {
+        let said = self.store.extra(row).map(|extra| extra.outcome);
+        let has_said = said.is_some_and(|it| !self.store.texts.bytes(it).is_empty());
+        if let Some(extra) = self.store.extra_mut(row).filter(|_| !has_said) {
             extra.outcome = outcome;
         }
-        if status == Status::Error {
+        if status == Status::Error && !is_counted && !self.is_ours(row) {
             self.counters.errors += 1;
         }
         if self.store.is_exchange(row) {
@@ -469,11 +466,20 @@ impl Traffic {
     }
 
     /// The row that stands for an HTTP exchange ends with it.
-    fn http_over(&mut self, row: RowId, at: i64, index: u32, broken: Option<&str>) {
+    fn http_over(
+        &mut self,
+        row: RowId,
+        at: i64,
+        index: u32,
+        broken: Option<&str>,
+        is_counted: bool,
+    ) {
         let Some(data) = self.store.http.get(index) else {
             return;
         };
         let (code, method) = (data.status, self.store.symbol(data.method));
+        // What a bridge sent on, it tells of itself.
+        let is_told = is_counted || self.is_ours(row) || data.is(BRIDGED) && method == "POST";
         // That is how a server says that it has no stream to open, or keeps no session to end.
         let usual = code == 405 && matches!(method, "GET" | "DELETE");
         let status = match (code, broken) {
@@ -495,59 +501,9 @@ impl Traffic {
             (extra.outcome, extra.ended_at) = (outcome, at);
         }
         // A refusal may be how things go: no stream here, another address for the metadata, a token first.
-        self.counters.errors += u64::from(code >= 500);
+        self.counters.errors += u64::from(code >= 500 && !is_told);
         self.open.remove(&(self.store.scope(row), row));
         self.set_status(row, status);
         self.changes.note(row);
-    }
-
-    /// The row was refused: what the client does to be let in, and its next try, belong under it.
-    fn refused(&mut self, row: RowId) {
-        // At the door, the next to come may be anybody.
-        let of_session = |data: &&RowData| SessionId(data.session) != SessionId::NONE;
-        let Some(data) = self.store.row(row).filter(of_session) else {
-            return;
-        };
-        // Refused again: still the same story.
-        let before = self.store.row(data.parent).map(|_| data.parent);
-        let was_refused = |&row: &RowId| {
-            let http = self.store.row(row).and_then(|row| self.store.http_of(row));
-            http.is_some_and(|http| matches!(http.status, 401 | 403))
-        };
-        let challenge = Challenge {
-            session: data.session,
-            refused: before.filter(was_refused).unwrap_or(row),
-            call: (data.method, data.name),
-        };
-        let list = &mut self.challenges.0;
-        list.retain(|other| other.refused != challenge.refused);
-        if list.len() == MOST_CHALLENGES {
-            list.remove(0);
-        }
-        list.push(challenge);
-    }
-
-    /// The refused row that the new one tries again.
-    pub(super) fn retried(&mut self, row: RowId) -> Option<RowId> {
-        if self.challenges.0.is_empty() {
-            return None;
-        }
-        let (call, session) = (self.call_key(row), self.store.row(row)?.session);
-        let list = &mut self.challenges.0;
-        let at = list
-            .iter()
-            .rposition(|other| other.call == call && other.session == session)?;
-        Some(list.remove(at).refused)
-    }
-
-    /// The refused row that the new one, which asks for a way in, belongs to.
-    fn authorizes(&self, row: RowId) -> Option<RowId> {
-        let data = self.store.row(row)?;
-        let list = &self.challenges.0;
-        let latest = list
-            .last()
-            .filter(|_| is_authorization(self.store.symbol(data.name)))?;
-        let here = list.iter().rfind(|other| other.session == data.session);
-        Some(here.unwrap_or(latest).refused)
     }
 }

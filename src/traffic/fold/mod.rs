@@ -2,9 +2,10 @@
 
 mod answer;
 mod http;
+mod refused;
 mod request;
 
-pub use http::Challenges;
+pub use refused::Challenges;
 
 use super::digest::{Content, Detail, Digest, Message, MessageKind, Messages};
 use super::gist::{Gist, line};

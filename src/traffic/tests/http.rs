@@ -180,7 +180,7 @@ fn requests_that_http_failed_say_how() {
         "#,
         r#"
         client · tools/call · a · HTTP 502 Bad Gateway · error [1]
-        client · tools/list · HTTP 200 OK without an answer · error [5]
+        client · tools/list · HTTP 200 OK without an answer · lost [5]
         client · ping · the stream ended without an answer · lost [9]
         client · ping · the server broke off · lost [12]
         client · notifications/initialized · HTTP 404 Not Found · error [15]
@@ -503,16 +503,47 @@ fn the_filter_finds_path_status_and_method() {
 }
 
 #[test]
-fn an_error_to_what_is_no_message_stands_under_it() {
+fn an_error_that_no_request_is_refused_with_is_what_its_exchange_says() {
     check(
         r#"
         http#1 GET /mcp
         http#1 400
         server#1 {"id":null,"error":{"code":-32600,"message":"no session"}}
         http#1 end
+        http#2 POST /mcp
+        http#2 400
+        server#2 {"id":null,"error":{"code":-32700,"message":"Parse error"}}
+        http#2 end
+        http#3 POST /mcp
+        client#3 {"method":"notifications/initialized"}
+        http#3 400
+        server#3 {"id":"server-error","error":{"code":-32600,"message":"no session"}}
+        http#3 end
+        http#4 POST /mcp
+        client#4 {"id":1,"method":"tools/list"}
+        http#4 400
+        server#4 {"id":"server-error","error":{"code":-32600,"message":"no session"}}
+        http#4 end
         "#,
         r#"
-        client · GET · /mcp · 400 Bad Request · error [1]
+        client · GET · /mcp · -32600 no session · error [1 3]
+        client · POST · /mcp · -32700 Parse error · error [6 7]
+        client · notifications/initialized · -32600 no session · error [10 12]
+        client · tools/list · -32600 no session · error [15 17]
+        "#,
+    );
+}
+
+#[test]
+fn an_error_without_an_id_on_a_stream_stands_under_it() {
+    check(
+        r#"
+        http#1 GET /mcp
+        http#1 200 stream
+        server#1 {"id":null,"error":{"code":-32600,"message":"no session"}}
+        "#,
+        r#"
+        client · GET · /mcp · streaming [1]
           server · unknown answer · -32600 no session [3]
         "#,
     );

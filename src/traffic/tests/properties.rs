@@ -252,10 +252,16 @@ proptest! {
         let mut times: HashMap<u64, usize> = HashMap::new();
         for id in 0..traffic.len() {
             let standing = traffic.row(id).unwrap().kind == RowKind::Http;
-            for part in traffic.parts(id).into_iter().filter(|_| !standing) {
-                *times.entry(part.seq).or_default() += 1;
+            let parts = traffic.parts(id).into_iter();
+            if standing {
+                // Beside its head, what its refusal says; also the only message that it brought, which is of another
+                // row, too.
+                parts.skip(1).for_each(|part| _ = times.entry(part.seq).or_insert(0));
+            } else {
+                parts.for_each(|part| *times.entry(part.seq).or_default() += 1);
             }
         }
+        times.values_mut().for_each(|times| *times = (*times).max(1));
         // What is HTTP alone may be a row of its own, and is nobody's message.
         let http: HashSet<u64> = conversation
             .iter()

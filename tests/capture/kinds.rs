@@ -1,0 +1,506 @@
+//! Whatever goes wrong, what one request failed with is one error, to the recorder and to who reads its capture.
+
+use super::counts::{Counted, both, counted};
+use super::http::{body, end, headers, http};
+use super::*;
+use ::http::{Method, StatusCode};
+use mcp_sentinel::tap::{ASKED_AGAIN, ExchangeId, Half, Http, Request, Response, Via};
+
+/// A story, an event a line: who, and what. `#1` behind who is the HTTP exchange that carried it, `>operator` to whom
+/// it went. Of an exchange: `POST`, by the `client` or who else is said, of a `bridge`'s making; `sends` and `answers`
+/// with a body; a status, with the kind of body; `end`, or `again`. Messages lack `jsonrpc`, to be short.
+fn told(story: &str) -> Counted {
+    let lines = story.lines().map(str::trim).filter(|line| !line.is_empty());
+    counted(lines.flat_map(events))
+}
+
+fn events(line: &str) -> Vec<Event> {
+    let (who, what) = line.split_once(' ').unwrap();
+    let (who, exchange) = who.split_once('#').unwrap_or((who, ""));
+    let exchange = exchange.parse().unwrap_or(0);
+    if who == "http" {
+        return of_exchange(exchange, what);
+    }
+    let (from, to) = who.split_once('>').unwrap_or((who, ""));
+    let from = party(from);
+    let to = match (to, from) {
+        ("", Party::Server | Party::Sentinel) => Party::Client,
+        ("", _) => Party::Server,
+        (to, _) => party(to),
+    };
+    vec![event(Body::Line {
+        from,
+        to,
+        bytes: whole(what).into(),
+        replay_of: None,
+        via: (exchange > 0).then(|| Box::new(Via::body(ExchangeId(exchange)))),
+    })]
+}
+
+fn party(word: &str) -> Party {
+    match word {
+        "client" => Party::Client,
+        "server" => Party::Server,
+        "operator" => Party::Operator,
+        _ => Party::Sentinel,
+    }
+}
+
+fn whole(message: &str) -> String {
+    message
+        .replace("{\"id\"", "{\"jsonrpc\":\"2.0\",\"id\"")
+        .replace("{\"method\"", "{\"jsonrpc\":\"2.0\",\"method\"")
+}
+
+fn of_exchange(id: u64, what: &str) -> Vec<Event> {
+    let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
+    let kind = match rest {
+        "json" => &[("content-type", "application/json")][..],
+        "stream" => &[("content-type", "text/event-stream")],
+        _ => &[],
+    };
+    let broken = |why: &str| Http::End {
+        of: Half::Response,
+        bytes: None,
+        broken: Some(why.to_owned()),
+    };
+    match word {
+        "sends" => vec![body(id, Half::Request, whole(rest)), end(id, Half::Request)],
+        "asked" => vec![end(id, Half::Request)],
+        "answers" => vec![body(id, Half::Response, whole(rest))],
+        "end" if rest.is_empty() => vec![end(id, Half::Response)],
+        "end" => vec![http(id, broken(rest))],
+        "again" => vec![http(id, broken(ASKED_AGAIN))],
+        _ if word.starts_with(|it: char| it.is_ascii_digit()) => {
+            let status = StatusCode::from_bytes(word.as_bytes()).unwrap();
+            let head = Response::new(Party::Server, status, &headers(kind));
+            vec![http(id, Http::Response(head))]
+        }
+        method => {
+            let by = match rest {
+                "" | "bridge" => Party::Client,
+                by => party(by.split(' ').next().unwrap()),
+            };
+            let headers = match rest.ends_with("bridge") {
+                true => headers(&[]),
+                false => headers(&[("content-type", "application/json")]),
+            };
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let head = Request::new(by, method, "/mcp", &headers);
+            vec![http(id, Http::Request(head))]
+        }
+    }
+}
+
+#[track_caller]
+fn check(messages: u64, errors: u64, story: &str) {
+    assert_eq!(told(story), both(messages, errors), "{story}");
+}
+
+#[test]
+fn an_error_that_was_answered_is_one_whoever_asked() {
+    check(
+        6,
+        3,
+        r#"
+        client {"id":1,"method":"tools/call"}
+        server {"id":1,"error":{"code":-32602,"message":""}}
+        client {"id":2,"method":"tools/call"}
+        server {"id":2,"result":{"isError":true}}
+        server {"id":1,"method":"roots/list"}
+        client {"id":1,"error":{"code":-32601,"message":""}}
+        "#,
+    );
+    check(
+        4,
+        2,
+        r#"
+        operator {"id":"mcpx-1","method":"tools/call"}
+        server>operator {"id":"mcpx-1","error":{"code":-32602,"message":""}}
+        operator {"id":"mcpx-2","method":"tools/call"}
+        server>operator {"id":"mcpx-2","result":{"isError":true}}
+        "#,
+    );
+    // What nobody asked for, and what comes twice, somebody got all the same.
+    check(
+        4,
+        3,
+        r#"
+        client {"id":1,"method":"x"}
+        server {"id":7,"error":{"code":-1,"message":""}}
+        server {"id":1,"error":{"code":-1,"message":""}}
+        server {"id":1,"error":{"code":-1,"message":""}}
+        "#,
+    );
+}
+
+#[test]
+fn what_was_cancelled_or_discovered_may_be_answered_by_an_error() {
+    check(
+        1,
+        0,
+        r#"
+        http#1 POST
+        client#1 {"id":1,"method":"tools/call"}
+        http#1 asked
+        sentinel>server#1 {"method":"notifications/cancelled","params":{"requestId":1}}
+        http#1 400
+        http#1 end
+        "#,
+    );
+    for (code, errors) in [("-32800", 0), ("0", 0)] {
+        let story = format!(
+            r#"
+            client {{"id":1,"method":"tools/call"}}
+            client {{"method":"notifications/cancelled","params":{{"requestId":1}}}}
+            server {{"id":1,"error":{{"code":{code},"message":"Request cancelled"}}}}
+            "#
+        );
+        check(3, errors, &story);
+    }
+    // It is of the other side that the cancelled id is.
+    check(
+        5,
+        1,
+        r#"
+        client {"id":1,"method":"tools/call"}
+        server {"id":1,"method":"roots/list"}
+        client {"method":"notifications/cancelled","params":{"requestId":1}}
+        client {"id":1,"error":{"code":-1,"message":"no roots"}}
+        server {"id":1,"error":{"code":-32800,"message":""}}
+        "#,
+    );
+    check(
+        3,
+        1,
+        r#"
+        client {"id":1,"method":"tools/call"}
+        client {"method":"notifications/cancelled","params":{"requestId":1}}
+        server {"id":1,"result":{"isError":true}}
+        "#,
+    );
+    // Over HTTP the cancellation goes another way than what it cancels.
+    check(
+        3,
+        0,
+        r#"
+        http#1 POST
+        http#1 sends {"id":1,"method":"tools/call"}
+        http#1 200 json
+        http#2 POST
+        http#2 sends {"method":"notifications/cancelled","params":{"requestId":1}}
+        http#2 202
+        http#2 end
+        http#1 answers {"id":1,"error":{"code":-32800,"message":"cancelled"}}
+        http#1 end
+        "#,
+    );
+    for id in ["7", "null", "\"server-error\""] {
+        let story = format!(
+            r#"
+            http#1 POST
+            http#1 sends {{"id":7,"method":"server/discover"}}
+            http#1 400 json
+            http#1 answers {{"id":{id},"error":{{"code":-32000,"message":"no session"}}}}
+            http#1 end
+            "#
+        );
+        check(2, 0, &story);
+    }
+}
+
+#[test]
+fn what_http_refuses_is_one_error_however_the_server_says_so() {
+    for id in ["1", "null", "\"server-error\""] {
+        let story = format!(
+            r#"
+            http#1 POST
+            http#1 sends {{"id":1,"method":"tools/call"}}
+            http#1 400 json
+            http#1 answers {{"id":{id},"error":{{"code":-32000,"message":"no session"}}}}
+            http#1 end
+            http#2 POST
+            http#2 sends {{"method":"notifications/x"}}
+            http#2 500 json
+            http#2 answers {{"id":null,"error":{{"code":-32000,"message":"no session"}}}}
+            http#2 end
+            "#
+        );
+        check(4, 2, &story);
+    }
+    check(
+        3,
+        2,
+        r#"
+        http#1 POST
+        http#1 sends [{"id":1,"method":"a"},{"id":2,"method":"b"}]
+        http#1 400 json
+        http#1 answers {"id":null,"error":{"code":-32600,"message":"no batches"}}
+        http#1 end
+        "#,
+    );
+    // What could not be read, and the client's answer to a request of the server's.
+    for (status, sent) in [
+        (400, "{broken"),
+        (500, "{broken"),
+        (400, r#"{"id":1,"result":{}}"#),
+        (500, r#"{"id":1,"result":{}}"#),
+    ] {
+        let story = format!(
+            r#"
+            http#1 POST
+            http#1 sends {sent}
+            http#1 {status} json
+            http#1 answers {{"id":null,"error":{{"code":-32700,"message":"Parse error"}}}}
+            http#1 end
+            "#
+        );
+        check(1 + u64::from(!sent.ends_with("broken")), 1, &story);
+    }
+}
+
+#[test]
+fn a_refusal_of_what_carries_no_message_is_an_error_when_the_server_fails() {
+    for method in ["GET", "DELETE"] {
+        for (status, errors) in [(405, 0), (404, 0), (503, 1)] {
+            let story = format!(
+                r#"
+                http#1 {method}
+                http#1 asked
+                http#1 {status} json
+                http#1 answers {{"id":null,"error":{{"code":-32000,"message":"Method not allowed."}}}}
+                http#1 end
+                http#2 {method}
+                http#2 asked
+                http#2 {status}
+                sentinel#2 {{"id":null,"error":{{"code":-32603,"message":"mcp-sentinel: no"}}}}
+                http#2 end
+                "#
+            );
+            check(1, errors * 2, &story);
+        }
+    }
+    // On a stream that was opened, it is one.
+    check(
+        1,
+        1,
+        r#"
+        http#1 GET
+        http#1 asked
+        http#1 200 json
+        http#1 answers {"id":null,"error":{"code":-32000,"message":"gone"}}
+        http#1 end
+        "#,
+    );
+}
+
+#[test]
+fn what_a_bridge_is_refused_is_told_by_its_own_answer() {
+    for said in [
+        r#"server>sentinel#1 {"id":null,"error":{"code":-32000,"message":"no session"}}"#,
+        r#"server>sentinel#1 {"id":"r","error":{"code":-32001,"message":"no session"}}"#,
+        "",
+    ] {
+        let story = format!(
+            r#"
+            http#1 POST bridge
+            client#1 {{"id":"r","method":"tools/call"}}
+            http#1 asked
+            http#1 500
+            http#1 end
+            {said}
+            sentinel#1 {{"id":"r","error":{{"code":-32603,"message":"mcp-sentinel: 500"}}}}
+            "#
+        );
+        check(1 + u64::from(!said.is_empty()), 1, &story);
+    }
+    // Begun anew, it goes on.
+    check(
+        4,
+        0,
+        r#"
+        http#1 POST bridge
+        client#1 {"id":1,"method":"tools/call"}
+        http#1 asked
+        http#1 404
+        http#1 end
+        server>sentinel#1 {"id":1,"error":{"code":-32001,"message":"no session"}}
+        http#2 POST sentinel bridge
+        sentinel>server#2 {"id":0,"method":"initialize"}
+        http#2 asked
+        http#2 200
+        http#2 end
+        server>sentinel#2 {"id":0,"result":{}}
+        http#3 POST sentinel bridge
+        http#3 asked
+        http#3 200
+        http#3 end
+        server#3 {"id":1,"result":{}}
+        "#,
+    );
+    // A server that is away, and a line that is no message.
+    check(
+        2,
+        1,
+        r#"
+        http#1 POST bridge
+        client#1 {"id":1,"method":"tools/call"}
+        http#1 asked
+        http#1 end Connection refused
+        sentinel#1 {"id":1,"error":{"code":-32603,"message":"mcp-sentinel: away"}}
+        http#2 POST bridge
+        client#2 no message
+        http#2 asked
+        http#2 500
+        http#2 end
+        "#,
+    );
+}
+
+#[test]
+fn what_a_bridge_to_a_process_refuses_is_one_error() {
+    check(
+        2,
+        2,
+        r#"
+        http#1 POST
+        client#1 {"id":0,"method":"initialize"}
+        http#1 asked
+        http#1 503 json
+        sentinel#1 {"id":0,"error":{"code":-32603,"message":"mcp-sentinel: too many"}}
+        http#1 end
+        http#2 POST
+        client#2 {"method":"notifications/initialized"}
+        http#2 asked
+        http#2 404 json
+        sentinel#2 {"id":null,"error":{"code":-32603,"message":"mcp-sentinel: no session"}}
+        http#2 end
+        "#,
+    );
+    // The answer may be told of before the response.
+    check(
+        2,
+        1,
+        r#"
+        http#1 POST
+        client#1 {"id":1,"method":"tools/call"}
+        http#1 asked
+        server#1 {"id":1,"error":{"code":-32602,"message":""}}
+        http#1 400 json
+        http#1 end
+        "#,
+    );
+}
+
+#[test]
+fn what_the_operator_was_refused_is_one_error() {
+    check(
+        1,
+        1,
+        r#"
+        http#1 POST operator
+        operator#1 {"id":"mcpx-1","method":"tools/call"}
+        http#1 asked
+        http#1 401
+        http#1 end
+        "#,
+    );
+    check(
+        2,
+        1,
+        r#"
+        http#1 POST operator
+        operator#1 {"id":"mcpx-1","method":"tools/call"}
+        http#1 asked
+        http#1 400
+        server>operator#1 {"id":"mcpx-1","error":{"code":-32602,"message":""}}
+        http#1 end
+        "#,
+    );
+}
+
+#[test]
+fn what_is_asked_again_has_failed_when_that_has() {
+    let asked = r#"
+        http#1 POST
+        http#1 sends {"id":1,"method":"tools/call"}
+        http#1 401
+        http#1 again
+        http#2 POST sentinel
+        http#2 asked
+        "#;
+    for (messages, errors, answer) in [
+        (2, 0, "200 json\nhttp#2 answers {\"id\":1,\"result\":{}}"),
+        (1, 1, "401 text"),
+        (1, 1, "503 text"),
+        (
+            2,
+            1,
+            "400 json\nhttp#2 answers {\"id\":1,\"error\":{\"code\":-1,\"message\":\"\"}}",
+        ),
+        (
+            2,
+            1,
+            "400 json\nhttp#2 answers {\"id\":null,\"error\":{\"code\":-1,\"message\":\"\"}}",
+        ),
+    ] {
+        let story = format!("{asked}http#2 {answer}\nhttp#2 end");
+        check(messages, errors, &story);
+    }
+}
+
+#[test]
+fn what_we_ask_of_our_own_accord_fails_for_nobody() {
+    for (status, said) in [
+        ("401", ""),
+        ("503", ""),
+        (
+            "400",
+            r#"server>sentinel#1 {"id":"mcpx-1","error":{"code":-1,"message":""}}"#,
+        ),
+    ] {
+        for of in ["sentinel", "sentinel bridge"] {
+            let story = format!(
+                r#"
+                http#1 POST {of}
+                sentinel>server#1 {{"id":"mcpx-1","method":"tools/list"}}
+                http#1 asked
+                http#1 {status}
+                {said}
+                http#1 end
+                http#2 GET {of}
+                http#2 asked
+                http#2 {status}
+                http#2 end
+                "#
+            );
+            check(u64::from(!said.is_empty()), 0, &story);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_answered_is_no_error() {
+    check(
+        4,
+        0,
+        r#"
+        http#1 POST
+        http#1 sends {"id":1,"method":"tools/call"}
+        http#1 200 text
+        http#1 answers <html>
+        http#1 end
+        http#2 POST
+        http#2 sends {"id":2,"method":"tools/call"}
+        http#2 200 stream
+        http#2 end Connection reset
+        http#3 POST
+        http#3 sends {"id":3,"method":"tools/call"}
+        http#3 end Connection refused
+        http#4 POST
+        http#4 sends {"id":4,"method":"tools/call"}
+        http#4 200 stream
+        http#4 end the client went away
+        "#,
+    );
+}
