@@ -260,7 +260,7 @@ enum ModeArguments {
     },
     /// Show a saved capture, read-only
     Open {
-        /// A capture file, also .zst
+        /// A capture file, also .zst; or bare messages, one a line
         file: PathBuf,
     },
     /// Call one tool of a server and print the answer

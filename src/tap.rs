@@ -39,6 +39,13 @@ impl SessionId {
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// Nobody noted when it was.
+    pub const UNKNOWN: Self = Self(0);
+
+    pub fn is_known(self) -> bool {
+        self != Self::UNKNOWN
+    }
+
     /// The wall clock, which may be set back while we run.
     pub fn now() -> Self {
         SystemTime::now().into()

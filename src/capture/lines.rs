@@ -75,6 +75,8 @@ pub(super) struct Lines {
     joining: bool,
     /// How large the file was when all of it had been read.
     exhausted: Option<u64>,
+    /// How large it was when what stood behind the last line feed was no whole line.
+    unfinished: u64,
 }
 
 /// A line, without its line feed.
@@ -101,6 +103,7 @@ impl Lines {
             passing: None,
             joining: false,
             exhausted: None,
+            unfinished: 0,
         }
     }
 
@@ -152,6 +155,36 @@ impl Lines {
                 return Ok(None);
             }
         }
+    }
+
+    /// What stands behind the last line feed, as a line of its own where it `is_whole`; asked for when all before it has
+    /// been handed out.
+    pub fn rest(&mut self, is_whole: impl FnOnce(&[u8]) -> bool) -> io::Result<Option<Line>> {
+        let length = self.torn()?;
+        let end = self.offset + length;
+        let room = usize::try_from(length).unwrap_or(usize::MAX);
+        let known = length == 0 || end == self.unfinished;
+        if known || self.passing.is_some() || room >= self.longest {
+            return Ok(None);
+        }
+        self.make_room();
+        self.window.resize(room.max(WINDOW), 0);
+        let read = self.source.read_at(&mut self.window[..room], self.offset)?;
+        let text = &self.window[..read];
+        if read < room || memchr::memchr(b'\n', text).is_some() || !is_whole(text) {
+            self.unfinished = end;
+            return Ok(None);
+        }
+        self.unread = 0..read;
+        let line = Line {
+            offset: self.offset,
+            number: self.number + 1,
+            length,
+            text: Some(0..read),
+        };
+        self.number += 1;
+        self.pass(read);
+        Ok(Some(line))
     }
 
     /// The text of the line handed out last; none when it is too long.

@@ -8,12 +8,14 @@
 //!     ─▶ write (lines to text) ─▶ output (text to the file)
 //!     (what is too long for memory waits in a spool for its end)
 //! file ─▶ lines (where lines are; inflate makes them of a compressed file) ─▶ parse (text to records) ─▶ reader
+//!     (bare: messages without a capture around them)
 //! ```
 //!
 //! [`redact`] masks what must not be recorded, [`store`] names captures and decides how long they stay,
 //! [`scratch`] hides those that nobody asked to keep. Nothing here knows what a message means, beyond counting
-//! messages and failures.
+//! messages and failures, and who sends which.
 
+mod bare;
 mod http;
 mod inflate;
 mod lines;

@@ -39,6 +39,9 @@ pub struct Header {
     pub pid: u32,
     /// Environment entries that look relevant and not secret may be added by later versions; unknown keys are ignored.
     pub cwd: String,
+    /// There is none: these are bare messages, and times and directions are not known.
+    #[serde(skip)]
+    pub bare: bool,
 }
 
 /// Where a payload lies in the capture (in the uncompressed file, for compressed ones). For a record without a payload

@@ -376,9 +376,9 @@ impl Store {
                 .http_of(row)
                 .map(|http| http.status)
                 .filter(|status| *status != 0),
-            // Nobody knows, where the clock was set back meanwhile.
+            // Nobody knows, where the clock was set back meanwhile or there was none.
             took: extra
-                .filter(|_| ended && ended_at >= row.at)
+                .filter(|_| ended && ended_at >= row.at && Timestamp(row.at).is_known())
                 .map(|_| ended_at.saturating_sub(row.at)),
             size,
             progress: self.progress.get(&id).copied(),

@@ -58,7 +58,7 @@ fn follow(
     sender: &mpsc::Sender<Fed>,
     opened: &OnceLock<Bodies>,
 ) -> Result<(), crate::capture::reader::ReadError> {
-    let mut reader = Reader::open(capture)?;
+    let mut reader = Reader::open_to_show(capture)?;
     let _ = opened.set(reader.bodies()?);
     let mut listening = sender
         .blocking_send(Fed::Opened(Box::new(reader.header().clone())))

@@ -6,14 +6,20 @@ pub use crate::traffic::number::{count, duration, plural};
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
-/// `12:04:01.120`, local.
+/// `12:04:01.120`, local; nothing for a time that is not known.
 pub fn time_of_day(at: Timestamp, utc_offset_seconds: i32) -> String {
+    if !at.is_known() {
+        return String::new();
+    }
     let millis = at.0.rem_euclid(SECOND) / 1000;
     format!("{}.{millis:03}", clock(at, utc_offset_seconds))
 }
 
-/// `12:04:01`, local.
+/// `12:04:01`, local; nothing for a time that is not known.
 pub fn clock(at: Timestamp, utc_offset_seconds: i32) -> String {
+    if !at.is_known() {
+        return String::new();
+    }
     let local = at.0.div_euclid(SECOND) + i64::from(utc_offset_seconds);
     let second = local.rem_euclid(DAY_SECONDS);
     format!(
@@ -24,12 +30,17 @@ pub fn clock(at: Timestamp, utc_offset_seconds: i32) -> String {
     )
 }
 
+/// `12:04`, local; nothing for a time that is not known.
+pub fn minute(at: Timestamp, utc_offset_seconds: i32) -> String {
+    clock(at, utc_offset_seconds).chars().take(5).collect()
+}
+
 /// `today 17:02`, `yesterday 17:02`, `2026-11-19 17:02`, local.
 pub fn day_and_time(at: Timestamp, now: Timestamp, utc_offset_seconds: i32) -> String {
     let day = |time: Timestamp| {
         (time.0.div_euclid(SECOND) + i64::from(utc_offset_seconds)).div_euclid(DAY_SECONDS)
     };
-    let time = &clock(at, utc_offset_seconds)[..5];
+    let time = minute(at, utc_offset_seconds);
     match day(now) - day(at) {
         0 => format!("today {time}"),
         1 => format!("yesterday {time}"),

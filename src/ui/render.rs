@@ -180,7 +180,7 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
 }
 
 /// What stands in the rule under the title as long as the proxy does: where clients can join, and whether the server is
-/// known to be who it says.
+/// known to be who it says. For bare messages, what is not known of them.
 fn standing(world: &World, frame: &mut Frame<'_>, rule: Rect) {
     let theme = world.theme;
     let listening = world.listening.as_ref().filter(|_| world.live);
@@ -188,7 +188,12 @@ fn standing(world: &World, frame: &mut Frame<'_>, rule: Rect) {
         listening.map(|url| (format!(" listening on {} ", text::clean(url)), Role::Text));
     let insecure = world.header.as_ref().is_some_and(|header| header.insecure);
     let insecure = insecure.then(|| (" TLS not verified ".to_owned(), Role::Error));
-    let spans: Vec<Span<'_>> = [insecure, listening]
+    let bare = world.header.as_ref().is_some_and(|header| header.bare);
+    let bare = bare.then(|| {
+        let words = " bare messages, without times or directions of their own ";
+        (words.to_owned(), Role::Warn)
+    });
+    let spans: Vec<Span<'_>> = [bare, insecure, listening]
         .into_iter()
         .flatten()
         .flat_map(|(said, role)| [Span::styled(said, theme.style(role)), Span::raw("─")])

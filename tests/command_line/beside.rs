@@ -110,7 +110,7 @@ fn a_screen_without_a_terminal_is_refused_in_words() {
     );
     house
         .run(&["open", saved.to_str().unwrap()])
-        .fails(1, "is not a capture: its first line is a bare message");
+        .fails(2, "open opens a screen and needs a terminal");
     let missing = house.run(&["open", "/nowhere.jsonl"]);
     missing.fails(1, "cannot open capture /nowhere.jsonl: No such file");
     assert_eq!(

@@ -87,7 +87,7 @@ impl Stage {
 
     /// Nothing is read yet.
     pub fn start(width: u16, height: u16, capture: &Path, state: State, session: Session) -> Self {
-        let reader = Reader::open(capture).unwrap();
+        let reader = Reader::open_to_show(capture).unwrap();
         let bodies = reader.bodies().unwrap();
         let live = matches!(state, State::Live | State::Ended);
         let header = Box::new(reader.header().clone());

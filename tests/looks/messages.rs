@@ -385,3 +385,34 @@ fn a_message_gets_the_lines_that_the_other_one_does_not_need() {
     let (more, _) = lines(&long('q'), "{}");
     assert!(more > question + 5, "{question} {more}");
 }
+
+#[test]
+fn bare_messages_are_shown_without_times_that_nobody_noted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("saved.jsonl");
+    let lines = [
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"add","arguments":{"a":2}}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"five"}]}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#,
+    ];
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    for width in [80, 120] {
+        let mut stage = Stage::open(width, 40, &path, State::Saved);
+        stage.press("g");
+        let text = stage.text();
+        assert!(
+            text.contains("bare messages, without times or directions of their own"),
+            "{text}"
+        );
+        let row = stage.selected();
+        assert!(row.contains("a=2") && row.contains("ok"), "{row}");
+        assert!(text.contains("\"five\""), "{text}");
+        for keys in ["", "]", "2", "5", "6"] {
+            stage.press(keys);
+            let text = stage.text();
+            for words in ["00:00", "0 µs", "1970", "Timing"] {
+                assert!(!text.contains(words), "{keys}: {words}: {text}");
+            }
+        }
+    }
+}

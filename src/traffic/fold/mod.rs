@@ -330,8 +330,9 @@ impl Traffic {
         // An error of ours came at once, or after a patience of ours: neither says how fast the server is.
         let is_ours =
             (self.store.extra(row)).is_some_and(|extra| extra.answer_from == Party::Sentinel);
-        // Not a time that a clock which was set back makes of it.
-        let took = (answered && !is_ours && at >= started).then(|| at.saturating_sub(started));
+        // Not a time that a clock which was set back makes of it, or that nobody noted.
+        let noted = at >= started && Timestamp(started).is_known();
+        let took = (answered && !is_ours && noted).then(|| at.saturating_sub(started));
         self.stats.end(self.call_key(row), end, took);
     }
 

@@ -88,7 +88,7 @@ pub struct Detail {
 impl Detail {
     pub fn looks(&self, world: &World) -> Vec<Look> {
         let row = self.row.and_then(|row| world.traffic.row(row));
-        if row.is_some_and(|row| row.kind == RowKind::Http) {
+        if row.as_ref().is_some_and(|row| row.kind == RowKind::Http) {
             return match self.parts.len() {
                 // Of its own there is the head alone.
                 ..2 => vec![Look::Http],
@@ -96,6 +96,9 @@ impl Detail {
             };
         }
         let mut looks = vec![Look::Messages, Look::Timing, Look::Raw];
+        if row.is_some_and(|row| !row.at.is_known()) {
+            looks.retain(|look| *look != Look::Timing);
+        }
         if self
             .row
             .is_some_and(|row| world.traffic.http(row).is_some())

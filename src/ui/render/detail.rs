@@ -217,7 +217,7 @@ fn facts(
                 // A call that went rounds is told of in the list; here is what its first one brought.
                 let first = Row {
                     status: Status::InputRequired,
-                    took: Some((part.at.0 - row.at.0).max(0)),
+                    took: row.at.is_known().then(|| (part.at.0 - row.at.0).max(0)),
                     ..row.clone()
                 };
                 let row = if row.rounds > 0 { &first } else { row };

@@ -6,6 +6,7 @@ mod page;
 pub use page::{READABLE, description, detail, shortened};
 
 use super::{empty, json, put, rule, standing_rule};
+use crate::tap::Timestamp;
 use crate::ui::app::inventory::{Inventory, Item, places};
 use crate::ui::app::{Part, Tab, World};
 use crate::ui::format;
@@ -176,14 +177,14 @@ fn head(state: &Inventory, world: &World, count: usize, frame: &mut Frame<'_>, a
             (format!("not refreshed: {why}"), Role::Error)
         }
         (_, Some(stale)) => {
-            let since = &format::clock(stale, world.utc_offset_seconds)[..5];
+            let stale = since(stale, world);
             let key = keymap::label(Context::Inventory, Action::Refresh);
             let refresh = match (world.live, room >= 30) {
                 (true, true) => format!(", {key} refreshes"),
                 (true, false) => format!("   {key}"),
                 (false, _) => String::new(),
             };
-            (format!("stale since {since}{refresh}"), Role::Warn)
+            (format!("{stale}{refresh}"), Role::Warn)
         }
         (None, None) if count == 0 && !state.is_not_offered(world) => {
             ("not listed yet".to_owned(), Role::Dim)
@@ -239,8 +240,8 @@ fn beside_filter(
     let of = format!("  {} of {all}", format::count(count as u64));
     let (mut long, mut short) = (String::new(), String::new());
     if let (_, Some(stale)) = state.freshness(world) {
-        let since = &format::clock(stale, world.utc_offset_seconds)[..5];
-        (long, short) = (format!("  stale since {since}"), "  stale".to_owned());
+        let stale = since(stale, world);
+        (long, short) = (format!("  {stale}"), "  stale".to_owned());
     }
     let text = width(state.filter.text());
     let most = room.saturating_sub(
@@ -345,5 +346,16 @@ fn nothing(state: &Inventory, world: &World) -> (String, String) {
             "It is over, so the server cannot be asked any more; mcp-sentinel -- COMMAND starts another."
                 .to_owned(),
         ),
+    }
+}
+
+/// `stale since 12:05`
+fn since(stale: Timestamp, world: &World) -> String {
+    match stale.is_known() {
+        true => {
+            let minute = format::minute(stale, world.utc_offset_seconds);
+            format!("stale since {minute}")
+        }
+        false => "stale".to_owned(),
     }
 }

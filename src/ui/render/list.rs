@@ -492,7 +492,7 @@ pub fn took(world: &World, row: &Row<'_>) -> (String, Role) {
         let ended = matches!(row.kind, RowKind::Exchange | RowKind::Http)
             && !matches!(row.status, Status::Pending | Status::Streaming);
         // The clock was set back meanwhile.
-        let unknown = if ended { "?" } else { "" };
+        let unknown = if ended && row.at.is_known() { "?" } else { "" };
         return (unknown.to_owned(), Role::Dim);
     };
     let slow = world

@@ -118,7 +118,9 @@ impl Page {
             self.fact("listening on", url, Role::Text);
         }
         if let Some(header) = &world.header {
-            self.fact("upstream", &header.upstream.join(" "), Role::Text);
+            if !header.upstream.is_empty() {
+                self.fact("upstream", &header.upstream.join(" "), Role::Text);
+            }
             if header.insecure {
                 self.fact("", NOT_VERIFIED, Role::Error);
             }

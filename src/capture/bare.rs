@@ -1,0 +1,145 @@
+//! Files of bare messages, one a line, as other programs log them and as a screen saves them: read like captures, but
+//! they tell no times, and who sent a message only as far as that follows from its kind.
+
+use super::parse::damaged;
+use super::record::{Encoding, Header, Location, Payload, Record};
+use crate::mcp::methods::{self, Sender};
+use crate::tap::{Party, SessionId, Timestamp};
+use crate::wire::{Envelope, Frame, object, parse};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Takes all messages of the file for one session.
+const SESSION: SessionId = SessionId(1);
+
+/// What the messages so far tell of those to come.
+#[derive(Debug, Default)]
+pub(super) struct Bare {
+    /// Who asked, by the raw token of the request's id, until it is answered.
+    asked: HashMap<Box<str>, Party>,
+}
+
+/// In the place of the one that there is not.
+pub(super) fn header(path: &Path) -> Header {
+    let name = path.file_stem().unwrap_or_default();
+    Header {
+        name: name.to_string_lossy().into_owned(),
+        bare: true,
+        ..Header::default()
+    }
+}
+
+/// Whether a line can be one of such a file.
+pub(super) fn is_message(line: &[u8]) -> bool {
+    parse(line).speaks()
+}
+
+impl Bare {
+    /// Reads one line, its line feed taken off, that begins at `offset`.
+    pub fn read<'l>(&mut self, line: &'l [u8], offset: u64, number: u64) -> Record<'l> {
+        let line = line.trim_ascii_end();
+        let location = Location {
+            line: offset,
+            start: 0,
+            len: u32::try_from(line.len()).unwrap_or(u32::MAX),
+            encoding: Encoding::Verbatim,
+        };
+        let from = match parse(line) {
+            Frame::Message(message) if message.speaks() => self.sender(&message),
+            Frame::Batch(batch) if batch.iter().any(Envelope::speaks) => {
+                let senders: Vec<Party> = batch.iter().map(|it| self.sender(it)).collect();
+                senders[0]
+            }
+            _ => return damaged(location, number, "it is no message of JSON-RPC"),
+        };
+        Record {
+            seq: number,
+            at: Timestamp::UNKNOWN,
+            session: SESSION,
+            location,
+            payload: Payload::Line {
+                from,
+                to: None,
+                replay_of: None,
+                via: None,
+                terminated: true,
+                json: true,
+                bytes: Cow::Borrowed(line),
+            },
+        }
+    }
+
+    fn sender(&mut self, message: &Envelope<'_>) -> Party {
+        let Some(method) = message.method.as_deref() else {
+            let asked = message.id.and_then(|id| self.asked.remove(id));
+            return match asked {
+                Some(Party::Server) => Party::Client,
+                _ => Party::Server,
+            };
+        };
+        let known = methods::lookup(method).map(|known| known.sender);
+        let from = match (known, message.id) {
+            (Some(Sender::Client), _) => Party::Client,
+            (Some(Sender::Server), _) => Party::Server,
+            _ if method == methods::CANCELLED => self.canceller(message.params),
+            // Either may: clients ask most, and servers tell most.
+            (_, Some(_)) => Party::Client,
+            (_, None) => Party::Server,
+        };
+        if let Some(id) = message.id {
+            self.asked.insert(id.into(), from);
+        }
+        from
+    }
+
+    /// Whoever asks may cancel.
+    fn canceller(&self, params: Option<&str>) -> Party {
+        let id = params.and_then(|params| object::at(params, &["requestId"]));
+        let asked = id.and_then(|id| self.asked.get(id));
+        asked.copied().unwrap_or(Party::Client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn senders(lines: &[&str]) -> String {
+        let mut bare = Bare::default();
+        let read = |line: &&str| match bare.read(line.as_bytes(), 0, 1).payload {
+            Payload::Line {
+                from: Party::Client,
+                ..
+            } => 'c',
+            Payload::Line {
+                from: Party::Server,
+                ..
+            } => 's',
+            _ => '-',
+        };
+        lines.iter().map(read).collect()
+    }
+
+    #[test]
+    fn who_sent_a_message_follows_from_its_method_and_from_what_it_answers() {
+        let lines = [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
+            r#"{"jsonrpc":"2.0","id":1.0,"method":"roots/list"}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1.0}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#,
+            r#"{"jsonrpc":"2.0","id":1.0,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#,
+            r#"{"jsonrpc":"2.0","id":9,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":2,"method":"acme/own"}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#,
+            r#"[{"jsonrpc":"2.0","method":"notifications/message"}]"#,
+        ];
+        assert_eq!(senders(&lines), "cssccsscss");
+    }
+
+    #[test]
+    fn a_line_that_is_no_message_is_told_of_as_damaged() {
+        assert_eq!(senders(&["listening", "{}", "[1]", "\"jsonrpc\""]), "----");
+    }
+}
