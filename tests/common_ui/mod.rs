@@ -20,6 +20,7 @@ use ratatui::crossterm::event::{
     KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 use ratatui::style::Color;
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -153,36 +154,39 @@ impl Stage {
 
     /// Hands over an event, and the answers to what the screen then reads.
     pub fn send(&mut self, event: Event) {
-        let mut events = vec![event];
-        while let Some(event) = events.pop() {
-            for effect in self.app.update(event) {
-                match effect {
-                    Effect::Load(location) => {
-                        let body = Body::Loaded(Arc::new(Document::new(
-                            self.bodies.fetch(location).unwrap(),
-                        )));
-                        events.push(Event::Body { location, body });
-                    }
-                    Effect::Scan {
-                        generation,
-                        filter,
-                        rows,
-                    } => {
-                        let matches = rows
-                            .iter()
-                            .filter(|(_, at)| {
-                                at.iter()
-                                    .any(|at| filter.keeps_body(&self.bodies.fetch(*at).unwrap()))
-                            })
-                            .map(|(row, _)| *row)
-                            .collect();
-                        events.push(Event::Scanned {
-                            generation,
-                            matches,
-                        });
-                    }
-                    other => self.effects.push(other),
+        let effects = self.app.update(event);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Load(location) => {
+                    let body = Body::Loaded(Arc::new(Document::new(
+                        self.bodies.fetch(location).unwrap(),
+                    )));
+                    effects.extend(self.app.update(Event::Body { location, body }));
                 }
+                Effect::Scan {
+                    generation,
+                    filter,
+                    rows,
+                } => {
+                    let matches = rows
+                        .iter()
+                        .filter(|(_, at)| {
+                            at.iter()
+                                .any(|at| filter.keeps_body(&self.bodies.fetch(*at).unwrap()))
+                        })
+                        .map(|(row, _)| *row)
+                        .collect();
+                    effects.extend(self.app.update(Event::Scanned {
+                        generation,
+                        matches,
+                    }));
+                }
+                other => self.effects.push(other),
             }
         }
     }
@@ -192,6 +196,14 @@ impl Stage {
         for key in parse(keys) {
             self.send(Event::Key(key));
         }
+    }
+
+    /// Presses keys sooner than anything that they ask for is read.
+    pub fn press_ahead(&mut self, keys: &str) {
+        let keys = parse(keys).into_iter();
+        let effects = keys.flat_map(|key| self.app.update(Event::Key(key)));
+        let effects = effects.collect();
+        self.carry_out(effects);
     }
 
     pub fn click(&mut self, column: u16, row: u16) {

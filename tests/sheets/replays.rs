@@ -39,6 +39,23 @@ fn an_edited_replay_sends_what_was_edited_and_nothing_else() {
 }
 
 #[test]
+fn what_is_typed_before_the_message_is_there_is_no_part_of_it() {
+    for (typed, later) in [("ry", ""), ("r<c-o>", ""), ("exyz", "<f5>")] {
+        let mut stage = live("/tools/call get-sum<enter>");
+        stage.press_ahead(&format!("g{typed}"));
+        stage.press(later);
+        let (_, _, message, replay_of) = sent(&stage);
+        assert_eq!(replay_of, Some(14));
+        assert_eq!(
+            message,
+            r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":2,"b":3}}}"#
+        );
+        let edits = |effect: &Effect| matches!(effect, Effect::Editor(_));
+        assert!(!stage.effects.iter().any(edits), "nothing to edit is there");
+    }
+}
+
+#[test]
 fn what_must_not_be_replayed_says_why() {
     let mut stage = live("/initialize<enter>gr");
     assert!(commands(&stage).is_empty());

@@ -172,6 +172,11 @@ impl Sheet {
         object::unescape(&line[key.range]).map(|name| name.into_owned())
     }
 
+    /// What is to be written on is not on the screen yet: what is typed meanwhile was not meant for it.
+    pub fn is_reading_back(&self) -> bool {
+        self.loading && self.trouble.is_none()
+    }
+
     fn recheck(&mut self) {
         self.check = check(self.rule.as_ref(), &self.editor.text());
     }
@@ -181,6 +186,7 @@ impl Sheet {
             Action::Send => return self.send(world, false),
             Action::SendInvalid => return self.send(world, true),
             Action::Earlier => self.show_earlier(world),
+            Action::Editor if self.is_reading_back() => {}
             Action::Editor => return vec![Step::Do(Effect::Editor(self.editor.text()))],
             Action::Route => self.next_route(world),
             Action::Complete => return self.complete(world),
@@ -358,6 +364,7 @@ impl Part for Sheet {
         match input {
             Input::Action(action) if self.choices().is_some() => self.choose(area, action),
             Input::Action(action) => return self.act(world, area, action),
+            Input::Key(_) | Input::Paste(_) if self.is_reading_back() => {}
             Input::Key(key) => self.typed(area, |editor, height| editor.key(&key, height)),
             Input::Paste(text) => {
                 // A whole object takes the place of what nobody has touched.

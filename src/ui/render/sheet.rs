@@ -36,7 +36,7 @@ pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
         _ => "arguments",
     };
     heading(what, &state, role, theme, frame, places.editor_rule);
-    if sheet.loading && sheet.trouble.is_none() {
+    if sheet.is_reading_back() {
         put(
             frame,
             places.editor,
