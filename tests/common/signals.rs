@@ -20,7 +20,7 @@ fn catch_ignored() {
         .build()
         .unwrap();
     let _inside = runtime.enter();
-    let sent = [Signal::INT, Signal::HUP, Signal::TERM];
+    let sent = [Signal::INT, Signal::QUIT, Signal::HUP, Signal::TERM];
     for ignored in sent.into_iter().filter(|&it| is_ignored(it)) {
         drop(signal(SignalKind::from_raw(ignored.as_raw())).unwrap());
     }
