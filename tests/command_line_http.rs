@@ -158,9 +158,10 @@ fn answering(response: &'static str) -> String {
 
 #[test]
 fn why_a_server_cannot_be_used_is_said_once_in_one_sentence() {
-    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    // Bound, so that nobody else gets it, and without a listener.
+    let unheard = tokio::net::TcpSocket::new_v4().unwrap();
+    unheard.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = unheard.local_addr().unwrap();
     let refused = TcpStream::connect(address).unwrap_err();
     let nobody = format!("http://{address}/mcp");
     let busy = answering(

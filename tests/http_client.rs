@@ -138,11 +138,11 @@ async fn no_redirect_is_followed_and_nothing_is_decompressed() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told_in_one_sentence() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let refused = ask(&format!("http://{free}/mcp"), |_| {})
+    // Bound, so that nobody else gets it, and without a listener.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = nobody.local_addr().unwrap();
+    let refused = ask(&format!("http://{address}/mcp"), |_| {})
         .await
         .unwrap_err();
     assert!(refused.starts_with("Connection refused"), "{refused}");

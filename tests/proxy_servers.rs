@@ -54,9 +54,16 @@ fn head(peer: &mut dyn Peer) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// What a request says, which is answered with a refusal.
+/// What a request says, which is answered with a refusal once it is here whole: a hang-up before that may overtake the
+/// answer.
 fn refuse(peer: &mut dyn Peer) -> String {
     let head = head(peer);
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(0, |(_, length)| length.parse().unwrap());
+    peer.read_exact(&mut vec![0; length]).unwrap();
     let refusal = b"HTTP/1.1 418 Teapot\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     peer.write_all(refusal).unwrap();
     peer.flush().unwrap();
