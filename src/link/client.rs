@@ -145,6 +145,7 @@ mod tests {
     use super::*;
     use crate::link::registry::Entry;
     use crate::link::server::{Offer, Server};
+    use crate::link::short_directory;
     use crate::tap::{Command, SessionId};
     use std::path::PathBuf;
 
@@ -157,7 +158,7 @@ mod tests {
 
     impl Proxy {
         fn start() -> Self {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = short_directory();
             let (orders, received) = mpsc::channel(64);
             let shutdown = CancellationToken::new();
             let health = watch::Sender::default();

@@ -85,6 +85,12 @@ fn from_line<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     is_object.then(|| serde_json::from_slice(line).ok())?
 }
 
+/// A place for sockets, whose paths have to be short however long `TMPDIR` is.
+#[cfg(test)]
+fn short_directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/tmp").unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -303,6 +303,7 @@ fn remove_if_orphan(path: &Path) {
 mod tests {
     use super::*;
     use crate::link::server::Server;
+    use crate::link::short_directory;
     #[cfg(target_os = "linux")]
     use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
     #[cfg(target_os = "linux")]
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_published_entry_is_listed_while_its_socket_answers() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         let entry = entry(directory.path(), 41);
         let _listener = UnixListener::bind(&entry.socket).unwrap();
         let mut published = Published::publish(directory.path(), entry).unwrap();
@@ -359,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_socket_is_found_beside_its_entry_whatever_the_directory_is_called_there() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         let mut inside = entry(directory.path(), 1);
         let _listener = UnixListener::bind(&inside.socket).unwrap();
         inside.socket = "/run/sentinel/mcp-sentinel/1.sock".into();
@@ -370,7 +371,7 @@ mod tests {
 
     #[test]
     fn an_entry_whose_socket_refuses_is_removed() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         let entry = entry(directory.path(), 42);
         drop(UnixListener::bind(&entry.socket).unwrap());
         std::mem::forget(Published::publish(directory.path(), entry).unwrap());
@@ -381,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_was_never_published_goes_with_its_process() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         let dead = i32::MAX as u32;
         let own = std::process::id();
         for pid in [dead, own] {
@@ -395,7 +396,7 @@ mod tests {
 
     #[tokio::test]
     async fn proxies_of_one_pid_in_different_containers_stand_beside_each_other() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         let bind = || Server::bind_one(socket_paths(directory.path(), 1).unwrap()).unwrap();
         let mut published = Vec::new();
         for _ in 0..3 {
@@ -413,8 +414,8 @@ mod tests {
 
     #[test]
     fn a_proxy_that_nobody_told_of_the_runtime_directory_uses_the_usual_one() {
-        let usual = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
+        let usual = short_directory();
+        let elsewhere = short_directory();
         let temporary = elsewhere.path().join("own");
         let used = |usual| unnamed(below_usual(usual), temporary.clone()).unwrap();
         assert_eq!(used(usual.path()), usual.path().join("mcp-sentinel"));
@@ -423,8 +424,8 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_use_the_usual_directory_uses_the_temporary_one() {
-        let usual = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
+        let usual = short_directory();
+        let elsewhere = short_directory();
         let temporary = elsewhere.path().join("own");
         std::os::unix::fs::symlink("/", usual.path().join("mcp-sentinel")).unwrap();
         let used = unnamed(below_usual(usual.path()), temporary.clone()).unwrap();
@@ -459,8 +460,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_proxy_that_may_not_write_to_the_usual_directory_uses_the_temporary_one() {
-        let usual = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
+        let usual = short_directory();
+        let elsewhere = short_directory();
         let temporary = elsewhere.path().join("own");
         let Some(_closed) = Closed::create(&usual.path().join("mcp-sentinel")) else {
             return;
@@ -471,9 +472,9 @@ mod tests {
 
     #[test]
     fn proxies_are_live_wherever_they_may_have_published_themselves() {
-        let named = tempfile::tempdir().unwrap();
-        let usual = tempfile::tempdir().unwrap();
-        let temporary = tempfile::tempdir().unwrap();
+        let named = short_directory();
+        let usual = short_directory();
+        let temporary = short_directory();
         let mut kept = Vec::new();
         for (directory, pid, started) in
             [(&named, 61, "3"), (&usual, 62, "2"), (&temporary, 63, "1")]
@@ -506,14 +507,14 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_not_ours_to_read_is_passed_over() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         fs::write(directory.path().join("7.json"), "not json").unwrap();
         assert_eq!(list(directory.path()).unwrap(), []);
     }
 
     #[test]
     fn a_directory_open_to_others_is_closed() {
-        let parent = tempfile::tempdir().unwrap();
+        let parent = short_directory();
         let path = parent.path().join("mcp-sentinel");
         DirBuilder::new().mode(0o755).create(&path).unwrap();
         private_directory(path.clone()).unwrap();
@@ -522,7 +523,7 @@ mod tests {
 
     #[test]
     fn a_link_in_place_of_the_directory_is_refused() {
-        let parent = tempfile::tempdir().unwrap();
+        let parent = short_directory();
         let path = parent.path().join("mcp-sentinel");
         std::os::unix::fs::symlink(parent.path(), &path).unwrap();
         assert!(private_directory(path).is_err());

@@ -283,6 +283,7 @@ mod tests {
     use super::*;
     use crate::link::client;
     use crate::link::server::{Offer, Server};
+    use crate::link::short_directory;
     use crate::tap::{Command, Health, Order, Pulse, Reply};
     use std::io::Write as _;
     use tokio::net::UnixListener;
@@ -306,7 +307,7 @@ mod tests {
         }
 
         fn changed(change: impl FnOnce(&mut Entry)) -> Self {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = short_directory();
             let path = directory.path().join("c.jsonl");
             let mut entry = Entry {
                 pid: 7,
@@ -495,7 +496,7 @@ mod tests {
 
     /// Somebody else's socket, which says this to everybody; whoever says nothing more hangs up.
     async fn ask_one_who_says(words: &'static [u8], waits: bool) -> FarError {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         let socket = directory.path().join("s.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         tokio::spawn(async move {
@@ -529,7 +530,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_path_that_leads_nowhere_is_told_why() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = short_directory();
         let path = |name: &str| directory.path().join(name);
         std::fs::write(path("file"), "").unwrap();
         drop(UnixListener::bind(path("deserted")).unwrap());

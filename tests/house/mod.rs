@@ -17,6 +17,9 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-sentinel");
 /// The server that is always there.
 pub const DEMO: [&str; 3] = [PROGRAM, "demo", "--server"];
 
+/// With a longer `TMPDIR` than that, the path of a socket in a house is too long for some system.
+const LONGEST: usize = 60;
+
 /// Longer than anything here takes on a busy machine.
 const TOO_LONG: Duration = Duration::from_secs(30);
 
@@ -26,8 +29,12 @@ pub struct House {
 
 impl House {
     pub fn new() -> Self {
+        // The paths of its sockets have to be short.
+        let room = std::env::temp_dir();
+        let is_long = room.as_os_str().len() > LONGEST;
+        let room = if is_long { "/tmp".into() } else { room };
         let house = Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir_in(room).unwrap(),
         };
         for room in ["run", "state", "config", "tmp"] {
             std::fs::create_dir(house.path(room)).unwrap();
