@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/files.rs"]
+mod files;
+
 use bytes::Bytes;
+use files::room_for;
 use futures_util::StreamExt as _;
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -219,7 +223,11 @@ fn get(path: &str) -> String {
 
 #[tokio::test]
 async fn the_real_address_is_told_once_it_is_bound() {
+    let without_ipv6 = std::net::TcpListener::bind("[::1]:0").is_err();
     for address in ["127.0.0.1:0", "[::1]:0", "localhost:0", "0"] {
+        if without_ipv6 && address.starts_with('[') {
+            continue;
+        }
         let listen = Listen::at(address);
         let bound = listen.bound.subscribe();
         let _listener = Listener::bind(listen).await.expect(address);
@@ -339,7 +347,9 @@ async fn when_it_is_over_open_exchanges_are_broken_off_and_nobody_comes_in() {
 async fn a_thousand_clients_wait_side_by_side() {
     let mut house = House::new(|_| {}).await;
     let mut peers = Vec::new();
-    for _ in 0..1000 {
+    // Both ends of a connection are ours.
+    let clients = room_for(1000, 2);
+    for _ in 0..clients {
         let mut peer = house.connect().await;
         peer.send(&format!("{}\r\n\r\n", get("/stream"))).await;
         peers.push(peer);
@@ -348,7 +358,7 @@ async fn a_thousand_clients_wait_side_by_side() {
         peer.until("data: 1\n\n\r\n").await;
     }
     drop(peers);
-    for _ in 0..1000 {
+    for _ in 0..clients {
         assert_eq!(house.dropped().await, Told::Dropped("body"));
     }
     house.close().await;

@@ -4,6 +4,7 @@
 
 pub mod counter;
 pub mod driver;
+pub mod files;
 pub mod harness;
 pub mod http;
 pub mod peers;

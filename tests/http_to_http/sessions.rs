@@ -1,6 +1,7 @@
 //! Whose exchange it is.
 
-use crate::common::http::{Client, Upstream, within};
+use crate::common::files::room_for;
+use crate::common::http::{Client, Upstream, until, within};
 use crate::{ACCEPT, INITIALIZE, INITIALIZED, before, closed, http, legacy_upstream};
 use serde_json::Value;
 use std::sync::Arc;
@@ -45,7 +46,9 @@ async fn a_thousand_sessions_at_once_are_served() {
     let (ready, mut all_ready) = mpsc::channel::<()>(1);
     let mut clients = tokio::task::JoinSet::new();
     let (go, going) = tokio::sync::watch::channel(false);
-    for number in 0..1000 {
+    // Both ends of two connections are ours.
+    let sessions = room_for(1000, 4);
+    for number in 0..sessions {
         let (ready, proxy, mut going) = (ready.clone(), proxy.clone(), going.clone());
         clients.spawn(async move {
             let mut client = Client::connect(proxy.address).await;
@@ -73,11 +76,15 @@ async fn a_thousand_sessions_at_once_are_served() {
     while let Some(outcome) = clients.join_next().await {
         outcome.unwrap();
     }
-    let sessions = proxy
-        .capture()
-        .into_iter()
-        .filter(|it| it.get("opened").is_some());
-    assert_eq!(sessions.count(), 1000);
+    let opened = || {
+        let capture = proxy.capture();
+        capture
+            .iter()
+            .filter(|it| it.get("opened").is_some())
+            .count()
+    };
+    until("every session is on record", || opened() >= sessions).await;
+    assert_eq!(opened(), sessions);
 }
 
 #[tokio::test]
@@ -101,11 +108,15 @@ async fn a_client_that_is_sent_away_for_a_token_comes_back_to_its_session() {
     Client::post(proxy.address, "/mcp", &[token], INITIALIZE).await;
     let reason = closed(&proxy, 1).await;
     assert_eq!(reason, "a newer session without an id has begun");
-    let capture = proxy.capture();
-    let requests: Vec<_> = capture
-        .iter()
-        .filter(|record| http(record).is_some_and(|http| http.get("request").is_some()))
-        .map(|record| record["session"].as_u64().unwrap())
-        .collect();
-    assert_eq!(requests, [1, 1, 1, 1, 2]);
+    let requests = || -> Vec<_> {
+        let capture = proxy.capture();
+        let requests = capture
+            .iter()
+            .filter(|record| http(record).is_some_and(|http| http.get("request").is_some()));
+        requests
+            .map(|record| record["session"].as_u64().unwrap())
+            .collect()
+    };
+    until("every request is on record", || requests().len() >= 5).await;
+    assert_eq!(requests(), [1, 1, 1, 1, 2]);
 }
