@@ -14,10 +14,15 @@ macro_rules! tests {
     ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test as fn())),*] };
 }
 
-/// Runs the tests whose names contain the first argument that is not an option, two at a time, and reports as libtest
-/// does.
+/// Runs the tests whose names contain the first argument that is not an option, two at a time or as many as
+/// `--test-threads` says, and reports as libtest does.
 pub fn run(tests: &[Test]) -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let threads = arguments.iter().position(|it| it == "--test-threads");
+    let threads = threads.map_or(2, |at| {
+        let [_, number] = [arguments.remove(at), arguments.remove(at)];
+        number.parse().unwrap()
+    });
     let given = |option: &str| arguments.iter().any(|argument| argument == option);
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     let chosen: Vec<&Test> = tests
@@ -36,7 +41,7 @@ pub fn run(tests: &[Test]) -> ExitCode {
     let start = Instant::now();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((name, test)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = catch_unwind(AssertUnwindSafe(test));
