@@ -7,6 +7,10 @@ use crate::wire::sse;
 use std::collections::VecDeque;
 use std::io::Write as _;
 
+/// Who waited for so many clients that do not read, two seconds for each, would do so for longer than this.
+const MANY: usize = 40;
+const NO_WAIT: Duration = Duration::from_secs(60);
+
 /// Each line goes to another client, none of which reads.
 struct Stuck {
     tap: Tap,
@@ -60,13 +64,12 @@ fn said(text: &str, tap: &Tap) -> (Reader<Stuck>, io::PipeWriter) {
 
 #[tokio::test]
 async fn what_a_child_said_before_its_end_waits_for_no_client() {
-    let (reader, child) = said("1\n2\n3\n4\n", &Tap::disabled());
+    let (reader, child) = said(&"1\n".repeat(MANY), &Tap::disabled());
     let ears = reader.ears.clone();
     reader.exited.cancel();
     drop(child);
-    let patience = Duration::from_secs(3);
-    tokio::time::timeout(patience, reader.run()).await.unwrap();
-    assert_eq!(ears.intakes.lock().unwrap().len(), 4);
+    tokio::time::timeout(NO_WAIT, reader.run()).await.unwrap();
+    assert_eq!(ears.intakes.lock().unwrap().len(), MANY);
 }
 
 #[tokio::test]
@@ -101,15 +104,14 @@ async fn what_waits_for_a_client_is_recorded_meanwhile() {
     while !tap.is_asleep() {
         tokio::task::yield_now().await;
     }
-    let (reader, _child) = said("1\n", &tap);
+    let (reader, _child) = said(&"1\n".repeat(MANY), &tap);
     let reading = tokio::spawn(reader.run());
     let woken = async {
         while tap.is_asleep() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let patience = Duration::from_secs(1);
-    tokio::time::timeout(patience, woken).await.unwrap();
+    tokio::time::timeout(NO_WAIT, woken).await.unwrap();
     assert!(recorder.join().unwrap(), "there is news");
     reading.abort();
 }
