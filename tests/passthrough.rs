@@ -207,7 +207,7 @@ fn a_long_line_is_held_by_nobody_but_the_recorder_and_not_for_long() {
 fn both_directions_flow_at_once() {
     let home = tempfile::tempdir().unwrap();
     let (say, hear) = (home.path().join("say"), home.path().join("hear"));
-    let text = awkward().repeat(200);
+    let text = awkward().repeat(50);
     std::fs::write(&say, &text).unwrap();
     let mut proxy = sentinel(&["exchange", say.to_str().unwrap(), hear.to_str().unwrap()]);
     let pouring = proxy.pour(text.clone());
@@ -375,7 +375,7 @@ fn what_the_server_leaves_behind_does_not_hold_the_client_up() {
     let text = String::from_utf8(proxy.rest()).unwrap();
     let left = pids(text.lines().find(|line| line.starts_with("pids")).unwrap());
     assert_eq!(proxy.code(), Some(0));
-    assert!(!is_alive(left[0]), "it was ended");
+    until("it was ended", || !is_alive(left[0]));
 }
 
 /// What the capture holds of one party's stream, put together again.
@@ -431,15 +431,25 @@ fn a_stderr_that_nobody_reads_does_not_stop_the_protocol() {
 }
 
 fn a_stderr_that_is_read_late_is_whole() {
-    let mut proxy = sentinel(&["complain", "300000"]);
-    drop(proxy.stdin.take());
-    assert_eq!(proxy.rest(), b"");
-    // A client that looks why its server has gone.
-    std::thread::sleep(Duration::from_secs(1));
-    let errors = proxy.errors();
-    assert_eq!(errors.matches('#').count(), 300_000);
-    assert!(errors.contains(" · the server exited with status 0"));
-    assert_eq!(proxy.code(), Some(0));
+    for _ in 0..100 {
+        let mut proxy = sentinel(&["complain", "300000"]);
+        let ending = Instant::now();
+        drop(proxy.stdin.take());
+        assert_eq!(proxy.rest(), b"");
+        // A client that looks why its server has gone.
+        std::thread::sleep(Duration::from_secs(1));
+        let late = ending.elapsed();
+        let errors = proxy.errors();
+        if late > Duration::from_millis(1900) {
+            // Nobody is waited for that long: the machine was busy with something else.
+            continue;
+        }
+        assert_eq!(errors.matches('#').count(), 300_000);
+        assert!(errors.contains(" · the server exited with status 0"));
+        assert_eq!(proxy.code(), Some(0));
+        return;
+    }
+    panic!("this machine is too slow to tell");
 }
 
 /// Runs a proxy in front of an echo with the given ends, and gives its exit code.
@@ -505,19 +515,22 @@ fn sockets_are_as_good_as_pipes() {
 /// A pipe that others hold as well must not become non-blocking under their hands.
 fn inherited_descriptors_keep_their_flags() {
     use rustix::fs::{OFlags, fcntl_getfl};
-    let (stdin, write) = std::io::pipe().unwrap();
-    let (read, stdout) = std::io::pipe().unwrap();
+    let (stdin, mut write) = std::io::pipe().unwrap();
+    let (mut read, stdout) = std::io::pipe().unwrap();
     let (ours_in, ours_out) = (stdin.try_clone().unwrap(), stdout.try_clone().unwrap());
-    let watching = std::thread::spawn(move || {
+    let talking = std::thread::spawn(move || {
         let mut seen = OFlags::empty();
-        for _ in 0..100 {
+        for _ in 0..20 {
+            // What comes back says that both are in use.
+            let mut back = [0; 4];
+            write.write_all(b"{}\r\n").unwrap();
+            read.read_exact(&mut back).unwrap();
             seen |= fcntl_getfl(&ours_in).unwrap() | fcntl_getfl(&ours_out).unwrap();
-            std::thread::sleep(Duration::from_millis(2));
         }
         drop(write);
-        seen
+        (seen, read)
     });
     assert_eq!(echo_between(stdin, stdout), Some(0));
-    assert!(!watching.join().unwrap().contains(OFlags::NONBLOCK));
-    drop(read);
+    let (seen, _read) = talking.join().unwrap();
+    assert!(!seen.contains(OFlags::NONBLOCK));
 }
