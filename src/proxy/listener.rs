@@ -474,7 +474,7 @@ mod tests {
         let mut waiting = Vec::new();
         for _ in 0..400 {
             let connecting = TcpStream::connect(address);
-            let connected = tokio::time::timeout(Duration::from_secs(30), connecting).await;
+            let connected = tokio::time::timeout(Duration::from_secs(300), connecting).await;
             waiting.push(connected.unwrap().unwrap());
         }
     }

@@ -29,7 +29,7 @@ pub use wire::{Head, Reader, Writer, chunk, head};
 use std::time::Duration;
 
 /// Longer than anything here takes on a busy machine.
-pub const TOO_LONG: Duration = Duration::from_secs(60);
+pub const TOO_LONG: Duration = Duration::from_secs(300);
 
 /// What comes of it, which must come; what is waited for is named when it never does.
 #[track_caller]

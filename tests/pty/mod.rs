@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a screen may take to show what is waited for before the test fails, showing the screen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Where the program looks for its files, each in a folder of its own below the home.
 pub const HOME: [(&str, &str); 5] = [

@@ -76,7 +76,7 @@ impl Desk {
 
     /// The session may end a little later than the client does.
     pub fn wait_for_the_end(&self) {
-        let patience = Instant::now() + Duration::from_secs(20);
+        let patience = Instant::now() + Duration::from_secs(300);
         let ended = || {
             String::from_utf8_lossy(&self.kept("capture.jsonl")).contains(r#""closed":{"#)
                 && self.kept("client-side/said") == self.kept("server-side/said")
