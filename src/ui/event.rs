@@ -143,10 +143,12 @@ pub enum Effect {
         what: &'static str,
         text: String,
     },
-    /// Write the messages at these places, one a line, to a new file in the working directory.
+    /// Write what stands at these places, one a line, to a new file in the working directory.
     Save {
         stem: String,
-        messages: Vec<Location>,
+        /// The word for one of them: `message`, `record`.
+        what: &'static str,
+        places: Vec<Location>,
     },
     /// Look for the filter in these rows' messages.
     Scan {

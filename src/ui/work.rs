@@ -53,8 +53,8 @@ impl Worker {
                 generation,
                 matches: worker.scan(&filter, &rows),
             }),
-            Effect::Save { stem, messages } => {
-                self.blocking(move || Event::Notice(told(worker.save(&stem, &messages))));
+            Effect::Save { stem, what, places } => {
+                self.blocking(move || Event::Notice(told(worker.save(&stem, what, &places))));
             }
             Effect::List => self.blocking(|| Event::Listed(list())),
             Effect::Count(saved) => self.blocking(move || {
@@ -121,26 +121,18 @@ impl Worker {
             .collect()
     }
 
-    fn save(&self, stem: &str, messages: &[Location]) -> anyhow::Result<String> {
+    fn save(&self, stem: &str, what: &str, places: &[Location]) -> anyhow::Result<String> {
         let (path, mut file) = create(Path::new("."), stem, "jsonl")?;
         let mut write = || -> anyhow::Result<()> {
-            for location in messages {
+            for location in places {
                 file.write_all(&self.fetch(*location)?)?;
                 file.write_all(b"\n")?;
             }
             Ok(())
         };
         write().with_context(|| format!("cannot write {}", path.display()))?;
-        let noun = if messages.len() == 1 {
-            "message"
-        } else {
-            "messages"
-        };
-        Ok(format!(
-            "saved {} {noun} to {}",
-            messages.len(),
-            path.display()
-        ))
+        let saved = format::plural(places.len() as u64, what);
+        Ok(format!("saved {saved} to {}", path.display()))
     }
 }
 
@@ -209,17 +201,14 @@ fn create(
     stem: &str,
     extension: &str,
 ) -> anyhow::Result<(PathBuf, std::fs::File)> {
-    let safe: String = stem
-        .chars()
-        .take(80)
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
+    let mut safe = String::new();
+    for c in stem.chars().take(80) {
+        match c {
+            _ if c.is_ascii_alphanumeric() || c == '.' => safe.push(c),
+            _ if safe.ends_with('-') => {}
+            _ => safe.push('-'),
+        }
+    }
     let stem = match safe.trim_matches(['-', '.']) {
         "" => "message",
         stem => stem,
@@ -342,7 +331,7 @@ mod tests {
         let mut names = Vec::new();
         for _ in 0..3 {
             let (path, mut file) =
-                create(directory.path(), "tools/call-../x y-7", "jsonl").unwrap();
+                create(directory.path(), "tools/call-/../x y-7", "jsonl").unwrap();
             file.write_all(b"x").unwrap();
             names.push(path.file_name().unwrap().to_string_lossy().into_owned());
         }

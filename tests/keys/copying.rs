@@ -30,10 +30,10 @@ fn copying_and_saving_take_the_exact_messages() {
     let answer = copied(&mut stage, "the answer");
     assert_eq!(answer, lines[1]);
     stage.press("w");
-    let Some(Effect::Save { messages, .. }) = stage.effects.pop() else {
+    let Some(Effect::Save { what, places, .. }) = stage.effects.pop() else {
         panic!("nothing saved")
     };
-    assert_eq!(messages.len(), 2);
+    assert_eq!((what, places.len()), ("message", 2));
 }
 
 #[test]

@@ -54,6 +54,74 @@ fn what_an_exchange_carried_that_is_about_another_is_read_below_it() {
     );
 }
 
+const ASKED: &str = r#""http":{"exchange":1,"end":{"of":"request","bytes":7}}"#;
+const REFUSED: &str =
+    r#""http":{"exchange":1,"response":{"by":"server","status":400,"headers":[]}}"#;
+const PARSE_ERROR: &str = r#""from":"server","exchange":1,"message":{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#;
+const OVER: &str = r#""http":{"exchange":1,"end":{"of":"response","bytes":80}}"#;
+
+#[test]
+fn the_error_of_a_body_that_could_not_be_read_is_told_by_its_post() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &[POST, ASKED, REFUSED, PARSE_ERROR, OVER]);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("G");
+    let row = stage.selected();
+    for words in ["POST", "-32700 Parse error", "400"] {
+        assert!(row.contains(words), "{row}");
+    }
+    let text = stage.text();
+    assert!(!text.contains("unasked"), "{text}");
+    assert!(text.contains(r#""message": "Parse error""#), "{text}");
+    assert!(stage.status().contains("1 error"), "{}", stage.status());
+}
+
+#[test]
+fn what_is_saved_of_an_exchange_is_in_order_and_called_what_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let event = r#""http":{"exchange":1,"event":{"comment":"keep-alive"}}"#;
+    let opened = r#""http":{"exchange":1,"response":{"by":"server","status":200,"headers":[["content-type","text/event-stream"]]}}"#;
+    let records = [POST, ASKED, opened, event, OVER];
+    for (records, keys, what, lines) in [
+        (records, "Gw", "record", 5),
+        (
+            [POST, ASKED, REFUSED, PARSE_ERROR, OVER],
+            "Gw",
+            "message",
+            1,
+        ),
+        (
+            [POST, ASKED, REFUSED, PARSE_ERROR, OVER],
+            "G]w",
+            "record",
+            4,
+        ),
+    ] {
+        let path = capture(directory.path(), &records);
+        let mut stage = Stage::open(120, 40, &path, State::Live);
+        stage.press(keys);
+        let Some(Effect::Save {
+            what: said, places, ..
+        }) = stage.effects.last()
+        else {
+            panic!("{:?}", stage.effects);
+        };
+        assert_eq!((*said, places.len()), (what, lines), "{keys}");
+        assert!(places.is_sorted_by_key(|place| place.line), "{places:?}");
+    }
+}
+
+#[test]
+fn what_a_server_at_an_address_says_instead_of_a_message_is_on_no_stdout() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = r#""from":"server","exchange":1,"text":"hello""#;
+    let path = capture(directory.path(), &[POST, ASKED, text]);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("G");
+    let row = stage.selected();
+    assert!(row.contains("hello") && row.contains("no message"), "{row}");
+}
+
 /// A screen before a server at an address, with these records.
 fn at_an_address(lines: &[&str]) -> Stage {
     let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,8 @@
 //! What of a row is copied or saved.
 
 use super::{Detail, Look};
+use crate::capture::record::Location;
+use crate::traffic::RowKind;
 use crate::ui::app::World;
 use crate::ui::event::{Effect, Step};
 
@@ -39,10 +41,15 @@ impl Detail {
             "" => format!("{}-{}", row.method, row.seq),
             name => format!("{}-{name}-{}", row.method, row.seq),
         };
-        let messages = match self.look(world) {
-            Look::Http => self.http.records.clone(),
-            _ => self.parts.iter().map(|part| part.location).collect(),
+        let parts = || self.parts.iter().map(|part| part.location);
+        let (what, mut places): (_, Vec<Location>) = match (self.look(world), row.kind) {
+            (Look::Http, _) => ("record", self.http.records.clone()),
+            (_, RowKind::Mark | RowKind::Stderr) => ("record", parts().collect()),
+            // What stands first is the head.
+            (_, RowKind::Http) => ("message", parts().skip(1).collect()),
+            _ => ("message", parts().collect()),
         };
-        vec![Step::Do(Effect::Save { stem, messages })]
+        places.sort_by_key(|place| (place.line, place.start));
+        vec![Step::Do(Effect::Save { stem, what, places })]
     }
 }
