@@ -332,7 +332,8 @@ impl<W: Write> Page<W> {
 
     /// The file will not take any more: what it has not taken is lost.
     pub fn forget_pending(&mut self) {
-        if let Some(left) = self.output.lines_left() {
+        let left = self.output.lines_left();
+        if let Some(left) = left {
             let last = self.writer.seq().saturating_sub(left);
             let taken = self.pending.partition_point(|it| it.seq <= last);
             self.written = *self.pending[..taken].last().unwrap_or(&self.written);
@@ -341,7 +342,12 @@ impl<W: Write> Page<W> {
         let lost = self.counted.messages() - self.written.messages();
         self.lost_messages += lost;
         if lost > 0 {
-            self.why_lost.get_or_insert_with(|| self.blame.clone());
+            let doubt = match left {
+                Some(_) => "",
+                None => "; the compressed file may hold the first of them",
+            };
+            self.why_lost
+                .get_or_insert_with(|| format!("{}{doubt}", self.blame));
         }
     }
 

@@ -64,8 +64,17 @@ fn start(disk: &Disk, budget: usize) -> (Tap, Recorder) {
 }
 
 fn start_beside(directory: PathBuf, disk: &Disk, budget: usize) -> (Tap, Recorder) {
+    start_packed(false, directory, disk, budget)
+}
+
+fn start_packed(
+    is_packed: bool,
+    directory: PathBuf,
+    disk: &Disk,
+    budget: usize,
+) -> (Tap, Recorder) {
     let (tap, drain) = queue(budget, Overflow::Wait);
-    let output = Output::new(disk.clone(), false).unwrap();
+    let output = Output::new(disk.clone(), is_packed).unwrap();
     let header = Header {
         capture: 1,
         ..Header::default()
@@ -165,6 +174,20 @@ fn what_a_full_disk_never_took_is_counted_at_the_end() {
     assert_eq!(totals.client_messages.load(Ordering::Acquire), 0);
     send(&tap, "nobody listens any more");
     assert!(!tap.is_full());
+}
+
+#[test]
+fn of_what_was_to_be_compressed_nobody_knows_how_much_a_full_disk_took() {
+    let disk = Disk::default();
+    disk.set_room(100);
+    let (tap, recorder) = start_packed(true, std::env::temp_dir(), &disk, 1 << 20);
+    (0..10).for_each(|it| send(&tap, &format!("[{it}]")));
+    let totals = recorder.totals();
+    recorder.finish();
+    let lost = totals.lost_messages.load(Ordering::Acquire);
+    assert_eq!(lost + totals.client_messages.load(Ordering::Acquire), 10);
+    let why = format!("{FULL}; the compressed file may hold the first of them");
+    assert_eq!(totals.why_lost.get(), Some(&why));
 }
 
 #[test]
