@@ -149,6 +149,18 @@ fn a_proxy_that_is_gone_is_told_and_by_every_key_that_needs_one() {
         assert!(text.contains("this conversation is over"), "{keys}: {text}");
     }
     assert!(stage.effects.is_empty(), "{:?}", stage.effects);
+    // Also where a call is being written.
+    let mut stage = Stage::open(80, 24, &fixture("live"), State::Live);
+    stage.press("2<enter>");
+    stage.send(Event::Fed(Fed::Ended { torn: 0 }));
+    let status = stage.status();
+    assert!(status.contains("the proxy is gone"), "{status}");
+    stage.press("<f5>");
+    let text = stage.text();
+    assert!(
+        text.contains("nothing can be sent: this conversation is over"),
+        "{text}"
+    );
     // Nobody used it any more.
     let stage = Stage::open(80, 24, &fixture("empty"), State::Ended);
     let status = stage.status();

@@ -32,7 +32,8 @@ pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
     let over = app.overlay_is_open() || app.help.is_some();
     if over && app.notice.is_none() {
-        let pieces = emergency(app).unwrap_or_else(|| vec![state(app)]);
+        let standing = || [state(app)].into_iter().chain(self::over(app)).collect();
+        let pieces = emergency(app).unwrap_or_else(standing);
         return line(theme, frame, area, pieces, &hints(app, &app.contexts()));
     }
     if app.tab == Tab::Traffic && app.list.typing {
