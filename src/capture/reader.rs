@@ -68,8 +68,8 @@ impl Reader {
             Err(refused @ ReadError::NotACapture { .. }) if path.is_file() => refused,
             opened => return opened,
         };
-        let lines = || io::Result::Ok(Lines::new(source(File::open(path)?)?, LONGEST_RECORD));
-        let mut first = lines().map_err(failed)?;
+        let lines = |longest| io::Result::Ok(Lines::new(source(File::open(path)?)?, longest));
+        let mut first = lines(LONGEST_HEADER).map_err(failed)?;
         let is_bare = match first.next().map_err(failed)? {
             Some(line) => first.text(&line).is_some_and(bare::is_message),
             None => first.rest(bare::is_message).map_err(failed)?.is_some(),
@@ -78,7 +78,7 @@ impl Reader {
             return Err(refused);
         }
         Ok(Self {
-            lines: lines().map_err(failed)?,
+            lines: lines(LONGEST_RECORD).map_err(failed)?,
             format: Format::Bare(Bare::default()),
             header: bare::header(path),
         })

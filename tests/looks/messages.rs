@@ -407,6 +407,7 @@ fn bare_messages_are_shown_without_times_that_nobody_noted() {
         let row = stage.selected();
         assert!(row.contains("a=2") && row.contains("ok"), "{row}");
         assert!(text.contains("\"five\""), "{text}");
+        assert!(!text.contains("answer    ok"), "{text}");
         for keys in ["", "]", "2", "5", "6"] {
             stage.press(keys);
             let text = stage.text();

@@ -206,7 +206,9 @@ fn facts(
     }
     if let Some(part) = side.part {
         let at = format::time_of_day(part.at, world.utc_offset_seconds);
-        say(2, Role::Dim, at);
+        if part.at.is_known() {
+            say(2, Role::Dim, at);
+        }
         if is_answer {
             if detail.answers > 1 {
                 let (nth, of) = (detail.nth_answer + 1, detail.answers);
