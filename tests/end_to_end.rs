@@ -4,6 +4,7 @@
 
 mod pty;
 
+use mcp_sentinel::link::registry;
 use pty::Terminal;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -192,6 +193,19 @@ impl Client {
         }
     }
 
+    /// The proxy serves its client first, and is listed a moment later.
+    fn wait_until_listed(&mut self, home: &Path) {
+        let registry = home.join("run/mcp-sentinel");
+        for _ in 0..60_000 {
+            if registry::list(&registry).is_ok_and(|live| !live.is_empty()) {
+                return;
+            }
+            assert_eq!(self.proxy.try_wait().unwrap(), None, "the proxy is gone");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("never: the proxy is listed");
+    }
+
     fn send(&mut self, line: &str) {
         writeln!(self.to, "{line}").unwrap();
     }
@@ -228,6 +242,7 @@ fn a_viewer_sees_what_came_before_it_and_its_replay_stays_hidden_from_the_client
     client.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     assert!(client.call_sum(1, 41).contains("42"));
 
+    client.wait_until_listed(home.path());
     let mut viewer = Terminal::start(PROGRAM, &["attach"], home.path(), 120, 40);
     viewer.wait_for("initialize");
     viewer.wait_for("a=41 b=1");
