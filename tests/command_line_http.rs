@@ -127,7 +127,9 @@ fn a_call_goes_through_a_listener_with_the_token_that_it_asks_for() {
     let bearer = ["list", url, "--header", "Authorization: Bearer t0k3n"];
     let listed = house.run(&bearer).stdout;
     assert!(listed.contains("get-sum(a: number, b: number)"), "{listed}");
-    drop(proxy);
+    let pid = rustix::process::Pid::from_child(&proxy.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(proxy.leave().0, Some(0));
     let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
     assert!(capture.contains("Echo: over HTTP"), "{capture}");
     assert!(!capture.contains("t0k3n"), "{capture}");

@@ -196,13 +196,19 @@ fn a_captures_directory_that_cannot_be_used_keeps_nobody_from_the_server() {
     );
 }
 
+/// Has a server wait until this is so, and give up when it never is.
+fn until_shell(condition: &str) -> String {
+    format!("i=0; until {condition}; do i=$((i+1)); test $i -lt 6000 || exit 9; sleep 0.05; done")
+}
+
 #[test]
 fn a_runtime_directory_that_cannot_be_used_keeps_nobody_from_the_server() {
     let house = House::new();
     house.write("run/mcp-sentinel", "a file in its place");
-    let ran = house.run(&["--", "sh", "-c", "sleep 0.3; echo hello"]);
-    assert_eq!(ran.code, Some(0));
-    assert_eq!(ran.stdout, "hello\n");
+    let told = r#"grep -qs "nobody can attach" "$XDG_STATE_HOME"/mcp-sentinel/captures/*"#;
+    let server = format!("{}; echo hello", until_shell(told));
+    let ran = house.run(&["--", "sh", "-c", &server]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "hello\n"), "{ran:?}");
     assert!(ran.stderr.contains("nobody can attach"), "{ran:?}");
     let capture = std::fs::read_to_string(&house.captures()[0]).unwrap();
     assert!(capture.contains("nobody can attach"), "{capture}");
@@ -215,8 +221,10 @@ fn only_the_newest_captures_are_kept() {
         let name = format!("state/mcp-sentinel/captures/2026110{day}-120000-old.jsonl");
         house.write(&name, "{\"capture\":1}\n");
     }
-    let ran = house.run(&["--keep-captures", "2", "--", "sh", "-c", "sleep 0.3"]);
-    assert_eq!(ran.code, Some(0));
+    let pruned = r#"test $(ls "$XDG_STATE_HOME"/mcp-sentinel/captures | wc -l) -le 2"#;
+    let server = ["sh", "-c", &until_shell(pruned)];
+    let ran = house.run(&[&["--keep-captures", "2", "--"], &server[..]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     let kept = house.captures();
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert!(kept[0].ends_with("20261104-120000-old.jsonl"), "{kept:?}");
