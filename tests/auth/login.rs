@@ -53,7 +53,7 @@ async fn scopes_that_are_named_are_asked_for() {
 #[tokio::test]
 async fn the_browser_comes_back_to_the_port_that_is_named() {
     let (house, oauth) = (House::new(), Oauth::start(Manners::default()).await);
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = ports::quiet();
     let port = taken.local_addr().unwrap().port().to_string();
     let options = ["--redirect-port", &port];
     let ran = Running::login(&house, &oauth, &options).ended().await;

@@ -13,6 +13,8 @@ mod common;
 mod house;
 #[path = "../oauth/mod.rs"]
 mod oauth;
+#[path = "../ports/mod.rs"]
+mod ports;
 
 mod login;
 mod renewal;

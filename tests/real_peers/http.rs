@@ -3,9 +3,10 @@
 
 use crate::desk::Desk;
 use crate::installed::*;
+use crate::ports;
 use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -78,9 +79,7 @@ struct Server {
 impl Server {
     /// The command gets the port as its last argument, and in the environment.
     fn start(mut command: Vec<OsString>, path: &str) -> Self {
-        let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = unused.local_addr().unwrap().port();
-        drop(unused);
+        let port = ports::quiet().local_addr().unwrap().port();
         command.push(port.to_string().into());
         let mut serving = Serving::start(&command, &[("PORT", port.to_string())]);
         serving.wait(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());

@@ -9,4 +9,6 @@
 mod desk;
 mod http;
 mod installed;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod stdio;
