@@ -72,14 +72,11 @@ pub fn there_are_only_so_many_children() {
 
 pub fn a_session_that_nobody_uses_ends() {
     on(async {
-        let door = counter_with("legacy", &["--idle", "1"]).await;
-        let (idle, busy) = (
-            door.session("2025-06-18").await,
-            door.session("2025-06-18").await,
-        );
+        let door = counter_with("legacy", &["--idle", "2"]).await;
+        let busy = door.session("2025-06-18").await;
         let _listening = busy.listen(None).await;
-        door.recorded(&["\"closed\"", "\"exit\":0", "\"session\":1"])
-            .await;
+        let idle = door.session("2025-06-18").await;
+        door.recorded(&["\"closed\"", "\"session\":2"]).await;
         assert_eq!(idle.post(request(1, "hear")).await.status(), 404);
         assert_eq!(busy.post(request(1, "hear")).await.status(), 200);
     });
