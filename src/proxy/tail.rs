@@ -99,7 +99,8 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(LINGER * 3, reading).await.unwrap();
+        let too_long = LINGER * 300;
+        tokio::time::timeout(too_long, reading).await.unwrap();
         drop(pipe);
         writing.join().unwrap();
     }

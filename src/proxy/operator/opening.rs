@@ -471,7 +471,7 @@ mod tests {
                 Some(ServerJsonRpcMessage::Error(_))
             ) {}
         };
-        let given_up = tokio::time::timeout(Duration::from_secs(5), given_up).await;
+        let given_up = tokio::time::timeout(Duration::from_secs(300), given_up).await;
         logging.abort();
         assert!(given_up.is_ok());
     }
