@@ -432,18 +432,19 @@ const SHEET: &[Binding] = &[
 const ASK: &[Binding] = &[
     bind(C::Ask, &[key(K::F(5)), ctrl_key(K::Enter)], A::Accept, "accept", "send this answer"),
     bind(C::Ask, &[key(K::F(8))], A::Decline, "decline", "decline"),
-    bind(C::Ask, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
     bind(C::Ask, &[key(K::PageUp)], A::PageUp, "", "a page up"),
     bind(C::Ask, &[key(K::PageDown)], A::PageDown, "", "a page down"),
     bind(C::Fields, &[key(K::Tab), key(K::Down), key(K::Enter)], A::Down, "next field", "next field"),
     bind(C::Fields, &[key(K::BackTab), key(K::Up)], A::Up, "", "the field before"),
+    bind(C::Fields, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
     bind(C::Options, &[key(K::Left)], A::Left, "", "the choice before"),
     bind(C::Options, &[key(K::Right)], A::Right, "", "next choice"),
     bind(C::Options, &[ch(' ')], A::Choose, "", "take it or not, where several go"),
     bind(C::Options, &[key(K::Backspace), key(K::Delete)], A::Clear, "", "none of them"),
     bind(C::Json, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Page, &[ch('y')], A::Copy, "copy", "copy the address"),
+    bind(C::Page, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
 ];
 
 #[rustfmt::skip]

@@ -118,6 +118,15 @@ fn the_help_of_a_form_tells_its_own_keys_and_no_others() {
         assert!(own.contains(&keys), "{keys}: {own}");
     }
     assert!(!own.contains("$EDITOR"), "{own}");
+    // There is one way to refuse what is answered in JSON.
+    let mut json = asked(80, 24, "sampling/createMessage", r#"{"messages":[]}"#);
+    json.press("<f1>");
+    let own = helped(
+        &json,
+        "Answering the server",
+        "Filling in what the server asks",
+    );
+    assert!(own.contains("$EDITOR") && !own.contains("F9"), "{own}");
     // One key after the other does what it says.
     stage.press("<esc>");
     for (key, shown) in [("<space>", "yes"), ("<right>", "no"), ("<left>", "yes")] {

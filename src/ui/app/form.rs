@@ -142,8 +142,6 @@ impl Form {
             (Action::Accept, Body::Unknown) if !round => "refuse",
             (Action::Accept | Action::Decline, Body::Unknown) => "",
             (Action::Decline, Body::Json(_)) if round => "",
-            // There is one way to refuse.
-            (Action::Cancel, Body::Json(_) | Body::Unknown) => "",
             (Action::Down, Body::Fields { fields, .. }) if fields.len() < 2 => "",
             _ => binding.hint,
         }
@@ -152,7 +150,7 @@ impl Form {
     /// Where keys go: those that are text are typed, but there is nothing to type beside an address.
     pub fn contexts(&self) -> Vec<Context> {
         match &self.body {
-            Body::Url(_) => vec![Context::Page, Context::Ask],
+            Body::Url(_) => vec![Context::Ask, Context::Page],
             Body::Json(_) => vec![Context::Ask, Context::Json],
             Body::Unknown => vec![Context::Ask],
             Body::Fields {
