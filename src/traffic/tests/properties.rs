@@ -223,7 +223,9 @@ impl Naive {
                 Status::Error | Status::ToolError | Status::Late | Status::Lost
             );
             let odd = matches!(row.kind, RowKind::Garbage | RowKind::Orphan);
-            failed || odd || row.answered_again
+            // A later round is told of by its call.
+            let goes_on = row.kind == RowKind::Exchange && traffic.store.first_round(*id) != *id;
+            failed && !goes_on || odd || row.answered_again
         };
         (all.iter().copied().filter(is_fault).collect(), all)
     }
