@@ -5,7 +5,7 @@ use super::parse::damaged;
 use super::record::{Encoding, Header, Location, Payload, Record};
 use crate::mcp::methods::{self, Sender};
 use crate::tap::{Party, SessionId, Timestamp};
-use crate::wire::{Envelope, Frame, object, parse};
+use crate::wire::{Envelope, Frame, Kind, object, parse};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
@@ -71,6 +71,10 @@ impl Bare {
     }
 
     fn sender(&mut self, message: &Envelope<'_>) -> Party {
+        // Nothing is known of it; of a server's it would be said that it stands on its stdout.
+        if message.kind() == Kind::Malformed {
+            return Party::Client;
+        }
         let Some(method) = message.method.as_deref() else {
             let asked = message.id.and_then(|id| self.asked.remove(id));
             return match asked {
@@ -134,8 +138,9 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":2,"method":"acme/own"}"#,
             r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#,
             r#"[{"jsonrpc":"2.0","method":"notifications/message"}]"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
         ];
-        assert_eq!(senders(&lines), "cssccsscss");
+        assert_eq!(senders(&lines), "cssccsscssc");
     }
 
     #[test]
