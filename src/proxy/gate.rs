@@ -14,6 +14,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What every id of ours begins with, so that most lines need no parsing.
 const MARK: &str = "mcpx-";
+/// How much of an unfinished message is held back when nothing of the operator's is due.
+const LATECOMER: usize = 64 << 10;
+/// The same of one that may be an answer which comes once more, because its id has not come.
+const NAMELESS: usize = 16 << 20;
 const SUBSCRIPTION: &[&str] = &["_meta", "io.modelcontextprotocol/subscriptionId"];
 
 /// Whose session the gate stands in.
@@ -106,15 +110,9 @@ impl Gate {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether something is due that may be as long as it likes. Without, only short latecomers are waited for.
+    /// Whether something is due that may be as long as it likes.
     pub fn awaits(&self) -> bool {
         self.owner == Owner::Operator || !self.state().unanswered.is_empty()
-    }
-
-    /// Whether a line that begins so is to be waited for to its end: an answer is due that may be as long as it likes, or
-    /// this is one that comes once more.
-    pub fn may_want(&self, begun: &[u8]) -> bool {
-        self.awaits() || may_name_ours(begun)
     }
 
     /// A raw id token that no peer uses, now or later; from here on the gate looks out for it.
@@ -187,10 +185,7 @@ impl Gate {
             return self.judge(begun);
         }
         let state = self.state();
-        let text = match std::str::from_utf8(begun) {
-            Ok(text) => text,
-            Err(error) => str::from_utf8(&begun[..error.valid_up_to()]).unwrap_or_default(),
-        };
+        let text = readable(begun);
         let is_ours = match object::at(text, &["id"]) {
             Some(id) => state.ours.contains(id),
             None => state.names_ours(text),
@@ -276,6 +271,47 @@ impl State {
 
 fn may_name_ours(text: &[u8]) -> bool {
     memchr::memmem::find(text, MARK.as_bytes()).is_some()
+}
+
+/// Whether of an answer that begins so, perhaps as the data of an event, the id is still to come.
+fn is_nameless(begun: &[u8]) -> bool {
+    let Some(start) = memchr::memchr2(b'{', b'[', begun) else {
+        return false;
+    };
+    let mut members = object::members(readable(&begun[start..]));
+    !members.any(|(key, _)| matches!(&*key, "id" | "method"))
+}
+
+/// What is text of what may break off in a character.
+fn readable(begun: &[u8]) -> &str {
+    match std::str::from_utf8(begun) {
+        Ok(text) => text,
+        Err(error) => str::from_utf8(&begun[..error.valid_up_to()]).unwrap_or_default(),
+    }
+}
+
+/// How long the end of a message is waited for, of which nobody knows yet whose it is.
+#[derive(Debug, Default)]
+pub struct Patience {
+    /// So long was it when it was looked at last.
+    looked: usize,
+}
+
+impl Patience {
+    /// Whether what has begun so is let through: it is nothing that is due, nor an answer that comes once more.
+    pub fn ends(&mut self, begun: &[u8], gate: &Gate) -> bool {
+        if begun.len() < self.looked {
+            // It is another one.
+            self.looked = 0;
+        }
+        // To look again when it is twice as long costs no more than to look once at the end.
+        if begun.len() <= LATECOMER.max(2 * self.looked) || gate.awaits() {
+            return false;
+        }
+        self.looked = begun.len();
+        let may_be_ours = begun.len() <= NAMELESS && is_nameless(begun);
+        !may_be_ours && !may_name_ours(begun)
+    }
 }
 
 /// Whose a batch is, each message of which is the operator's or not.
@@ -381,6 +417,49 @@ mod tests {
         assert_eq!(gate.judge_last(&broken), Verdict::Operator);
         let whole = format!(r#"[{{"id":1,"result":{{}}}},{{"id":{id},"result":{{}}}}]"#);
         assert!(matches!(judge(&whole), Verdict::Both(_)));
+    }
+
+    #[test]
+    fn what_may_be_an_answer_that_comes_once_more_is_waited_for_until_its_id_has_come() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let long = "x".repeat(LATECOMER + 1);
+        let ends = |begun: &str| Patience::default().ends(begun.as_bytes(), &gate);
+        let nameless = format!(r#"{{"jsonrpc":"2.0","result":"{long}"#);
+        assert!(!ends(&long), "something is due");
+        gate.forget(&id);
+        for held in [
+            nameless.clone(),
+            format!("event: message\ndata: {nameless}"),
+            format!("[{nameless}"),
+            format!(r#"{nameless}","id":{id}"#),
+            r#"{"id":1,"result":{}}"#.to_owned(),
+        ] {
+            assert!(!ends(&held), "{}", &held[..40.min(held.len())]);
+        }
+        for theirs in [
+            long.clone(),
+            format!(r#"{nameless}","id":1,"#),
+            format!(r#"{{"id":1,"result":"{long}"#),
+            format!(r#"{{"method":"notifications/message","params":"{long}"#),
+            format!(r#"{{"result":"{}"#, "x".repeat(NAMELESS)),
+        ] {
+            assert!(ends(&theirs), "{}", &theirs[..40]);
+        }
+    }
+
+    #[test]
+    fn each_message_is_waited_for_by_itself() {
+        let gate = Gate::new(Owner::Client);
+        gate.forget(&gate.fresh_id());
+        let mut patience = Patience::default();
+        let nameless = format!("{{\"result\":\"{}", "x".repeat(4 * LATECOMER));
+        for length in [LATECOMER, LATECOMER + 1, nameless.len()] {
+            assert!(!patience.ends(&nameless.as_bytes()[..length], &gate));
+        }
+        let theirs = format!("{{\"id\":1,{nameless}");
+        assert!(!patience.ends(&theirs.as_bytes()[..LATECOMER], &gate));
+        assert!(patience.ends(&theirs.as_bytes()[..=LATECOMER], &gate));
     }
 
     #[test]

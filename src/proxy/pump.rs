@@ -3,7 +3,7 @@
 //! Knows chunks of bytes and where lines end; must not know what a message means. What is read is pushed on the tap
 //! before it is written on, and the recorder is woken after.
 
-use super::gate::{Gate, Split, Verdict};
+use super::gate::{Gate, Patience, Split, Verdict};
 use super::stdio::{Sink, Source};
 use super::tail::Tail;
 use crate::tap::{Body, Party, SessionId, Tap};
@@ -17,9 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-
-/// How much of an unfinished line is held back when nothing of the operator's is due.
-const LATECOMER: usize = 64 * 1024;
 
 /// Who writes in this direction, and where it is recorded.
 #[derive(Debug, Clone)]
@@ -349,6 +346,7 @@ struct Sieve {
     lines: LineSplitter,
     /// The line that is under way has been forwarded in part: the rest of it follows unseen.
     mid_line: bool,
+    patience: Patience,
 }
 
 impl Sieve {
@@ -371,13 +369,13 @@ impl Sieve {
             let verdict = gate.judge(&line);
             deliver(line, verdict, lane, &mut passing);
         });
-        if self.lines.pending() > LATECOMER && !gate.may_want(self.lines.begun()) {
+        if self.patience.ends(self.lines.begun(), gate) {
             passing.extend_from_slice(&self.let_through(lane));
         }
         passing.freeze()
     }
 
-    /// Gives up on an unfinished line: nothing that is due can be as long.
+    /// Gives up on an unfinished line: it is nothing of the operator's.
     fn let_through(&mut self, lane: &Lane) -> Bytes {
         let begun = self.lines.finish().unwrap_or_default();
         self.mid_line = !begun.is_empty();
@@ -528,10 +526,11 @@ mod tests {
     fn a_long_answer_to_the_operator_is_taken_out_also_when_it_comes_again() {
         let gate = Gate::new(Owner::Client);
         let id = gate.fresh_id();
-        let long = "x".repeat(2 * LATECOMER);
+        let long = "x".repeat(2 << 16);
         let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":\"{long}\"}}\n");
+        let behind = format!("{{\"jsonrpc\":\"2.0\",\"result\":\"{long}\",\"id\":{id}}}\n");
         let theirs = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"{long}\"}}\n");
-        let stream = format!("{answer}{answer}{theirs}");
+        let stream = format!("{answer}{answer}{behind}{theirs}");
         let passed = sifted(stream.as_bytes().chunks(1000), &gate);
         assert!(passed == theirs.as_bytes());
     }
@@ -552,7 +551,7 @@ mod tests {
         let gate = Gate::new(Owner::Client);
         let id = gate.fresh_id();
         let mut sieve = Sieve::default();
-        let long = Bytes::from(vec![b'x'; LATECOMER + 1]);
+        let long = Bytes::from(vec![b'x'; 1 << 17]);
         assert!(sieve.sift(long.clone(), &lane(), &gate).is_empty());
         gate.forget(&id);
         let passed = sieve.sift(Bytes::from_static(b"y"), &lane(), &gate);

@@ -13,7 +13,7 @@
 use super::body::Witness;
 use super::rewrite::{self, Places};
 use super::sessions::Visit;
-use crate::proxy::gate::{Split, Verdict};
+use crate::proxy::gate::{Patience, Split, Verdict};
 use crate::tap::Party;
 use crate::wire::sse::Decoder;
 use bytes::{Bytes, BytesMut};
@@ -21,14 +21,13 @@ use std::sync::Arc;
 
 /// An `endpoint` event is short, and comes first.
 const FIRST: usize = 16 * 1024;
-/// How much of an unfinished event is held back when nothing of the operator's is due.
-const LATECOMER: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub struct Sieve {
     cutter: Cutter,
     /// The start of an event whose end has not come yet.
     held: BytesMut,
+    patience: Patience,
     /// What `endpoint` may have to become, while one may come.
     endpoint: Option<Places>,
     visit: Arc<Visit>,
@@ -40,6 +39,7 @@ impl Sieve {
         Self {
             cutter: Cutter::default(),
             held: BytesMut::new(),
+            patience: Patience::default(),
             endpoint,
             visit,
         }
@@ -80,7 +80,8 @@ impl Sieve {
         if self.held.len() > FIRST {
             self.endpoint = None;
         }
-        if self.held.len() > LATECOMER && !self.visit.session.live.gate.may_want(&self.held) {
+        let gate = &self.visit.session.live.gate;
+        if self.patience.ends(&self.held, gate) {
             self.let_through(witness, &mut passing);
         }
         (!passing.is_empty()).then(|| passing.freeze())
