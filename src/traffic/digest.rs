@@ -11,6 +11,7 @@ use crate::capture::record::{
 use crate::mcp::methods;
 use crate::tap::{Closed, Gap, Half, Opened, Party, SessionId, Timestamp};
 use crate::wire::{self, Envelope, Frame, Kind, object};
+use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -198,6 +199,7 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
 
 /// Pure, and safe for any thread.
 pub fn digest(record: &Record<'_>) -> Digest {
+    let mut location = record.location;
     let (bytes, content) = match &record.payload {
         Payload::Line {
             from,
@@ -205,9 +207,20 @@ pub fn digest(record: &Record<'_>) -> Digest {
             replay_of,
             via,
             bytes,
+            json,
             ..
         } => {
-            let messages = messages(bytes, record.location);
+            let mut bytes = &bytes[..];
+            let mut frame = wire::parse(bytes);
+            if *json
+                && location.encoding == Encoding::Verbatim
+                && matches!(frame, Frame::NotJson(_))
+                && let Some(alone) = without_members_behind(bytes)
+            {
+                (bytes, frame) = (alone, wire::parse(alone));
+                location.len = u32::try_from(alone.len()).unwrap_or(location.len);
+            }
+            let messages = messages(frame, bytes, location);
             let content = Content::Line {
                 from: *from,
                 to: *to,
@@ -244,10 +257,22 @@ pub fn digest(record: &Record<'_>) -> Digest {
         seq: record.seq,
         at: record.at,
         session: record.session,
-        location: record.location,
+        location,
         bytes: bytes as u64,
         content,
     }
+}
+
+/// The reader takes the rest of a line for the message, which it is as the recorder writes it. Somebody else may have put
+/// more behind it.
+fn without_members_behind(rest: &[u8]) -> Option<&[u8]> {
+    let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let (message, behind) = rest.split_at(values.byte_offset());
+    behind
+        .trim_ascii_start()
+        .starts_with(b",")
+        .then_some(message)
 }
 
 fn http_step(part: &HttpPart) -> HttpStep {
@@ -297,8 +322,8 @@ fn http_step(part: &HttpPart) -> HttpStep {
     }
 }
 
-fn messages(bytes: &[u8], location: Location) -> Messages {
-    match wire::parse(bytes) {
+fn messages(frame: Frame<'_>, bytes: &[u8], location: Location) -> Messages {
+    match frame {
         Frame::Message(envelope) => Messages::One(message(&envelope, bytes)),
         Frame::Batch(envelopes) => {
             let text = std::str::from_utf8(bytes).unwrap_or_default();

@@ -315,6 +315,17 @@ fn sizes_are_those_of_request_and_answer() {
 
 #[test]
 fn what_a_row_is_made_of_can_be_read_back_from_the_capture() {
+    read_back("");
+}
+
+#[test]
+fn what_somebody_has_put_behind_a_message_is_not_of_it() {
+    read_back(r#","later":{"x":1}"#);
+    read_back(r#" , "later" : [{}]"#);
+}
+
+/// With this behind each message in its record.
+fn read_back(behind: &str) {
     let call =
         r#"{"jsonrpc":"2.0",  "id":1, "method":"tools/call","params":{"name":"t","x":1.50}}"#;
     let batch =
@@ -335,7 +346,7 @@ fn what_a_row_is_made_of_can_be_read_back_from_the_capture() {
     {
         let at = format!("2026-11-21T00:00:0{seq}.000000Z");
         text += &format!(
-            "{{\"seq\":{seq},\"at\":\"{at}\",\"session\":1,\"from\":\"{from}\",\"message\":{message}}}\n"
+            "{{\"seq\":{seq},\"at\":\"{at}\",\"session\":1,\"from\":\"{from}\",\"message\":{message}{behind}}}\n"
         );
     }
     text += "{\"seq\":9,\"at\":\"2026-11-21T00:00:09.000000Z\",\"session\":1,\"from\":\"server\",\"text\":\"hi \\\"there\\\"\"}\n";
