@@ -25,6 +25,10 @@ pub fn run(call: Call) -> Result<u8, Failure> {
                     in_words(&result)
                 };
                 output::print_foreign(&with_line_end(said))?;
+                if !is_tool_result(&result) {
+                    let what = "the server's answer is no tool result: it has no content";
+                    return Err(Failure::protocol(format!("{}: {what}", call.tool)));
+                }
                 let failed = object::at(&result, &["isError"]) == Some("true");
                 Ok(if failed { TOOL_ERROR } else { OK })
             }
@@ -68,6 +72,12 @@ fn arguments(from: ArgumentsFrom) -> Result<String, Failure> {
         _ => return Ok(text.to_owned()),
     };
     Err(Failure::usage(format!("{source} {wrong}")))
+}
+
+/// Content is required; structured content alone, and the one `toolResult` of before there were blocks, say as much.
+fn is_tool_result(result: &str) -> bool {
+    let members = ["content", "structuredContent", "toolResult"];
+    members.iter().any(|it| object::at(result, &[it]).is_some())
 }
 
 /// The result's content for people: text as it stands, and one line for whatever is no text.

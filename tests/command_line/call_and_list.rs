@@ -403,6 +403,9 @@ fn a_modern_result_that_is_no_answer_yet_is_followed_as_far_as_it_makes_sense() 
         3,
         "t: the server asks for sampling/createMessage, although it was told that nobody here has a model",
     );
+    let empty = r#""resultType":"complete""#;
+    let why = "t: the server's answer is no tool result: it has no content";
+    call(empty, 1, "60").fails(3, why);
     let odd = r#""resultType":"banana","content":[]"#;
     call(odd, 1, "60").fails(3, r#"t: the server answers with the resultType "banana""#);
 }
