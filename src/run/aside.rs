@@ -129,11 +129,14 @@ impl Plan {
             Ok(runtime) => runtime,
             Err(error) => return self.tell(&format!("nobody can attach: {error}")),
         };
+        let shelf = self.shelf();
         runtime.block_on(async {
             let copies = self.welcome(&over, &recorded).await;
             drop(closing);
             if let Some(copies) = copies {
                 recorded.cancelled().await;
+                // Only now it is known how large the capture is. Trouble was told at the start.
+                let _ = shelf.map_or(Ok(0), |it| it.prune());
                 // Whoever takes no more by then has stalled, and holds nobody up.
                 let _ = tokio::time::timeout(FAREWELL, copies.wait()).await;
             }
@@ -180,7 +183,9 @@ impl Plan {
         recorded: &CancellationToken,
     ) -> Option<TaskTracker> {
         let door = self.register();
-        self.prune();
+        if let Some(Err(error)) = self.shelf().map(|it| it.prune()) {
+            self.tell(&format!("cannot remove old captures: {error}"));
+        }
         match door {
             Ok((server, mut published)) => {
                 let offer = Offer {
@@ -232,20 +237,11 @@ impl Plan {
         Ok((server, published))
     }
 
-    fn prune(&self) {
-        let Some(retention) = self.retention else {
-            return;
-        };
-        let mut spared: Vec<PathBuf> = registry::live()
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|entry| entry.capture)
-            .collect();
-        spared.extend(self.entry.capture.clone());
-        let pruned = store::directory().and_then(|it| store::prune(&it, retention, &spared));
-        if let Err(error) = pruned {
-            self.tell(&format!("cannot remove old captures: {error}"));
-        }
+    fn shelf(&self) -> Option<Shelf> {
+        Some(Shelf {
+            retention: self.retention?,
+            own: self.entry.capture.clone(),
+        })
     }
 
     /// Keeps the entry in the registry true: who the client is, once it has said it, and how much was said.
@@ -301,6 +297,23 @@ impl Plan {
             },
         });
         self.tap.wake();
+    }
+}
+
+/// The captures directory, to which this proxy adds one.
+#[derive(Debug)]
+struct Shelf {
+    retention: Retention,
+    own: Option<PathBuf>,
+}
+
+impl Shelf {
+    /// Removes what is too old or too much; how many.
+    fn prune(&self) -> std::io::Result<usize> {
+        let live = registry::live().unwrap_or_default();
+        let mut spared: Vec<PathBuf> = live.into_iter().filter_map(|it| it.capture).collect();
+        spared.extend(self.own.clone());
+        store::prune(&store::directory()?, self.retention, &spared)
     }
 }
 

@@ -231,6 +231,21 @@ fn only_the_newest_captures_are_kept() {
 }
 
 #[test]
+fn what_the_end_of_a_long_capture_makes_too_much_goes_with_it() {
+    let house = House::new();
+    let line = format!("{{\"text\":\"{}\"}}\n", "x".repeat(1000));
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let arguments = ["--keep-bytes", "500k", "--", "cat"];
+        let ran = house.run_with_input(&arguments, &line.repeat(150));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        kept = house.captures();
+        assert_eq!(kept.len(), 1, "300 KB and 300 KB are more than 500");
+    }
+    assert!(kept[0].metadata().unwrap().len() > 300_000);
+}
+
+#[test]
 fn printing_writes_lines_for_people_or_those_of_the_capture_to_stderr() {
     let house = House::new();
     let session = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-sum","arguments":{"a":2}}}"#;
