@@ -133,6 +133,8 @@ pub struct App {
     /// Sheets that were closed while the server wants to know something, or may yet.
     pub unfinished: Vec<Sheet>,
     pub drafts: Drafts,
+    /// When something was typed last that is not kept yet.
+    typed: Option<Timestamp>,
     /// Whether to end a session that somebody waits in.
     pub asks_to_quit: bool,
     pub help: Option<Help>,
@@ -222,7 +224,7 @@ impl App {
             } => {
                 (self.world.now, self.world.utc_offset_seconds) = (now, utc_offset_seconds);
                 self.outlive_notice();
-                if !self.is_to_repeat() {
+                if !self.is_to_repeat() && !self.keeps_typed() {
                     return effects;
                 }
             }
@@ -230,8 +232,12 @@ impl App {
             Event::Key(key) => {
                 self.notice = None;
                 self.key(&key, &mut effects);
+                self.note_typed();
             }
-            Event::Paste(text) => self.paste(&text, &mut effects),
+            Event::Paste(text) => {
+                self.paste(&text, &mut effects);
+                self.note_typed();
+            }
             Event::Mouse(mouse) => self.mouse(&mouse, &mut effects),
             Event::Fed(fed) => self.feed(fed),
             Event::Health(health) => self.feel(health),
@@ -406,7 +412,7 @@ impl App {
     /// Whether something on the screen changes with time alone.
     pub fn ages(&self) -> bool {
         let waits = self.world.live && self.world.traffic.counters().pending > 0;
-        waits || self.is_to_repeat() || self.notice.is_some()
+        waits || self.is_to_repeat() || self.notice.is_some() || self.typed.is_some()
     }
 
     /// Gives input to the part that has the focus.

@@ -22,6 +22,31 @@ fn escape_keeps_the_draft_and_what_was_sent_comes_back() {
 }
 
 #[test]
+fn what_is_being_typed_is_kept_when_the_typing_pauses() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,");
+    let kept = |stage: &mut Stage, seconds: i64| {
+        let now = Timestamp(stage.app.world.now.0 + seconds * 1_000_000);
+        stage.effects.clear();
+        stage.send(Event::Tick {
+            now,
+            utc_offset_seconds: 0,
+        });
+        let keeping = stage.effects.iter().find_map(|effect| match effect {
+            Effect::Keep(drafts) => Some(format!("{drafts:?}")),
+            _ => None,
+        });
+        keeping.is_some_and(|it| it.contains("41,"))
+    };
+    assert!(!kept(&mut stage, 0) && stage.app.ages());
+    assert!(kept(&mut stage, 1));
+    assert!(!kept(&mut stage, 1), "once is enough");
+    stage.press("2");
+    assert!(kept(&mut stage, 1), "and again with what came after");
+    assert!(stage.app.sheet.is_some());
+}
+
+#[test]
 fn the_arguments_of_captured_calls_come_back() {
     let mut stage = live(SUM);
     stage.press("e");

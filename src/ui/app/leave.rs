@@ -2,7 +2,11 @@
 
 use super::App;
 use super::sheet::Drafts;
+use crate::tap::Timestamp;
 use crate::traffic;
+
+/// So long after the last key what is being typed is kept, in microseconds: nobody hears of every end.
+const PAUSE: i64 = 1_000_000;
 
 impl App {
     /// What quitting would take from others, here, at another viewer or at the listener; `None` when it is nothing.
@@ -43,6 +47,24 @@ impl App {
     pub fn leave(&mut self) -> &Drafts {
         self.close_sheet();
         &self.drafts
+    }
+
+    /// What a key or a paste has changed in a sheet will have to be kept.
+    pub(super) fn note_typed(&mut self) {
+        self.typed = self.sheet.as_ref().map(|_| self.world.now);
+    }
+
+    /// Makes a draft of what is being typed, once there was a pause in it; whether that was now.
+    pub(super) fn keeps_typed(&mut self) -> bool {
+        let now = self.world.now.0;
+        let over = |typed: &mut Timestamp| now.saturating_sub(typed.0) >= PAUSE;
+        if self.typed.take_if(over).is_none() {
+            return false;
+        }
+        if let Some(sheet) = &mut self.sheet {
+            sheet.keep(&mut self.drafts);
+        }
+        true
     }
 
     pub(super) fn close_sheet(&mut self) {
