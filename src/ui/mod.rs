@@ -1,9 +1,10 @@
 //! The TUI. [`app`] is state and `update(App, Event) -> Vec<Effect>`, [`render`] draws it; both are pure: time, size
-//! and the answers of slow work arrive as events, slow work leaves as effects. Only this file, `work` and [`attach`]
+//! and the answers of slow work arrive as events, slow work leaves as effects. Only this file, `work`, `clipboard` and [`attach`]
 //! wait for anything.
 
 pub mod app;
 pub mod attach;
+mod clipboard;
 pub mod diff;
 pub mod event;
 mod feed;
@@ -46,8 +47,6 @@ use work::{Editing, Worker};
 const FRAME: Duration = Duration::from_millis(33);
 /// And after a key, which somebody is waiting for.
 const KEY_FRAME: Duration = Duration::from_millis(8);
-/// The longest text that terminals commonly take for the clipboard.
-const CLIPBOARD: usize = 70_000;
 
 /// What the TUI shows.
 #[derive(Debug)]
@@ -403,15 +402,7 @@ impl Stage {
             Effect::Open(capture) => return Ok(Some(Exit::Open(capture))),
             Effect::Attach(entry) => return Ok(Some(Exit::Attach(entry))),
             Effect::Copy { what, text } => {
-                let text = text::pasteable(&text);
-                let copied = if text.len() > CLIPBOARD {
-                    work::to_file(what, &text)
-                } else {
-                    let copied = self.screen.copy(&text);
-                    copied
-                        .context("cannot write to the terminal")
-                        .map(|()| work::copied(what, &text))
-                };
+                let copied = clipboard::copy(&mut self.screen, what, &text).await;
                 self.answer(worker, Event::Notice(work::told(copied)));
             }
             Effect::Mouse(on) => self.screen.set_mouse(on)?,

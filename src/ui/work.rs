@@ -178,25 +178,8 @@ fn listing(live: io::Result<Vec<Entry>>, saved: io::Result<Vec<Saved>>) -> Listi
     }
 }
 
-/// What is said of what is on the clipboard now.
-pub fn copied(what: &str, text: &str) -> String {
-    let size = format::plural(text.len() as u64, "byte");
-    format!("copied {what}, {size}, to the terminal's clipboard")
-}
-
-/// Writes what is too long for the clipboard to a file of its own, readable by its owner only.
-pub fn to_file(what: &str, text: &str) -> anyhow::Result<String> {
-    let (path, mut file) = create(&std::env::temp_dir(), "mcp-sentinel-copy", "txt")?;
-    file.write_all(text.as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(format!(
-        "too long for the clipboard: wrote {what} to {}",
-        path.display()
-    ))
-}
-
-/// A new file, never one that is there.
-fn create(
+/// A new file, never one that is there, readable by its owner only.
+pub fn create(
     directory: &Path,
     stem: &str,
     extension: &str,
@@ -315,15 +298,6 @@ pub fn told(result: anyhow::Result<String>) -> Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_copied_is_said_with_its_size() {
-        let said = copied("the answer", &"x".repeat(1234));
-        assert_eq!(
-            said,
-            "copied the answer, 1 234 bytes, to the terminal's clipboard"
-        );
-    }
 
     #[test]
     fn a_file_that_is_there_is_never_written_over() {
