@@ -44,13 +44,28 @@ fn assert_restored(terminal: &Terminal) {
 }
 
 #[test]
-fn on_a_terminal_a_failure_is_told_in_words_though_json_was_to_be_printed() {
+fn traffic_is_printed_beside_a_screen_where_it_does_not_spoil_it() {
     let home = home();
-    let arguments = ["--print=json", "--", "/nowhere/server"];
-    let mut terminal = Terminal::start(PROGRAM, &arguments, home.path(), 120, 40);
-    assert_eq!(terminal.wait_exit(), 127);
+    let printing = ["--print=json", "--", PROGRAM, "demo", "--server"];
+    let mut terminal = Terminal::start(PROGRAM, &printing, home.path(), 120, 40);
+    assert_eq!(terminal.wait_exit(), 2);
     let said = terminal.contents();
-    assert!(said.starts_with("mcp-sentinel: cannot start"), "{said}");
+    assert!(said.contains("stderr, and there the screen is"), "{said}");
+
+    let elsewhere = format!("exec '{PROGRAM}' \"$@\" 2>printed");
+    let arguments = [&["-c", &elsewhere, "sh"], &printing[..]].concat();
+    let mut terminal = Terminal::start("sh", &arguments, home.path(), 120, 40);
+    terminal.wait_for("prompts/list");
+    terminal.press("q");
+    assert_eq!(terminal.wait_exit(), 0);
+    let printed = std::fs::read_to_string(home.path().join("printed")).unwrap();
+    let lines: Vec<serde_json::Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines[0].get("started").is_some(), "{printed}");
+    assert!(printed.contains("\"prompts/list\""), "{printed}");
+    assert!(lines[lines.len() - 1].get("ended").is_some(), "{printed}");
 }
 
 #[test]

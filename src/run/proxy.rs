@@ -7,25 +7,29 @@ use super::failure::{self, Failure};
 use super::recording::{Identity, Recording};
 use crate::capture::recorder::RecordError;
 use crate::cli::{self, CaptureTo, Recorded};
-use crate::headless::{self, Counted, Printer, Summary, Voice};
+use crate::headless::{self, Counted, Print, Printer, Summary, Voice};
 use crate::link::registry::Entry;
 use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config, Upstream};
 use crate::tap::{Orders, Pulse, Tap};
 use crate::ui::{self, app::Kept};
 use anyhow::{Context as _, anyhow};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// How it speaks on stderr. A screen takes precedence over `--print`.
+/// How it speaks on stderr.
 pub fn voice(recorded: &Recorded) -> Voice {
-    match has_screen(recorded) {
-        true => Voice::default(),
-        false => recorded.print.into(),
-    }
+    printed(recorded).into()
+}
+
+/// How the traffic is printed. Where stderr is the terminal that the screen is on, it is not.
+fn printed(recorded: &Recorded) -> Option<Print> {
+    let free = !has_screen(recorded) || !std::io::stderr().is_terminal();
+    recorded.print.filter(|_| free)
 }
 
 fn has_screen(recorded: &Recorded) -> bool {
@@ -35,6 +39,10 @@ fn has_screen(recorded: &Recorded) -> bool {
 pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let recorded = asked.recorded;
     let screen = has_screen(&recorded);
+    if recorded.print.is_some() && printed(&recorded).is_none() {
+        let why = "--print writes to stderr, and there the screen is; add --headless, or send stderr elsewhere: 2>FILE";
+        return Err(Failure::usage(why));
+    }
     let upstream = super::upstream::resolve(asked.upstream, voice(&recorded))?;
     let began = Instant::now();
     let client = match asked.listen {
@@ -154,14 +162,20 @@ impl Around {
                 .then_some(recorded.retention),
             started: self.started.clone(),
             announced: self.announced.clone(),
-            voice: (!self.screen).then_some(self.voice),
+            voice: (!self.screen || printed(recorded).is_some()).then_some(self.voice),
         }
     }
 
     fn face(&self, recorded: &Recorded) -> anyhow::Result<Face> {
+        let mut face = Face::default();
         let Some(recording) = &self.recording else {
-            return Ok(Face::Nobody);
+            return Ok(face);
         };
+        if let Some(print) = printed(recorded) {
+            let (announced, ended) = (self.announced.clone(), self.ended.clone());
+            let printer = Printer::start(recording.path(), print, announced, ended);
+            face.printer = Some(printer.context("cannot start a thread")?);
+        }
         if self.screen {
             let source = ui::Source {
                 capture: recording.path().into(),
@@ -177,14 +191,10 @@ impl Around {
                 quit_ends_session: true,
             };
             let (started, shutdown) = (self.started.clone(), self.shutdown.clone());
-            return Face::screen(source, self.doorplate.clone(), started, shutdown);
+            let screen = screen(source, self.doorplate.clone(), started, shutdown);
+            face.screen = Some(screen?);
         }
-        let Some(print) = recorded.print else {
-            return Ok(Face::Nobody);
-        };
-        let (announced, ended) = (self.announced.clone(), self.ended.clone());
-        let printer = Printer::start(recording.path(), print, announced, ended);
-        Ok(Face::Printer(printer.context("cannot start a thread")?))
+        Ok(face)
     }
 
     /// The capture that stays, when only a screen that is left told its name.
@@ -242,50 +252,45 @@ fn start_recording(
     }
 }
 
-/// Who watches, on a thread of its own.
-enum Face {
-    Nobody,
-    Printer(Printer),
-    Screen(JoinHandle<anyhow::Result<()>>),
+/// Takes the terminal, on a thread of its own, once there is something to see; leaving the screen ends the proxy.
+fn screen(
+    mut source: ui::Source,
+    doorplate: Option<Doorplate>,
+    started: CancellationToken,
+    shutdown: CancellationToken,
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    let show = move || {
+        let shown = super::screen::block_on(async {
+            tokio::select! {
+                () = started.cancelled() => {}
+                () = source.ended.cancelled() => return Ok(()),
+            }
+            source.listening = doorplate.as_ref().and_then(Doorplate::url);
+            ui::run(source).await.map(drop)
+        });
+        shutdown.cancel();
+        shown
+    };
+    let thread = std::thread::Builder::new().name("screen".to_owned());
+    thread.spawn(show).context("cannot start a thread")
+}
+
+/// Who watches, each on a thread of its own.
+#[derive(Default)]
+struct Face {
+    printer: Option<Printer>,
+    screen: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
 impl Face {
-    /// Takes the terminal once there is something to see; leaving the screen ends the proxy.
-    fn screen(
-        mut source: ui::Source,
-        doorplate: Option<Doorplate>,
-        started: CancellationToken,
-        shutdown: CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let show = move || {
-            let shown = super::screen::block_on(async {
-                tokio::select! {
-                    () = started.cancelled() => {}
-                    () = source.ended.cancelled() => return Ok(()),
-                }
-                source.listening = doorplate.as_ref().and_then(Doorplate::url);
-                ui::run(source).await.map(drop)
-            });
-            shutdown.cancel();
-            shown
-        };
-        let thread = std::thread::Builder::new().name("screen".to_owned());
-        Ok(Self::Screen(
-            thread.spawn(show).context("cannot start a thread")?,
-        ))
-    }
-
     /// Returns when everything has been shown, and the operator has left.
     fn finish(self) -> anyhow::Result<()> {
-        match self {
-            Self::Nobody => Ok(()),
-            Self::Printer(printer) => {
-                printer.finish();
-                Ok(())
-            }
-            Self::Screen(thread) => thread
-                .join()
-                .map_err(|_| anyhow::anyhow!("the screen failed"))?,
+        if let Some(printer) = self.printer {
+            printer.finish();
+        }
+        match self.screen {
+            Some(screen) => screen.join().map_err(|_| anyhow!("the screen failed"))?,
+            None => Ok(()),
         }
     }
 }
