@@ -7,6 +7,7 @@ use crate::mcp::methods;
 use crate::wire::envelope::{Envelope, Frame, Kind, is_json, parse};
 use crate::wire::{object, splice, sse};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -158,7 +159,7 @@ impl Gate {
         if !self.is_closed() {
             return Verdict::Pass;
         }
-        if self.owner == Owner::Client && !may_name_ours(line) {
+        if self.owner == Owner::Client && !may_name_ours(line) && !has_escapes(line) {
             return Verdict::Pass;
         }
         let mut state = self.state();
@@ -187,7 +188,7 @@ impl Gate {
         let state = self.state();
         let text = readable(begun);
         let is_ours = match object::at(text, &["id"]) {
-            Some(id) => state.ours.contains(id),
+            Some(id) => state.ours.contains(&*plain(id)),
             None => state.names_ours(text),
         };
         match is_ours {
@@ -230,9 +231,11 @@ impl Gate {
 impl State {
     fn is_for_operator(&mut self, envelope: &Envelope<'_>) -> bool {
         let Some(method) = &envelope.method else {
-            let Some(id) = envelope.id else { return false };
-            self.unanswered.remove(id);
-            return self.ours.contains(id);
+            let Some(id) = envelope.id.map(plain) else {
+                return false;
+            };
+            self.unanswered.remove(&*id);
+            return self.ours.contains(&*id);
         };
         if envelope.kind() != Kind::Notification {
             return false;
@@ -243,7 +246,7 @@ impl State {
             methods::CANCELLED => object::at(params, &["requestId"]),
             _ => object::at(params, SUBSCRIPTION),
         };
-        token.is_some_and(|token| self.ours.contains(token))
+        token.is_some_and(|token| self.ours.contains(&*plain(token)))
     }
 
     /// Whether one of our tokens stands anywhere in a text, or its beginning at the end.
@@ -314,6 +317,19 @@ impl Patience {
     }
 }
 
+/// Whether letters are spelled in another way, which nobody does who is not asked to.
+fn has_escapes(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"\\u00").is_some()
+}
+
+/// The token as we would have written it.
+fn plain(token: &str) -> Cow<'_, str> {
+    match object::unescape(token) {
+        Some(Cow::Owned(text)) => Cow::Owned(format!("\"{text}\"")),
+        _ => Cow::Borrowed(token),
+    }
+}
+
 /// Whose a batch is, each message of which is the operator's or not.
 fn split(batch: &[u8], is_ours: &[bool]) -> Verdict {
     match (is_ours.contains(&true), is_ours.contains(&false)) {
@@ -354,6 +370,21 @@ mod tests {
         assert_eq!(judge(&gate, &answer), Verdict::Operator);
         assert!(!gate.awaits());
         assert_eq!(judge(&gate, &answer), Verdict::Operator);
+    }
+
+    #[test]
+    fn an_id_is_the_same_however_it_is_spelled() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id().replace("mcpx", "\\u006dc\\u0070x");
+        for message in [
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#),
+            format!(r#"{{"method":"notifications/progress","params":{{"progressToken":{id}}}}}"#),
+        ] {
+            assert_eq!(judge(&gate, &message), Verdict::Operator, "{message}");
+        }
+        assert!(!gate.awaits());
+        let other = r#"{"jsonrpc":"2.0","id":"\u006dcpx-1-0","result":{}}"#;
+        assert_eq!(judge(&gate, other), Verdict::Pass);
     }
 
     #[test]
