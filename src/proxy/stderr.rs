@@ -22,6 +22,8 @@ pub struct Forwarder {
     queue: mpsc::Sender<Bytes>,
     queued: Arc<AtomicUsize>,
     left_out: usize,
+    /// The last line has not ended.
+    is_within_line: bool,
     /// Hangs up when the thread has written everything.
     done: oneshot::Receiver<()>,
 }
@@ -44,6 +46,7 @@ impl Forwarder {
             queue,
             queued,
             left_out: 0,
+            is_within_line: false,
             done,
         })
     }
@@ -59,6 +62,7 @@ impl Forwarder {
                 "\nmcp-sentinel: {count} bytes of the server's stderr left out here, they were not read in time\n"
             )));
         }
+        self.is_within_line = !chunk.ends_with(b"\n");
         self.enqueue(chunk);
     }
 
@@ -68,8 +72,11 @@ impl Forwarder {
         let _ = self.queue.send(chunk);
     }
 
-    /// Waits until what is queued has been read, or nothing of it is.
+    /// Waits until what is queued has been read, or nothing of it is. What we say next begins a line.
     pub async fn finish(mut self) {
+        if self.is_within_line {
+            self.enqueue(Bytes::from_static(b"\n"));
+        }
         drop(self.queue);
         let mut left = self.queued.load(Ordering::Relaxed);
         while tokio::time::timeout(PATIENCE, &mut self.done)
