@@ -59,7 +59,14 @@ impl Terminal {
         }
         command.env("TERM", "xterm-256color");
         command.env("TZ", "UTC");
-        command.env_remove("NO_COLOR");
+        for ours in [
+            "NO_COLOR",
+            "UPSTREAM_TRANSPORT",
+            "UPSTREAM_CMD",
+            "UPSTREAM_URL",
+        ] {
+            command.env_remove(ours);
+        }
         command.cwd(home);
         let pty = native_pty_system()
             .openpty(size(width, height))
