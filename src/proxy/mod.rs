@@ -17,6 +17,8 @@ pub mod listener;
 pub mod live;
 mod mirror;
 pub mod operator;
+#[cfg(target_os = "linux")]
+mod pages;
 pub mod pump;
 pub mod signals;
 pub mod stderr;

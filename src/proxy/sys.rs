@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "fork, and reading into memory that is not initialised yet"
+    reason = "fork, reading into memory that is not initialised yet, and giving memory back"
 )]
 
 use bytes::BytesMut;
@@ -26,41 +26,17 @@ pub fn give_back_memory() {
     }
 }
 
-/// Gives back the pages of the program itself, most of which only its start has needed: what goes on has its own again, from
-/// the system's cache, as it comes to them. A debugger's breakpoints are in such pages, so a debug build keeps them.
+/// Gives the pages of the program itself back: what goes on has its own again, from the system's cache, as it comes to
+/// them.
 pub fn give_back_program() {
-    #[cfg(all(target_os = "linux", not(debug_assertions)))]
-    // SAFETY: the callback is called before this returns, and gets nothing of ours.
-    unsafe {
-        libc::dl_iterate_phdr(Some(give_back_object), std::ptr::null_mut());
-    }
-}
-
-/// # Safety
-/// To be called by `dl_iterate_phdr`.
-#[cfg(all(target_os = "linux", not(debug_assertions)))]
-unsafe extern "C" fn give_back_object(
-    object: *mut libc::dl_phdr_info,
-    _size: usize,
-    _data: *mut libc::c_void,
-) -> libc::c_int {
-    const ONLY_THE_PROGRAM: libc::c_int = 1;
-    // SAFETY: the loader describes an object as it has mapped it. Nobody has written to a segment that cannot be written
-    // to, so that its pages are in the file as they are here.
-    unsafe {
-        let object = &*object;
-        let segments = std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into());
-        let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(1 << 16);
-        for segment in segments {
-            if segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0 {
-                let start = (object.dlpi_addr + segment.p_vaddr) as usize;
-                let before = start % page;
-                let length = segment.p_memsz as usize + before;
-                libc::madvise((start - before) as *mut _, length, libc::MADV_DONTNEED);
-            }
+    #[cfg(target_os = "linux")]
+    for mapping in super::pages::unchanged() {
+        // SAFETY: as the system told a moment ago, the mapping is of the program's file, which cannot be written while it
+        // runs, and has no page that is not the file's: the same comes back.
+        unsafe {
+            libc::madvise(mapping.start as *mut _, mapping.len(), libc::MADV_DONTNEED);
         }
     }
-    ONLY_THE_PROGRAM
 }
 
 /// Appends what one `read` gives to the spare capacity of `buf`.
