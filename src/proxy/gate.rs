@@ -144,6 +144,15 @@ impl Gate {
         self.state().ours.contains(id)
     }
 
+    /// Whether the id of a message that begins so is one of ours, spelled with escapes.
+    fn is_named_in(&self, begun: &[u8]) -> bool {
+        let Some(start) = memchr::memchr(b'{', begun).filter(|_| has_escapes(begun)) else {
+            return false;
+        };
+        let id = object::at(readable(&begun[start..]), &["id"]);
+        id.is_some_and(|id| self.is_ours(&plain(id)))
+    }
+
     /// Takes the server's open request with this raw id, if there is one, to answer it.
     pub fn take_asked(&self, id: &str) -> bool {
         self.state().asked.remove(id)
@@ -182,7 +191,8 @@ impl Gate {
     /// Whose the last line of a server that is gone is, which may break off. Then nobody can read it; but its id, or where
     /// none has come, a token of ours in it, tells that it was for the operator.
     pub fn judge_last(&self, begun: &[u8]) -> Verdict {
-        if self.owner == Owner::Operator || !may_name_ours(begun) || is_json(begun) {
+        let may_be_ours = may_name_ours(begun) || has_escapes(begun);
+        if self.owner == Owner::Operator || !may_be_ours || is_json(begun) {
             return self.judge(begun);
         }
         let state = self.state();
@@ -313,7 +323,7 @@ impl Patience {
         }
         self.looked = begun.len();
         let may_be_ours = begun.len() <= NAMELESS && is_nameless(begun);
-        !may_be_ours && !may_name_ours(begun)
+        !may_be_ours && !may_name_ours(begun) && !gate.is_named_in(begun)
     }
 }
 
@@ -383,6 +393,12 @@ mod tests {
             assert_eq!(judge(&gate, &message), Verdict::Operator, "{message}");
         }
         assert!(!gate.awaits());
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":"{}"#,
+            "x".repeat(100_000)
+        );
+        assert_eq!(gate.judge_last(long.as_bytes()), Verdict::Operator);
+        assert!(!Patience::default().ends(long.as_bytes(), &gate));
         let other = r#"{"jsonrpc":"2.0","id":"\u006dcpx-1-0","result":{}}"#;
         assert_eq!(judge(&gate, other), Verdict::Pass);
     }
