@@ -32,9 +32,9 @@
 //! # The threads
 //! The data path runs on the main thread, on one event loop; HTTP connections beyond the eighth in front of an HTTP
 //! server get further threads (`connections`). Nothing else runs there. `recorder` turns what they push on the tap into
-//! the capture, `screen` and `feed` draw what they read in it, `aside` lets viewers in, and sends the capture to those who
-//! cannot reach the file. Where an end is a terminal or a file, which cannot be waited for without a thread, it has one
-//! (`stdin`, `stdout`, `stderr`).
+//! the capture, `screen` and `feed` draw what they read in it, `aside` lets viewers in, sends the capture to those who
+//! cannot reach the file, and keeps house: old captures, and memory that only the start has needed. Where an end is a
+//! terminal or a file, which cannot be waited for without a thread, it has one (`stdin`, `stdout`, `stderr`).
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 

@@ -133,10 +133,16 @@ impl Plan {
         runtime.block_on(async {
             let copies = self.welcome(&over, &recorded).await;
             drop(closing);
+            if copies.is_none() && shelf.is_none() {
+                return;
+            }
+            recorded.cancelled().await;
+            if let Some(shelf) = shelf {
+                // Only now it is known how large the capture is. What is in use is locked, so nobody is asked, who might
+                // not answer; and there is nobody left to tell of trouble, of which the next proxy tells.
+                let _ = shelf.prune(&[]);
+            }
             if let Some(copies) = copies {
-                recorded.cancelled().await;
-                // Only now it is known how large the capture is. Trouble was told at the start.
-                let _ = shelf.map_or(Ok(0), |it| it.prune());
                 // Whoever takes no more by then has stalled, and holds nobody up.
                 let _ = tokio::time::timeout(FAREWELL, copies.wait()).await;
             }
@@ -183,7 +189,9 @@ impl Plan {
         recorded: &CancellationToken,
     ) -> Option<TaskTracker> {
         let door = self.register();
-        if let Some(Err(error)) = self.shelf().map(|it| it.prune()) {
+        let live = registry::live().unwrap_or_default();
+        let captures: Vec<_> = live.into_iter().filter_map(|it| it.capture).collect();
+        if let Some(Err(error)) = self.shelf().map(|it| it.prune(&captures)) {
             self.tell(&format!("cannot remove old captures: {error}"));
         }
         match door {
@@ -308,11 +316,9 @@ struct Shelf {
 }
 
 impl Shelf {
-    /// Removes what is too old or too much; how many.
-    fn prune(&self) -> std::io::Result<usize> {
-        let live = registry::live().unwrap_or_default();
-        let mut spared: Vec<PathBuf> = live.into_iter().filter_map(|it| it.capture).collect();
-        spared.extend(self.own.clone());
+    /// Removes what is too old or too much, but for these; how many.
+    fn prune(&self, spared: &[PathBuf]) -> std::io::Result<usize> {
+        let spared = [spared, self.own.as_slice()].concat();
         store::prune(&store::directory()?, self.retention, &spared)
     }
 }
