@@ -224,7 +224,8 @@ impl App {
             } => {
                 (self.world.now, self.world.utc_offset_seconds) = (now, utc_offset_seconds);
                 self.outlive_notice();
-                if !self.is_to_repeat() && !self.keeps_typed() {
+                let kept = self.keeps_typed();
+                if !self.is_to_repeat() && !kept {
                     return effects;
                 }
             }
@@ -259,6 +260,7 @@ impl App {
                     Owner::Sheet
                 };
                 self.tell(owner, Input::Edited(&text), &mut effects);
+                self.note_typed();
             }
             Event::Scanned {
                 generation,

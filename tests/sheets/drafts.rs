@@ -43,6 +43,8 @@ fn what_is_being_typed_is_kept_when_the_typing_pauses() {
     assert!(!kept(&mut stage, 1), "once is enough");
     stage.press("2");
     assert!(kept(&mut stage, 1), "and again with what came after");
+    stage.send(Event::Edited(Ok("{\"a\": 41, \"b\": 5}".into())));
+    assert!(kept(&mut stage, 1), "from an editor, too");
     assert!(stage.app.sheet.is_some());
 }
 
