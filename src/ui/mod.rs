@@ -1,6 +1,6 @@
 //! The TUI. [`app`] is state and `update(App, Event) -> Vec<Effect>`, [`render`] draws it; both are pure: time, size
-//! and the answers of slow work arrive as events, slow work leaves as effects. Only this file, `work`, `clipboard` and [`attach`]
-//! wait for anything.
+//! and the answers of slow work arrive as events, slow work leaves as effects. Only this file, `work`, `clipboard` and
+//! [`attach`] wait for anything.
 
 pub mod app;
 pub mod attach;
