@@ -9,6 +9,7 @@ mod beside;
 mod call_and_list;
 mod demo;
 mod proxying;
+mod rounds;
 mod upstream;
 
 use house::{DEMO, House, PROGRAM, Proxy, Ran, mode, until};
