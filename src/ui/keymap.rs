@@ -440,7 +440,7 @@ const ASK: &[Binding] = &[
     bind(C::Fields, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),
     bind(C::Options, &[key(K::Left)], A::Left, "", "the choice before"),
     bind(C::Options, &[key(K::Right)], A::Right, "", "next choice"),
-    bind(C::Options, &[ch(' ')], A::Choose, "", "take it or not, where several go"),
+    bind(C::Options, &[ch(' ')], A::Choose, "", "next; where several go, take or not"),
     bind(C::Options, &[key(K::Backspace), key(K::Delete)], A::Clear, "", "none of them"),
     bind(C::Json, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Page, &[ch('y')], A::Copy, "copy", "copy the address"),
