@@ -417,3 +417,22 @@ fn bare_messages_are_shown_without_times_that_nobody_noted() {
         }
     }
 }
+
+#[test]
+fn a_change_at_a_time_that_nobody_noted_is_said_without_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("saved.jsonl");
+    let lines = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"resources":[{"uri":"a://b","name":"b"}]}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"resources/read","params":{"uri":"a://b"}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"result":{"contents":[]}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a://b"}}"#,
+    ];
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let mut stage = Stage::open(120, 40, &path, State::Saved);
+    stage.press("3");
+    let text = stage.text();
+    let (_, changed) = text.split_once("CHANGED").expect(&text);
+    assert!(changed.trim_start().starts_with("not read since"), "{text}");
+}

@@ -157,7 +157,11 @@ impl Page {
         }
         if let Some(at) = world.traffic.changed_since_read(&resource.uri) {
             let at = format::clock(at, world.utc_offset_seconds);
-            self.fact("CHANGED", &format!("{at}, and not read since"));
+            let when = match at.is_empty() {
+                true => "not read since".to_owned(),
+                false => format!("{at}, and not read since"),
+            };
+            self.fact("CHANGED", &when);
         }
         let told = [
             (
