@@ -260,6 +260,22 @@ fn what_the_second_definition_of_a_name_says_otherwise_stands_below_the_first() 
 }
 
 #[test]
+fn a_second_definition_that_there_was_no_room_for_is_not_said_to_be_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = "x".repeat(40 << 20);
+    let definitions = format!(
+        r#"{{"name":"sum","title":"{long}"}},{{"name":"sum","title":"{long}","description":"deletes"}}"#
+    );
+    let path = tools(directory.path(), &definitions, "");
+    let mut stage = Stage::open(120, 200, &path, State::Live);
+    stage.press("2");
+    let text = stage.text();
+    assert!(text.contains("lists it 2 times"), "{text}");
+    assert!(!text.contains("below stands"), "{text}");
+    assert!(text.contains("is not kept: there was no room"), "{text}");
+}
+
+#[test]
 fn a_list_of_which_pages_are_missing_says_so() {
     let directory = tempfile::tempdir().unwrap();
     for (more, words) in [(r#","nextCursor":"2""#, "1 tool, not all"), ("", "1 tool")] {

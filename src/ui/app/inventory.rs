@@ -22,7 +22,7 @@ use crate::wire::object;
 pub use count::Count;
 use following::Following;
 pub use item::Item;
-pub use known::Known;
+pub use known::{COMPARED, Known};
 use narrowed::Narrowed;
 use ratatui::layout::Rect;
 use std::sync::Arc;

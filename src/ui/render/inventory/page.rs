@@ -5,7 +5,7 @@ use crate::mcp::uri_template;
 use crate::traffic::inventory::{Resource, Tool};
 use crate::traffic::{Row, party_word};
 use crate::ui::app::World;
-use crate::ui::app::inventory::{Item, Known};
+use crate::ui::app::inventory::{COMPARED, Item, Known};
 use crate::ui::format;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::render::list;
@@ -32,7 +32,7 @@ pub fn detail(world: &World, item: Item<'_>, known: &Known, columns: u16) -> Vec
         columns,
         lines: Vec::new(),
     };
-    page.title(world, item);
+    page.title(world, item, known);
     match item {
         Item::Tool(tool) => page.tool(tool, known),
         Item::Resource(resource) => page.resource(world, resource),
@@ -80,7 +80,7 @@ impl Page {
         }
     }
 
-    fn title(&mut self, world: &World, item: Item<'_>) {
+    fn title(&mut self, world: &World, item: Item<'_>, known: &Known) {
         let hints = hints(item).join("  ");
         let room = self.room().saturating_sub(width(&hints) + 4);
         // A name is worth more than what is said of it.
@@ -113,8 +113,12 @@ impl Page {
         let times = item.times_listed(world);
         if times > 1 {
             let times = format::count(times.into());
+            let below = match known.second {
+                Some(_) => ", below stands what the second says",
+                None => "",
+            };
             let text = format!(
-                "The server lists it {times} times. This is the first, below stands what the second says; what it serves may be another."
+                "The server lists it {times} times. This is the first{below}; what it serves may be another."
             );
             self.text(&text, Role::Warn);
         }
@@ -276,11 +280,19 @@ impl Page {
     /// What was listed under the same name once more.
     fn second(&mut self, known: &Known) {
         self.blank();
-        if known.second.is_empty() {
-            return self.fact("SECOND", "the second definition says the same");
-        }
-        self.fact("SECOND", "the second definition says otherwise:");
-        for (member, said) in &known.second {
+        let said = match &known.second {
+            None => "the second definition is not kept: there was no room for it",
+            Some(second) => match (second.members.is_empty(), second.cut) {
+                (true, false) => "the second definition says the same",
+                (true, true) => "the second definition may say otherwise:",
+                (false, _) => "the second definition says otherwise:",
+            },
+        };
+        self.fact("SECOND", said);
+        let Some(second) = &known.second else {
+            return;
+        };
+        for (member, said) in &second.members {
             let name = cut(member, self.room()).into_owned();
             let style = self.theme.style(Role::JsonKey);
             self.lines.push(Line::styled(name, style));
@@ -293,6 +305,15 @@ impl Page {
             let lines = lines.into_iter().map(|line| format!("  {line}"));
             self.lines
                 .extend(lines.map(|line| Line::styled(line, style)));
+        }
+        if second.more > 0 {
+            let more = format::plural(second.more as u64, "more member");
+            self.text(&format!("and {more}"), Role::Dim);
+        }
+        if second.cut {
+            let compared = format::count(COMPARED as u64);
+            let text = format!("only {compared} members of each were compared");
+            self.text(&text, Role::Warn);
         }
     }
 
