@@ -135,7 +135,7 @@ fn the_exit_code_tells_whose_fault_it_was() {
 /// What fails with these words, where `$t` is the time that it was given: on a busy machine, the first may be over before
 /// the server has said anything.
 #[track_caller]
-fn fails_in_time(says: &str, run: impl Fn(&str) -> Ran) -> Ran {
+pub fn fails_in_time(says: &str, run: impl Fn(&str) -> Ran) -> Ran {
     let mut last = None;
     for time in ["2", "8", "32", "128"] {
         let ran = run(time);

@@ -1,5 +1,6 @@
 //! `call` where a server of the modern era asks for more first.
 
+use super::call_and_list::fails_in_time;
 use super::*;
 
 /// A modern server in `sh`: `again` answers a call while it was asked fewer than `rounds` times.
