@@ -537,8 +537,7 @@ impl App {
                 .map(Effect::Load),
         );
         self.carry_out(steps, effects);
-        if self.drafts.take_changed() {
-            effects.push(Effect::Keep(Box::new(self.drafts.clone())));
-        }
+        let news = self.drafts.take_news();
+        effects.extend(news.map(|news| Effect::Keep(Box::new(news))));
     }
 }

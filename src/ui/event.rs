@@ -2,7 +2,7 @@
 //! this border as data: that is what makes a screen a pure function of the events before it.
 
 use super::app::hub::Listing;
-use super::app::sheet::Drafts;
+use super::app::sheet::drafts::News;
 use super::json::Document;
 use super::tally::Contents;
 use crate::capture::record::{Header, Location};
@@ -157,7 +157,7 @@ pub enum Effect {
         rows: Vec<(RowId, Vec<Location>)>,
     },
     /// Keep these for the next screen.
-    Keep(Box<Drafts>),
+    Keep(Box<News>),
     /// Open this text in the operator's `$EDITOR`.
     Editor(String),
     /// List live proxies and saved captures.

@@ -1,7 +1,7 @@
 //! Drafts on disk, one 0600 file a server: what was typed and what was sent last come back with the next screen.
 
 use super::app::sheet::Drafts;
-use super::app::sheet::drafts::Kept;
+use super::app::sheet::drafts::{Kept, News};
 use crate::capture::record::Header;
 use crate::capture::store;
 use std::fs::{self, OpenOptions};
@@ -9,12 +9,14 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the drafts for one server are kept.
 #[derive(Debug, Clone)]
 pub struct Keeper {
     path: PathBuf,
+    /// What is not written yet, the oldest first.
+    waiting: Arc<Mutex<Vec<News>>>,
     /// One save at a time.
     saving: Arc<Mutex<()>>,
 }
@@ -31,6 +33,7 @@ impl Keeper {
         let name = store::safe(&header.name);
         Self {
             path: directory.join(format!("{name}-{:016x}.json", hasher.finish())),
+            waiting: Arc::default(),
             saving: Arc::default(),
         }
     }
@@ -45,10 +48,29 @@ impl Keeper {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Keeps these, and what another screen has kept meanwhile.
-    pub fn save(&self, drafts: &Drafts) -> io::Result<()> {
+    /// What the next save is to keep besides what another screen has kept meanwhile.
+    pub fn hand_over(&self, news: News) {
+        self.waiting().push(news);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<News>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was handed over, in that order; what cannot be written waits for the next time.
+    pub fn save(&self) -> io::Result<()> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = serde_json::to_vec(&self.kept().with(drafts))?;
+        let news = std::mem::take(&mut *self.waiting());
+        if news.is_empty() {
+            return Ok(());
+        }
+        self.write(&news)
+            .inspect_err(|_| drop(self.waiting().splice(..0, news)))
+    }
+
+    fn write(&self, news: &[News]) -> io::Result<()> {
+        let kept = news.iter().fold(self.kept(), Kept::with);
+        let text = serde_json::to_vec(&kept)?;
         let beside = self.path.with_extension(format!("{}", std::process::id()));
         let write = || {
             let mut file = OpenOptions::new()
@@ -82,10 +104,9 @@ mod tests {
     fn drafts_come_back_for_the_same_server_only() {
         let directory = tempfile::tempdir().unwrap();
         let keeper = Keeper::within(directory.path(), &header("one"));
-        let text = r#"{"unsent":[[{"tool":"echo"},"{\"a\":1}"]]}"#;
-        let drafts = Drafts::from(serde_json::from_str::<Kept>(text).unwrap());
-        keeper.save(&drafts).unwrap();
         let echo = Subject::Tool("echo".into());
+        keeper.hand_over(News::draft(&echo, r#"{"a":1}"#));
+        keeper.save().unwrap();
         assert_eq!(keeper.load().unsent(&echo), Some(r#"{"a":1}"#));
         let other = Keeper::within(directory.path(), &header("other"));
         assert_eq!(other.load().unsent(&echo), None);
@@ -93,6 +114,25 @@ mod tests {
         assert_eq!(files.len(), 1, "{files:?}");
         let mode = fs::metadata(&keeper.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_written_the_next_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("drafts");
+        let keeper = Keeper::within(&directory, &header("one"));
+        let [a, b] = ["a", "b"].map(|name| Subject::Tool(name.into()));
+        keeper.hand_over(News::draft(&a, "1"));
+        keeper.save().unwrap_err();
+        fs::create_dir(&directory).unwrap();
+        keeper.hand_over(News::draft(&b, "2"));
+        keeper.save().unwrap();
+        let kept = keeper.load();
+        assert_eq!((kept.unsent(&a), kept.unsent(&b)), (Some("1"), Some("2")));
+        // With nothing new, the file is another's.
+        fs::remove_file(&keeper.path).unwrap();
+        keeper.save().unwrap();
+        assert_eq!(keeper.load(), Drafts::default());
     }
 
     #[test]

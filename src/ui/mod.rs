@@ -306,11 +306,11 @@ impl Stage {
         };
         let exit = self.drive(&mut app, behind).await;
         if let Some(keeper) = keeper {
-            let drafts = app.leave();
-            if !drafts.is_empty() {
-                // Too late to complain on this screen; the next one finds what was kept before.
-                let _ = keeper.save(drafts);
+            if let Some(news) = app.leave() {
+                keeper.hand_over(news);
             }
+            // Too late to complain on this screen; the next one finds what was kept before.
+            let _ = keeper.save();
         }
         match exit? {
             Exit::Left(left) => Ok(left),

@@ -68,10 +68,11 @@ impl Worker {
                     Err(error) => Event::Notice(Notice::error(format!("{error:#}"))),
                 }
             }),
-            Effect::Keep(drafts) => {
+            Effect::Keep(news) => {
                 if let Some(keeper) = worker.keeper.clone() {
+                    keeper.hand_over(*news);
                     tokio::task::spawn_blocking(move || {
-                        if let Err(error) = keeper.save(&drafts) {
+                        if let Err(error) = keeper.save() {
                             let notice = format!("the drafts cannot be kept: {error}");
                             let notice = Event::Notice(Notice::error(notice));
                             let _ = worker.answers.blocking_send(notice);

@@ -1,7 +1,7 @@
 //! Leaving the screen, or a sheet on it: what that would take from others, and what is kept.
 
 use super::App;
-use super::sheet::Drafts;
+use super::sheet::drafts::News;
 use crate::tap::Timestamp;
 use crate::traffic;
 
@@ -43,10 +43,10 @@ impl App {
         self.world.traffic.sessions().iter().filter(open)
     }
 
-    /// What is being typed is a draft from here on; called before the screen is left.
-    pub fn leave(&mut self) -> &Drafts {
+    /// What is being typed is a draft from here on; called before the screen is left. What there is to keep.
+    pub fn leave(&mut self) -> Option<News> {
         self.close_sheet();
-        &self.drafts
+        self.drafts.take_news()
     }
 
     /// What a key or a paste has changed in a sheet will have to be kept.
