@@ -40,7 +40,13 @@ fn an_edited_replay_sends_what_was_edited_and_nothing_else() {
 
 #[test]
 fn what_is_typed_before_the_message_is_there_is_no_part_of_it() {
-    for (typed, later) in [("ry", ""), ("r<c-o>", ""), ("exyz", "<f5>")] {
+    for (typed, later) in [
+        ("ry", ""),
+        ("r<c-o>", ""),
+        ("exyz", "<f5>"),
+        ("e<c-r>xyz", "<f5>"),
+        ("e<tab>xyz", "<f5>"),
+    ] {
         let mut stage = live("/tools/call get-sum<enter>");
         stage.press_ahead(&format!("g{typed}"));
         stage.press(later);

@@ -74,6 +74,8 @@ pub struct Sheet {
     pub typing: bool,
     /// The message, or the earlier arguments, are still being read back.
     pub loading: bool,
+    /// The message cannot be read back.
+    failed: bool,
     completion: Option<Completion>,
     rule: Option<Rule>,
     original: Option<Original>,
@@ -139,6 +141,7 @@ impl Sheet {
             search: Prompt::default(),
             typing: false,
             loading: message || last,
+            failed: false,
             completion: None,
             rule,
             arguments: arguments.unwrap_or_default(),
@@ -174,7 +177,7 @@ impl Sheet {
 
     /// What is to be written on is not on the screen yet: what is typed meanwhile was not meant for it.
     pub fn is_reading_back(&self) -> bool {
-        self.loading && self.trouble.is_none()
+        self.loading && !self.failed
     }
 
     fn recheck(&mut self) {
@@ -185,8 +188,8 @@ impl Sheet {
         match action {
             Action::Send => return self.send(world, false),
             Action::SendInvalid => return self.send(world, true),
+            Action::Editor | Action::Earlier | Action::Route if self.is_reading_back() => {}
             Action::Earlier => self.show_earlier(world),
-            Action::Editor if self.is_reading_back() => {}
             Action::Editor => return vec![Step::Do(Effect::Editor(self.editor.text()))],
             Action::Route => self.next_route(world),
             Action::Complete => return self.complete(world),

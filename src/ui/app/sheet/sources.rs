@@ -276,3 +276,4 @@ impl Sheet {
         self.due = false;
     }
 }
+        self.failed = true;
