@@ -20,7 +20,7 @@ mod sessions;
 use common_ui::{Stage, State, capture, fixture, styles_of, text_of};
 use mcp_sentinel::tap::{Command, Refused, Reply, Route, SessionId, Timestamp};
 use mcp_sentinel::ui::app::Session;
-use mcp_sentinel::ui::event::{Effect, Event, Token};
+use mcp_sentinel::ui::event::{Effect, Event, Fed, Token};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::path::Path;

@@ -366,7 +366,7 @@ impl App {
     /// waits for before other things, and what was not seen before what was.
     fn answer(&mut self) {
         if !self.world.live {
-            return self.say_over("nobody waits for an answer");
+            return self.say_over("nothing can be answered");
         }
         let waiting = self.world.traffic.waiting_for_operator();
         self.aside.retain(|ask| waiting.contains(&ask.row));

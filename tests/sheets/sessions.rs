@@ -149,3 +149,38 @@ fn a_server_that_says_nothing_is_wondered_about_after_a_while() {
     );
     assert!(!screen.contains("· 2026-07-28"), "{screen}");
 }
+
+#[test]
+fn with_the_proxy_gone_a_sheet_does_not_say_where_it_sends() {
+    let directory = tempfile::tempdir().unwrap();
+    let client = LISTED[0].replace("operator", "client");
+    let closed = r#""closed":{"signal":9,"reason":"the server was ended by SIGKILL"}"#;
+    let path = capture(directory.path(), &[&client, LISTED[1], LISTED[2], closed]);
+    for live in [true, false] {
+        let mut stage = Stage::start(200, 50, &path, State::Live, Session::default());
+        stage.read(3);
+        stage.arrive();
+        stage.press("2<enter><tab>");
+        let text = stage.text();
+        assert!(text.contains("through session 1"), "{text}");
+        stage.app.world.live = live;
+        stage.read(1);
+        let text = stage.text();
+        let said = text.contains("this goes through the operator's own");
+        assert_eq!(said, live, "{text}");
+    }
+}
+
+#[test]
+fn a_growing_capture_offers_no_answer_to_what_the_server_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = r#""from":"server","message":{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}"#;
+    let path = capture(directory.path(), &[LISTED[0], asked]);
+    for (state, offers) in [(State::Live, true), (State::Saved, false)] {
+        let mut stage = Stage::start(160, 40, &path, state, Session::default());
+        stage.read(usize::MAX);
+        stage.send(Event::Fed(Fed::CaughtUp));
+        let status = stage.status();
+        assert_eq!(status.contains("the server asks you"), offers, "{status}");
+    }
+}

@@ -416,7 +416,8 @@ impl Part for Sheet {
     }
 
     fn sync(&mut self, world: &World, area: Rect, steps: &mut Vec<Step>) -> Vec<Location> {
-        if !Self::routes(world).contains(&self.route) {
+        // With the proxy gone, nothing goes anywhere.
+        if world.live && !Self::routes(world).contains(&self.route) {
             self.route = Route::Operator;
             self.trouble = Some(
                 "the client's session has ended: this goes through the operator's own".to_owned(),

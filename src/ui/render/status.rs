@@ -230,7 +230,8 @@ fn pieces(app: &App) -> Vec<Piece> {
             format!("{damaged}, the last line torn ({torn})"),
         ),
     }
-    if !world.traffic.waiting_for_operator().is_empty() || app.has_unfinished() {
+    let is_asked = world.live && !world.traffic.waiting_for_operator().is_empty();
+    if is_asked || app.has_unfinished() {
         say(0, Role::Warn, "the server asks you: a answers".to_owned());
     }
     if app.tab == Tab::Traffic {
