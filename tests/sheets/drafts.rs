@@ -209,3 +209,28 @@ fn a_draft_outlives_an_older_sheet_that_is_closed_after_it() {
     stage.press("<esc><enter>");
     assert!(stage.text().contains("97"), "{}", stage.text());
 }
+
+#[test]
+fn a_draft_that_was_hidden_does_not_take_the_place_of_a_newer_one() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,<esc>e<f5><esc><enter>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+    stage.press("<end><bs>2,<esc>");
+    // The call that waits is looked at once more.
+    stage.app.sheet = stage.app.unfinished.pop();
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("\"a\": 412,"), "{}", stage.text());
+    let kept = format!("{:?}", stage.app.drafts);
+    assert!(kept.contains("41,"), "{kept}");
+}
+
+#[test]
+fn what_is_typed_on_an_older_sheet_puts_a_newer_draft_aside() {
+    let mut stage = to_be_repeated(&[]);
+    stage.press("<esc><enter><end>97<esc>");
+    stage.app.sheet = stage.app.unfinished.pop();
+    stage.press("e<end>53<esc><esc><enter>");
+    assert!(stage.text().contains("53"), "{}", stage.text());
+    let kept = format!("{:?}", stage.app.drafts);
+    assert!(kept.contains("97"), "{kept}");
+}

@@ -103,22 +103,26 @@ impl Sheet {
         all_read.then(|| self.earlier.all().len())
     }
 
-    /// Keeps what was typed, and what something else took the place of; called before the sheet is closed, and again
-    /// when it was brought back.
+    /// Keeps what was typed, and what something else took the place of; called at each pause in typing and before the
+    /// sheet is closed, each time that it is.
     pub fn keep(&mut self, drafts: &mut Drafts) {
         let text = self.editor.text();
         let sent = self.last_sent.as_ref() == Some(&text);
         let typed = text != self.untouched && !sent && !self.earlier.shows(&text);
-        let draft = if typed {
-            Some(text)
-        } else {
-            self.hidden_draft.clone()
+        // A draft of another sheet's is not forgotten by this one, nor written over by one that was only hidden here.
+        let is_ours = drafts.unsent(&self.subject) == self.found_draft.as_deref();
+        let draft = match typed {
+            true => Some(text),
+            false => self.hidden_draft.clone().filter(|_| is_ours),
         };
         let aside = self.earlier.aside.iter();
         let aside: Vec<&String> = aside.filter(|text| Some(*text) != draft.as_ref()).collect();
         drafts.keep_aside(&self.subject, &aside);
-        // A draft of another sheet's is not forgotten by this one.
-        if draft.is_some() || drafts.unsent(&self.subject) == self.found_draft.as_deref() {
+        let others = drafts.unsent(&self.subject).filter(|_| typed && !is_ours);
+        if let Some(others) = others.map(str::to_owned) {
+            drafts.keep_aside(&self.subject, &[&others]);
+        }
+        if typed || is_ours {
             drafts.keep(&self.subject, draft.clone());
             self.found_draft = draft;
         }
