@@ -234,3 +234,34 @@ fn what_is_typed_on_an_older_sheet_puts_a_newer_draft_aside() {
     let kept = format!("{:?}", stage.app.drafts);
     assert!(kept.contains("97"), "{kept}");
 }
+
+#[test]
+fn what_was_called_is_not_said_never_to_have_been() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"operator","message":{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"book","arguments":{}}}"#;
+    let answer = r#""from":"server","message":{"jsonrpc":"2.0","id":2,"result":{"content":[]}}"#;
+    let path = capture(
+        directory.path(),
+        &[LISTED.as_slice(), &[call, answer]].concat(),
+    );
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("2e");
+    let text = stage.text();
+    assert!(text.contains("{}"), "{text}");
+    for words in ["not called before", "no other", "Ctrl-R"] {
+        assert!(!text.contains(words), "{words}: {text}");
+    }
+    stage.press("<c-r>");
+    let text = stage.text();
+    assert!(text.contains("there are no other arguments"), "{text}");
+}
+
+#[test]
+fn what_is_typed_after_a_fresh_start_gives_way_to_the_newest_call() {
+    let mut stage = live(SUM);
+    stage.press("<enter><c-r><c-r><c-r>");
+    assert!(stage.text().contains("\"a\": 0,"), "{}", stage.text());
+    stage.press("7<c-r>");
+    let text = stage.text();
+    assert!(text.contains("\"a\": 2, \"b\": 3"), "{text}");
+}

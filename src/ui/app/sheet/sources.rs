@@ -33,8 +33,8 @@ pub(super) struct Earlier {
     aside: Vec<String>,
     /// Those of `aside` that are not among `texts`: comparing them takes too long for every frame.
     only_aside: Vec<usize>,
-    /// Which one, and its words.
-    shown: Option<(usize, String)>,
+    /// Which one, `None` for a fresh start, and its words.
+    shown: Option<(Option<usize>, String)>,
     /// Calls that were read back.
     read: HashSet<RowId>,
 }
@@ -85,11 +85,19 @@ impl Earlier {
 }
 
 impl Sheet {
-    /// Whether there are earlier arguments to bring back. A replay has its original to go back to instead.
+    /// Whether there are, or may be, earlier arguments to bring back: others than those on the screen. A replay has its
+    /// original to go back to instead.
     pub fn has_earlier(&self, world: &World) -> bool {
         let replay = matches!(self.subject, Subject::Message(_));
-        let kept = !self.earlier.texts.is_empty() || !self.earlier.aside.is_empty();
-        !replay && (kept || !self.subject.earlier(&world.traffic).is_empty())
+        let text = self.editor.text();
+        let mut kept = self.earlier.texts.iter().chain(&self.earlier.aside);
+        !replay && (kept.any(|kept| *kept != text) || !self.unread(world).is_empty())
+    }
+
+    /// Whether nobody is known to have called it, or to have written a call.
+    fn is_unused(&self, world: &World) -> bool {
+        let kept = self.earlier.texts.iter().chain(&self.earlier.aside);
+        kept.count() == 0 && self.subject.earlier(&world.traffic).is_empty()
     }
 
     /// Whether there is a fresh start to go back to: arguments that are not what the sheet began with.
@@ -163,13 +171,15 @@ impl Sheet {
         let unread = !self.unread(world).is_empty();
         let text = self.editor.text();
         self.set_aside();
-        let next = self.earlier.shown.as_ref().map_or(0, |(at, _)| at + 1);
+        let shown = self.earlier.shown.as_ref().and_then(|(at, _)| *at);
+        let next = shown.map_or(0, |at| at + 1);
         if unread && next >= self.earlier.texts.len() {
             self.earlier.wanted = true;
             return;
         }
         self.earlier.wanted = false;
         let mut all = self.earlier.all();
+        let fresh = all.len();
         all.push(&self.untouched);
         // What is on the screen already is nothing to bring back.
         let round = (0..all.len()).map(|step| (next + step) % all.len());
@@ -177,17 +187,22 @@ impl Sheet {
             .map(|at| (at, all[at]))
             .find(|(_, it)| !same(it, &text));
         match other.map(|(at, other)| (at, other.clone())) {
-            Some((at, other)) => self.bring_back(at, other),
+            Some((at, other)) => self.bring_back((at != fresh).then_some(at), other),
             None => {
                 self.earlier.forget(&text);
-                self.trouble = Some("it was not called before".to_owned());
+                // A sheet that was opened with the last arguments shows them.
+                let why = match (self.is_unused(world), self.loading) {
+                    (true, _) => Some("it was not called before"),
+                    (false, true) => None,
+                    (false, false) => Some("there are no other arguments"),
+                };
+                self.trouble = why.map(str::to_owned);
             }
         }
     }
 
-    /// Shows what is at this place of all there is; the last of it is what the schema gives, and a draft has to go for
-    /// that.
-    fn bring_back(&mut self, at: usize, text: String) {
+    /// Shows what is at this place of all there is; at none is what the schema gives, and a draft has to go for that.
+    fn bring_back(&mut self, at: Option<usize>, text: String) {
         self.editor.replace(&text);
         if text == self.untouched {
             self.editor.select_first_value();
@@ -195,7 +210,7 @@ impl Sheet {
         } else {
             self.editor.go_to_first_value();
         }
-        if at >= self.earlier.texts.len() && text != self.untouched {
+        if at >= Some(self.earlier.texts.len()) && text != self.untouched {
             self.hidden_draft = Some(text.clone());
         }
         self.earlier.shown = Some((at, text));
@@ -277,7 +292,7 @@ impl Sheet {
 
     fn fail(&mut self, why: &str) {
         self.trouble = Some(format!("the message cannot be sent again: {why}"));
+        self.failed = true;
         self.due = false;
     }
 }
-        self.failed = true;
