@@ -114,8 +114,6 @@ pub const BRIDGED: u8 = 8;
 
 /// The capture ends before it does.
 pub const CUT_OFF: u8 = 16;
-/// It was refused with an error that says why: the first thing that failed with it is counted.
-pub const EXPLAINED: u8 = 32;
 
 /// Exchanges that are over and whose number is still known.
 const REMEMBERED: usize = 1024;
@@ -137,6 +135,8 @@ pub struct HttpData {
     /// 0 before the response.
     pub status: u16,
     flags: u8,
+    /// Errors that say why it was refused: for each, something that failed with it is counted already.
+    explained: u32,
 }
 
 impl HttpData {
@@ -185,6 +185,16 @@ impl HttpData {
         if so {
             self.flags |= flag;
         }
+    }
+    /// It was refused with an error that says why.
+    pub fn explain(&mut self) {
+        self.explained = self.explained.saturating_add(1);
+    }
+    /// Something failed with it. Whether one of the errors that say why is counted in its place.
+    pub fn take_explanation(&mut self) -> bool {
+        let left = self.explained.checked_sub(1);
+        self.explained = left.unwrap_or_default();
+        left.is_some()
     }
     /// The response has not ended.
     pub fn goes_on(&self) -> bool {
@@ -286,6 +296,7 @@ impl HttpLog {
                 count: 0,
                 status: 0,
                 flags: 0,
+                explained: 0,
             });
         }
         index

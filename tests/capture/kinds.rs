@@ -239,6 +239,18 @@ fn what_http_refuses_is_one_error_however_the_server_says_so() {
         http#1 end
         "#,
     );
+    for (third, errors) in [("", 2), (r#",{"id":3,"method":"c"}"#, 3)] {
+        let story = format!(
+            r#"
+            http#1 POST
+            http#1 sends [{{"id":1,"method":"a"}},{{"id":2,"method":"b"}}{third}]
+            http#1 400 json
+            http#1 answers [{{"id":null,"error":{{"code":-1,"message":"no"}}}},{{"id":null,"error":{{"code":-1,"message":"no"}}}}]
+            http#1 end
+            "#
+        );
+        check(2 + errors, errors, &story);
+    }
     // What could not be read, and the client's answer to a request of the server's.
     for (status, sent) in [
         (400, "{broken"),

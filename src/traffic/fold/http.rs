@@ -3,8 +3,8 @@
 use crate::tap::{CLIENT_GONE, Half, Party};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
-    Asked, BRIDGED, CUT_OFF, EXPLAINED, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE,
-    STREAM, status_words,
+    Asked, BRIDGED, CUT_OFF, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM,
+    status_words,
 };
 use crate::traffic::links::{Scope, Side, alike};
 use crate::traffic::storage::{NONE, RowData, abridged};
@@ -13,6 +13,7 @@ use crate::traffic::{Role, RowId, RowKind, Status, Traffic};
 
 /// Requests of one batch looked at to find the one that is answered. In larger batches the id alone must do.
 const MOST_ALIKE: usize = 64;
+
 impl Traffic {
     /// What of an HTTP exchange is no message.
     pub(super) fn http_step(&mut self, source: Source, number: u64, step: HttpStep) {
@@ -340,12 +341,11 @@ impl Traffic {
         let first = self.store.http.get(index).map_or(NONE, |data| data.row);
         let data = self.store.http.get(index);
         let failed = data.is_some_and(HttpData::is_refused);
-        let mut is_counted = data.is_some_and(|data| data.is(EXPLAINED));
         let mut told = false;
         for row in rows {
             match self.kind(row) {
                 Some(RowKind::Http) => {
-                    let is_counted = std::mem::take(&mut is_counted);
+                    let is_counted = self.take_explanation(index);
                     self.http_over(row, source.at, index, broken, is_counted);
                     told = true;
                 }
@@ -357,14 +357,14 @@ impl Traffic {
                             Status::Lost => self.cut_short(row),
                             other => other,
                         };
-                        let is_counted = std::mem::take(&mut is_counted);
+                        let is_counted = self.take_explanation(index);
                         self.unanswered(row, source.at, status, &why, is_counted);
                     }
                     told = true;
                 }
                 Some(RowKind::Notification) if failed => {
                     if let Some((status, why)) = self.fate(index, broken) {
-                        let is_counted = std::mem::take(&mut is_counted);
+                        let is_counted = self.take_explanation(index);
                         self.unanswered(row, source.at, status, &why, is_counted);
                     }
                     told = true;
@@ -379,6 +379,7 @@ impl Traffic {
                 self.store.nest(row, first);
                 self.changes.note(first);
             }
+            let is_counted = self.take_explanation(index);
             self.http_over(row, source.at, index, broken, is_counted);
         }
     }
@@ -440,7 +441,9 @@ impl Traffic {
             return;
         }
         let was_counted = was == Status::Error && !self.is_ours(row);
-        self.counters.errors -= u64::from(was_counted);
+        // An error that said why may have been counted in its place.
+        let errors = &mut self.counters.errors;
+        *errors = errors.saturating_sub(u64::from(was_counted));
         self.stats.reopen(self.call_key(row), was == Status::Error);
         self.set_status(row, Status::Pending);
         self.tell_call(row, Status::InputRequired);

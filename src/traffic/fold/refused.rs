@@ -1,7 +1,7 @@
 //! What HTTP refused: which error says why, and what the client does to be let in.
 
 use crate::tap::SessionId;
-use crate::traffic::http::{EXPLAINED, is_authorization};
+use crate::traffic::http::{HttpData, is_authorization};
 use crate::traffic::storage::{RowData, Symbol};
 use crate::traffic::store::Source;
 use crate::traffic::{Role, RowId, RowKind, Traffic};
@@ -30,10 +30,16 @@ impl Traffic {
             return true;
         };
         let explains = self.store.symbol(data.method) == "POST" && !self.is_ours(data.row);
-        if let Some(data) = http.and_then(|index| self.store.http.get_mut(index)) {
-            data.mark(EXPLAINED, explains);
+        if explains && let Some(data) = http.and_then(|index| self.store.http.get_mut(index)) {
+            data.explain();
         }
         explains
+    }
+
+    /// Something failed with this HTTP exchange. Whether an error that says why is counted in its place.
+    pub(super) fn take_explanation(&mut self, index: u32) -> bool {
+        let data = self.store.http.get_mut(index);
+        data.is_some_and(HttpData::take_explanation)
     }
 
     /// Whether an error that answers no request is what the only row of a refused exchange was refused with.

@@ -72,6 +72,28 @@ fn counters_count_who_sent_what() {
 }
 
 #[test]
+fn one_error_stands_for_one_request_however_often_the_response_ends() {
+    let refused = r#"
+        http#1 POST /mcp
+        client#1 {"id":1,"method":7}
+        http#1 400
+        server#1 {"id":null,"error":{"code":-32600,"message":"no"}}
+        client#1 {"id":1,"method":"tools/list"}
+        http#1 end
+        client#1 {"id":2,"method":"tools/list"}
+        http#1 end
+        "#;
+    assert_eq!(fold(refused).counters().errors, 2);
+    let answered = format!(
+        r#"{refused}
+        server#1 {{"id":1,"result":{{}}}}
+        server#1 {{"id":2,"result":{{}}}}
+        "#
+    );
+    assert_eq!(fold(&answered).counters().errors, 0);
+}
+
+#[test]
 fn a_server_that_refuses_to_be_discovered_is_no_error() {
     let traffic = fold(
         r#"
