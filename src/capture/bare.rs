@@ -7,17 +7,22 @@ use crate::mcp::methods::{self, Sender};
 use crate::tap::{Party, SessionId, Timestamp};
 use crate::wire::{Envelope, Frame, Kind, object, parse};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::hash::BuildHasher;
 use std::path::Path;
 
 /// Takes all messages of the file for one session.
 const SESSION: SessionId = SessionId(1);
 
+/// Requests of the server's that are remembered; when there are more, most will not be answered.
+const MOST_ASKED: usize = 1 << 12;
+
 /// What the messages so far tell of those to come.
 #[derive(Debug, Default)]
 pub(super) struct Bare {
-    /// Who asked, by the raw token of the request's id, until it is answered.
-    asked: HashMap<Box<str>, Party>,
+    /// Hashes of the raw ids that the server asked with last, until they are answered: an id may be of any length. What
+    /// answers no such request is the server's.
+    asked: HashSet<u64>,
 }
 
 /// In the place of the one that there is not.
@@ -76,10 +81,10 @@ impl Bare {
             return Party::Client;
         }
         let Some(method) = message.method.as_deref() else {
-            let asked = message.id.and_then(|id| self.asked.remove(id));
-            return match asked {
-                Some(Party::Server) => Party::Client,
-                _ => Party::Server,
+            let key = message.id.map(|id| self.key(id));
+            return match key.is_some_and(|key| self.asked.remove(&key)) {
+                true => Party::Client,
+                false => Party::Server,
             };
         };
         let known = methods::lookup(method).map(|known| known.sender);
@@ -92,16 +97,33 @@ impl Bare {
             (_, None) => Party::Server,
         };
         if let Some(id) = message.id {
-            self.asked.insert(id.into(), from);
+            self.asked_by(from, self.key(id));
         }
         from
+    }
+
+    fn asked_by(&mut self, from: Party, id: u64) {
+        if from != Party::Server {
+            self.asked.remove(&id);
+            return;
+        }
+        if self.asked.len() >= MOST_ASKED {
+            self.asked.clear();
+        }
+        self.asked.insert(id);
+    }
+
+    fn key(&self, id: &str) -> u64 {
+        self.asked.hasher().hash_one(id)
     }
 
     /// Whoever asks may cancel.
     fn canceller(&self, params: Option<&str>) -> Party {
         let id = params.and_then(|params| object::at(params, &["requestId"]));
-        let asked = id.and_then(|id| self.asked.get(id));
-        asked.copied().unwrap_or(Party::Client)
+        match id.is_some_and(|id| self.asked.contains(&self.key(id))) {
+            true => Party::Server,
+            false => Party::Client,
+        }
     }
 }
 
@@ -141,6 +163,31 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
         ];
         assert_eq!(senders(&lines), "cssccsscssc");
+    }
+
+    #[test]
+    fn what_is_remembered_of_requests_has_a_bound() {
+        let mut bare = Bare::default();
+        let mut read = |line: &str| {
+            let record = bare.read(line.as_bytes(), 0, 1);
+            let is_clients = matches!(
+                record.payload,
+                Payload::Line {
+                    from: Party::Client,
+                    ..
+                }
+            );
+            (is_clients, bare.asked.len())
+        };
+        for id in 0..2 * MOST_ASKED {
+            let asks = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"roots/list"}}"#);
+            assert!(read(&asks).1 <= MOST_ASKED);
+            let pings = format!(r#"{{"jsonrpc":"2.0","id":"c{id}","method":"ping"}}"#);
+            assert!(read(&pings).1 <= MOST_ASKED);
+        }
+        let id = 2 * MOST_ASKED - 1;
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert!(read(&answer).0);
     }
 
     #[test]
