@@ -17,6 +17,8 @@ use std::collections::{HashMap, HashSet};
 const MOST_ITEMS: usize = 20_000;
 /// Bytes of definitions kept of one walk.
 const MOST_BYTES: usize = 64 << 20;
+/// Bytes kept of the second definitions of what is listed twice.
+const MOST_SECOND_BYTES: usize = 8 << 20;
 /// Names kept that were called without being listed.
 const MOST_UNLISTED: usize = 1000;
 /// A name that is longer is noise.
@@ -250,6 +252,7 @@ struct Walk<T> {
     /// As in [`Listing`]; empty when the listing itself has it.
     again: HashMap<u64, Again>,
     bytes: usize,
+    second_bytes: usize,
     from_start: bool,
     /// There was more than we keep.
     cut_off: bool,
@@ -272,9 +275,9 @@ impl<T: Item> Walk<T> {
 
     fn comes_again(&mut self, item: &T, again: &mut Again) {
         again.times = again.times.saturating_add(1);
-        let bytes = self.bytes.saturating_add(item.raw().len());
-        if again.times == 1 && bytes <= MOST_BYTES {
-            self.bytes = bytes;
+        let bytes = self.second_bytes.saturating_add(item.raw().len());
+        if again.times == 1 && bytes <= MOST_SECOND_BYTES {
+            self.second_bytes = bytes;
             again.second = item.raw().into();
         }
     }
@@ -369,6 +372,7 @@ impl<T: Item> Walks<T> {
             seen: HashSet::new(),
             again: HashMap::new(),
             bytes: 0,
+            second_bytes: 0,
             from_start: page.cursor.is_none(),
             cut_off: false,
             changed: None,

@@ -78,6 +78,30 @@ fn what_is_listed_more_than_once_is_counted_in_each_walk() {
 }
 
 #[test]
+fn what_is_listed_again_takes_no_room_from_what_is_new() {
+    let text = "x".repeat(3 << 20);
+    let tool = |name: &str| format!("{{\"name\":\"{name}\",\"description\":\"{text}\"}}");
+    let mut conversation = String::new();
+    for page in 0..12 {
+        let list = match page {
+            11 => tool("new"),
+            _ => format!("{0},{0}", tool(&page.to_string())),
+        };
+        conversation += &format!(
+            "client {{\"id\":{page},\"method\":\"tools/list\",\"params\":{{\"cursor\":\"{page}\"}}}}\n\
+             server {{\"id\":{page},\"result\":{{\"tools\":[{list}],\"nextCursor\":\"{}\"}}}}\n",
+            page + 1
+        );
+    }
+    let traffic = fold(&conversation);
+    let tools = &traffic.inventory().tools;
+    assert_eq!(tools.items.len(), 12);
+    assert_eq!(tools.times_listed("10"), 2);
+    let seconds = (0..11).filter(|page| tools.second(&page.to_string()).is_some());
+    assert_eq!(seconds.count(), 2, "as many as there is room for");
+}
+
+#[test]
 fn a_page_from_the_middle_is_shown_but_is_not_complete() {
     let traffic = fold(
         r#"
