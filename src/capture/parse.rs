@@ -248,8 +248,9 @@ fn party(word: &[u8]) -> Option<Party> {
     }
 }
 
-/// Whether this can be one JSON value from its first byte to its last. A line that was cut short, or to which another
-/// program added members, is caught here.
+/// Whether this can be one JSON value from its first byte to its last. A line that was cut short is caught here, and one
+/// to which another program added members, unless what it added ends as the value itself may: who reads the message
+/// finds out.
 fn looks_whole(value: &[u8]) -> bool {
     let json_space = |it: &u8| matches!(it, b' ' | b'\t' | b'\r');
     let first = value.iter().find(|it| !json_space(it));

@@ -269,9 +269,9 @@ fn without_members_behind(rest: &[u8]) -> Option<&[u8]> {
     let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     let (message, behind) = rest.split_at(values.byte_offset());
-    behind
-        .trim_ascii_start()
-        .starts_with(b",")
+    let record = [br#"{"message":"""#, behind, b"}"].concat();
+    serde_json::from_slice::<IgnoredAny>(&record)
+        .is_ok()
         .then_some(message)
 }
 

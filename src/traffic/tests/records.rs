@@ -346,6 +346,32 @@ fn what_somebody_has_put_behind_a_message_is_not_of_it() {
     read_back(r#" , "later" : [{}]"#);
 }
 
+#[test]
+fn a_message_with_something_broken_behind_it_is_shown_as_no_message() {
+    let broken = |behind: &str| {
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        let record = format!(
+            r#"{{"seq":1,"at":"2026-11-21T00:00:00.000000Z","session":1,"from":"client","message":{call}{behind}}}"#
+        );
+        let mut traffic = Traffic::default();
+        traffic.apply(digest(&crate::capture::reader::line(record.as_bytes())));
+        let counters = traffic.counters();
+        counters.garbage + counters.damaged
+    };
+    for whole in [r#","later":{}"#, " , \"later\":[]", " "] {
+        assert_eq!(broken(whole), 0, "{whole}");
+    }
+    for garbage in [
+        ",garbage}",
+        ",{}",
+        ",\"later\":{]}",
+        ",}",
+        ".5,\"later\":{}",
+    ] {
+        assert_eq!(broken(garbage), 1, "{garbage}");
+    }
+}
+
 /// With this behind each message in its record.
 fn read_back(behind: &str) {
     let call =
