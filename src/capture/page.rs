@@ -128,7 +128,7 @@ impl<W: Write> Page<W> {
         self.count(line.from, messages);
     }
 
-    /// How many messages a text is. Envelopes are read only in a batch and where a word for a failure is found: rarely.
+    /// How many messages a text is. That reads no envelope but in a batch and where a word for a failure is found.
     fn look_into(&mut self, line: Line<'_>, text: &[u8]) -> u64 {
         self.excuses.look(line, text);
         let is_batch = text.trim_ascii_start().starts_with(b"[");
