@@ -37,16 +37,28 @@ pub(super) fn header(path: &Path) -> Header {
 
 /// Whether a line can be one of such a file.
 pub(super) fn is_message(line: &[u8]) -> bool {
-    parse(line).speaks()
+    parse(without_mark(line)).speaks()
+}
+
+pub(super) fn is_blank(line: &[u8]) -> bool {
+    without_mark(line).trim_ascii().is_empty()
+}
+
+/// Some programs begin a file with a byte order mark.
+fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
 impl Bare {
     /// Reads one line, its line feed taken off, that begins at `offset`.
     pub fn read<'l>(&mut self, line: &'l [u8], offset: u64, number: u64) -> Record<'l> {
+        let marked = line.len();
+        let line = without_mark(line);
+        let start = u32::try_from(marked - line.len()).unwrap_or_default();
         let line = line.trim_ascii_end();
         let location = Location {
             line: offset,
-            start: 0,
+            start,
             len: u32::try_from(line.len()).unwrap_or(u32::MAX),
             encoding: Encoding::Verbatim,
         };

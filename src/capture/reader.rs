@@ -70,9 +70,14 @@ impl Reader {
         };
         let lines = |longest| io::Result::Ok(Lines::new(source(File::open(path)?)?, longest));
         let mut first = lines(LONGEST_HEADER).map_err(failed)?;
-        let is_bare = match first.next().map_err(failed)? {
-            Some(line) => first.text(&line).is_some_and(bare::is_message),
-            None => first.rest(bare::is_message).map_err(failed)?.is_some(),
+        let is_bare = loop {
+            match first.next().map_err(failed)? {
+                Some(line) => match first.text(&line) {
+                    Some(text) if bare::is_blank(text) => {}
+                    text => break text.is_some_and(bare::is_message),
+                },
+                None => break first.rest(bare::is_message).map_err(failed)?.is_some(),
+            }
         };
         if !is_bare {
             return Err(refused);
@@ -141,7 +146,7 @@ impl Reader {
                 Err(error) => return Err(error.into()),
             };
             let record = match self.lines.text(&line) {
-                Some(text) if text.trim_ascii().is_empty() => continue,
+                Some(text) if bare::is_blank(text) => continue,
                 Some(text) => match &mut self.format {
                     Format::Capture(parser) => parser.read(text, line.offset, line.number),
                     Format::Bare(bare) => bare.read(text, line.offset, line.number),

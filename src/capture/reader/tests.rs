@@ -388,3 +388,21 @@ fn bare_messages_are_read_for_whoever_looks_also_one_that_nobody_ended() {
         assert_eq!(opened.is_ok(), opens, "{text}");
     }
 }
+
+#[test]
+fn bare_messages_may_begin_behind_blank_lines_or_a_byte_order_mark() {
+    let ask = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let answer = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for beginning in ["\n", " \r\n\n", "\u{feff}", "\u{feff}\r\n"] {
+        std::fs::write(file.path(), format!("{beginning}{ask}\n{answer}")).unwrap();
+        let mut reader = Reader::open_to_show(file.path()).unwrap();
+        let bodies = reader.bodies().unwrap();
+        let mut read = Vec::new();
+        let each = |record: Record<'_>| read.push(bodies.fetch(record.location).unwrap());
+        assert_eq!(reader.read(9, each).unwrap(), 2, "{beginning:?}");
+        assert_eq!(read, [ask.as_bytes(), answer.as_bytes()], "{beginning:?}");
+    }
+    std::fs::write(file.path(), "\n\n").unwrap();
+    assert!(Reader::open_to_show(file.path()).is_err());
+}
