@@ -224,8 +224,12 @@ impl<W: Write> Page<W> {
                 self.writer.head(out, at, session, exchange, member);
             }
             Entry::Head(..) => self.gap(at, session, Gap::default()),
-            Entry::Failed(_) if self.forgetting => {}
-            Entry::Failed(failed) => self.counted.failed += failed,
+            Entry::Failed(..) if self.forgetting => {}
+            Entry::Failed(failed, asked) => {
+                if !asked.is_some_and(|it| self.excuses.was_cancelled(session, it)) {
+                    self.counted.failed += failed;
+                }
+            }
             Entry::Lost(gap) => self.gap(at, session, gap),
         }
     }

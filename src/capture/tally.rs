@@ -7,6 +7,7 @@ use crate::tap::{ExchangeId, SessionId};
 use crate::wire::{self, Envelope, Frame, Kind, object};
 use memchr::memmem::Finder;
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::AddAssign;
 
 /// So many excuses are remembered: an answer comes soon or never.
@@ -36,6 +37,8 @@ pub(super) struct Tally {
     /// whether it is a message.
     parts: u64,
     pub requests: u64,
+    /// What stands for the id of the last of them.
+    pub asked: Option<u64>,
     /// Those that are about something else are not among them: that something was cancelled, or goes on.
     pub notifications: u64,
     pub answers: u64,
@@ -69,7 +72,10 @@ impl Tally {
                 self.answers += 1;
                 self.failed.tool_errors += u64::from(says_so == Some("true"));
             }
-            Kind::Request => self.requests += 1,
+            Kind::Request => {
+                self.requests += 1;
+                self.asked = message.id.map(key);
+            }
             Kind::Notification => {
                 let method = message.method.as_deref();
                 let of_another = matches!(method, Some(methods::CANCELLED | methods::PROGRESS));
@@ -83,6 +89,13 @@ impl Tally {
     pub fn messages(&self) -> u64 {
         self.parts.max(1)
     }
+}
+
+/// Ids may be of any length.
+fn key(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What an error may answer without anything having gone wrong.
@@ -142,6 +155,14 @@ impl Excuses {
             is_for_client: !line.is_of_client_side(),
             id: id.into(),
         });
+    }
+
+    /// Whether what HTTP refused without a message was cancelled, a request of the client's side with this id.
+    pub fn was_cancelled(&self, session: SessionId, asked: u64) -> bool {
+        self.known.iter().any(|it| {
+            let is_cancelled = it.exchange.is_none() && !it.is_for_client;
+            is_cancelled && it.session == session && key(&it.id) == asked
+        })
     }
 
     /// Whether a line of JSON is an error that answers one. Where the exchanges of both are known, they alone tell.

@@ -195,6 +195,24 @@ fn what_was_cancelled_or_discovered_may_be_answered_by_an_error() {
         http#1 end
         "#,
     );
+    for (cancelled, errors) in [(1, 0), (2, 1)] {
+        for sends in ["http#1 sends", "client#1"] {
+            let story = format!(
+                r#"
+                http#1 POST
+                {sends} {{"id":1,"method":"tools/call"}}
+                http#1 asked
+                http#2 POST
+                http#2 sends {{"method":"notifications/cancelled","params":{{"requestId":{cancelled}}}}}
+                http#2 202
+                http#2 end
+                http#1 500
+                http#1 end
+                "#
+            );
+            check(2, errors, &story);
+        }
+    }
     for id in ["7", "null", "\"server-error\""] {
         let story = format!(
             r#"

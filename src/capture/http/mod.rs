@@ -47,8 +47,8 @@ pub(super) enum Entry<'a> {
     Head(ExchangeId, &'a [u8]),
     /// This was not recorded.
     Lost(Gap),
-    /// So much failed, and no message says so.
-    Failed(Failed),
+    /// So much failed, and no message says so; what was asked, if it was one request, as in a tally.
+    Failed(Failed, Option<u64>),
 }
 
 /// A message's bytes.
@@ -75,6 +75,7 @@ struct EndedHalf {
     trouble: Option<String>,
     /// With the response only.
     failed: Failed,
+    asked: Option<u64>,
 }
 
 /// What is known of one exchange.
@@ -232,7 +233,7 @@ impl Exchanges {
             broken: (!reasons.is_empty()).then(|| reasons.join("; ")),
         };
         each(part(id, end));
-        each(Entry::Failed(ended.failed));
+        each(Entry::Failed(ended.failed, ended.asked));
     }
 
     /// Bytes of a body were dropped before they came here.
@@ -319,7 +320,7 @@ impl Exchanges {
                 each(entry(id, parties, found, outcome.refuses_no_message()));
             });
             if of == Half::Response {
-                ended.failed = outcome.failed();
+                (ended.failed, ended.asked) = (outcome.failed(), outcome.only_asked());
             }
         }
         if exchange.request.is_none() && exchange.response.is_none() {

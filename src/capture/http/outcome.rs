@@ -20,9 +20,11 @@ pub(super) struct Outcome {
     is_post: bool,
     /// The asking side's messages came by themselves, and not in a body.
     says_so_itself: bool,
-    /// It is asked again, or was cancelled: what comes of it is told elsewhere.
+    /// It is asked again, or we cancelled it: what comes of it is told elsewhere.
     pub is_settled: bool,
     requests: u64,
+    /// As in a [`Tally`].
+    last_asked: Option<u64>,
     notifications: u64,
     answers: u64,
 }
@@ -53,10 +55,7 @@ impl Outcome {
             (None, Content::Spooled(text)) => text.tally,
         };
         match of {
-            Half::Request => {
-                self.requests += tally.requests;
-                self.notifications += tally.notifications;
-            }
+            Half::Request => self.sent(tally),
             Half::Response => self.answers += tally.answers,
         }
     }
@@ -65,10 +64,21 @@ impl Outcome {
     pub fn said(&mut self, message: &[u8]) {
         self.says_so_itself = true;
         if !self.is_on_behalf && !self.is_ours {
-            let tally = Tally::of(message);
-            self.requests += tally.requests;
-            self.notifications += tally.notifications;
+            self.sent(Tally::of(message));
         }
+    }
+
+    fn sent(&mut self, tally: Tally) {
+        self.requests += tally.requests;
+        self.notifications += tally.notifications;
+        self.last_asked = tally.asked.or(self.last_asked);
+    }
+
+    /// The only thing that was asked, which the client may have cancelled in another exchange. Of a batch, nobody looks
+    /// after each.
+    pub fn only_asked(&self) -> Option<u64> {
+        let is_only = self.requests == 1 && self.notifications == 0;
+        self.last_asked.filter(|_| is_only)
     }
 
     /// An answer came by itself. Only one that tells of a failure comes with a refusal: the others are not read.

@@ -77,7 +77,7 @@ impl Recorded {
                 format!("{from:?}{to}{event}: {}", String::from_utf8_lossy(&bytes))
             }
             Entry::Lost(gap) => format!("lost({}, {})", gap.messages, gap.bytes),
-            Entry::Failed(failed) => return assert_eq!(failed, Failed::default()),
+            Entry::Failed(failed, _) => return assert_eq!(failed, Failed::default()),
             Entry::Head(exchange, member) => {
                 let part = serde_json::from_slice(&[b"{", member, b"}"].concat()).unwrap();
                 return self.add(Entry::Part(HttpRecord { exchange, part }));
