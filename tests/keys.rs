@@ -347,6 +347,7 @@ fn a_capture_that_cannot_be_written_takes_the_status_bar_over_until_it_can_be() 
         said.contains("live  cannot write the capture (No space"),
         "{said}"
     );
+    assert!(said.contains("and not show what is new"), "{said}");
     assert!(
         !said.contains("pending") && !said.contains('\u{1b}'),
         "{said}"

@@ -88,7 +88,11 @@ fn alarm(app: &App) -> Option<Piece> {
     let words = match &app.health.trouble {
         None if lost == 0 => return None,
         None => uncaptured(),
-        Some(reason) if lost == 0 => format!("cannot write the capture ({})", clean(reason)),
+        // Calls that were answered meanwhile still look pending.
+        Some(reason) if lost == 0 => {
+            let reason = clean(reason);
+            format!("cannot write the capture ({reason}), and not show what is new")
+        }
         Some(reason) => format!("{} ({})", uncaptured(), clean(reason)),
     };
     Some((0, Role::Error, words))
