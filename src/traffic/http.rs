@@ -200,6 +200,9 @@ impl HttpData {
     pub fn goes_on(&self) -> bool {
         self.lens[RESPONSE_END] == 0
     }
+    pub fn is_answered(&self) -> bool {
+        self.lens[RESPONSE_END] > 0
+    }
     pub fn is_over(&self) -> bool {
         self.lens[REQUEST_END] > 0 && self.lens[RESPONSE_END] > 0
     }

@@ -96,7 +96,8 @@ impl Traffic {
         let store = &mut self.store;
         let call = (store.intern(&method), store.intern(&path));
         match store.http.get_mut(index) {
-            Some(data) if data.request_head().is_none() => {
+            // What it was, everybody has been told by then.
+            Some(data) if data.request_head().is_none() && !data.is_answered() => {
                 data.head(Half::Request, source.place);
                 (data.method, data.path) = call;
                 data.mark(BRIDGED, ours);

@@ -305,3 +305,29 @@ fn another_model_is_shown_from_its_start() {
     view.refresh(&short);
     assert_eq!(shown(&view, &short), ["0:0"]);
 }
+
+#[test]
+fn a_request_that_comes_after_its_answer_changes_no_row() {
+    let mut records = records(
+        r#"
+        client#1@1 {"id":0,"result":{"roots":[]}}
+        client {"id":9,"method":"tools/call","params":{"name":"t"}}
+        http#1@1 401 challenge
+        http#1@1 end
+        http#1@1 GET /beta?0
+        "#,
+    );
+    let late = records.pop().unwrap();
+    let mut traffic = Traffic::default();
+    records.iter().for_each(|it| traffic.apply(digest(it)));
+    let filtered = |view: &mut View, traffic: &Traffic| {
+        view.set_filter(traffic, Filter::parse("beta error"));
+        view.refresh(traffic);
+    };
+    let (mut before, mut after) = (View::default(), View::default());
+    filtered(&mut before, &traffic);
+    traffic.apply(digest(&late));
+    before.refresh(&traffic);
+    filtered(&mut after, &traffic);
+    assert_eq!(shown(&before, &traffic), shown(&after, &traffic));
+}
