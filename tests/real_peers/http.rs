@@ -79,7 +79,7 @@ struct Server {
 impl Server {
     /// The command gets the port as its last argument, and in the environment.
     fn start(mut command: Vec<OsString>, path: &str) -> Self {
-        let port = ports::quiet().local_addr().unwrap().port();
+        let port = ports::free();
         command.push(port.to_string().into());
         let mut serving = Serving::start(&command, &[("PORT", port.to_string())]);
         serving.wait(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
