@@ -327,9 +327,12 @@ impl Patience {
     }
 }
 
-/// Whether letters are spelled in another way, which nobody does who is not asked to.
+/// Whether characters that an id of ours is made of are spelled in another way. (Some programs so spell all that is not
+/// ASCII, which tells nothing.)
 fn has_escapes(text: &[u8]) -> bool {
-    memchr::memmem::find(text, b"\\u00").is_some()
+    let mut escapes = memchr::memmem::find_iter(text, b"\\u00");
+    // A dash, digits, and the two rows of small letters.
+    escapes.any(|at| matches!(text.get(at + 4), None | Some(b'2' | b'3' | b'6' | b'7')))
 }
 
 /// The token as we would have written it.
@@ -401,6 +404,9 @@ mod tests {
         assert!(!Patience::default().ends(long.as_bytes(), &gate));
         let other = r#"{"jsonrpc":"2.0","id":"\u006dcpx-1-0","result":{}}"#;
         assert_eq!(judge(&gate, other), Verdict::Pass);
+        for (text, may_be) in [("\\u002d", true), ("caf\\u00e9", false), ("\\u00", true)] {
+            assert_eq!(has_escapes(text.as_bytes()), may_be, "{text}");
+        }
     }
 
     #[test]

@@ -421,8 +421,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // A port that was listened on a moment ago can be taken again. On Windows it would mean one that still is.
-    #[cfg(not(windows))]
+    // A port that was listened on a moment ago can be taken again.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -461,12 +460,11 @@ fn in_words(address: &Address, error: &io::Error) -> String {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
     /// More than the 128 of the standard library, and less than every Linux allows.
-    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_crowd_can_wait_to_be_accepted() {
         let listener = Listener::bind(Listen::at("127.0.0.1:0")).await.unwrap();

@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_program_goes_on_without_its_pages() {
         assert!(!unchanged().is_empty());
-        super::super::give_back_program();
+        crate::proxy::give_back_program();
         assert!(!unchanged().is_empty());
     }
 }

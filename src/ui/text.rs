@@ -12,6 +12,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// What stands for a name that is not there, or not to be seen.
 pub const NO_NAME: &str = "(no name)";
 
+/// Characters of a text that are laid out where the whole can be read elsewhere.
+const READ: usize = 4000;
+
 /// More marks than this on one character say nothing to a reader and pile up over other lines.
 const MARKS: usize = 2;
 
@@ -266,6 +269,14 @@ pub fn chop(text: &str, columns: usize) -> Vec<String> {
         lines.push(piece);
     }
     lines
+}
+
+/// What a screen needs of a text that may have any length.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(READ) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,12 @@ impl Editor {
         self.area.lines().join("\n")
     }
 
+    /// Whether this is the text, without making it.
+    pub fn holds(&self, text: &str) -> bool {
+        let lines = self.area.lines().iter().map(String::as_str);
+        lines.eq(text.split('\n'))
+    }
+
     /// Replaces everything; undo brings the old text back.
     pub fn replace(&mut self, text: &str) {
         self.area.select_all();
@@ -296,6 +302,7 @@ mod tests {
         let mut editor = Editor::new("old");
         editor.replace("{\r\n}");
         assert_eq!(editor.lines(), ["{", "}"]);
+        assert!(editor.holds(&editor.text()) && !editor.holds("{") && !editor.holds("{\n}\n"));
         editor.paste("a\rb", 10);
         assert_eq!(editor.text(), "a\nb{\n}");
         for _ in 0..3 {

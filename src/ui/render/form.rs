@@ -1,11 +1,10 @@
 //! Draws a [`Form`]: what the server says, and what is filled in.
 
-use super::inventory::shortened;
 use super::{editor, put};
 use crate::ui::app::form::{Body, Field, Form, Value, words};
 use crate::ui::format::plural;
 use crate::ui::keymap::{self, Action, Context};
-use crate::ui::text::{chop, clean, cut, fit, width, wrap};
+use crate::ui::text::{chop, clean, cut, fit, shortened, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};

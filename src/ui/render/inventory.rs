@@ -3,7 +3,7 @@
 mod line;
 mod page;
 
-pub use page::{READABLE, description, detail, shortened};
+pub use page::{READABLE, description, detail};
 
 use super::{empty, json, put, rule, standing_rule};
 use crate::tap::Timestamp;

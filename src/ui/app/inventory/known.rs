@@ -4,7 +4,7 @@ use super::Item;
 use crate::mcp::schema::{self, Argument};
 use crate::traffic::inventory::{PromptArgument, Tool};
 use crate::ui::json::{Document, minify};
-use crate::ui::render::inventory::shortened;
+use crate::ui::text::shortened;
 use crate::wire::object;
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -89,9 +89,8 @@ impl Sheet {
     /// original to go back to instead.
     pub fn has_earlier(&self, world: &World) -> bool {
         let replay = matches!(self.subject, Subject::Message(_));
-        let text = self.editor.text();
         let mut kept = self.earlier.texts.iter().chain(&self.earlier.aside);
-        !replay && (kept.any(|kept| *kept != text) || !self.unread(world).is_empty())
+        !replay && (kept.any(|kept| !self.editor.holds(kept)) || !self.unread(world).is_empty())
     }
 
     /// Whether nobody is known to have called it, or to have written a call.
@@ -102,7 +101,7 @@ impl Sheet {
 
     /// Whether there is a fresh start to go back to: arguments that are not what the sheet began with.
     pub fn can_start_afresh(&self) -> bool {
-        !matches!(self.subject, Subject::Message(_)) && self.editor.text() != self.untouched
+        !matches!(self.subject, Subject::Message(_)) && !self.editor.holds(&self.untouched)
     }
 
     /// How many there are, once those captured have been read: calls with the same arguments count once.

@@ -9,13 +9,10 @@ use crate::ui::app::inventory::{COMPARED, Item, Known};
 use crate::ui::format;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::render::list;
-use crate::ui::text::{clean, cut, fit, width, wrap};
+use crate::ui::text::{clean, cut, fit, shortened, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use ratatui::text::{Line, Span};
-use std::borrow::Cow;
 
-/// Characters of a text that are laid out; the whole is in the definition.
-const READ: usize = 4000;
 /// Calls shown below the statistics.
 const LAST: usize = 6;
 /// From this width on, the arguments are a table; two lines each otherwise.
@@ -389,14 +386,6 @@ impl Page {
                 Span::raw(said),
             ]));
         }
-    }
-}
-
-/// What a screen needs of a text that may have any length.
-pub fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(READ) {
-        Some((at, _)) => format!("{}…", &text[..at]).into(),
-        None => text.into(),
     }
 }
 
