@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+/// Whether it is known what of its input a server has read: only Linux tells the writer of a pipe.
+pub const READING_SHOWS: bool = cfg!(target_os = "linux");
 /// How long processes that the server leaves behind may take after SIGTERM.
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 

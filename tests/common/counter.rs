@@ -6,8 +6,12 @@ use std::collections::VecDeque;
 use std::io::{BufRead as _, Write as _, stdin, stdout};
 use std::process::exit;
 
-/// `era` is what the server knows: `legacy`, `modern`, or `silent` to say nothing when it is asked.
+/// `era` is what the server knows: `legacy`, `modern`, or `silent` to say nothing when it is asked; `slow` is a modern
+/// one that takes longer to start than a question for the era is waited for.
 pub fn serve(era: &str) {
+    if era == "slow" {
+        std::thread::sleep(std::time::Duration::from_secs(6));
+    }
     let mut counter = Counter {
         era: era.to_owned(),
         waiting: VecDeque::new(),
@@ -224,7 +228,7 @@ impl Counter {
 
     fn discover(&self, id: &Value) {
         match &*self.era {
-            "modern" => answer(
+            "modern" | "slow" => answer(
                 id,
                 json!({
                     "resultType": "complete", "supportedVersions": ["2026-07-28"],

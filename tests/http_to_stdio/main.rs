@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         a_modern_answer_has_the_status_of_its_error,
         a_server_of_the_legacy_era_is_not_taken_for_a_modern_one,
         a_server_that_is_silent_when_probed_is_no_modern_one,
+        a_server_that_starts_slowly_is_asked_as_long_as_it_takes,
         a_server_that_dies_of_the_probe_is_no_modern_one,
         a_modern_stream_has_no_ids_and_no_session,
         headers_that_contradict_the_body_are_refused,

@@ -67,6 +67,18 @@ pub fn a_server_that_is_silent_when_probed_is_no_modern_one() {
     });
 }
 
+pub fn a_server_that_starts_slowly_is_asked_as_long_as_it_takes() {
+    on(async {
+        let door = counter("slow").await;
+        let answer = door.modern(&plain(1, "server/discover")).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        assert_eq!(
+            answer.json()["result"]["supportedVersions"][0],
+            "2026-07-28"
+        );
+    });
+}
+
 pub fn a_server_that_dies_of_the_probe_is_no_modern_one() {
     on(async {
         let door = counter("legacy").await;

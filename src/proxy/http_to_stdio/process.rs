@@ -6,7 +6,7 @@ use super::Ground;
 use super::outlet::Full;
 use super::refusal::Refusal;
 use super::routed::Routed;
-use crate::proxy::child::{self, Child, Pipes};
+use crate::proxy::child::{self, Child, Pipes, READING_SHOWS};
 use crate::proxy::ending::Ending;
 use crate::proxy::gate::{Owner, Split, Verdict};
 use crate::proxy::handshake::Watch;
@@ -55,6 +55,8 @@ pub struct Process {
 struct Line {
     bytes: Bytes,
     written: Option<oneshot::Sender<()>>,
+    /// Cancelled when the child has read it, where that shows.
+    heard: Option<CancellationToken>,
 }
 
 impl Process {
@@ -108,10 +110,16 @@ impl Process {
     /// Writes one line, given without a line end; whether the child has taken it. When this is dropped before the line
     /// has its place behind others, it is not sent.
     pub async fn write(&self, message: &[u8]) -> bool {
+        self.ask(message, None).await
+    }
+
+    /// The same; `heard` is cancelled when the child has read the line, where that shows.
+    pub async fn ask(&self, message: &[u8], heard: Option<CancellationToken>) -> bool {
         let (written, done) = oneshot::channel();
         let line = Line {
             bytes: with_line_end(message),
             written: Some(written),
+            heard,
         };
         let unsent = Unsent(&self.lane);
         let sent = self.lines.send(line).await;
@@ -152,6 +160,7 @@ fn tell(lane: &Lane, lines: &mpsc::Sender<Line>, message: String, via: Option<Vi
     let line = Line {
         bytes: with_line_end(message.as_bytes()),
         written: None,
+        heard: None,
     };
     lane.push(Body::Line {
         from: Party::Sentinel,
@@ -253,6 +262,7 @@ impl Started {
             server: self.pipes.stdin,
             lane: self.lane.clone(),
             handshake: Watch::new(self.live.readiness()),
+            unheard: Vec::new(),
         };
         let ground = self.ground.clone();
         let forward = move |chunk| ground.forward_stderr(chunk);
@@ -376,6 +386,8 @@ struct Writer {
     server: Sink,
     lane: Lane,
     handshake: Watch,
+    /// Cancelled when the child has read everything.
+    unheard: Vec<CancellationToken>,
 }
 
 impl Writer {
@@ -397,6 +409,10 @@ impl Writer {
                     Some(line) => self.write(line).await,
                     None => return,
                 },
+                () = self.server.drained(), if !self.unheard.is_empty() => {
+                    self.unheard.drain(..).for_each(|it| it.cancel());
+                    continue;
+                }
             };
             if let Err(error) = written
                 && !std::mem::replace(&mut deaf, true)
@@ -411,6 +427,7 @@ impl Writer {
     async fn write(&mut self, line: Line) -> io::Result<()> {
         self.lane.deliver(self.server.write(&line.bytes)).await?;
         self.handshake.look(&line.bytes);
+        self.unheard.extend(line.heard.filter(|_| READING_SHOWS));
         if let Some(written) = line.written {
             // Nobody waiting is nobody to tell.
             let _ = written.send(());

@@ -15,6 +15,7 @@ use super::refusal::{Refusal, synthetic};
 use super::routed::Routed;
 use super::{Ground, Visit};
 use crate::mcp::methods;
+use crate::proxy::child::READING_SHOWS;
 use crate::proxy::listener::Response;
 use crate::tap::{Body, Closed, Party, Via};
 use crate::wire::{Envelope, Frame, Kind, object, parse};
@@ -23,9 +24,13 @@ use calls::{Call, Calls};
 use http::{HeaderMap, StatusCode};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
-/// How long a server that may not know the era may be silent when it is asked for it.
+/// How long a server that may not know the era may be silent when it has read that it is asked for it. One that is being
+/// downloaded has not, and is not taken for a silent one.
 const PROBE: Duration = Duration::from_secs(5);
+/// The same from when it was asked, where it does not show what it has read.
+const BLIND_PROBE: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub struct Shared {
@@ -74,6 +79,7 @@ impl Shared {
             self.process.lane.note(words);
         }
         let probes = request.method == methods::DISCOVER && !self.ground.is_modern();
+        let heard = probes.then(CancellationToken::new);
         let (call, line) = {
             let mut calls = self.calls();
             let (line, sent) = calls.translate(&request, posted.line);
@@ -94,12 +100,17 @@ impl Shared {
             drop(in_use);
         });
         self.calls().add(call, outlet);
-        if !self.process.write(&line).await {
+        if !self.process.ask(&line, heard.clone()).await {
             self.fail(Some(&name), "the server reads no more");
         }
-        if probes {
+        if let Some(heard) = heard {
             // Nothing but an answer says that the server knows the era.
-            if tokio::time::timeout(PROBE, intake.ready()).await.is_err() {
+            let is_silent = tokio::select! {
+                biased;
+                () = intake.ready() => false,
+                () = silence(&heard) => true,
+            };
+            if is_silent {
                 drop(intake);
                 return answering.nothing(Party::Sentinel, StatusCode::BAD_REQUEST);
             }
@@ -191,6 +202,15 @@ impl Shared {
             None => Routed::nowhere("the client has not waited for this answer"),
         }
     }
+}
+
+/// Returns when a server has been silent for long enough that `heard` the question for its era.
+async fn silence(heard: &CancellationToken) {
+    if READING_SHOWS {
+        heard.cancelled().await;
+    }
+    let patience = if READING_SHOWS { PROBE } else { BLIND_PROBE };
+    tokio::time::sleep(patience).await;
 }
 
 /// The status of an answer that is sent as one body (specification 2026-07-28, basic/transports/streamable-http).

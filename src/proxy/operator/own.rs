@@ -9,6 +9,7 @@ use super::letter::{Letter, News};
 use super::opening::Opening;
 use super::{EXPLANATION, refused};
 use crate::mcp::{self, methods};
+use crate::proxy::child::READING_SHOWS;
 use crate::proxy::gate::Gate;
 use crate::proxy::handshake::Spoken;
 use crate::proxy::live::Live;
@@ -210,10 +211,8 @@ impl Parts {
             };
             let (lifecycle, versions) = lifecycle(floor.config.era, self.live.readiness().spoken());
             let asks = matches!(lifecycle, ClientLifecycleMode::Auto { .. });
-            // Only Linux tells what of a pipe has been read.
-            let tells =
-                matches!(floor.config.upstream, Upstream::Command(_)) && cfg!(target_os = "linux");
-            let heard = (asks && tells).then(CancellationToken::new);
+            let is_child = matches!(floor.config.upstream, Upstream::Command(_));
+            let heard = (asks && is_child && READING_SHOWS).then(CancellationToken::new);
             let side = Side {
                 identity: identity(floor.config.unattended),
                 unattended: floor.config.unattended,
