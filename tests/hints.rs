@@ -84,6 +84,21 @@ fn each_inventory_names_what_one_does_with_its_items() {
 }
 
 #[test]
+fn last_arguments_are_offered_of_what_was_called_before() {
+    let mut stage = stage("live", State::Live);
+    offers(
+        &hints(&mut stage, "2/get-env<enter>"),
+        &["Enter call"],
+        &["last arguments"],
+    );
+    assert!(!stage.text().contains("last arguments"), "{}", stage.text());
+    // From an earlier run, or from this screen.
+    stage.press("<enter><f2>");
+    assert_eq!(stage.effects.len(), 1, "{:?}", stage.effects);
+    offers(&hints(&mut stage, "<esc>"), &["e last arguments"], &[]);
+}
+
+#[test]
 fn an_empty_list_offers_nothing_to_do_with_an_item() {
     let mut stage = stage("empty", State::Live);
     let bar = hints(&mut stage, "1");

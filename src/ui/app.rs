@@ -513,9 +513,9 @@ impl App {
             wanted.extend(pane.sync(world, panes.body, &mut steps));
         }
         match self.tab {
-            Tab::Tools => self.tools.look(world),
-            Tab::Resources => self.resources.look(world),
-            Tab::Prompts => self.prompts.look(world),
+            Tab::Tools => self.tools.look(world, &self.drafts),
+            Tab::Resources => self.resources.look(world, &self.drafts),
+            Tab::Prompts => self.prompts.look(world, &self.drafts),
             Tab::Traffic | Tab::Server | Tab::Log => {}
         }
         wanted.extend(self.server.sync(world, panes.body, &mut steps));

@@ -111,6 +111,17 @@ fn what_is_typed_is_no_earlier_call() {
 }
 
 #[test]
+fn what_has_no_last_arguments_is_written_as_any_call() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut stage = never_called(directory.path());
+    let fresh = stage.text();
+    stage.press("<esc>e");
+    assert_eq!(stage.text(), fresh);
+    stage.press("<end>97531<esc>e");
+    assert!(stage.text().contains("97531"), "{}", stage.text());
+}
+
+#[test]
 fn a_spoiled_draft_makes_room_for_a_fresh_start() {
     let directory = tempfile::tempdir().unwrap();
     let mut stage = never_called(directory.path());

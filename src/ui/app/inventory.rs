@@ -7,6 +7,7 @@ mod known;
 mod narrowed;
 
 use super::prompt::Prompt;
+use super::sheet::{Drafts, subject::Subject};
 use super::{Input, Part, World};
 use crate::capture::record::Location;
 use crate::mcp::methods;
@@ -126,6 +127,8 @@ pub struct Inventory {
     narrowed: Narrowed,
     /// What was learned of what is selected.
     pub known: Known,
+    /// There are arguments that it was called with before.
+    has_last: bool,
     /// What the server is asked to tell of.
     following: Following,
     refreshes: u64,
@@ -238,11 +241,13 @@ impl Inventory {
     }
 
     /// Learns what there is to know of what is selected, while the pane is open.
-    pub fn look(&mut self, world: &World) {
+    pub fn look(&mut self, world: &World, drafts: &Drafts) {
         self.narrow(world);
         let selected = self.selected(world).map(|(item, _)| item);
         let second = selected.and_then(|item| item.second(world));
         self.known.look(selected, second);
+        let subject = selected.and_then(|item| Subject::of(item.call()).ok());
+        self.has_last = subject.is_some_and(|it| it.has_last(&world.traffic, drafts));
     }
 
     fn select(&mut self, world: &World, at: usize, height: u16) {
@@ -427,7 +432,7 @@ impl Part for Inventory {
             (_, None) => "",
             (Action::Call | Action::Edit, _) if !world.live => "",
             (Action::Call, Some(item)) => item.verb(),
-            (Action::Edit, Some(item)) if !item.takes_arguments() => "",
+            (Action::Edit, Some(item)) if !item.takes_arguments() || !self.has_last => "",
             (Action::Schema | Action::Copy, Some(item)) if item.raw().is_empty() => "",
             (Action::Subscribe, Some(Item::Resource(resource))) => {
                 match following::why_not(world, resource) {

@@ -107,11 +107,12 @@ impl Sheet {
         if !world.live {
             return Err(cannot_send(world));
         }
-        let last = matches!(call, Call::Again(_));
+        let again = matches!(call, Call::Again(_));
         let as_it_was = matches!(call, Call::Replay { edit: false, .. });
         let subject = Subject::of(call)?;
         let message = matches!(subject, Subject::Message(_));
-        let due = as_it_was || (!last && subject.is_plain_read(&world.traffic));
+        let due = as_it_was || (!again && subject.is_plain_read(&world.traffic));
+        let last = again && subject.has_last(&world.traffic, drafts);
         let rule = subject.rule(&world.traffic);
         let arguments = rule.as_ref().map(|rule| schema::arguments(&rule.schema));
         let untouched = subject.skeleton(&world.traffic);

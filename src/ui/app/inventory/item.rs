@@ -112,7 +112,7 @@ impl<'a> Item<'a> {
     pub(super) fn takes_arguments(self) -> bool {
         match self {
             Self::Tool(_) => true,
-            Self::Resource(_) => false,
+            Self::Resource(resource) => resource.template,
             Self::Prompt(prompt) => prompt.unlisted || !prompt.arguments.is_empty(),
         }
     }

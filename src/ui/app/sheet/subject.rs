@@ -1,5 +1,6 @@
 //! What a sheet is about, and how the text on it becomes a message.
 
+use super::Drafts;
 use crate::mcp::{compose, methods, schema, uri_template};
 use crate::traffic::inventory::{Inventory, Prompt, Tool};
 use crate::traffic::{RowId, Traffic};
@@ -211,6 +212,11 @@ impl Subject {
             Self::Template(_) => None,
             Self::Message(_) => Some(pretty(message)),
         }
+    }
+
+    /// Whether there are arguments that it was called with before.
+    pub fn has_last(&self, traffic: &Traffic, drafts: &Drafts) -> bool {
+        !drafts.sent(self).is_empty() || !self.earlier(traffic).is_empty()
     }
 
     /// Earlier calls, newest first.
