@@ -163,6 +163,27 @@ fn only_ways_to_answer_that_there_are_are_offered() {
 }
 
 #[test]
+fn where_one_writes_the_way_to_help_is_a_key_that_is_no_text() {
+    for (name, keys) in [
+        ("asked", "a"),
+        ("live", "2/get-sum<enter><enter>"),
+        ("live", "2/get-sum<enter><enter><end>x"),
+    ] {
+        let mut stage = Stage::open(80, 24, &fixture(name), State::Live);
+        let bar = hints(&mut stage, keys);
+        offers(&bar, &["Esc", "F1 help"], &["? help"]);
+        stage.press("<f1>");
+        offers(&stage.status(), &["Esc close"], &["send", "accept"]);
+    }
+    let mut stage = Stage::open(80, 24, &fixture("live"), State::Live);
+    let bar = hints(&mut stage, "2/get-sum<enter><enter><end><bs><bs>\"x\",");
+    let all = ["F5 send", "F2 although invalid", "Ctrl-R earlier"];
+    offers(&bar, &all, &[]);
+    let bar = hints(&mut stage, "<bs><bs><bs><bs>1,");
+    offers(&bar, &["Ctrl-R earlier", "Tab session"], &["F2"]);
+}
+
+#[test]
 fn the_keys_of_a_search_are_offered_while_there_is_something_to_go_to() {
     let mut stage = stage("live", State::Live);
     let before = hints(&mut stage, "/tools/list<enter>g<enter>");

@@ -193,6 +193,10 @@ impl Key {
         Self { code, modifiers }
     }
 
+    fn is_text(self) -> bool {
+        matches!(self.code, KeyCode::Char(_)) && self.modifiers.is_empty()
+    }
+
     /// As people write it: `Ctrl-R`, `PgDn`, `G`.
     pub fn label(self) -> String {
         let name = match self.code {
@@ -406,12 +410,12 @@ const HUB: &[Binding] = &[
 #[rustfmt::skip]
 const SHEET: &[Binding] = &[
     bind(C::Sheet, &[key(K::F(5)), ctrl_key(K::Enter)], A::Send, "send", "send"),
-    bind(C::Sheet, &[key(K::F(2))], A::SendInvalid, "send although invalid", "send although invalid"),
-    bind(C::Sheet, &[ctrl('r')], A::Earlier, "earlier", "earlier arguments, or a fresh start"),
-    bind(C::Sheet, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
-    bind(C::Sheet, &[key(K::F(4)), ctrl(' ')], A::Complete, "values", "values that the server offers"),
-    bind(C::Sheet, &[key(K::Tab)], A::Route, "session", "through your session, or theirs"),
+    bind(C::Sheet, &[key(K::F(2))], A::SendInvalid, "although invalid", "send although invalid"),
     bind(C::Sheet, &[key(K::Esc)], A::Back, "close", "close; the draft stays"),
+    bind(C::Sheet, &[ctrl('r')], A::Earlier, "earlier", "earlier arguments, or a fresh start"),
+    bind(C::Sheet, &[key(K::Tab)], A::Route, "session", "through your session, or theirs"),
+    bind(C::Sheet, &[key(K::F(4)), ctrl(' ')], A::Complete, "values", "values that the server offers"),
+    bind(C::Sheet, &[ctrl('o')], A::Editor, "$EDITOR", "in $EDITOR"),
     bind(C::Sent, &[key(K::Esc)], A::Back, "close", "close"),
     bind(C::Sent, &[key(K::Enter)], A::Open, "in Traffic", "show it in Traffic"),
     bind(C::Sent, &[ch('e')], A::Edit, "edit", "back to the arguments"),
@@ -474,9 +478,18 @@ pub fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
 
 /// The first key bound to an action, as people write it.
 pub fn label(context: Context, action: Action) -> String {
+    label_where(context, action, |_| true)
+}
+
+/// The first that is no text, for where one types.
+pub fn label_beside_text(context: Context, action: Action) -> String {
+    label_where(context, action, |key| !key.is_text())
+}
+
+fn label_where(context: Context, action: Action, fits: impl Fn(&&Key) -> bool) -> String {
     of(context)
         .find(|row| row.action == action)
-        .and_then(|row| row.keys.first())
+        .and_then(|row| row.keys.iter().find(fits))
         .map(|key| key.label())
         .unwrap_or_default()
 }
@@ -569,8 +582,7 @@ mod tests {
     fn text_is_never_taken_for_a_key_where_one_types() {
         for row in rows().filter(|row| row.context.is_text()) {
             for key in row.keys {
-                let text = matches!(key.code, KeyCode::Char(_)) && key.modifiers.is_empty();
-                assert!(!text, "{:?} {}", row.context, key.label());
+                assert!(!key.is_text(), "{:?} {}", row.context, key.label());
             }
         }
     }

@@ -415,8 +415,12 @@ fn hints_where(
         })
         .filter(|(_, said)| !said.is_empty())
         .collect();
+    let writing = [Context::Sheet, Context::Ask];
     if contexts.contains(&Context::Global) {
         hints.push((keymap::label(Context::Global, Action::Help), "help"));
+    } else if contexts.iter().any(|context| writing.contains(context)) {
+        let key = keymap::label_beside_text(Context::Global, Action::Help);
+        hints.push((key, "help"));
     }
     hints
 }
