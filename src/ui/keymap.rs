@@ -100,6 +100,8 @@ pub enum Context {
     Sent,
     /// A request of the server's that waits for the operator.
     Ask,
+    /// One that can be answered with no.
+    Decline,
     /// The fields of such a request, one below the other.
     Fields,
     /// A field that has choices instead of text.
@@ -135,6 +137,7 @@ impl Context {
             Self::Sheet => "Writing a call",
             Self::Sent => "A call that was sent",
             Self::Ask => "Answering the server",
+            Self::Decline => "What can be declined",
             Self::Fields => "Filling in what the server asks",
             Self::Options => "A field with choices",
             Self::Json => "An answer in JSON",
@@ -435,10 +438,10 @@ const SHEET: &[Binding] = &[
 #[rustfmt::skip]
 const ASK: &[Binding] = &[
     bind(C::Ask, &[key(K::F(5)), ctrl_key(K::Enter)], A::Accept, "accept", "send this answer"),
-    bind(C::Ask, &[key(K::F(8))], A::Decline, "decline", "decline"),
     bind(C::Ask, &[key(K::Esc)], A::Back, "later", "answer later"),
     bind(C::Ask, &[key(K::PageUp)], A::PageUp, "", "a page up"),
     bind(C::Ask, &[key(K::PageDown)], A::PageDown, "", "a page down"),
+    bind(C::Decline, &[key(K::F(8))], A::Decline, "decline", "decline"),
     bind(C::Fields, &[key(K::Tab), key(K::Down), key(K::Enter)], A::Down, "next field", "next field"),
     bind(C::Fields, &[key(K::BackTab), key(K::Up)], A::Up, "", "the field before"),
     bind(C::Fields, &[key(K::F(9))], A::Cancel, "cancel", "cancel: neither yes nor no"),

@@ -138,3 +138,39 @@ fn the_help_of_a_form_tells_its_own_keys_and_no_others() {
     stage.press("<bs><backtab>a b<left><bs>");
     assert!(stage.text().contains("▌ name  ab"), "{}", stage.text());
 }
+
+/// The help as it opens here: what holds here comes first.
+fn keys_here(stage: &mut Stage) -> String {
+    stage.press("<f1>");
+    let text = stage.text();
+    stage.press("<esc>");
+    text
+}
+
+#[test]
+fn the_help_says_how_to_decline_only_where_that_can_be() {
+    let json = r#"{"messages":[],"maxTokens":5}"#;
+    let mut own = asked(80, 24, "sampling/createMessage", json);
+    let declines = |text: &str| {
+        let (here, _) = text.split_once("An answer in JSON").unwrap();
+        here.contains("F8")
+    };
+    let help = keys_here(&mut own);
+    assert!(declines(&help), "{help}");
+    own.press("<f8>");
+    assert!(answered(&own).contains("declined"), "{}", answered(&own));
+
+    let directory = tempfile::tempdir().unwrap();
+    let more = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":"sentinel-1","result":{{"resultType":"input_required","inputRequests":{{"k":{{"method":"sampling/createMessage","params":{json}}}}}}}}}"#
+    );
+    let records = [LISTED.as_slice(), &[BOOKED, &more]].concat();
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("2<enter><f5>");
+    written(&mut stage);
+    stage.press("a");
+    assert!(!stage.status().contains("F8"), "{}", stage.status());
+    let help = keys_here(&mut stage);
+    assert!(!declines(&help), "{help}");
+}

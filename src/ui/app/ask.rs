@@ -105,8 +105,8 @@ impl Part for Ask {
         match (&self.form, binding.action) {
             (_, Action::Back) if self.over => "close",
             (_, Action::Back) => binding.hint,
-            (Some(form), Action::Copy) => form.offers(binding, false),
-            (Some(form), _) if !self.over => form.offers(binding, false),
+            (Some(form), Action::Copy) => form.offers(binding),
+            (Some(form), _) if !self.over => form.offers(binding),
             _ => "",
         }
     }

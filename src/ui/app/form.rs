@@ -68,6 +68,8 @@ pub struct Form {
     /// The first line of them on the screen, unless that leaves room at their end.
     pub top: usize,
     pub body: Body,
+    /// An answer can be an error. It cannot where it belongs to a call's next round.
+    refusable: bool,
     /// What is wrong with what was typed, when it was last tried to send it.
     pub trouble: Option<String>,
 }
@@ -131,17 +133,24 @@ impl Form {
             wrapped: (0, Vec::new()),
             top: 0,
             body,
+            refusable: true,
             trouble: None,
         }
     }
 
-    /// The word for a key in the hints; empty where it would do nothing. `round`: it belongs to a call's next round, where
-    /// an answer cannot be an error.
-    pub fn offers(&self, binding: &Binding, round: bool) -> &'static str {
+    /// For one that belongs to a call's next round.
+    pub fn in_round(method: &str, params: &str) -> Self {
+        Self {
+            refusable: false,
+            ..Self::new(method, params)
+        }
+    }
+
+    /// The word for a key in the hints; empty where it would do nothing.
+    pub fn offers(&self, binding: &Binding) -> &'static str {
         match (binding.action, &self.body) {
-            (Action::Accept, Body::Unknown) if !round => "refuse",
-            (Action::Accept | Action::Decline, Body::Unknown) => "",
-            (Action::Decline, Body::Json(_)) if round => "",
+            (Action::Accept, Body::Unknown) if self.refusable => "refuse",
+            (Action::Accept, Body::Unknown) => "",
             (Action::Down, Body::Fields { fields, .. }) if fields.len() < 2 => "",
             _ => binding.hint,
         }
@@ -150,7 +159,8 @@ impl Form {
     /// Where keys go: those that are text are typed, but there is nothing to type beside an address.
     pub fn contexts(&self) -> Vec<Context> {
         match &self.body {
-            Body::Url(_) => vec![Context::Ask, Context::Page],
+            Body::Url(_) => vec![Context::Ask, Context::Decline, Context::Page],
+            Body::Json(_) if self.refusable => vec![Context::Ask, Context::Decline, Context::Json],
             Body::Json(_) => vec![Context::Ask, Context::Json],
             Body::Unknown => vec![Context::Ask],
             Body::Fields {
@@ -161,7 +171,7 @@ impl Form {
                     None | Some(Value::Text(_)) => None,
                     Some(Value::Chosen(_) | Value::Several { .. }) => Some(Context::Options),
                 };
-                let contexts = [Context::Ask, Context::Fields].into_iter();
+                let contexts = [Context::Ask, Context::Decline, Context::Fields].into_iter();
                 contexts.chain(options).collect()
             }
         }

@@ -21,6 +21,7 @@ impl App {
             Context::Sheet
             | Context::Sent
             | Context::Ask
+            | Context::Decline
             | Context::Fields
             | Context::Json
             | Context::Page => {

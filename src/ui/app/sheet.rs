@@ -327,7 +327,7 @@ impl Part for Sheet {
 
     fn offers(&self, world: &World, binding: &Binding) -> &'static str {
         if let Some(round) = self.shown_round() {
-            return round.form.offers(binding, true);
+            return round.form.offers(binding);
         }
         let answered = |sent: &Sent| sent.answer.is_some();
         let offered = match binding.action {

@@ -310,7 +310,7 @@ impl Round {
             false => rest.remove(0),
         };
         Some(Self {
-            form: Form::new(&method, &params),
+            form: Form::in_round(&method, &params),
             number: (1, count),
             open: false,
             rest,
@@ -339,7 +339,7 @@ impl Round {
         let (key, method, params) = self.rest.remove(0);
         self.number.0 += 1;
         self.key = key;
-        self.form = Form::new(&method, &params);
+        self.form = Form::in_round(&method, &params);
         None
     }
 
