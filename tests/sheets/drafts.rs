@@ -276,3 +276,66 @@ fn what_is_typed_after_a_fresh_start_gives_way_to_the_newest_call() {
     let text = stage.text();
     assert!(text.contains("\"a\": 2, \"b\": 3"), "{text}");
 }
+
+/// What each press of a key leads to, so many times.
+fn walked(stage: &mut Stage, key: &str, times: usize) -> Vec<String> {
+    let walk = (0..times).map(|_| {
+        stage.press(key);
+        stage.text()
+    });
+    walk.collect()
+}
+
+#[test]
+fn what_was_brought_back_and_edited_does_not_come_up_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut stage = never_called(directory.path());
+    let is_as_it_was = |text: &String| text.contains("{}foo") && !text.contains("{}foobar");
+    // Two texts that were not sent, the older one of them brought back.
+    stage.press("<end>foo<c-r><end>more<c-r>");
+    let text = stage.text();
+    assert!(is_as_it_was(&text), "{text}");
+    stage.press("<end>bar");
+    let others = |walked: &[String]| {
+        let shown = |words: &str| walked.iter().filter(|text| text.contains(words)).count();
+        (shown("{}foobar"), shown("{}more"))
+    };
+    let round = walked(&mut stage, "<c-r>", 3);
+    assert!(!round.iter().any(is_as_it_was), "{}", round.join("\n"));
+    assert_eq!(others(&round), (1, 1), "{}", round.join("\n"));
+    // Nor on the next sheet.
+    stage.press("<esc><enter>");
+    let round = walked(&mut stage, "<c-r>", 3);
+    assert!(!round.iter().any(is_as_it_was), "{}", round.join("\n"));
+    assert_eq!(others(&round), (1, 1), "{}", round.join("\n"));
+}
+
+#[test]
+fn a_draft_that_was_brought_back_edited_and_sent_is_done_with() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,<c-r><c-r><c-r>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+    stage.press("<end><bs>2,<f5>");
+    written(&mut stage);
+    stage.press("<esc><enter>");
+    assert!(stage.text().contains("\"a\": 0,"), "{}", stage.text());
+    let round = walked(&mut stage, "<c-r>", 4);
+    let again = round.iter().find(|text| text.contains("\"a\": 41,"));
+    assert_eq!(again, None);
+}
+
+#[test]
+fn an_edit_that_is_taken_back_leaves_the_draft() {
+    let mut stage = live(SUM);
+    stage.press("<enter><end><bs><bs>41,<c-r><c-r><c-r><end>2<bs><esc><enter>");
+    assert!(stage.text().contains("\"a\": 41,"), "{}", stage.text());
+}
+
+#[test]
+fn a_replay_that_was_edited_again_and_sent_does_not_come_back_as_it_was() {
+    let mut stage = live("/tools/call get-sum<enter>ge9<c-r><c-r>8<f5>");
+    assert!(stage.text().contains("\"a\": 298"), "{}", stage.text());
+    written(&mut stage);
+    stage.press("<esc>e");
+    assert!(!stage.text().contains("\"a\": 29"), "{}", stage.text());
+}

@@ -124,6 +124,9 @@ impl Sheet {
         if let Some(draft) = &hidden_draft {
             earlier.set_aside(draft.clone());
         }
+        if let Some(draft) = shown {
+            earlier.take_up(draft);
+        }
         let mut editor = Editor::new(shown.unwrap_or(&untouched));
         match shown {
             Some(_) => editor.go_to_first_value(),
@@ -181,7 +184,9 @@ impl Sheet {
         self.loading && !self.failed
     }
 
+    /// After each change of the text.
     fn recheck(&mut self) {
+        self.take_up();
         self.check = check(self.rule.as_ref(), &self.editor.text());
     }
 

@@ -33,6 +33,8 @@ pub struct News {
     unsent: HashMap<Subject, Change>,
     sent: HashMap<Subject, Vec<String>>,
     aside: HashMap<Subject, Vec<String>>,
+    /// What is aside no more.
+    gone: HashMap<Subject, Vec<String>>,
 }
 
 /// A draft as it was kept last, and as it is now.
@@ -127,6 +129,15 @@ impl Drafts {
         add(&mut self.aside, subject, texts.iter().copied().rev());
     }
 
+    /// What was set aside is a draft once more.
+    pub(super) fn forget_aside(&mut self, subject: &Subject, texts: &[String]) {
+        forget(&mut self.aside, subject, texts);
+        if subject.is_lasting() {
+            forget(&mut self.news.aside, subject, texts);
+            add(&mut self.news.gone, subject, texts.iter());
+        }
+    }
+
     /// What is to be kept and was not taken before; `None` when that is nothing.
     pub fn take_news(&mut self) -> Option<News> {
         let news = std::mem::take(&mut self.news);
@@ -163,6 +174,9 @@ impl Kept {
     /// stays where there is none to take its place.
     pub fn with(self, news: &News) -> Self {
         let mut all = Drafts::from(self);
+        for (subject, texts) in &news.gone {
+            forget(&mut all.aside, subject, texts);
+        }
         for (subject, Change { before, now }) in &news.unsent {
             let kept = all.unsent(subject).map(str::to_owned);
             let others = kept.filter(|kept| ![before, now].contains(&&Some(kept.clone())));
@@ -246,6 +260,23 @@ mod tests {
         drafts.keep(&tool("a"), None);
         let news = drafts.take_news().unwrap();
         assert_eq!(kept.with(&news), Kept::default());
+    }
+
+    #[test]
+    fn what_was_set_aside_and_then_edited_is_not_aside_any_more() {
+        let mut drafts = Drafts::default();
+        let aside = ["1".to_owned(), "2".to_owned()];
+        drafts.keep_aside(&tool("a"), &[&aside[0], &aside[1]]);
+        let kept = Kept::default().with(&drafts.take_news().unwrap());
+        drafts.forget_aside(&tool("a"), &aside[..1]);
+        assert_eq!(drafts.aside(&tool("a")), ["2"]);
+        let kept = kept.with(&drafts.take_news().unwrap());
+        assert_eq!(Drafts::from(kept.clone()).aside(&tool("a")), ["2"]);
+        // Typed once more, it is set aside once more.
+        drafts.forget_aside(&tool("a"), &aside[1..]);
+        drafts.keep_aside(&tool("a"), &[&aside[1]]);
+        let kept = kept.with(&drafts.take_news().unwrap());
+        assert_eq!(Drafts::from(kept).aside(&tool("a")), ["2"]);
     }
 
     /// What is kept, and two screens that began with it.

@@ -33,8 +33,12 @@ pub(super) struct Earlier {
     aside: Vec<String>,
     /// Those of `aside` that are not among `texts`: comparing them takes too long for every frame.
     only_aside: Vec<usize>,
-    /// Which one, `None` for a fresh start, and its words.
-    shown: Option<(Option<usize>, String)>,
+    /// Which one was brought back last; `None` for a fresh start.
+    at: Option<usize>,
+    /// Its words, until what was not sent is edited: then it is the draft, and nothing to bring back as it was.
+    shown: Option<String>,
+    /// What was aside and is so no more, to be forgotten where it is kept.
+    gone: Vec<String>,
     /// Calls that were read back.
     read: HashSet<RowId>,
 }
@@ -62,7 +66,7 @@ impl Earlier {
 
     /// Whether this is what was brought back, unchanged.
     fn shows(&self, text: &str) -> bool {
-        self.shown.as_ref().is_some_and(|(_, shown)| shown == text)
+        self.shown.as_deref() == Some(text)
     }
 
     pub(super) fn set_aside(&mut self, text: String) {
@@ -75,6 +79,14 @@ impl Earlier {
     pub(super) fn forget(&mut self, text: &str) {
         self.aside.retain(|aside| !same(aside, text));
         self.compare();
+    }
+
+    /// It is the draft, here and where it is kept.
+    pub(super) fn take_up(&mut self, text: &str) {
+        if self.aside.iter().any(|aside| same(aside, text)) {
+            self.forget(text);
+            self.gone.push(text.to_owned());
+        }
     }
 
     /// What to bring back, in order: what was never sent comes last, which is before the newest.
@@ -122,6 +134,7 @@ impl Sheet {
             true => Some(text),
             false => self.hidden_draft.clone().filter(|_| is_ours),
         };
+        drafts.forget_aside(&self.subject, &std::mem::take(&mut self.earlier.gone));
         let aside = self.earlier.aside.iter();
         let aside: Vec<&String> = aside.filter(|text| Some(*text) != draft.as_ref()).collect();
         drafts.keep_aside(&self.subject, &aside);
@@ -147,6 +160,18 @@ impl Sheet {
         self.hidden_draft = Some(text);
     }
 
+    /// Called after each change of the text: what was brought back, was never sent, and is edited gives way to what it becomes.
+    pub(super) fn take_up(&mut self) {
+        let edited = |shown: &mut String| {
+            let unsent = self.earlier.aside.contains(shown);
+            unsent && !self.editor.holds(shown)
+        };
+        if let Some(shown) = self.earlier.shown.take_if(edited) {
+            self.hidden_draft.take_if(|draft| *draft == shown);
+            self.earlier.take_up(&shown);
+        }
+    }
+
     /// A replay goes back to its original, and from there to what was typed last.
     fn show_original(&mut self, pretty: &str) {
         let text = match (self.editor.text() == pretty, self.earlier.aside.first()) {
@@ -158,6 +183,7 @@ impl Sheet {
         };
         self.editor.replace(&text);
         self.editor.go_to_value_of("arguments");
+        self.earlier.shown = Some(text);
         self.recheck();
     }
 
@@ -170,8 +196,7 @@ impl Sheet {
         let unread = !self.unread(world).is_empty();
         let text = self.editor.text();
         self.set_aside();
-        let shown = self.earlier.shown.as_ref().and_then(|(at, _)| *at);
-        let next = shown.map_or(0, |at| at + 1);
+        let next = self.earlier.at.map_or(0, |at| at + 1);
         if unread && next >= self.earlier.texts.len() {
             self.earlier.wanted = true;
             return;
@@ -212,7 +237,7 @@ impl Sheet {
         if at >= Some(self.earlier.texts.len()) && text != self.untouched {
             self.hidden_draft = Some(text.clone());
         }
-        self.earlier.shown = Some((at, text));
+        (self.earlier.at, self.earlier.shown) = (at, Some(text));
         self.recheck();
     }
 
