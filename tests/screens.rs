@@ -281,6 +281,37 @@ fn the_hub() {
 }
 
 #[test]
+fn names_in_the_hub_are_whole_where_there_is_room() {
+    let names = ["mcp-server-postgres-staging", "mcp-server-postgres-backup"];
+    let mut listing = listing();
+    listing.live[0].name = names[0].into();
+    listing.saved[0].name = names[1].into();
+    for width in [120, 160, 200] {
+        let (.., shot) = hub(width, 24, Some(listing.clone()), "");
+        for shown in [
+            names[0],
+            names[1],
+            "Inspector 2.12",
+            "claude-code 2.1",
+            "npx -y",
+        ] {
+            assert!(shot.contains(shown), "{width}: {shot}");
+        }
+        // The same while it is narrowed.
+        let (.., narrowed) = hub(width, 24, Some(listing.clone()), "/filesystem<enter>");
+        let row = |shot: &str| {
+            let mut rows = shot.lines().filter(|row| row.contains("[31mfilesystem"));
+            rows.next().map(|row| row.replace('▌', " "))
+        };
+        assert_eq!(row(&narrowed), row(&shot));
+    }
+    // Names without end leave room for the rest.
+    listing.live[0].name = "x".repeat(10_000);
+    let (.., shot) = hub(120, 24, Some(listing), "");
+    assert!(shot.contains("npx -y @modelcontext"), "{shot}");
+}
+
+#[test]
 fn the_hub_says_how_to_wrap_a_server_in_the_same_place_where_nothing_is_listed() {
     let text = |keys: &str| hub(80, 24, Some(Listing::default()), keys).2;
     assert!(!text("").contains("w how"), "{}", text(""));

@@ -7,7 +7,7 @@ use crate::tap::Timestamp;
 use crate::ui::app::hub::{Hub, Item, Line};
 use crate::ui::format;
 use crate::ui::keymap::Binding;
-use crate::ui::text::{cut, fit, fit_right, width};
+use crate::ui::text::{clean, cut, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -125,7 +125,7 @@ fn items(hub: &Hub, frame: &mut Frame<'_>, body: Rect) {
         );
     }
     let selected = hub.selected();
-    let columns = Columns::of(body.width.into());
+    let columns = Columns::of(body.width.into(), Longest::of(hub));
     for (line, y) in hub
         .lines(body.height.into())
         .into_iter()
@@ -204,11 +204,36 @@ const STARTED: usize = 17;
 const SIZE: usize = 7;
 /// Name and client of a saved capture in fewer columns would say nothing.
 const LEAST_FOR_BOTH: usize = 28;
+/// A client in fewer columns is hardly known, where a name needs the rest.
+const LEAST_CLIENT: usize = 15;
 /// An origin in fewer columns says nothing.
 const LEAST_ORIGIN: usize = 16;
 
+/// What the names in both lists need.
+#[derive(Debug, Clone, Copy, Default)]
+struct Longest {
+    live: usize,
+    saved: usize,
+}
+
+impl Longest {
+    /// Of all there are: a filter moves no column.
+    fn of(hub: &Hub) -> Self {
+        let needs = |name: &str| width(&clean(name));
+        let Some(listing) = &hub.listing else {
+            return Self::default();
+        };
+        let live = listing.live.iter().map(|entry| needs(&entry.name)).max();
+        let saved = listing.saved.iter().map(|it| needs(&it.name)).max();
+        Self {
+            live: live.unwrap_or(0),
+            saved: saved.unwrap_or(0),
+        }
+    }
+}
+
 impl Columns {
-    fn of(width: usize) -> Self {
+    fn of(width: usize, longest: Longest) -> Self {
         let (messages, errors) = if width >= 72 { (9, 7) } else { (0, 0) };
         let counts = if messages > 0 {
             messages + errors + 2
@@ -217,22 +242,34 @@ impl Columns {
         };
         let fixed = MARK + MARK + PID + 1 + 1 + UPTIME + counts;
         let left = width.saturating_sub(fixed + 2);
-        let name = (left / 4).clamp(18, 28);
-        let origin = left.saturating_sub(2 * name);
-        let (name, origin) = match origin {
-            LEAST_ORIGIN.. => (name, origin),
-            _ => ((left + 2) / 2, 0),
+        let before_saved = MARK + MARK + STARTED + 2 + SIZE;
+        let before_counts =
+            |name: usize, client: usize| MARK + MARK + PID + name + 1 + client + 1 + UPTIME;
+        let client = (left / 4).clamp(18, 28);
+        let (name, client, origin) = match left.saturating_sub(2 * client) {
+            // A name has what it needs, as long as the origin has as much.
+            LEAST_ORIGIN.. => {
+                let both = before_saved + longest.saved + 1 + LEAST_CLIENT;
+                let needed = longest
+                    .live
+                    .max(both.saturating_sub(before_counts(0, client)));
+                let name = needed.clamp(client, client.max((left - client) / 2));
+                (name, client, left - name - client)
+            }
+            _ => ((left + 2) / 2, (left + 2) / 2, 0),
         };
-        let before_counts = MARK + MARK + PID + name + 1 + name + 1 + UPTIME;
-        let saved_name = before_counts.saturating_sub(MARK + MARK + STARTED + 2 + SIZE);
-        let saved_client = match saved_name {
-            LEAST_FOR_BOTH.. => saved_name.saturating_sub(1) / 2,
+        let saved = before_counts(name, client).saturating_sub(before_saved);
+        let half = saved.saturating_sub(1) / 2;
+        let saved_client = match saved {
+            LEAST_FOR_BOTH.. => (saved - 1)
+                .saturating_sub(longest.saved)
+                .clamp(half.min(LEAST_CLIENT), half),
             _ => 0,
         };
         Self {
             name,
-            client: name,
-            saved_name: saved_name - saved_client - usize::from(saved_client > 0),
+            client,
+            saved_name: saved - saved_client - usize::from(saved_client > 0),
             saved_client,
             messages,
             errors,
