@@ -136,8 +136,10 @@ impl<W: Write> Page<W> {
             return 1;
         }
         let tally = Tally::of(text);
-        if !line.blameless && !self.excuses.cover(line, text) {
-            self.counted.failed += tally.failed;
+        if !line.blameless {
+            let mut failed = tally.failed;
+            failed.errors -= self.excuses.cover(line, text).min(failed.errors);
+            self.counted.failed += failed;
         }
         tally.messages()
     }
@@ -148,7 +150,7 @@ impl<W: Write> Page<W> {
             return self.forget_line(line, bytes.len());
         }
         let tally = match bytes.is_json {
-            true => bytes.tally,
+            true => bytes.tally.clone(),
             false => Tally::default(),
         };
         if !line.blameless {
@@ -225,10 +227,10 @@ impl<W: Write> Page<W> {
             }
             Entry::Head(..) => self.gap(at, session, Gap::default()),
             Entry::Failed(..) if self.forgetting => {}
-            Entry::Failed(failed, asked) => {
-                if !asked.is_some_and(|it| self.excuses.was_cancelled(session, it)) {
-                    self.counted.failed += failed;
-                }
+            Entry::Failed(mut failed, asked) => {
+                let cancelled = self.excuses.cancelled(session, &asked);
+                failed.errors = failed.errors.saturating_sub(cancelled);
+                self.counted.failed += failed;
             }
             Entry::Lost(gap) => self.gap(at, session, gap),
         }

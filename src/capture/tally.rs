@@ -4,14 +4,17 @@
 use super::write::Line;
 use crate::mcp::methods;
 use crate::tap::{ExchangeId, SessionId};
-use crate::wire::{self, Envelope, Frame, Kind, object};
+use crate::wire::{self, Envelope, Kind, object};
 use memchr::memmem::Finder;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::AddAssign;
 
-/// So many excuses are remembered: an answer comes soon or never.
-const EXCUSES: usize = 16;
+/// So many excuses are remembered: an answer comes soon or never. A client that gives up may cancel all that it has in
+/// flight.
+const EXCUSES: usize = 1024;
+/// Of so many requests in one text it is known which they are.
+const ASKED: usize = 1024;
 /// Who cancels something says little more than that.
 const LITTLE: usize = 4 << 10;
 
@@ -31,14 +34,14 @@ impl AddAssign for Failed {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     /// The parts of a batch, whatever they are (numbers and the like only while it fits in memory); of anything else,
     /// whether it is a message.
     parts: u64,
     pub requests: u64,
-    /// What stands for the id of the last of them.
-    pub asked: Option<u64>,
+    /// What stands for the ids of the first of them.
+    pub asked: Vec<u64>,
     /// Those that are about something else are not among them: that something was cancelled, or goes on.
     pub notifications: u64,
     pub answers: u64,
@@ -51,11 +54,8 @@ impl Tally {
     /// Of one message or batch; nothing of anything else.
     pub fn of(text: &[u8]) -> Self {
         let mut tally = Self::default();
-        match wire::parse(text) {
-            Frame::Message(message) => tally.count(&message),
-            Frame::Batch(batch) => batch.iter().for_each(|it| tally.count(it)),
-            Frame::NotJsonRpc | Frame::NotJson(_) | Frame::Blank => {}
-        }
+        let frame = wire::parse(text);
+        frame.messages().iter().for_each(|it| tally.count(it));
         tally
     }
 
@@ -74,7 +74,9 @@ impl Tally {
             }
             Kind::Request => {
                 self.requests += 1;
-                self.asked = message.id.map(key);
+                let room = ASKED - self.asked.len().min(ASKED);
+                self.asked
+                    .extend(message.id.map(key).into_iter().take(room));
             }
             Kind::Notification => {
                 let method = message.method.as_deref();
@@ -105,7 +107,8 @@ struct Excuse {
     exchange: Option<ExchangeId>,
     /// Who answers it is on the client's side.
     is_for_client: bool,
-    id: Box<str>,
+    /// What stands for the id.
+    id: u64,
 }
 
 /// The last discoveries, which a server of the older era refuses, and the last requests that were cancelled, which some
@@ -135,56 +138,62 @@ impl Excuses {
         if !discovers() && !cancels() {
             return;
         }
-        let Frame::Message(message) = wire::parse(text) else {
-            return;
-        };
-        let (exchange, id) = match message.method.as_deref() {
-            Some(methods::DISCOVER) => (line.via.map(|via| via.exchange), message.id),
-            // Over HTTP it goes another way than what it cancels.
-            Some(methods::CANCELLED) => {
-                let params = message.params.unwrap_or_default();
-                (None, object::at(params, &["requestId"]))
-            }
-            _ => return,
-        };
-        let Some(id) = id else { return };
-        self.known.truncate(EXCUSES - 1);
-        self.known.push_front(Excuse {
-            session: line.session,
-            exchange,
-            is_for_client: !line.is_of_client_side(),
-            id: id.into(),
-        });
-    }
-
-    /// Whether what HTTP refused without a message was cancelled, a request of the client's side with this id.
-    pub fn was_cancelled(&self, session: SessionId, asked: u64) -> bool {
-        self.known.iter().any(|it| {
-            let is_cancelled = it.exchange.is_none() && !it.is_for_client;
-            is_cancelled && it.session == session && key(&it.id) == asked
-        })
-    }
-
-    /// Whether a line of JSON is an error that answers one. Where the exchanges of both are known, they alone tell.
-    pub fn cover(&mut self, line: Line<'_>, text: &[u8]) -> bool {
-        if self.known.is_empty() {
-            return false;
-        }
-        let Frame::Message(message) = wire::parse(text) else {
-            return false;
-        };
-        let exchange = line.via.map(|via| via.exchange);
-        let is_answered = |it: &Excuse| {
-            let answers = match (it.exchange, exchange) {
-                (Some(one), Some(other)) => one == other,
-                _ => Some(&*it.id) == message.id,
+        for message in wire::parse(text).messages() {
+            let (exchange, id) = match message.method.as_deref() {
+                Some(methods::DISCOVER) => (line.via.map(|via| via.exchange), message.id),
+                // Over HTTP it goes another way than what it cancels.
+                Some(methods::CANCELLED) => {
+                    let params = message.params.unwrap_or_default();
+                    (None, object::at(params, &["requestId"]))
+                }
+                _ => continue,
             };
-            answers && it.session == line.session && it.is_for_client == line.is_of_client_side()
+            let Some(id) = id else { continue };
+            self.known.truncate(EXCUSES - 1);
+            self.known.push_front(Excuse {
+                session: line.session,
+                exchange,
+                is_for_client: !line.is_of_client_side(),
+                id: key(id),
+            });
+        }
+    }
+
+    /// How many of the requests of the client's side that HTTP refused without a message were cancelled.
+    pub fn cancelled(&self, session: SessionId, asked: &[u64]) -> u64 {
+        let was_cancelled = |asked: &&u64| {
+            self.known.iter().any(|it| {
+                let is_cancelled = it.exchange.is_none() && !it.is_for_client;
+                is_cancelled && it.session == session && it.id == **asked
+            })
         };
-        let found = match message.kind() {
-            Kind::Error => self.known.iter().position(is_answered),
-            _ => None,
-        };
-        found.and_then(|at| self.known.remove(at)).is_some()
+        asked.iter().filter(was_cancelled).count() as u64
+    }
+
+    /// How many errors in a line of JSON answer one. Where the exchanges of both are known, they alone tell.
+    pub fn cover(&mut self, line: Line<'_>, text: &[u8]) -> u64 {
+        if self.known.is_empty() {
+            return 0;
+        }
+        let exchange = line.via.map(|via| via.exchange);
+        let mut covered = 0;
+        for message in wire::parse(text).messages() {
+            if message.kind() != Kind::Error {
+                continue;
+            }
+            let id = message.id.map(key);
+            let found = self.known.iter().position(|it| {
+                let answers = match (it.exchange, exchange) {
+                    (Some(one), Some(other)) => one == other,
+                    _ => Some(it.id) == id,
+                };
+                answers
+                    && it.session == line.session
+                    && it.is_for_client == line.is_of_client_side()
+            });
+            let taken = found.and_then(|at| self.known.remove(at));
+            covered += u64::from(taken.is_some());
+        }
+        covered
     }
 }

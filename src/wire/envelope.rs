@@ -94,14 +94,19 @@ impl<'a> Envelope<'a> {
     }
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// The one message, or all of a batch.
+    pub fn messages(&self) -> &[Envelope<'a>] {
+        match self {
+            Self::Message(message) => std::slice::from_ref(message),
+            Self::Batch(batch) => batch,
+            Self::NotJsonRpc | Self::NotJson(_) | Self::Blank => &[],
+        }
+    }
+
     /// Whether something in it is meant for JSON-RPC.
     pub fn speaks(&self) -> bool {
-        match self {
-            Self::Message(message) => message.speaks(),
-            Self::Batch(batch) => batch.iter().any(Envelope::speaks),
-            Self::NotJsonRpc | Self::NotJson(_) | Self::Blank => false,
-        }
+        self.messages().iter().any(Envelope::speaks)
     }
 }
 

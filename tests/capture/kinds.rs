@@ -228,6 +228,48 @@ fn what_was_cancelled_or_discovered_may_be_answered_by_an_error() {
 }
 
 #[test]
+fn of_a_batch_only_what_was_not_cancelled_has_failed() {
+    for (cancelled, errors) in [("1", 1), ("3", 2)] {
+        let story = format!(
+            r#"
+            http#1 POST
+            http#1 sends [{{"id":1,"method":"a"}},{{"id":2,"method":"b"}}]
+            http#2 POST
+            http#2 sends {{"method":"notifications/cancelled","params":{{"requestId":{cancelled}}}}}
+            http#2 202
+            http#2 end
+            http#1 500
+            http#1 end
+            "#
+        );
+        check(3, errors, &story);
+    }
+    check(
+        5,
+        1,
+        r#"
+        client [{"id":1,"method":"a"},{"id":2,"method":"b"}]
+        client [{"method":"notifications/cancelled","params":{"requestId":1}}]
+        server [{"id":1,"error":{"code":-1,"message":"cancelled"}},{"id":2,"error":{"code":-1,"message":""}}]
+        "#,
+    );
+}
+
+#[test]
+fn however_many_are_cancelled_at_once_none_has_failed() {
+    let all = |line: &str| -> String {
+        (0..100)
+            .map(|id| line.replace("$", &id.to_string()))
+            .collect()
+    };
+    let asked = all("client {\"id\":$,\"method\":\"tools/call\"}\n");
+    let cancelled =
+        all("client {\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":$}}\n");
+    let confirmed = all("server {\"id\":$,\"error\":{\"code\":0,\"message\":\"cancelled\"}}\n");
+    check(300, 0, &[asked, cancelled, confirmed].concat());
+}
+
+#[test]
 fn what_http_refuses_is_one_error_however_the_server_says_so() {
     for id in ["1", "null", "\"server-error\""] {
         let story = format!(

@@ -355,7 +355,7 @@ fn json(held: Held, setting: Setting<'_>, each: Each<'_>) {
             record(setting.of, &body, mask, each);
         }
         Ok(Content::Spooled(spooled)) if spooled.tally.speaks => {
-            let (is_json, tally) = (spooled.is_json, spooled.tally);
+            let (is_json, tally) = (spooled.is_json, spooled.tally.clone());
             each(message(Content::Spooled(spooled), is_json, tally));
         }
         Ok(Content::Spooled(spooled)) => document(spooled, setting, each),

@@ -47,8 +47,8 @@ pub(super) enum Entry<'a> {
     Head(ExchangeId, &'a [u8]),
     /// This was not recorded.
     Lost(Gap),
-    /// So much failed, and no message says so; what was asked, if it was one request, as in a tally.
-    Failed(Failed, Option<u64>),
+    /// So much failed, and no message says so; the requests that were asked, as in a tally.
+    Failed(Failed, Vec<u64>),
 }
 
 /// A message's bytes.
@@ -75,7 +75,7 @@ struct EndedHalf {
     trouble: Option<String>,
     /// With the response only.
     failed: Failed,
-    asked: Option<u64>,
+    asked: Vec<u64>,
 }
 
 /// What is known of one exchange.
@@ -320,7 +320,7 @@ impl Exchanges {
                 each(entry(id, parties, found, outcome.refuses_no_message()));
             });
             if of == Half::Response {
-                (ended.failed, ended.asked) = (outcome.failed(), outcome.only_asked());
+                (ended.failed, ended.asked) = (outcome.failed(), outcome.take_asked());
             }
         }
         if exchange.request.is_none() && exchange.response.is_none() {

@@ -24,7 +24,7 @@ pub(super) struct Outcome {
     pub is_settled: bool,
     requests: u64,
     /// As in a [`Tally`].
-    last_asked: Option<u64>,
+    asked: Vec<u64>,
     notifications: u64,
     answers: u64,
 }
@@ -50,9 +50,9 @@ impl Outcome {
             return;
         }
         let tally = match (tally, content) {
-            (Some(tally), _) => *tally,
+            (Some(tally), _) => tally.clone(),
             (None, Content::Here(text)) => Tally::of(text),
-            (None, Content::Spooled(text)) => text.tally,
+            (None, Content::Spooled(text)) => text.tally.clone(),
         };
         match of {
             Half::Request => self.sent(tally),
@@ -71,14 +71,12 @@ impl Outcome {
     fn sent(&mut self, tally: Tally) {
         self.requests += tally.requests;
         self.notifications += tally.notifications;
-        self.last_asked = tally.asked.or(self.last_asked);
+        self.asked.extend(tally.asked);
     }
 
-    /// The only thing that was asked, which the client may have cancelled in another exchange. Of a batch, nobody looks
-    /// after each.
-    pub fn only_asked(&self) -> Option<u64> {
-        let is_only = self.requests == 1 && self.notifications == 0;
-        self.last_asked.filter(|_| is_only)
+    /// What was asked, which the client may have cancelled in another exchange.
+    pub fn take_asked(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.asked)
     }
 
     /// An answer came by itself. Only one that tells of a failure comes with a refusal: the others are not read.

@@ -114,11 +114,7 @@ impl Anew {
     /// Which of the server's questions a line answers; none of them is open any more.
     pub fn answers(&self, line: &[u8]) -> Answers {
         let frame = parse(line);
-        let all = match &frame {
-            Frame::Message(message) => std::slice::from_ref(message),
-            Frame::Batch(all) => all,
-            _ => &[],
-        };
+        let all = frame.messages();
         let mut known = self.known();
         let (mut here, mut before) = (false, false);
         for id in all.iter().filter(|it| is_answer(it)).filter_map(|it| it.id) {
