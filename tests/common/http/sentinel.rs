@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use tempfile::TempDir;
 
 /// A proxy at work. Killed when it is dropped.
@@ -20,6 +21,8 @@ pub struct Sentinel {
     /// Where it keeps its files, and tests theirs.
     pub home: TempDir,
     stderr: Arc<Mutex<String>>,
+    /// Reads that to its end.
+    listener: JoinHandle<()>,
     /// The listener's, from the line at the start.
     url: Option<String>,
 }
@@ -73,7 +76,7 @@ impl Sentinel {
             BufReader::new(process.stderr.take().unwrap()),
             stderr.clone(),
         );
-        std::thread::spawn(move || {
+        let listener = std::thread::spawn(move || {
             let mut line = Vec::new();
             while lines.read_until(b'\n', &mut line).is_ok_and(|it| it > 0) {
                 kept.lock()
@@ -88,6 +91,7 @@ impl Sentinel {
             process,
             home,
             stderr,
+            listener,
             url: None,
         }
     }
@@ -168,7 +172,7 @@ impl Sentinel {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// How it ends by itself.
+    /// How it ends by itself; everything that it says on stderr is there then.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         until("the proxy ends", || {
@@ -176,6 +180,7 @@ impl Sentinel {
             status.is_some()
         })
         .await;
+        until("its last words", || self.listener.is_finished()).await;
         status.unwrap()
     }
 
