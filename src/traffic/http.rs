@@ -114,6 +114,8 @@ pub const BRIDGED: u8 = 8;
 
 /// The capture ends before it does.
 pub const CUT_OFF: u8 = 16;
+/// It is ours, and sends a notification again that was refused before.
+pub const REPEATS: u8 = 32;
 
 /// Exchanges that are over and whose number is still known.
 const REMEMBERED: usize = 1024;
@@ -196,15 +198,19 @@ impl HttpData {
         self.explained = left.unwrap_or_default();
         left.is_some()
     }
+    /// Whether this half has ended.
+    pub fn has_ended(&self, of: Half) -> bool {
+        match of {
+            Half::Request => self.lens[REQUEST_END] > 0,
+            Half::Response => self.lens[RESPONSE_END] > 0,
+        }
+    }
     /// The response has not ended.
     pub fn goes_on(&self) -> bool {
-        self.lens[RESPONSE_END] == 0
-    }
-    pub fn is_answered(&self) -> bool {
-        self.lens[RESPONSE_END] > 0
+        !self.has_ended(Half::Response)
     }
     pub fn is_over(&self) -> bool {
-        self.lens[REQUEST_END] > 0 && self.lens[RESPONSE_END] > 0
+        self.has_ended(Half::Request) && self.has_ended(Half::Response)
     }
 }
 

@@ -38,7 +38,7 @@ use crate::capture::record::Location;
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId, Timestamp};
 use catalogue::Catalogue;
-use fold::Challenges;
+use fold::{Again, Challenges};
 use inventory::Inventory;
 pub use links::Side;
 use links::{Links, Scope};
@@ -328,6 +328,7 @@ pub struct Traffic {
     sessions: Sessions,
     changes: Changes,
     challenges: Challenges,
+    again: Again,
     latest: Timestamp,
     longest_id: usize,
     /// Why the server at the address cannot be reached, in a sentence.

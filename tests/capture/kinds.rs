@@ -430,6 +430,76 @@ fn what_a_bridge_is_refused_is_told_by_its_own_answer() {
 }
 
 #[test]
+fn a_notification_that_a_bridge_is_refused_is_one_error() {
+    for said in [
+        r#"server>sentinel#1 {"id":null,"error":{"code":-32000,"message":"no"}}"#,
+        "",
+    ] {
+        for status in [400, 500] {
+            let story = format!(
+                r#"
+                http#1 POST bridge
+                client#1 {{"method":"notifications/x"}}
+                http#1 asked
+                http#1 {status}
+                http#1 end
+                {said}
+                "#
+            );
+            check(1 + u64::from(!said.is_empty()), 1, &story);
+        }
+    }
+    // Sent again, it has arrived.
+    check(
+        1,
+        0,
+        r#"
+        http#1 POST bridge
+        client#1 {"method":"notifications/x"}
+        http#1 asked
+        http#1 404
+        http#1 again
+        http#2 POST sentinel bridge
+        http#2 asked
+        http#2 202
+        http#2 end
+        "#,
+    );
+    // The batch's request has an answer of the bridge's own.
+    check(
+        2,
+        2,
+        r#"
+        http#1 POST bridge
+        client#1 [{"id":1,"method":"a"},{"method":"notifications/x"}]
+        http#1 asked
+        http#1 500
+        http#1 end
+        sentinel#1 {"id":1,"error":{"code":-32603,"message":"mcp-sentinel: 500"}}
+        "#,
+    );
+}
+
+#[test]
+fn a_response_that_ends_twice_has_failed_once() {
+    for (sends, messages) in [
+        (
+            "http#1 POST\nhttp#1 sends {\"method\":\"notifications/x\"}",
+            1,
+        ),
+        ("http#1 POST\nhttp#1 sends {\"id\":1,\"method\":\"x\"}", 1),
+        ("http#1 POST\nhttp#1 sends {\"id\":1,\"result\":{}}", 1),
+        ("http#1 GET\nhttp#1 asked", 0),
+    ] {
+        check(
+            messages,
+            1,
+            &format!("{sends}\nhttp#1 500\nhttp#1 end\nhttp#1 end"),
+        );
+    }
+}
+
+#[test]
 fn what_a_bridge_to_a_process_refuses_is_one_error() {
     check(
         2,
@@ -518,6 +588,21 @@ fn what_is_asked_again_has_failed_when_that_has() {
     ] {
         let story = format!("{asked}http#2 {answer}\nhttp#2 end");
         check(messages, errors, &story);
+    }
+    for (status, errors) in [(202, 0), (401, 1)] {
+        let story = format!(
+            r#"
+            http#1 POST
+            http#1 sends {{"method":"notifications/x"}}
+            http#1 401
+            http#1 again
+            http#2 POST sentinel
+            http#2 asked
+            http#2 {status}
+            http#2 end
+            "#
+        );
+        check(1, errors, &story);
     }
 }
 

@@ -259,6 +259,8 @@ async fn what_needs_no_answer_is_sent_again_too() {
     assert_eq!(sessions("\"odd\""), ["s-1", "s-2"]);
     assert_eq!(sessions("note"), ["s-2", "s-3"]);
     assert_eq!(client.leave().await, (String::new(), Some(0)));
+    let errors = client.proxy.errors();
+    assert!(errors.contains(", 0 errors,"), "{errors}");
 }
 
 /// A server that asks for roots with the answer to `ask`, once a session, always with the same id.

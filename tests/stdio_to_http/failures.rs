@@ -204,6 +204,9 @@ async fn a_notification_that_is_refused_is_noted_and_nothing_is_made_up_for_it()
         errors.contains("notifications/initialized was not delivered")
     })
     .await;
+    client.leave().await;
+    let errors = client.proxy.errors();
+    assert!(errors.contains(", 1 error,"), "{errors}");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Whether what was asked in an exchange came to nothing: HTTP refused it, and no message says so.
 //!
 //! The screen has the same rule, and its fold keeps it: what one request failed with is one error. A bridge answers
-//! what it was refused itself, and what is asked again is refused when that is. What we ask of our own accord fails
-//! for nobody.
+//! the requests that it was refused itself, and what is asked again is refused when that is. What we ask of our own
+//! accord fails for nobody.
 
 use super::Content;
 use super::body::Found;
@@ -63,8 +63,14 @@ impl Outcome {
     /// A message of the asking side's came by itself.
     pub fn said(&mut self, message: &[u8]) {
         self.says_so_itself = true;
-        if !self.is_on_behalf && !self.is_ours {
-            self.sent(Tally::of(message));
+        if self.is_ours {
+            return;
+        }
+        let tally = Tally::of(message);
+        match self.is_on_behalf {
+            // Of the rest it tells itself.
+            true => self.notifications += tally.notifications,
+            false => self.sent(tally),
         }
     }
 
@@ -90,7 +96,8 @@ impl Outcome {
     pub fn failed(&self) -> Failed {
         let is_silent = self.answers == 0;
         let errors = match self.requests + self.notifications {
-            _ if self.is_on_behalf || self.is_settled || !self.is_refusal() => 0,
+            _ if self.is_settled || !self.is_refusal() => 0,
+            _ if self.is_on_behalf => self.notifications,
             // Ours, and in a client's place: what it says is on record with the exchange that it repeats.
             _ if self.is_ours => u64::from(self.is_post && !self.says_so_itself && is_silent),
             // Of what is no message, a refusal may be how things go: no stream here, a token first.

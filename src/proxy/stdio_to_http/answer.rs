@@ -232,9 +232,10 @@ impl Bridge {
     /// Whether the letter is to be sent again.
     async fn refused(self: &Arc<Self>, letter: &mut Letter, mut incoming: Incoming) -> bool {
         let status = incoming.status();
-        let body = match incoming.glance(&self.lane, &letter.abort).await {
+        let body = match incoming.look(&self.lane, &letter.abort).await {
             Ok(body) => body,
             Err(Cut::Aborted) => {
+                incoming.over(false);
                 self.ledger.close(letter.exchange);
                 return false;
             }
@@ -242,6 +243,7 @@ impl Bridge {
         };
         let code = self.error_for(letter, &body);
         if self.mends(letter, status, &body, code.is_some()).await {
+            incoming.over(true);
             self.swallow(&incoming.exchange, body, None);
             return true;
         }
@@ -250,15 +252,20 @@ impl Bridge {
         let forgotten = in_session && (unknown || complains_of_session(status, &body));
         if forgotten && self.may_begin_anew(letter.round, letter.again) {
             self.swallow(&incoming.exchange, body.clone(), None);
-            if let Some(turn) = self.begin_anew(letter.round, letter.again).await {
-                return self.readdress(letter, turn);
+            let turn = self.begin_anew(letter.round, letter.again).await;
+            let again = turn.map(|turn| self.readdress(letter, turn));
+            incoming.over(again == Some(true));
+            if let Some(again) = again {
+                return again;
             }
             self.fail_refused(letter, &incoming, body, true).await;
         } else if code.is_some() {
+            incoming.over(false);
             let exchange = &incoming.exchange;
             self.deliver(exchange, Party::Server, body, None).await;
             self.ledger.close(letter.exchange);
         } else {
+            incoming.over(false);
             self.swallow(&incoming.exchange, body.clone(), None);
             self.fail_refused(letter, &incoming, body, forgotten).await;
         }

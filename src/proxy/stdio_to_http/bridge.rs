@@ -181,7 +181,8 @@ impl Bridge {
             } else {
                 break;
             }
-            let said = incoming.glance(&self.lane, abort).await;
+            let said = incoming.look(&self.lane, abort).await;
+            incoming.over(true);
             self.swallow(&incoming.exchange, said.unwrap_or_default(), None);
             let again = next.again();
             incoming = outgoing::ask(&self.client, self.exchange(), again, abort, |_| ()).await?;

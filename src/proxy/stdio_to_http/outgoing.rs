@@ -148,6 +148,8 @@ pub async fn ask(
                 response,
                 authorization,
                 bytes: 0,
+                is_looked_at: false,
+                broken: None,
             })
         }
         Err(error) => {
@@ -193,6 +195,9 @@ pub struct Incoming {
     /// What the request was authorized with.
     pub authorization: Option<HeaderValue>,
     bytes: u64,
+    /// Its end is not told yet.
+    is_looked_at: bool,
+    broken: Option<String>,
 }
 
 /// Why a body is not whole.
@@ -278,6 +283,23 @@ impl Incoming {
         self.up_to(GLANCE, lane, abort).await
     }
 
+    /// The same of a refusal that may not be the last word: its end is told by [`Self::over`].
+    pub async fn look(&mut self, lane: &Lane, abort: &CancellationToken) -> Result<Bytes, Cut> {
+        self.is_looked_at = true;
+        self.glance(lane, abort).await
+    }
+
+    /// It was looked at, and the same is asked again, or not.
+    pub fn over(&mut self, is_asked_again: bool) {
+        self.is_looked_at = false;
+        let is_refused = self.status().as_u16() >= 400;
+        let broken = match is_asked_again && is_refused {
+            true => Some(tap::ASKED_AGAIN.into()),
+            false => self.broken.take(),
+        };
+        self.end(broken);
+    }
+
     async fn up_to(
         &mut self,
         limit: usize,
@@ -306,11 +328,15 @@ impl Incoming {
     }
 
     /// Nobody wants the rest of the body.
-    pub fn leave(self, why: &str) {
+    pub fn leave(mut self, why: &str) {
         self.end(Some(why.to_owned()));
     }
 
-    fn end(&self, broken: Option<String>) {
+    fn end(&mut self, broken: Option<String>) {
+        if self.is_looked_at {
+            self.broken = broken;
+            return;
+        }
         self.exchange.end(Half::Response, Some(self.bytes), broken);
         self.exchange.tap.wake();
     }

@@ -1,9 +1,9 @@
 //! HTTP exchanges: which rows they carried, which rows they are, and what their ends mean for what they carried.
 
-use crate::tap::{CLIENT_GONE, Half, Party};
+use crate::tap::{ASKED_AGAIN, CLIENT_GONE, Half, Party};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
-    Asked, BRIDGED, CUT_OFF, HttpData, HttpEventKind, HttpLog, MODERN, RESUMABLE, STREAM,
+    Asked, BRIDGED, CUT_OFF, HttpData, HttpEventKind, HttpLog, MODERN, REPEATS, RESUMABLE, STREAM,
     status_words,
 };
 use crate::traffic::links::{Scope, Side, alike};
@@ -61,9 +61,14 @@ impl Traffic {
                 if of == Half::Response {
                     self.http_row(source, number, index);
                 }
-                if let Some(data) = self.store.http.get_mut(index) {
-                    data.end(of, source.place, bytes);
+                let Some(data) = self.store.http.get_mut(index) else {
+                    return;
+                };
+                // As with heads.
+                if data.has_ended(of) {
+                    return;
                 }
+                data.end(of, source.place, bytes);
                 if of == Half::Response {
                     self.response_over(source, index, broken.as_deref());
                 }
@@ -97,10 +102,13 @@ impl Traffic {
         let call = (store.intern(&method), store.intern(&path));
         match store.http.get_mut(index) {
             // What it was, everybody has been told by then.
-            Some(data) if data.request_head().is_none() && !data.is_answered() => {
+            Some(data) if data.request_head().is_none() && data.goes_on() => {
                 data.head(Half::Request, source.place);
                 (data.method, data.path) = call;
                 data.mark(BRIDGED, ours);
+                let repeats = by == Party::Sentinel && !ours && &*method == "POST";
+                let repeats = repeats && self.again.repeats(source.session);
+                data.mark(REPEATS, repeats);
             }
             _ => return,
         }
@@ -341,8 +349,15 @@ impl Traffic {
         let rows: Vec<RowId> = self.rows_with(index).collect();
         let first = self.store.http.get(index).map_or(NONE, |data| data.row);
         let data = self.store.http.get(index);
-        let failed = data.is_some_and(HttpData::is_refused);
+        let is_last_word = broken != Some(ASKED_AGAIN);
+        let failed = data.is_some_and(HttpData::is_refused) && is_last_word;
+        let is_bridged = data.is_some_and(|data| data.is(BRIDGED));
         let mut told = false;
+        if !is_last_word && !is_bridged {
+            let is_notification = |&row: &RowId| self.kind(row) == Some(RowKind::Notification);
+            let is_one = rows.iter().any(is_notification);
+            self.again.note(source.session, is_one);
+        }
         for row in rows {
             match self.kind(row) {
                 Some(RowKind::Http) => {
@@ -351,7 +366,9 @@ impl Traffic {
                     told = true;
                 }
                 Some(RowKind::Exchange) if self.is_asked(row) => {
-                    if self.store.is_open(row)
+                    // A bridge tells itself what becomes of what it asks.
+                    if !is_bridged
+                        && self.store.is_open(row)
                         && let Some((status, why)) = self.fate(index, broken)
                     {
                         let status = match status {
@@ -407,9 +424,6 @@ impl Traffic {
     /// What becomes of a request whose HTTP exchange ended without an answer; `None` while one may still come.
     fn fate(&self, index: u32, broken: Option<&str>) -> Option<(Status, String)> {
         let data = self.store.http.get(index)?;
-        if data.is(BRIDGED) {
-            return None;
-        }
         let words = || format!("HTTP {}", status_words(data.status));
         Some(match (data.status, broken) {
             (400.., None) => (Status::Error, words()),
@@ -484,6 +498,7 @@ impl Traffic {
         let (code, method) = (data.status, self.store.symbol(data.method));
         // What a bridge sent on, it tells of itself.
         let is_told = is_counted || self.is_ours(row) || data.is(BRIDGED) && method == "POST";
+        let is_repeated_in_vain = code >= 400 && data.is(REPEATS) && !is_counted;
         // That is how a server says that it has no stream to open, or keeps no session to end.
         let usual = code == 405 && matches!(method, "GET" | "DELETE");
         let status = match (code, broken) {
@@ -505,7 +520,7 @@ impl Traffic {
             (extra.outcome, extra.ended_at) = (outcome, at);
         }
         // A refusal may be how things go: no stream here, another address for the metadata, a token first.
-        self.counters.errors += u64::from(code >= 500 && !is_told);
+        self.counters.errors += u64::from(is_repeated_in_vain || code >= 500 && !is_told);
         self.open.remove(&(self.store.scope(row), row));
         self.set_status(row, status);
         self.changes.note(row);

@@ -83,7 +83,7 @@ fn one_error_stands_for_one_request_however_often_the_response_ends() {
         client#1 {"id":2,"method":"tools/list"}
         http#1 end
         "#;
-    assert_eq!(fold(refused).counters().errors, 2);
+    assert_eq!(fold(refused).counters().errors, 1);
     let answered = format!(
         r#"{refused}
         server#1 {{"id":1,"result":{{}}}}
