@@ -26,6 +26,7 @@ use crate::tap::{Orders, Pulse, Timestamp};
 use anyhow::Context as _;
 use app::{App, Kept, Session, hub::Hub};
 use chrono::TimeZone as _;
+use clipboard::Clipboard;
 use event::{Effect, Event, Fed, Notice};
 use futures_util::StreamExt as _;
 use keep::Keeper;
@@ -224,6 +225,7 @@ impl Default for Behind {
 /// The terminal, the keyboard and the signals, for as long as the TUI runs.
 struct Stage {
     screen: Screen,
+    clipboard: Clipboard,
     theme: Theme,
     input: EventStream,
     signals: Signals,
@@ -269,6 +271,7 @@ impl Stage {
         Ok(Self {
             signals: Signals::listen()?,
             screen: Screen::take().context("cannot use the terminal")?,
+            clipboard: Clipboard::new(std::env::temp_dir()),
             theme: Theme::detect(|name| std::env::var(name).ok()),
             input: EventStream::new(),
         })
@@ -402,7 +405,7 @@ impl Stage {
             Effect::Open(capture) => return Ok(Some(Exit::Open(capture))),
             Effect::Attach(entry) => return Ok(Some(Exit::Attach(entry))),
             Effect::Copy { what, text } => {
-                let copied = clipboard::copy(&mut self.screen, what, &text).await;
+                let copied = self.clipboard.copy(&mut self.screen, what, &text).await;
                 self.answer(worker, Event::Notice(work::told(copied)));
             }
             Effect::Mouse(on) => self.screen.set_mouse(on)?,
