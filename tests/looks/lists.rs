@@ -351,3 +351,44 @@ fn a_narrowed_list_follows_what_is_listed_and_called_later() {
     stage.read(1);
     assert_eq!(names(&stage), ["addend", "address"]);
 }
+
+#[test]
+fn a_call_that_fell_with_its_session_says_what_it_asked_beside_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = |id: u32, arguments: &str| {
+        format!(
+            r#""from":"client","message":{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"get-weather","arguments":{arguments}}}}}"#
+        )
+    };
+    let (first, long) = (
+        call(1, r#"{"city":"Oslo"}"#),
+        call(
+            2,
+            r#"{"message":"hello there, how are you today?","count":3}"#,
+        ),
+    );
+    let records = [
+        r#""opened":{"by":"client","transport":"stdio","pid":4121}"#,
+        &first,
+        &long,
+        r#""closed":{"signal":9,"reason":"the server was killed by signal 9"}"#,
+    ];
+    let path = capture(directory.path(), &records);
+    let rows = |width: u16| {
+        let text = Stage::open(width, 24, &path, State::Ended).text();
+        let lost = text.lines().filter(|line| line.contains(" lost "));
+        lost.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let wide = rows(120);
+    assert!(
+        wide[0].contains(r#"city="Oslo" → the server was"#),
+        "{wide:?}"
+    );
+    assert!(
+        wide[1].contains("message=") && wide[1].contains("… → the server"),
+        "{wide:?}"
+    );
+    // Where there is no room for both, why.
+    let narrow = rows(80);
+    assert!(narrow[0].contains("the server was"), "{narrow:?}");
+}

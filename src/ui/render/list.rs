@@ -402,14 +402,28 @@ fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
     // An answer that failed is already told with what was asked.
     let both: Cow<'_, str> = match row.answer {
         Some(_) => row.summary.into(),
-        None => format!("{} → {}", cut(row.summary, 40), row.outcome).into(),
+        None => format!("{}{BECAUSE}{}", cut(row.summary, 40), row.outcome).into(),
     };
-    if width(&both) > room {
-        row.outcome.into()
-    } else {
-        both
+    if width(&both) <= room {
+        return both;
+    }
+    // What fell with its session is told from the others by what was asked: the reason is that of all of them.
+    let why = width(row.outcome).min(room / 2);
+    match room.saturating_sub(why + ARROW) {
+        asked @ LEAST_ASKED.. if row.status == Status::Lost => {
+            let asked = cut(row.summary, asked.min(40));
+            let why = cut(row.outcome, room - width(&asked) - ARROW);
+            format!("{asked}{BECAUSE}{why}").into()
+        }
+        _ => row.outcome.into(),
     }
 }
+
+/// Between what was asked and what became of it.
+const BECAUSE: &str = " → ";
+const ARROW: usize = 3;
+/// What was asked says nothing in fewer columns.
+const LEAST_ASKED: usize = 8;
 
 fn is_gap(row: &Row<'_>) -> bool {
     row.kind == RowKind::Mark && row.method == GAP
