@@ -174,7 +174,7 @@ async fn when_the_proxy_ends_its_viewers_are_told() {
     let gone = tokio::time::timeout(Duration::from_secs(300), link.gone.cancelled());
     gone.await.expect("the viewer is told");
     let refused = order(&link, echo("too late")).await.unwrap_err();
-    assert_eq!(refused.0, "the proxy has ended");
+    assert_eq!(refused.0, "the connection to the proxy has ended");
     // The capture is complete, and the entry is gone.
     assert!(house.live().is_empty());
     assert_eq!(lines(&entry).len(), 5);

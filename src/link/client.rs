@@ -82,7 +82,7 @@ impl Unanswered {
 }
 
 fn refusal() -> Refused {
-    Refused("the proxy has ended".to_owned())
+    Refused("the connection to the proxy has ended".to_owned())
 }
 
 async fn listen(

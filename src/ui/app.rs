@@ -267,6 +267,10 @@ impl App {
                 matches,
             } => self.list.scanned(&self.world.traffic, generation, &matches),
             Event::Notice(notice) => self.say(notice),
+            Event::CutOff(why) => {
+                self.world.cut_off = true;
+                self.say(Notice::error(why));
+            }
             Event::Listed(_) | Event::Counted(..) => {}
         }
         self.settle(&mut effects);

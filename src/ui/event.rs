@@ -53,6 +53,8 @@ pub enum Event {
     Edited(Result<String, String>),
     /// Something to tell the operator that no part of the screen waits for.
     Notice(Notice),
+    /// The copy of a far capture that is shown lacks what comes from here on: why.
+    CutOff(String),
     /// What the hub shows.
     Listed(Listing),
     /// The answer to [`Effect::Count`].

@@ -371,7 +371,7 @@ impl Stage {
                 }
                 Some(event) = answered.recv() => event,
                 health = pulse.next() => Event::Health(health),
-                Some(warning) = warning(&mut copy) => Event::Notice(Notice::error(warning)),
+                Some(warning) = warning(&mut copy) => Event::CutOff(warning),
                 fed = next(&mut feed) => Event::Fed(fed),
                 _ = clock.tick(), if face.ages() => tick(),
             };

@@ -138,7 +138,7 @@ impl Worker {
 }
 
 async fn order(orders: Option<Orders>, command: Command) -> Result<Reply, Refused> {
-    let gone = || Refused("the proxy is gone; a saved capture cannot be talked to".to_owned());
+    let gone = || Refused("no proxy is connected that could take it".to_owned());
     let (outcome, answer) = oneshot::channel();
     orders
         .ok_or_else(gone)?
@@ -352,7 +352,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_proxy_a_command_is_refused_in_words() {
         let refused = order(None, Command::Refresh).await.unwrap_err();
-        assert!(refused.to_string().contains("the proxy is gone"));
+        assert!(refused.to_string().contains("no proxy is connected"));
         let (orders, received) = mpsc::channel(1);
         drop(received);
         assert!(order(Some(orders), Command::Refresh).await.is_err());

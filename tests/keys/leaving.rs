@@ -166,3 +166,30 @@ fn a_proxy_that_is_gone_is_told_and_by_every_key_that_needs_one() {
     let status = stage.status();
     assert!(status.contains("■ ended  the proxy has ended"), "{status}");
 }
+
+#[test]
+fn a_proxy_behind_a_connection_that_broke_is_not_said_to_be_gone() {
+    for name in ["live", "empty"] {
+        let mut stage = Stage::open(80, 24, &fixture(name), State::Live);
+        stage.send(Event::CutOff(
+            "the connection to the proxy has ended".into(),
+        ));
+        stage.send(Event::Fed(Fed::Ended { torn: 0 }));
+        let status = stage.status();
+        assert!(
+            status.contains("the connection to the proxy has ended"),
+            "{status}"
+        );
+        stage.press("j");
+        let status = stage.status();
+        let said = "■ cut off  the proxy may be at work still: attach once more";
+        assert!(status.contains(said), "{status}");
+        stage.press("R");
+        let text = stage.text();
+        assert!(
+            text.contains("nothing connects this screen to the proxy"),
+            "{text}"
+        );
+        assert!(!text.contains("over"), "{text}");
+    }
+}

@@ -42,6 +42,8 @@ pub struct World {
     pub live: bool,
     /// The capture grows, but nobody told us of the proxy that writes it.
     pub growing: bool,
+    /// Nothing more comes from a proxy on another machine, which may be at work all the same.
+    pub cut_off: bool,
     /// What the operator's calls ask a server of the modern era to log.
     pub log_level: Option<&'static str>,
     pub theme: Theme,
@@ -145,9 +147,14 @@ impl World {
 
     /// Why nothing can be sent where no proxy takes commands.
     pub fn why_read_only(&self) -> &'static str {
-        match self.growing {
-            true => "this capture is shown read-only; mcp-sentinel attach talks to the live proxy",
-            false => "this conversation is over (mcp-sentinel -- COMMAND starts another)",
+        match (self.growing, self.cut_off) {
+            (true, _) => {
+                "this capture is shown read-only; mcp-sentinel attach talks to the live proxy"
+            }
+            (false, true) => {
+                "nothing connects this screen to the proxy any more (mcp-sentinel attach does once more)"
+            }
+            (false, false) => "this conversation is over (mcp-sentinel -- COMMAND starts another)",
         }
     }
 

@@ -98,10 +98,11 @@ fn alarm(app: &App) -> Option<Piece> {
     Some((0, Role::Error, words))
 }
 
-/// That there is no proxy any more, and whether somebody still used it.
+/// That there is no proxy any more, or nothing that leads to it, and whether somebody still used it.
 fn over(app: &App) -> Option<Piece> {
     let sessions = app.world.traffic.sessions();
     let words = match app.reading {
+        Reading::Ended if app.world.cut_off => "the proxy may be at work still: attach once more",
         Reading::Ended if sessions.iter().any(|session| session.cut_off) => {
             "the proxy is gone: the capture ends here"
         }
@@ -161,6 +162,7 @@ pub fn state_word(app: &App) -> &'static str {
         Reading::Live if app.world.server_gone().is_some() => "ended",
         Reading::Live if app.world.unreachable().is_some() => "unreachable",
         Reading::Live => "live",
+        Reading::Ended if app.world.cut_off => "cut off",
         Reading::Ended => "ended",
         Reading::Saved => "saved",
         Reading::Growing => "growing",
