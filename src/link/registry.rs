@@ -3,14 +3,16 @@
 //! A socket that refuses connections marks its entry as stale: that holds after a kill -9 and when the pid has been
 //! given to another process since.
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect};
 use serde::{Deserialize, Serialize, Serializer};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// So many proxies may have one pid, each in a container of its own, and share the directory.
@@ -272,15 +274,26 @@ fn live_entry(file: &Path) -> Option<Entry> {
     None
 }
 
-/// Whether anybody listens on the socket. A proxy that is stopped or overrun still counts: only a refusal is final.
+/// Whether anybody listens on the socket. A proxy that is stopped or overrun still counts, and is not waited for: only a
+/// refusal is final.
 pub(super) fn answers(socket: &Path) -> bool {
-    match UnixStream::connect(socket) {
-        Ok(_) => true,
-        Err(error) => !matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
-        ),
-    }
+    let connected = || connect(&socket_without_waiting()?, &SocketAddrUnix::new(socket)?);
+    !matches!(connected(), Err(Errno::CONNREFUSED | Errno::NOENT))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn socket_without_waiting() -> rustix::io::Result<OwnedFd> {
+    use rustix::net::{SocketFlags, socket_with};
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn socket_without_waiting() -> rustix::io::Result<OwnedFd> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::fs::fcntl_setfl(&socket, rustix::fs::OFlags::NONBLOCK)?;
+    Ok(socket)
 }
 
 /// Removes what a proxy left that died before or while it published its entry.
@@ -367,6 +380,32 @@ mod tests {
         std::mem::forget(Published::publish(directory.path(), inside).unwrap());
         let live = list(directory.path()).unwrap();
         assert_eq!(live[0].socket, directory.path().join("1.sock"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_proxy_that_lets_nobody_in_any_more_is_listed_without_waiting_for_it() {
+        let directory = short_directory();
+        let entry = entry(directory.path(), 44);
+        let listener = socket_without_waiting().unwrap();
+        let address = SocketAddrUnix::new(&entry.socket).unwrap();
+        rustix::net::bind(&listener, &address).unwrap();
+        rustix::net::listen(&listener, 1).unwrap();
+        let _published = Published::publish(directory.path(), entry).unwrap();
+        // It is stopped, say, and as many wait as can.
+        let mut waiting = Vec::new();
+        loop {
+            let socket = socket_without_waiting().unwrap();
+            if connect(&socket, &address).is_err() {
+                break;
+            }
+            waiting.push(socket);
+        }
+        let path = directory.path().to_owned();
+        let (told, listed) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(list(&path).unwrap().len()));
+        let listed = listed.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(listed, Ok(1));
     }
 
     #[test]
