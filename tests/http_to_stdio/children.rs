@@ -201,7 +201,7 @@ pub fn a_batch_for_both_is_split_and_nothing_else_of_it_is_changed() {
         let ours = r#"{"id": $waiting,"result":{}}"#;
         let say = |text: String| {
             let params = json!({"text": text});
-            session.post(
+            session.post_json(
                 json!({"jsonrpc": "2.0", "id": 7, "method": "say", "params": params}).to_string(),
             )
         };

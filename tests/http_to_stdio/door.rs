@@ -50,6 +50,22 @@ impl Door {
         self.post(&borrowed(&headers), body.to_string()).await
     }
 
+    /// The same of a client that takes no events: however long the child takes, the answer is one JSON body and its status
+    /// is the child's to decide.
+    pub async fn modern_json(&self, body: &Value) -> Answer {
+        let headers = modern_headers(body);
+        self.post_json(&borrowed(&headers), body.to_string()).await
+    }
+
+    pub async fn post_json(&self, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        let own = [
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+        ];
+        let headers = [&own[..], headers].concat();
+        Client::ask(self.address, "POST", "/mcp", &headers, body).await
+    }
+
     /// The same, without waiting for more than the head.
     pub async fn modern_stream(&self, body: &Value) -> Client {
         let client = Client::connect(self.address).await;
@@ -109,6 +125,11 @@ impl Session<'_> {
 
     pub async fn post(&self, body: impl AsRef<[u8]>) -> Answer {
         self.door.post(&self.headers(), body).await
+    }
+
+    /// Of a client that takes no events.
+    pub async fn post_json(&self, body: impl AsRef<[u8]>) -> Answer {
+        self.door.post_json(&self.headers(), body).await
     }
 
     pub async fn stream(&self, body: impl AsRef<[u8]>) -> Client {

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     harness::run(tests![
         a_quiet_stream_says_that_it_is_alive,
         a_session_begins_with_initialize_and_ends_with_delete,
+        an_answer_that_comes_soon_is_json,
         every_session_has_a_child_of_its_own,
         a_session_that_is_missing_or_unknown_is_said_to_be,
         a_handshake_that_fails_makes_no_session,

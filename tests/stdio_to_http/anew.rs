@@ -221,7 +221,7 @@ async fn lines_that_come_meanwhile_wait_and_keep_their_order() {
         .send([&request(2, "second"), note, &request(3, "third")].join("\n"))
         .await;
     // As long as it would take them to overtake.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let_in.notify_one();
     for _ in 0..3 {
         assert!(client.json().await.get("result").is_some());
@@ -437,8 +437,7 @@ async fn lines_that_wait_for_a_session_that_cannot_be_begun_are_answered() {
     within("the second handshake", is_asked.notified()).await;
     let more = [request(2, "second"), request(3, "third")];
     client.send(more.join("\n")).await;
-    // Long enough for them to be read.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    client.all_read().await;
     refuse.notify_one();
     let (rest, _) = client.rest().await;
     for id in 1..=3 {

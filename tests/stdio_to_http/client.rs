@@ -1,6 +1,6 @@
 //! A client on the pipes of a proxy, and servers of the legacy era that it talks to.
 
-use crate::common::http::{Call, Sentinel, Upstream, within};
+use crate::common::http::{Call, Sentinel, Upstream, until, within};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -43,6 +43,13 @@ impl Client {
         let stdin = self.stdin.as_mut().unwrap();
         let line = format!("{}\n", text.as_ref());
         stdin.write_all(line.as_bytes()).await.unwrap();
+    }
+
+    /// Waits until the proxy has read all that was sent.
+    pub async fn all_read(&self) {
+        let stdin = self.stdin.as_ref().unwrap();
+        let left = || rustix::io::ioctl_fionread(stdin).unwrap();
+        until("all that was sent is read", || left() == 0).await;
     }
 
     /// The next line, with its line end; empty at the end.

@@ -3,7 +3,8 @@
 use crate::client::{Client, INITIALIZE, legacy, request, result, welcome};
 use crate::common::http::{Call, Upstream, unheard, until};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What a client gets whose request is answered so.
 async fn answered_with<F, R>(answer: F) -> (Client, Value)
@@ -253,9 +254,11 @@ async fn a_server_that_was_reached_and_then_is_not_is_no_failure_of_the_whole() 
 
 #[tokio::test]
 async fn two_requests_of_one_id_get_an_answer_each() {
-    let upstream = legacy(|mut call, message| async move {
+    let others = Arc::new(Notify::new());
+    let are_answered = others.clone();
+    let upstream = legacy(move |mut call, message| { let others = others.clone(); async move {
         match message["method"].as_str() {
-            Some("slow") => tokio::time::sleep(Duration::from_millis(300)).await,
+            Some("slow") => others.notified().await,
             Some("wrong") => {
                 let error = json!({"jsonrpc": "2.0", "id": 6.0, "error": {"code": -32602, "message": "no"}});
                 let answer = call.answer("400 No", &[], error.to_string());
@@ -265,7 +268,7 @@ async fn two_requests_of_one_id_get_an_answer_each() {
         }
         let answer = result(&message, json!({"to": message["method"]}));
         call.answer_json(answer).await.unwrap();
-    })
+    }})
     .await;
     let mut client = Client::ready(&upstream).await;
     client.send(request(6, "slow")).await;
@@ -277,6 +280,7 @@ async fn two_requests_of_one_id_get_an_answer_each() {
         client.ask(request(6, "wrong")).await["error"]["code"],
         -32602
     );
+    are_answered.notify_one();
     assert_eq!(client.json().await["result"], json!({"to": "slow"}));
     assert_eq!(client.leave().await, (String::new(), Some(0)));
 }

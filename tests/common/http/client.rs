@@ -35,7 +35,15 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// The JSON that it is; of a stream of events, the only one that has any.
     pub fn json(&self) -> serde_json::Value {
+        if self.head.get("content-type") == Some("text/event-stream") {
+            let has_data = |it: &Event| it.data.as_ref().is_some_and(|it| !it.is_empty());
+            let mut all = self.events().into_iter().filter(has_data);
+            let (only, none) = (all.next(), all.next());
+            assert_eq!(none, None, "{:?}", self.text());
+            return only.expect("an event with data").json();
+        }
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{:?}", self.text()))
     }
 
