@@ -85,6 +85,21 @@ impl Counter {
         match method {
             "initialize" if params["protocolVersion"] == "refused" => error(id, &json!(-32602)),
             "initialize" if params["protocolVersion"] == "deadly" => std::process::exit(3),
+            // Not before there is such a file.
+            "initialize"
+                if params["protocolVersion"]
+                    .as_str()
+                    .is_some_and(|it| it.starts_with('/')) =>
+            {
+                let path = params["protocolVersion"].as_str().unwrap();
+                while !std::path::Path::new(path).exists() {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                answer(
+                    id,
+                    json!({"protocolVersion": "2025-11-25", "capabilities": {}}),
+                );
+            }
             "initialize" => answer(
                 id,
                 json!({

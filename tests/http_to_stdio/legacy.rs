@@ -83,6 +83,20 @@ pub fn a_handshake_that_fails_makes_no_session() {
     });
 }
 
+pub fn a_session_that_its_client_does_not_wait_for_ends() {
+    on(async {
+        let door = counter("legacy").await;
+        let answers = door.proxy.home.path().join("answers");
+        let body = initialize(answers.to_str().unwrap());
+        let waiting = door.stream(&[], body).await;
+        door.recorded(&["\"initialize\""]).await;
+        drop(waiting);
+        door.recorded(&["\"end\"", "the client went away"]).await;
+        std::fs::write(answers, "").unwrap();
+        door.recorded(&["\"closed\""]).await;
+    });
+}
+
 pub fn a_version_of_another_era_is_refused() {
     on(async {
         let door = counter("legacy").await;

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         every_session_has_a_child_of_its_own,
         a_session_that_is_missing_or_unknown_is_said_to_be,
         a_handshake_that_fails_makes_no_session,
+        a_session_that_its_client_does_not_wait_for_ends,
         a_version_of_another_era_is_refused,
         progress_makes_a_stream_of_events_with_ids,
         a_stream_of_the_last_legacy_version_begins_with_how_to_resume,

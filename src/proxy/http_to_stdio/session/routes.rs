@@ -67,7 +67,7 @@ pub struct Routes {
     unplaced: VecDeque<Bytes>,
     /// What was negotiated.
     version: Option<String>,
-    /// The handshake has failed.
+    /// The handshake has failed, or its client has not waited for it: there is no session.
     pub refused: bool,
 }
 
@@ -264,8 +264,10 @@ impl Routes {
             let request = stream.waiting.remove(at);
             if request.method == methods::INITIALIZE {
                 let version = answer.result.unwrap_or_default();
+                // Nor can it come back for it, when it has seen no event.
+                let is_unheard = stream.open().is_none() && stream.events == 0;
+                self.refused = answer.kind() == Kind::Error || is_unheard && self.version.is_none();
                 self.version = object::string_at(version, &["protocolVersion"]).map(Into::into);
-                self.refused = answer.kind() == Kind::Error;
             }
         }
         self.send(number, line)
