@@ -19,6 +19,7 @@ mod mirror;
 pub mod operator;
 #[cfg(target_os = "linux")]
 mod pages;
+mod poller;
 pub mod pump;
 pub mod signals;
 pub mod stderr;

@@ -497,7 +497,7 @@ mod tests {
         };
         let counts = lane.tap.counts().unwrap().clone();
         let downstream = Downstream {
-            server: Source::socket(source.into()).unwrap(),
+            server: Source::socket(source.into()),
             client: Sink::socket(sink.into()),
             lane,
             gate: Arc::new(Gate::new(Owner::Client)),

@@ -4,12 +4,13 @@
 //! alone: an inherited pipe is opened a second time, and a socket is asked not to wait call by call. Only where a
 //! pipe cannot be opened again is it set to non-blocking, and set back when we are done.
 
-use super::sys;
+use super::{poller, sys};
 use bytes::{Bytes, BytesMut};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -35,7 +36,7 @@ enum Kind {
 /// A pipe or a socket that answers without waiting.
 #[derive(Debug)]
 struct Ready {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     kind: Kind,
     restore: Option<Restore>,
 }
@@ -62,10 +63,61 @@ impl Ready {
 
     fn new(fd: OwnedFd, kind: Kind) -> Self {
         Self {
-            fd,
+            fd: Arc::new(fd),
             kind,
             restore: None,
         }
+    }
+
+    /// Appends what one read gives.
+    fn read(&self, buf: &mut BytesMut) -> io::Result<usize> {
+        match self.kind {
+            Kind::Pipe => sys::read(self.fd.as_fd(), buf),
+            Kind::Socket => sys::receive(self.fd.as_fd(), buf),
+        }
+    }
+
+    /// Reads when the runtime says that there is something to read.
+    async fn read_watched(
+        &self,
+        watch: &mut Option<AsyncFd<Arc<OwnedFd>>>,
+        buf: &mut BytesMut,
+    ) -> io::Result<usize> {
+        let watch = match watch {
+            Some(watch) => watch,
+            // For reading only: a socket would report each message that its peer takes, too.
+            None => watch.insert(sys::watch(self.fd.clone(), Interest::READABLE)?),
+        };
+        let mut guard = watch.readable().await?;
+        let room = buf.capacity() - buf.len();
+        let read = self.read(buf);
+        // A read that does not fill the buffer has emptied the pipe: no second read to find that out.
+        let emptied = match &read {
+            Ok(count) => *count < room,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        };
+        if emptied {
+            guard.clear_ready();
+        }
+        read
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.kind {
+            Kind::Pipe => Ok(rustix::io::write(&self.fd, bytes)?),
+            Kind::Socket => sys::send(self.fd.as_fd(), bytes),
+        }
+    }
+
+    /// Returns when it is worth trying to write again. Watched only until then, for the same reason as in reading.
+    async fn room(&self) -> io::Result<()> {
+        if poller::is_here() {
+            poller::writable(&self.fd).await;
+        } else {
+            let full = sys::watch_borrowed(self.fd.as_fd(), Interest::WRITABLE)?;
+            let _ = full.writable().await?;
+        }
+        Ok(())
     }
 }
 
@@ -76,9 +128,9 @@ pub struct Source(Reading);
 #[derive(Debug)]
 enum Reading {
     Ready {
-        fd: AsyncFd<OwnedFd>,
-        kind: Kind,
-        _restore: Option<Restore>,
+        ready: Ready,
+        /// Made by the first read that needs it.
+        watch: Option<AsyncFd<Arc<OwnedFd>>>,
     },
     Thread(mpsc::Receiver<io::Result<Bytes>>),
 }
@@ -86,10 +138,10 @@ enum Reading {
 impl Source {
     /// Our end of a pipe that we made.
     pub fn pipe(fd: OwnedFd) -> io::Result<Self> {
-        Self::ready(Ready::pipe(fd)?)
+        Ok(Self::ready(Ready::pipe(fd)?))
     }
 
-    pub fn socket(fd: OwnedFd) -> io::Result<Self> {
+    pub fn socket(fd: OwnedFd) -> Self {
         Self::ready(Ready::new(fd, Kind::Socket))
     }
 
@@ -98,48 +150,41 @@ impl Source {
         match inherited(rustix::stdio::stdin(), OFlags::RDONLY)? {
             Inherited::Ready(ready) => {
                 rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-                Self::ready(ready)
+                Ok(Self::ready(ready))
             }
             Inherited::Other(fd) => Ok(Self(Reading::Thread(reading_thread(fd)?))),
         }
     }
 
-    fn ready(ready: Ready) -> io::Result<Self> {
-        Ok(Self(Reading::Ready {
-            // For reading only: a socket would report each message that its peer takes, too.
-            fd: sys::watch(ready.fd, Interest::READABLE)?,
-            kind: ready.kind,
-            _restore: ready.restore,
-        }))
+    fn ready(ready: Ready) -> Self {
+        Self(Reading::Ready { ready, watch: None })
     }
 
     /// The next bytes, cut anywhere; empty at the end of the stream. Nothing is lost when the future is dropped.
     pub async fn read(&mut self, buf: &mut BytesMut) -> io::Result<Bytes> {
-        let (fd, kind) = match &mut self.0 {
-            Reading::Ready { fd, kind, .. } => (fd, *kind),
+        let (ready, watch) = match &mut self.0 {
+            Reading::Ready { ready, watch } => (ready, watch),
             Reading::Thread(chunks) => return chunks.recv().await.unwrap_or(Ok(Bytes::new())),
         };
+        if buf.capacity() - buf.len() < ROOM {
+            buf.reserve(CHUNK);
+        }
         loop {
-            let mut guard = fd.readable().await?;
-            if buf.capacity() - buf.len() < ROOM {
-                buf.reserve(CHUNK);
-            }
-            let room = buf.capacity() - buf.len();
-            let read = match kind {
-                Kind::Pipe => sys::read(fd.as_fd(), buf),
-                Kind::Socket => sys::receive(fd.as_fd(), buf),
+            let read = if poller::is_here() {
+                poller::readable(&ready.fd).await;
+                ready.read(buf)
+            } else {
+                ready.read_watched(watch, buf).await
             };
             match read {
                 Ok(count) => {
-                    // A read that does not fill the buffer has emptied the pipe: no second read to find that out.
-                    if count < room {
-                        guard.clear_ready();
-                    }
+                    poller::took(count);
                     return Ok(buf.split().freeze());
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
             }
         }
     }
@@ -147,7 +192,7 @@ impl Source {
     /// How many bytes can be read without waiting, where that is known.
     pub fn at_hand(&self) -> usize {
         let waiting = match &self.0 {
-            Reading::Ready { fd, .. } => rustix::io::ioctl_fionread(fd.get_ref()).unwrap_or(0),
+            Reading::Ready { ready, .. } => rustix::io::ioctl_fionread(&ready.fd).unwrap_or(0),
             Reading::Thread(_) => 0,
         };
         usize::try_from(waiting).unwrap_or(usize::MAX)
@@ -205,17 +250,9 @@ impl Sink {
         };
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let written = match ready.kind {
-                Kind::Pipe => rustix::io::write(&ready.fd, rest).map_err(io::Error::from),
-                Kind::Socket => sys::send(ready.fd.as_fd(), rest),
-            };
-            match written {
+            match ready.write(rest) {
                 Ok(count) => rest = &rest[count..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    // Watched only while it is full, for the same reason as in `Source::ready`.
-                    let full = sys::watch_borrowed(ready.fd.as_fd(), Interest::WRITABLE)?;
-                    let _ = full.writable().await?;
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => ready.room().await?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

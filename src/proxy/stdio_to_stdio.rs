@@ -7,6 +7,7 @@ use super::child::{self, Child};
 use super::ending::Ending;
 use super::handshake::Watch;
 use super::live::Live;
+use super::poller::{self, Apart};
 use super::pump::{self, Downstream, Injection, Lane, Stopped, Upstream};
 use super::stderr::Forwarder;
 use super::stdio::{Sink, Source};
@@ -80,7 +81,7 @@ impl ClientEnd {
             Self::Stdio => Ok((Source::stdin()?, Sink::stdout()?)),
             Self::Operator { socket, .. } => {
                 let other = socket.try_clone()?;
-                Ok((Source::socket(socket.into())?, Sink::socket(other.into())))
+                Ok((Source::socket(socket.into()), Sink::socket(other.into())))
             }
         };
         opened().map_err(|source| ProxyError::Io {
@@ -119,6 +120,10 @@ impl Session {
             pid: Some(child.pid),
         }));
         lane.tap.wake();
+        let traffic = Lane {
+            tap: lane.tap.on_another_thread(),
+            ..lane.clone()
+        };
         let heard = self.client.heard();
         let (source, sink) = self.client.open()?;
         let exited = CancellationToken::new();
@@ -126,7 +131,7 @@ impl Session {
         let upstream = Upstream {
             client: source,
             server: pipes.stdin,
-            lane: lane.clone(),
+            lane: traffic.clone(),
             injections: self.injections,
             handshake: Watch::new(self.live.readiness()),
             heard,
@@ -137,12 +142,18 @@ impl Session {
             client: sink,
             lane: Lane {
                 from: Party::Server,
-                ..lane.clone()
+                ..traffic
             },
             gate: self.live.gate.clone(),
             exited: exited.clone(),
             client_ended: client_ended.clone(),
         };
+        let starting = |source| ProxyError::Io {
+            what: "cannot start a thread",
+            source,
+        };
+        let (up, down) =
+            poller::spawn("traffic", upstream.run(), downstream.run()).map_err(starting)?;
         Running {
             errors: tokio::spawn(errors(
                 pipes.stderr,
@@ -150,8 +161,8 @@ impl Session {
                 exited.clone(),
                 self.config.forward_stderr,
             )),
-            up: tokio::spawn(upstream.run()),
-            down: tokio::spawn(downstream.run()),
+            up,
+            down,
             down_runs: true,
             ending: Ending::new(self.config.grace),
             live: self.live,
@@ -187,8 +198,8 @@ struct Running {
     live: Arc<Live>,
     child: Child,
     lane: Lane,
-    up: JoinHandle<Stopped>,
-    down: JoinHandle<Stopped>,
+    up: Apart<Stopped>,
+    down: Apart<Stopped>,
     /// What it came to has not been looked at yet.
     down_runs: bool,
     errors: JoinHandle<()>,
@@ -211,6 +222,8 @@ impl Running {
         self.exited.cancel();
         self.up.abort();
         self.last_words().await;
+        // What was changed of descriptors that others have, too, is as it was when we are gone.
+        tokio::join!(self.up.end(), self.down.end());
         drop(self.child);
         let mut closed = child::closed(status);
         if let Some(why) = self.refused {
@@ -235,11 +248,11 @@ impl Running {
                 }
                 stopped = &mut self.up, if up_runs => {
                     up_runs = false;
-                    self.up_stopped(stopped.ok());
+                    self.up_stopped(stopped);
                 }
                 stopped = &mut self.down, if self.down_runs => {
                     self.down_runs = false;
-                    self.down_stopped(stopped.ok());
+                    self.down_stopped(stopped);
                     self.end_for_nobody();
                 }
                 signal = self.ending.due() => self.child.signal(signal),
@@ -302,7 +315,7 @@ impl Running {
         let mut stopped = None;
         let words = async {
             if self.down_runs {
-                stopped = (&mut self.down).await.ok();
+                stopped = (&mut self.down).await;
             }
             // The tail of a pipe has its end, and so has the patience with whoever reads our own stderr.
             let _ = (&mut self.errors).await;

@@ -12,17 +12,43 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Gives memory that is not in use back to the system, from the middle of a heap, too. The allocator by itself does so
-/// only from its end.
+/// Gives memory that is not in use back to the system: from the middle of all heaps, and from the end of this thread's.
 pub fn give_back_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: touches only memory that nobody has allocated.
     unsafe {
         libc::malloc_trim(0);
+    }
+    give_back_heap();
+}
+
+/// Free memory at the end of a heap that the allocator keeps for the next burst, and what it keeps at rest.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const KEPT: (i32, i32) = (32 << 20, 128 << 10);
+
+/// From here on what a burst has freed is kept for the next: to have each page given again costs more than to fill it.
+pub fn keep_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: sets a threshold of the allocator's, nothing else.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT.0);
+    }
+}
+
+/// Gives the end of this thread's heap back, which is soon done.
+pub fn give_back_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: sets a threshold of the allocator's, nothing else.
+        unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT.1) };
+        // Whoever frees so much looks after the end of its heap.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(100 << 10)));
+        keep_heap();
     }
 }
 
@@ -83,8 +109,8 @@ fn check(count: isize) -> io::Result<usize> {
 }
 
 /// Tells when `fd` can be used without waiting.
-pub fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the descriptor is owned, so it stays open and the same until it is handed back or dropped.
+pub fn watch(fd: Arc<OwnedFd>, interest: Interest) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: the descriptor is owned with others, so it stays open and the same until it is handed back or dropped.
     Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
