@@ -30,8 +30,10 @@
 //! [`tap::Command`]s.
 //!
 //! # The threads
-//! The data path runs on the main thread, on one event loop; HTTP connections beyond the eighth in front of an HTTP
-//! server get further threads (`connections`). Nothing else runs there. `recorder` turns what they push on the tap into
+//! What a client and a server on pipes say to each other passes on a thread of its own (`traffic`), which waits with
+//! poll(2), because that costs those who write less than an event loop does; whatever else belongs to the data path runs
+//! on the main thread, on one event loop; HTTP connections beyond the eighth in front of an HTTP server get further
+//! threads (`connections`). Nothing else runs there. `recorder` turns what they push on the tap into
 //! the capture, `screen` and `feed` draw what they read in it, `aside` lets viewers in, sends the capture to those who
 //! cannot reach the file, and keeps house: old captures, and memory that only the start has needed. Where an end is a
 //! terminal or a file, which cannot be waited for without a thread, it has one (`stdin`, `stdout`, `stderr`).
