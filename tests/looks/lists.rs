@@ -392,3 +392,12 @@ fn a_call_that_fell_with_its_session_says_what_it_asked_beside_why() {
     let narrow = rows(80);
     assert!(narrow[0].contains("the server was"), "{narrow:?}");
 }
+
+#[test]
+fn a_notification_has_the_room_of_what_tells_of_an_answer() {
+    for width in [80, 120] {
+        let text = Stage::open(width, 24, &fixture("live"), State::Live).text();
+        let words = "warning cache: falling back to memory";
+        assert!(text.contains(words), "{text}");
+    }
+}

@@ -171,6 +171,7 @@ fn line(
     let unanswered = columns.unanswered();
     let columns = match row.kind {
         RowKind::Mark | RowKind::Stderr => &unanswered,
+        RowKind::Notification if row.status == Status::None && row.took.is_none() => &unanswered,
         _ => columns,
     };
     let gap = || Span::raw(" ".repeat(columns.gap));
