@@ -268,6 +268,22 @@ pub fn a_lost_stream_goes_on_after_the_last_event_and_nothing_was_cancelled() {
     });
 }
 
+pub fn nothing_is_kept_for_a_request_that_was_left_and_then_cancelled() {
+    on(async {
+        let door = counter("legacy").await;
+        let session = door.session("2025-06-18").await;
+        let mut waiting = session.stream(request(1, "wait")).await;
+        waiting.head().await;
+        drop(waiting);
+        door.recorded(&["\"end\"", "the client went away"]).await;
+        let cancelled = json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}
+        });
+        assert_eq!(session.post(cancelled.to_string()).await.status(), 202);
+        door.recorded(&["no client waits for this answer"]).await;
+    });
+}
+
 pub fn only_what_was_missed_of_a_stream_is_sent_again() {
     on(async {
         let door = counter("legacy").await;

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         a_child_may_open_as_many_files_as_without_us,
         the_server_asks_on_the_stream_and_is_answered_by_a_post,
         a_lost_stream_goes_on_after_the_last_event_and_nothing_was_cancelled,
+        nothing_is_kept_for_a_request_that_was_left_and_then_cancelled,
         only_what_was_missed_of_a_stream_is_sent_again,
         an_error_for_a_request_that_could_not_be_read_ends_its_response,
         a_batch_is_answered_as_the_server_does,

@@ -215,6 +215,9 @@ impl Routes {
                     .iter()
                     .all(|it| requests.contains(&Name::of(&it.id)));
         }
+        // Whose client has left them already: it does not come back.
+        self.streams
+            .retain(|_, it| !it.is_cancelled || it.outlet.is_some());
     }
 
     /// Takes one line of the child's.
