@@ -15,7 +15,7 @@ pub use oneshot::{ArgumentsFrom, Call, List, Oneshot};
 pub use recorded::{CaptureTo, Recorded};
 pub use upstream::{Remote, Trust, Upstream};
 
-use crate::proxy::listener::Listen;
+use crate::proxy::listener::{Listen, Token};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use explain::explained;
@@ -58,6 +58,8 @@ pub struct Proxy {
     pub upstream: Upstream,
     /// Where HTTP clients connect; `None` for the client on stdin and stdout.
     pub listen: Option<Listen>,
+    /// What clients must show, also where one is open without being asked for.
+    pub token: Option<Token>,
     pub recorded: Recorded,
 }
 
@@ -131,12 +133,14 @@ fn mode(
             .map_err(Stop::mistake)?;
         return match upstream {
             Some(upstream) => {
-                let listen = listen.resolve(&upstream, environment);
+                let token = listen.token(environment).map_err(Stop::mistake)?;
+                let listen = listen.resolve(&upstream, token.clone());
                 let listen = listen.map_err(Stop::mistake)?;
                 let upstream = upstream.with_auto_reinit(auto_reinit, listen.is_some());
                 Ok(Mode::Proxy(Proxy {
                     upstream: upstream.map_err(Stop::mistake)?,
                     listen,
+                    token,
                     recorded: recorded.resolve(settings()?),
                 }))
             }

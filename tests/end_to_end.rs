@@ -89,6 +89,27 @@ fn the_demo_is_alive_can_be_filtered_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn the_port_that_nobody_asked_for_wants_the_token_that_was_given() {
+    let home = home();
+    let line = ["--token", "s3cret", "--", PROGRAM, "demo", "--server"];
+    let terminal = Terminal::start(PROGRAM, &line, home.path(), 120, 40);
+    terminal.wait_for("listening on http://");
+    let screen = terminal.contents();
+    let (_, port) = screen.split_once("http://127.0.0.1:").unwrap();
+    let (port, _) = port.split_once('/').unwrap();
+    let ask = |token: &str| {
+        let mut client =
+            std::net::TcpStream::connect(("127.0.0.1", port.parse().unwrap())).unwrap();
+        let headers =
+            format!("Host: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close");
+        write!(client, "GET /other HTTP/1.1\r\n{headers}\r\n\r\n").unwrap();
+        std::io::read_to_string(client).unwrap()
+    };
+    assert!(ask("guess").starts_with("HTTP/1.1 401"));
+    assert!(ask("s3cret").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
 fn an_operator_calls_a_tool_and_reads_its_answer() {
     let home = home();
     let mut terminal = operator(home.path(), 120, 40);

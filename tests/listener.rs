@@ -219,6 +219,48 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost")
 }
 
+// Other users of this machine
+
+/// What comes back to another user, whom only root can be.
+#[cfg(target_os = "linux")]
+fn asked_by_nobody(address: SocketAddr) -> Option<String> {
+    use std::os::unix::process::CommandExt as _;
+    const ASK: &str = r#"exec 3<>/dev/tcp/127.0.0.1/$0
+        printf 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3; cat <&3"#;
+    let mut asking = std::process::Command::new("bash");
+    let asking = asking.args(["-c", ASK, &address.port().to_string()]);
+    let root = rustix::process::geteuid().is_root();
+    let answer = root.then(|| asking.uid(65534).current_dir("/").output().unwrap());
+    answer.map(|it| String::from_utf8(it.stdout).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_listener_is_for_one_user_of_this_machine() {
+    for private in [false, true] {
+        let house = House::new(|listen| listen.private = private).await;
+        let mine = house.ask(&get("/")).await;
+        assert!(mine.starts_with("HTTP/1.1 200"), "{mine}");
+        let address = house.address;
+        let asked = tokio::task::spawn_blocking(move || asked_by_nobody(address));
+        let theirs = soon(asked).await.unwrap();
+        let recorded = house.close().await;
+        let Some(theirs) = theirs else {
+            eprintln!("only root can ask as somebody else");
+            return;
+        };
+        if !private {
+            assert!(theirs.starts_with("HTTP/1.1 200"), "{theirs}");
+            continue;
+        }
+        assert!(theirs.starts_with("HTTP/1.1 403"), "{theirs}");
+        for told in [&theirs, &recorded] {
+            assert!(told.contains("uid 65534"), "{told}");
+            assert!(told.contains("--listen ADDRESS"), "{told}");
+        }
+    }
+}
+
 // Binding
 
 #[tokio::test]

@@ -21,15 +21,10 @@ pub(super) struct ListenArguments {
     #[arg(long, value_name = "ORIGIN", requires = "listen", value_parser = origin)]
     allow_origin: Vec<String>,
     /// Serve only who shows this token, as a bearer's or as X-Mcp-Sentinel-Token
-    #[arg(long, value_name = "TOKEN", requires = "listen")]
+    #[arg(long, value_name = "TOKEN")]
     token: Option<Token>,
     /// The same with the value of an environment variable
-    #[arg(
-        long,
-        value_name = "VARIABLE",
-        requires = "listen",
-        conflicts_with = "token"
-    )]
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "token")]
     token_env: Option<String>,
     /// Listen for other machines without a token
     #[arg(long, requires = "listen", conflicts_with_all = ["token", "token_env"])]
@@ -53,14 +48,14 @@ pub(super) struct ListenArguments {
 
 impl ListenArguments {
     pub(super) fn is_untouched(&self) -> bool {
-        // Every other option needs it.
-        self.listen.is_none()
+        // Every other option needs the listener.
+        self.listen.is_none() && self.token.is_none() && self.token_env.is_none()
     }
 
     pub(super) fn resolve(
         self,
         upstream: &Upstream,
-        environment: &Environment,
+        token: Option<Token>,
     ) -> Result<Option<Listen>, String> {
         let Some(text) = &self.listen else {
             return Ok(None);
@@ -73,7 +68,6 @@ impl ListenArguments {
                 "{option} is for a server that is a command; the limits of a server at a URL are its own"
             ));
         }
-        let token = self.token(environment)?;
         if token.is_none() && !self.insecure_no_token && !address.is_loopback() {
             return Err(format!(
                 "--listen {text} lets other machines use the server; ask them for a token, for example:\n  \
@@ -113,7 +107,8 @@ impl ListenArguments {
         .find_map(|(name, given)| given.then_some(name))
     }
 
-    fn token(&self, environment: &Environment) -> Result<Option<Token>, String> {
+    /// What clients must show, wherever they connect.
+    pub(super) fn token(&self, environment: &Environment) -> Result<Option<Token>, String> {
         let (option, token) = match (&self.token, &self.token_env) {
             (Some(token), _) => ("--token", token.as_str()),
             (None, Some(variable)) => (
@@ -211,7 +206,7 @@ mod tests {
 
     #[test]
     fn options_that_make_no_sense_together_are_refused() {
-        let alone = complaint(&["--token", "t", "--", "x"]);
+        let alone = complaint(&["--insecure-no-token", "--", "x"]);
         assert!(alone.contains("--listen"), "{alone}");
         let url = "http://host/mcp";
         for option in [

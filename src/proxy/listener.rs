@@ -13,6 +13,7 @@ pub mod address;
 mod breaking;
 mod crew;
 mod guard;
+mod neighbour;
 mod refusals;
 
 use super::ProxyError;
@@ -89,6 +90,8 @@ pub struct Listen {
     pub address: String,
     /// What clients must show when it is set.
     pub token: Option<Token>,
+    /// Refuses other users of this machine, where the system tells whose a connection is.
+    pub private: bool,
     /// Hosts and origins that are welcome besides the loopback ones.
     pub allow_hosts: Vec<String>,
     pub allow_origins: Vec<String>,
@@ -107,6 +110,7 @@ impl Listen {
         Self {
             address: address.into(),
             token: None,
+            private: false,
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
             limits: Limits::default(),
@@ -170,6 +174,7 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Listener {
     socket: TcpListener,
     guard: Guard,
+    private: bool,
     limits: Limits,
 }
 
@@ -191,6 +196,7 @@ impl Listener {
         Ok(Self {
             socket,
             guard,
+            private: listen.private,
             limits: listen.limits,
         })
     }
@@ -205,6 +211,7 @@ impl Listener {
     ) {
         let door = Arc::new(Door {
             guard: self.guard,
+            private: self.private,
             refusals: Refusals::new(tap, roster),
             limits: self.limits,
         });
@@ -240,6 +247,7 @@ impl Listener {
 #[derive(Debug)]
 struct Door {
     guard: Guard,
+    private: bool,
     refusals: Refusals,
     limits: Limits,
 }
@@ -254,6 +262,7 @@ impl Door {
     ) {
         // Without it a small answer may wait for an acknowledgement, and is right nevertheless.
         let _ = stream.set_nodelay(true);
+        let stranger = self.stranger(&stream, peer).await;
         let broken = Broken::default();
         let stream = Breakable {
             stream: Compact(TokioIo::new(stream)),
@@ -262,8 +271,9 @@ impl Door {
         let door = self.clone();
         let service = service_fn(move |request| {
             let (door, broken, handler) = (door.clone(), broken.clone(), handler.clone());
+            let stranger = stranger.clone();
             async move {
-                let response = door.answer(request, peer, handler).await;
+                let response = door.answer(request, peer, stranger, handler).await;
                 Ok::<_, Infallible>(response.map(|body| Breaking { body, broken }))
             }
         });
@@ -284,15 +294,32 @@ impl Door {
         }
     }
 
+    /// Why nothing is let in that comes on this connection.
+    async fn stranger(&self, stream: &TcpStream, peer: SocketAddr) -> Option<Refusal> {
+        if !self.private {
+            return None;
+        }
+        let admitted = match stream.local_addr() {
+            Ok(ours) => neighbour::admit(peer, ours).await,
+            Err(error) => Err(error.to_string()),
+        };
+        admitted.err().map(Refusal::forbidden)
+    }
+
     async fn answer(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
+        stranger: Option<Refusal>,
         handler: Arc<impl Handler>,
     ) -> Response {
         let patience = self.limits.patience;
         let mut request = request.map(|body| Patient::new(body, patience));
-        if let Err(refusal) = self.guard.admit(&mut request) {
+        let admitted = match stranger {
+            Some(refusal) => Err(refusal),
+            None => self.guard.admit(&mut request),
+        };
+        if let Err(refusal) = admitted {
             let (asked, _unheard) = request.into_parts();
             self.refusals.request(&asked, peer, &refusal);
             return refuse(&refusal);

@@ -47,7 +47,15 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
     let began = Instant::now();
     let client = match asked.listen {
         Some(listen) => Client::Http(listen),
-        None if screen => Client::Operator(Some(Listen::at("127.0.0.1:0"))),
+        None if screen => Client::Operator(Some(Listen {
+            token: asked.token,
+            private: true,
+            ..Listen::at("127.0.0.1:0")
+        })),
+        None if asked.token.is_some() => {
+            let why = "a token is for clients on HTTP; --listen ADDRESS says where they connect";
+            return Err(Failure::usage(why));
+        }
         None => Client::Stdio,
     };
     let (orders, received) = mpsc::channel(64);

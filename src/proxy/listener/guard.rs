@@ -31,7 +31,7 @@ pub(super) struct Guard {
 }
 
 /// Why a request does not come in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub status: StatusCode,
     /// For the client and the operator.
@@ -174,7 +174,7 @@ impl Refusal {
         }
     }
 
-    fn forbidden(reason: String) -> Self {
+    pub(super) fn forbidden(reason: String) -> Self {
         Self {
             status: StatusCode::FORBIDDEN,
             reason,
