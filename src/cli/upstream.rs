@@ -225,6 +225,32 @@ impl Invocation {
         )
     }
 
+    /// What to say to a tool's arguments that stand as they do in a shell: where they go, made from what was typed.
+    fn loose_arguments(&self, words: &[String], command: &[OsString]) -> Option<String> {
+        let Self(it) = self;
+        let is_pair = |word: &&String| !is_url(word) && pair(word).is_some();
+        let (pairs, others): (Vec<_>, Vec<_>) = words.iter().partition(is_pair);
+        if pairs.is_empty() || !it.starts_with("mcp-sentinel call ") {
+            return None;
+        }
+        let members: Vec<String> = pairs.iter().filter_map(|word| pair(word)).collect();
+        let json = format!("{{{}}}", members.join(","));
+        let server = match (others.as_slice(), command) {
+            ([], []) => "-- node server.js".to_owned(),
+            ([], command) => {
+                let words: Vec<_> = command.iter().map(|it| it.to_string_lossy()).collect();
+                format!("-- {}", shell_words::join(words))
+            }
+            ([url], []) if is_url(url) => (*url).clone(),
+            _ => return None,
+        };
+        Some(format!(
+            "`{}` would be arguments of the tool, which go into --args as JSON:\n  {it} --args {} {server}",
+            shell_words::join(pairs),
+            shell_words::quote(&json)
+        ))
+    }
+
     /// What to say to a subcommand that options stand before.
     fn late_mode(&self, words: &[String]) -> Option<String> {
         let mode = words
@@ -270,6 +296,17 @@ impl Invocation {
     }
 }
 
+/// `a=2` as a member of a JSON object: `"a":2`. What is no JSON is a string.
+fn pair(word: &str) -> Option<String> {
+    let (name, value) = word.split_once('=').filter(|(name, _)| !name.is_empty())?;
+    let name = serde_json::to_string(name).ok()?;
+    let value = match serde_json::from_str::<&serde_json::value::RawValue>(value) {
+        Ok(value) => value.get().to_owned(),
+        Err(_) => serde_json::to_string(value).ok()?,
+    };
+    Some(format!("{name}:{value}"))
+}
+
 /// The one server that the words, the command after `--`, or else the environment, name. `Ok(None)` when none does.
 pub fn resolve(
     words: Vec<String>,
@@ -287,6 +324,9 @@ pub fn resolve(
     if let Some(named) = named {
         transport_agrees(named, environment)
             .map_err(|why| format!("{why}; {}", invocation.example_of_environment()))?;
+    }
+    if let Some(mistake) = invocation.loose_arguments(&words, &command) {
+        return Err(mistake);
     }
     let url = match (words.as_slice(), command.is_empty()) {
         ([], true) => {

@@ -206,6 +206,26 @@ fn every_mistake_comes_with_an_example_of_the_same_command() {
 }
 
 #[test]
+fn arguments_of_a_tool_that_stand_alone_are_put_where_they_go() {
+    let call = |words: &[&str], command: &[&str]| {
+        let words = words.iter().map(|it| (*it).to_owned()).collect();
+        let command = command.iter().map(OsString::from).collect();
+        let invocation = Invocation::new(&["call", "get-sum"]);
+        let (remote, environment) = (RemoteArguments::default(), Environment::default());
+        resolve(words, command, remote, &environment, &invocation).unwrap_err()
+    };
+    let complaint = call(&["a=2", "b=x y", "c=[1.0]", "d=007"], &["node", "a b.js"]);
+    let ready = r#"mcp-sentinel call get-sum --args '{"a":2,"b":"x y","c":[1.0],"d":"007"}' -- node 'a b.js'"#;
+    assert!(complaint.ends_with(&format!("\n  {ready}")), "{complaint}");
+    let url = "https://host/mcp?a=b";
+    let ready = format!(r#"mcp-sentinel call get-sum --args '{{"a":true}}' {url}"#);
+    for words in [["a=true", url], [url, "a=true"]] {
+        assert!(call(&words, &[]).ends_with(&ready));
+    }
+    assert!(!call(&["=2"], &["node"]).contains("--args"));
+}
+
+#[test]
 fn a_header_is_a_name_and_a_value_that_nobody_prints() {
     let (name, value) = header_line("X-Api-Key:  a: b ").unwrap();
     assert_eq!(
