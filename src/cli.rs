@@ -112,6 +112,10 @@ fn mode(
     }
     let arguments = Arguments::try_parse_from(&words).map_err(|error| explained(error, &words))?;
     let settings = || load().map_err(Stop::mistake);
+    let sound = || match settings()? {
+        Settings { faults, .. } if !faults.is_empty() => Err(Stop::mistake(faults.join("\n"))),
+        settings => Ok(settings),
+    };
     let Some(mode) = arguments.mode else {
         let Arguments {
             url,
@@ -165,15 +169,15 @@ fn mode(
             oneshot,
         } => Mode::Call(Call {
             arguments: oneshot::arguments_from(&args).map_err(Stop::mistake)?,
-            oneshot: oneshot.resolve(environment, &Invocation::new(&["call", &tool]), settings)?,
+            oneshot: oneshot.resolve(environment, &Invocation::new(&["call", &tool]), sound)?,
             tool,
         }),
         ModeArguments::List { oneshot } => Mode::List(List {
-            oneshot: oneshot.resolve(environment, &Invocation::new(&["list"]), settings)?,
+            oneshot: oneshot.resolve(environment, &Invocation::new(&["list"]), sound)?,
         }),
         ModeArguments::Auth { what } => Mode::Auth(what.into()),
         ModeArguments::Demo { server: true, .. } => Mode::DemoServer,
-        ModeArguments::Demo { recorded, .. } => Mode::Demo(recorded.resolve(settings()?)),
+        ModeArguments::Demo { recorded, .. } => Mode::Demo(recorded.resolve(sound()?)),
     })
 }
 

@@ -26,6 +26,8 @@ pub struct Recorded {
     pub retention: Retention,
     /// What else to mask in an argv, besides what looks like a secret anyway.
     pub redact: Vec<regex::Regex>,
+    /// What of the configuration file could not be read.
+    pub faults: Vec<String>,
 }
 
 /// Where the capture goes.
@@ -158,6 +160,7 @@ impl RecordedArguments {
                 bytes: self.keep_bytes.unwrap_or(settings.retention.bytes),
             },
             redact: settings.redact,
+            faults: settings.faults,
         }
     }
 }

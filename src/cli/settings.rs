@@ -4,8 +4,14 @@ use crate::capture::store::Retention;
 use crate::tap::Overflow;
 use etcetera::BaseStrategy as _;
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use std::io;
 use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What must not be gone on without.
+const REDACT: &str = "redact";
 
 /// What the file can say, with what holds when it says nothing.
 #[derive(Debug, Clone)]
@@ -14,6 +20,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What to mask in an argv, besides what looks like a secret anyway.
     pub redact: Vec<regex::Regex>,
+    /// What of the file could not be read, each with its place.
+    pub faults: Vec<String>,
 }
 
 impl Default for Settings {
@@ -22,18 +30,9 @@ impl Default for Settings {
             overflow: Overflow::Wait,
             retention: Retention::default(),
             redact: Vec::new(),
+            faults: Vec::new(),
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    overflow: Option<OverflowWord>,
-    keep_captures: Option<usize>,
-    keep_bytes: Option<Size>,
-    #[serde(default)]
-    redact: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -50,46 +49,96 @@ enum Size {
     Text(String),
 }
 
-/// Reads the user's file; a missing one says nothing.
+/// Reads the user's file; a missing one says nothing. What cannot be read of it is a fault, and holds as if it was not
+/// said; but not of what is to be masked, which would be recorded.
 pub fn load() -> Result<Settings, String> {
     let Ok(base) = etcetera::choose_base_strategy() else {
         return Ok(Settings::default());
     };
     let path = base.config_dir().join("mcp-sentinel").join("config.toml");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => read(&text, &path),
+    match std::fs::read(&path) {
+        Ok(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(text) => read(text, &path),
+            Err(error) => {
+                let fault = format!("{}: {error}", path.display());
+                unread(fault, &String::from_utf8_lossy(&bytes))
+            }
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Settings::default()),
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        Err(error) => unread(format!("cannot read {}: {error}", path.display()), ""),
+    }
+}
+
+/// Nothing of the file can be read.
+fn unread(fault: String, text: &str) -> Result<Settings, String> {
+    match text.contains(REDACT) {
+        true => Err(fault),
+        false => Ok(Settings {
+            faults: vec![fault],
+            ..Settings::default()
+        }),
     }
 }
 
 fn read(text: &str, path: &Path) -> Result<Settings, String> {
-    let wrong = |what: String| format!("{}: {}", path.display(), what.trim_end());
-    let file: File = toml::from_str(text).map_err(|error| wrong(plain(&error.to_string())))?;
-    let mut settings = Settings::default();
-    if let Some(word) = file.overflow {
-        settings.overflow = match word {
-            OverflowWord::Wait => Overflow::Wait,
-            OverflowWord::Drop => Overflow::Drop,
-        };
-    }
-    if let Some(captures) = file.keep_captures {
-        settings.retention.captures = captures;
-    }
-    match file.keep_bytes {
-        Some(Size::Bytes(bytes)) => settings.retention.bytes = bytes,
-        Some(Size::Text(text)) => {
-            settings.retention.bytes =
-                size(&text).map_err(|error| wrong(format!("keep_bytes: {error}")))?;
+    let table = match DeTable::parse(text) {
+        Ok(table) => table.into_inner(),
+        Err(error) => {
+            let fault = format!("{}: {}", path.display(), error.to_string().trim_end());
+            return unread(fault, text);
         }
-        None => {}
-    }
-    for pattern in &file.redact {
-        let pattern =
-            regex::Regex::new(pattern).map_err(|error| wrong(format!("redact: {error}")))?;
-        settings.redact.push(pattern);
+    };
+    let mut settings = Settings::default();
+    for (key, value) in table {
+        let before = text.get(..key.span().start).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        if let Err(why) = settings.set(key.get_ref(), value) {
+            let fault = format!("{}, line {line}: {why}", path.display());
+            match key.get_ref().as_ref() {
+                REDACT => return Err(fault),
+                _ => settings.faults.push(fault),
+            }
+        }
     }
     Ok(settings)
+}
+
+impl Settings {
+    fn set(&mut self, name: &str, value: Spanned<DeValue<'_>>) -> Result<(), String> {
+        match name {
+            "overflow" => {
+                self.overflow = match value_of(name, value)? {
+                    OverflowWord::Wait => Overflow::Wait,
+                    OverflowWord::Drop => Overflow::Drop,
+                }
+            }
+            "keep_captures" => self.retention.captures = value_of(name, value)?,
+            "keep_bytes" => {
+                self.retention.bytes = match value_of(name, value)? {
+                    Size::Bytes(bytes) => bytes,
+                    Size::Text(text) => size(&text).map_err(|why| format!("{name}: {why}"))?,
+                }
+            }
+            REDACT => {
+                for pattern in value_of::<Vec<String>>(name, value)? {
+                    let pattern = regex::Regex::new(&pattern);
+                    self.redact
+                        .push(pattern.map_err(|why| format!("{name}: {why}"))?);
+                }
+            }
+            _ => {
+                return Err(format!(
+                    "there is no `{name}`; there are overflow, keep_captures, keep_bytes and {REDACT}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn value_of<T: DeserializeOwned>(name: &str, value: Spanned<DeValue<'_>>) -> Result<T, String> {
+    let value = T::deserialize(value.into_deserializer());
+    value.map_err(|error| format!("{name}: {}", plain(error.message())))
 }
 
 /// What serde calls things, as people do.
@@ -150,27 +199,44 @@ mod tests {
 
     #[test]
     fn a_setting_that_is_not_there_is_named_with_its_line() {
-        let complaint = settings("keep_captures = 7\nkepe_bytes = 3").unwrap_err();
+        let read = settings("keep_captures = 7\nkepe_bytes = 3\noverflow = 'drop'").unwrap();
+        assert_eq!(read.retention.captures, 7);
+        assert_eq!(read.overflow, Overflow::Drop);
+        let [complaint] = &read.faults[..] else {
+            panic!("{read:?}");
+        };
         assert!(complaint.contains("/home/me/config.toml"), "{complaint}");
         assert!(complaint.contains("line 2"), "{complaint}");
         assert!(complaint.contains("kepe_bytes"), "{complaint}");
     }
 
     #[test]
-    fn a_value_of_another_kind_is_refused_in_plain_words() {
+    fn a_value_of_another_kind_is_a_fault_in_plain_words() {
         for (text, expected) in [
             ("keep_captures = \"x\"", "a whole number"),
-            ("redact = \"x\"", "a list"),
+            ("keep_captures = -1", "a whole number"),
             ("keep_bytes = []", "a size"),
+            ("keep_bytes = 'much'", "not a size"),
+            ("overflow = 'later'", "`wait` or `drop`"),
+            ("overflow = ", "line 1"),
         ] {
-            let complaint = settings(text).unwrap_err();
+            let complaint = settings(text).unwrap().faults.concat();
             assert!(complaint.contains(expected), "{complaint}");
         }
     }
 
     #[test]
-    fn a_pattern_that_is_no_pattern_is_refused() {
-        assert!(settings("redact = ['(']").unwrap_err().contains("redact"));
+    fn what_is_to_be_masked_is_not_gone_on_without() {
+        for text in [
+            "redact = ['(']",
+            "redact = 'x'",
+            "redact = [7]",
+            "[redact]",
+            "keep_captures = \nredact = ['x']",
+        ] {
+            let complaint = settings(text).unwrap_err();
+            assert!(complaint.contains("config.toml"), "{complaint}");
+        }
     }
 
     #[test]

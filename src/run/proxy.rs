@@ -43,6 +43,13 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         let why = "--print writes to stderr, and there the screen is; add --headless, or send stderr elsewhere: 2>FILE";
         return Err(Failure::usage(why));
     }
+    if screen && !recorded.faults.is_empty() {
+        return Err(Failure::usage(recorded.faults.join("\n")));
+    }
+    // Without one, every client on this machine would lose its servers.
+    for fault in &recorded.faults {
+        voice(&recorded).complain(&format!("{fault}; going on without it"));
+    }
     let upstream = super::upstream::resolve(asked.upstream, voice(&recorded))?;
     let began = Instant::now();
     let client = match asked.listen {

@@ -204,6 +204,32 @@ fn a_captures_directory_that_cannot_be_used_keeps_nobody_from_the_server() {
     );
 }
 
+#[test]
+fn a_fault_in_the_configuration_keeps_nobody_from_the_server() {
+    let house = House::new();
+    let file = "config/mcp-sentinel/config.toml";
+    house.write(file, "keep_captures = 3\nkeep_capture = 3\n");
+    let ran = house.run(&["--", "echo", "hello"]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "hello\n"));
+    for said in [file, "line 2", "`keep_capture`", "going on without it"] {
+        assert!(ran.stderr.contains(said), "{ran:?}");
+    }
+    house.write(file, "redact = ['(']\n");
+    house.run(&["--", "echo", "hello"]).fails(2, "redact");
+}
+
+#[test]
+fn traffic_is_printed_where_it_cannot_be_captured() {
+    let house = House::new();
+    let file = house.write("occupied", "");
+    let mut command = house.command(&["--print", "--", "echo", "hello"]);
+    let ran = Ran::of(command.env("XDG_STATE_HOME", &file));
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "hello\n"));
+    for said in ["not capturing: cannot use", "server", "hello"] {
+        assert!(ran.stderr.contains(said), "{ran:?}");
+    }
+}
+
 /// Has a server wait until this is so, and give up when it never is.
 fn until_shell(condition: &str) -> String {
     format!("i=0; until {condition}; do i=$((i+1)); test $i -lt 6000 || exit 9; sleep 0.05; done")

@@ -78,8 +78,8 @@ fn a_command_without_the_dashes_is_told_where_they_go_whatever_its_options_are()
     let ran = house.run(&["node", "server.js", "--port", "3"]);
     ran.fails(2, "\n  mcp-sentinel -- node server.js --port 3\n");
     // An option that we have too, and that needs another one.
-    let ran = house.run(&["node", "server.js", "--token", "x"]);
-    ran.fails(2, "\n  mcp-sentinel -- node server.js --token x\n");
+    let ran = house.run(&["node", "server.js", "--allow-host", "x"]);
+    ran.fails(2, "\n  mcp-sentinel -- node server.js --allow-host x\n");
     let ran = house.run(&["call", "echo", "node", "server.js", "--port", "3"]);
     ran.fails(2, "goes after --");
 }
@@ -91,8 +91,8 @@ fn a_configuration_file_with_an_unknown_key_is_refused_with_its_place() {
         "config/mcp-sentinel/config.toml",
         "overflow = \"wait\"\ncolour = \"red\"\n",
     );
-    let ran = house.run(&["--", "echo", "hello"]);
-    ran.fails(2, "mcp-sentinel/config.toml");
+    let ran = house.run(&["list", "--", "cat"]);
+    ran.fails(2, "mcp-sentinel/config.toml, line 2: ");
     ran.fails(2, "colour");
     // What does not record does not care.
     assert_eq!(house.run(&["ps"]).code, Some(0));
