@@ -110,6 +110,27 @@ fn the_port_that_nobody_asked_for_wants_the_token_that_was_given() {
 }
 
 #[test]
+fn a_screen_shows_what_cannot_be_captured_and_says_so() {
+    let home = home();
+    let nowhere = "XDG_STATE_HOME=/dev/null/nowhere";
+    let show = |line: &[&str], said: &str| {
+        let line = [&[nowhere, PROGRAM], line].concat();
+        let mut terminal = Terminal::start("env", &line, home.path(), 150, 40);
+        terminal.wait_for("prompts/list");
+        terminal.press("5");
+        terminal.wait_for(said);
+        terminal.press("q");
+        assert_eq!(terminal.wait_exit(), 0);
+    };
+    let why = "none (not capturing: cannot use the captures directory: /dev/null/nowhere";
+    show(&["--", PROGRAM, "demo", "--server"], why);
+    show(&["demo"], why);
+    show(&["demo", "--no-capture"], "none (--no-capture)");
+    let left = std::fs::read_dir(home.path().join("tmp")).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
 fn an_operator_calls_a_tool_and_reads_its_answer() {
     let home = home();
     let mut terminal = operator(home.path(), 120, 40);

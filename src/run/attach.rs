@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::screen;
 use crate::link::registry::{self, Entry};
 use crate::traffic::gist::neutral;
-use crate::ui::{self, attach};
+use crate::ui::{self, app::Kept, attach};
 use anyhow::{Context as _, bail};
 use std::ffi::OsStr;
 use std::os::unix::fs::FileTypeExt as _;
@@ -18,7 +18,7 @@ pub fn run(target: Option<&OsStr>) -> Result<u8, Failure> {
     }
     let target = target.map(OsStr::to_string_lossy);
     let entry = choose(live, target.as_deref())?;
-    screen::show(show(&entry))
+    screen::show(show(&entry, Kept::Here))
 }
 
 /// The target as the path of a socket, unless a live proxy is called so.
@@ -95,9 +95,13 @@ fn listed(live: &[Entry]) -> String {
     live.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Opens the screen on a live proxy.
-pub async fn show(entry: &Entry) -> anyhow::Result<ui::Left> {
-    ui::run(attach::listed(entry).await?).await
+/// Opens the screen on a live proxy, whose capture is kept so where it can be read from here.
+pub async fn show(entry: &Entry, kept: Kept) -> anyhow::Result<ui::Left> {
+    let mut source = attach::listed(entry).await?;
+    if source.kept == Kept::Here {
+        source.kept = kept;
+    }
+    ui::run(source).await
 }
 
 #[cfg(test)]

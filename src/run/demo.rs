@@ -5,14 +5,19 @@
 
 use super::failure::{self, Failure};
 use super::{attach, screen};
+use crate::capture::store;
 use crate::cli::{CaptureTo, Recorded};
 use crate::demo;
 use crate::headless::{self, Print};
 use crate::link::registry::{self, Entry};
-use crate::tap::Overflow;
-use crate::ui::Left;
+use crate::tap::{Overflow, Timestamp};
+use crate::ui::{Left, app::Kept};
 use anyhow::{Context as _, bail};
 use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -38,13 +43,22 @@ pub fn run(mut recorded: Recorded) -> Result<u8, Failure> {
         recorded.print.get_or_insert(Print::Text);
         return Ok(failure::exit_code(screen::block_on(unwatched(&recorded))?));
     }
-    if recorded.capture == CaptureTo::Nowhere {
-        return Err(Failure::usage(
-            "the screen shows what is captured; leave out --no-capture, or add --headless",
-        ));
-    }
     recorded.print = None;
-    screen::show(watched(&recorded))
+    let kept = match &recorded.capture {
+        CaptureTo::Fresh => match store::directory() {
+            Ok(_) => Kept::Here,
+            Err(error) => Kept::Failed(format!("cannot use the captures directory: {error}")),
+        },
+        CaptureTo::File(_) => Kept::Here,
+        CaptureTo::Nowhere => Kept::Nowhere,
+    };
+    if kept == Kept::Here {
+        return screen::show(watched(&recorded, kept));
+    }
+    // The screen reads what the proxy writes, and that is another process.
+    let passing = Passing::create().context("cannot create a temporary directory")?;
+    recorded.capture = CaptureTo::File(passing.0.join("demo.jsonl"));
+    screen::show(watched(&recorded, kept))
 }
 
 /// The conversation for a while, with the proxy printing it; the proxy's exit code.
@@ -62,14 +76,34 @@ async fn unwatched(recorded: &Recorded) -> anyhow::Result<i32> {
     code(&mut proxy).await
 }
 
+/// A directory for a capture that goes with the screen.
+struct Passing(PathBuf);
+
+impl Passing {
+    fn create() -> io::Result<Self> {
+        let (pid, now) = (std::process::id(), Timestamp::now().0);
+        let name = format!("mcp-sentinel-demo-{pid}-{now}");
+        let path = std::env::temp_dir().join(name);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // Where it cannot be removed, it is the system's to clear up.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// The conversation under the screen, until that is left.
-async fn watched(recorded: &Recorded) -> anyhow::Result<Left> {
+async fn watched(recorded: &Recorded, kept: Kept) -> anyhow::Result<Left> {
     let mut proxy = start(recorded, Stdio::piped())?;
     let errors = proxy.stderr.take().context("the proxy has no stderr")?;
     let errors = tokio::spawn(all_of(errors));
     let client = Client::start(&mut proxy)?;
     let left = match appearance(&mut proxy).await {
-        Ok(entry) => attach::show(&entry).await,
+        Ok(entry) => attach::show(&entry, kept).await,
         Err(error) => Err(error),
     };
     let gone = client.leave().await;

@@ -7,7 +7,7 @@ use super::failure::{self, Failure};
 use super::recording::{Identity, Recording};
 use crate::capture::recorder::RecordError;
 use crate::cli::{self, CaptureTo, Recorded};
-use crate::headless::{self, Counted, Print, Printer, Summary, Voice};
+use crate::headless::{Counted, Print, Printer, Summary, Voice};
 use crate::link::registry::Entry;
 use crate::proxy::listener::Listen;
 use crate::proxy::{self, Client, Config, Upstream};
@@ -197,9 +197,10 @@ impl Around {
                 orders: Some(self.orders.clone()),
                 pulse: self.pulse(),
                 ended: self.ended.clone(),
-                kept: match recording.kept() {
-                    Some(_) => Kept::Here,
-                    None => Kept::Nowhere,
+                kept: match (recording.kept(), recording.failed()) {
+                    (Some(_), _) => Kept::Here,
+                    (None, Some(why)) => Kept::Failed(why.to_owned()),
+                    (None, None) => Kept::Nowhere,
                 },
                 copy: None,
                 listening: None,
@@ -253,9 +254,13 @@ fn start_recording(
     }
     match Recording::start(&recorded.capture, recorded.overflow, identity) {
         Ok(started) => Ok(Some(started)),
-        Err(error) if recorded.capture == CaptureTo::Fresh && !watched => {
-            headless::complain(&format!("not capturing: {error:#}"));
-            Ok(None)
+        Err(error) if recorded.capture == CaptureTo::Fresh => {
+            let why = format!("{error:#}");
+            if !screen {
+                voice(recorded).complain(&format!("not capturing: {why}"));
+            }
+            let passing = || Recording::passing(why, recorded.overflow, identity);
+            watched.then(passing).transpose()
         }
         Err(error) => Err(match error.downcast() {
             Ok(full @ RecordError::NotEmpty { .. }) => {

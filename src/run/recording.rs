@@ -101,6 +101,8 @@ pub struct Recording {
     fresh: bool,
     /// When the file is not to be kept.
     scratch: Option<Scratch>,
+    /// Why it is not, when it should have been.
+    failed: Option<String>,
 }
 
 impl Recording {
@@ -131,6 +133,7 @@ impl Recording {
             path,
             fresh,
             scratch: None,
+            failed: None,
         };
         Ok((recording, tap))
     }
@@ -145,8 +148,31 @@ impl Recording {
             path: scratch.path().to_owned(),
             fresh: true,
             scratch: Some(scratch),
+            failed: None,
         };
         Ok((recording, tap))
+    }
+
+    /// For those who look now, where nothing can be kept for this reason.
+    pub fn passing(
+        why: String,
+        overflow: Overflow,
+        identity: &Identity,
+    ) -> anyhow::Result<(Self, Tap)> {
+        let (recording, tap) = Self::nowhere(overflow, identity)?;
+        let failed = Some(why);
+        Ok((
+            Self {
+                failed,
+                ..recording
+            },
+            tap,
+        ))
+    }
+
+    /// Why there is no file that stays, when there should have been one.
+    pub fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
     }
 
     /// Where to read what was recorded.

@@ -22,6 +22,8 @@ pub enum Kept {
     There(PathBuf),
     /// Nowhere: the capture has no name and goes with the proxy.
     Nowhere,
+    /// Nowhere either, but not because somebody wished it: this is why.
+    Failed(String),
 }
 
 /// Seconds after which no answer to a greeting is worth a word.
@@ -56,7 +58,7 @@ impl World {
         match &self.kept {
             Kept::Here => Some(&self.capture),
             Kept::There(path) => Some(path),
-            Kept::Nowhere => None,
+            Kept::Nowhere | Kept::Failed(_) => None,
         }
     }
 

@@ -242,12 +242,12 @@ impl Page {
     fn capture(&mut self, world: &World) {
         self.heading("Capture");
         let Some(file) = world.file() else {
-            self.fact(
-                "file",
-                "none (--no-capture): all this goes when you leave",
-                Role::Text,
-            );
-            return;
+            let (role, why) = match &world.kept {
+                Kept::Failed(why) => (Role::Error, format!("not capturing: {why}")),
+                _ => (Role::Text, "--no-capture".to_owned()),
+            };
+            let words = format!("none ({why}): all this goes when you leave");
+            return self.fact("file", &words, role);
         };
         let path = file.display().to_string();
         self.fact("file", &path, Role::Text);

@@ -2,7 +2,7 @@
 
 use super::{put, rule};
 use crate::ui::app::prompt::Prompt;
-use crate::ui::app::{App, Reading, Tab};
+use crate::ui::app::{App, Kept, Reading, Tab};
 use crate::ui::event::Notice;
 use crate::ui::format::{count, plural};
 use crate::ui::keymap::{self, Action, Context};
@@ -293,7 +293,14 @@ fn pieces(app: &App) -> Vec<Piece> {
         say(3, Role::Error, lost);
     }
     match world.file().map(Path::file_name) {
-        None => say(9, Role::Dim, "not captured".to_owned()),
+        None => match &world.kept {
+            Kept::Failed(why) => say(
+                1,
+                Role::Error,
+                format!("not capturing: {}", cut(&clean(why), 70)),
+            ),
+            _ => say(9, Role::Dim, "not captured".to_owned()),
+        },
         Some(Some(name)) => {
             let name = clean(&name.to_string_lossy()).into_owned();
             say(9, Role::Dim, cut(&name, 48).into_owned());
