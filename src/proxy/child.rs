@@ -40,8 +40,9 @@ pub struct Pipes {
 }
 
 impl Child {
-    /// Starts `argv` with our environment and working directory. The calling thread must outlive the server.
-    pub fn spawn(argv: &[OsString], grace: Duration) -> Result<(Self, Pipes), ProxyError> {
+    /// Starts `argv` with our environment and working directory, without a guardian yet. The calling thread must outlive
+    /// the server.
+    pub fn spawn(argv: &[OsString]) -> Result<(Self, Pipes), ProxyError> {
         let Some((program, arguments)) = argv.split_first() else {
             return Err(not_started(
                 "the server",
@@ -77,8 +78,7 @@ impl Child {
                 not_started(&program.to_string_lossy(), reason, code)
             })?;
         let pid = process.id().unwrap_or_default();
-        // Meanwhile the server starts; until the guardian is there, the kernel's parent-death signal is.
-        let group = Group::around(pid, grace).map_err(pipe("cannot fork the server's guardian"))?;
+        let group = Group::of(pid).map_err(pipe("cannot find the server that was started"))?;
         Ok((
             Self {
                 process,
@@ -87,6 +87,14 @@ impl Child {
             },
             pipes,
         ))
+    }
+
+    /// Puts the guardian beside it, which has time: until it is there, the kernel's parent-death signal is.
+    pub fn guard(&mut self, grace: Duration) -> Result<(), ProxyError> {
+        self.group.guard(grace).map_err(|source| ProxyError::Io {
+            what: "cannot fork the server's guardian",
+            source,
+        })
     }
 
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
@@ -99,28 +107,44 @@ impl Child {
     }
 }
 
-/// The server's process group, led by the server, and the guardian in it, which keeps the group's number from being given
-/// to somebody else when the server has gone.
+/// The server's process group, led by the server.
 #[derive(Debug)]
 struct Group {
     leader: Pid,
-    guardian: Pid,
-    /// The guardian acts when this is closed, which it is when we are gone.
+    guardian: Option<Guardian>,
+}
+
+/// A process in a server's group, which keeps the group's number from being given to somebody else when the server has
+/// gone, and ends the group when we have.
+#[derive(Debug)]
+struct Guardian {
+    pid: Pid,
+    /// It acts when this is closed, which it is when we are gone.
     _alive: io::PipeWriter,
 }
 
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.pid), WaitOptions::empty());
+    }
+}
+
 impl Group {
-    /// Puts a guardian into the group of a server that has not been waited for yet.
-    fn around(server: u32, grace: Duration) -> io::Result<Self> {
+    fn of(server: u32) -> io::Result<Self> {
         let leader = i32::try_from(server).ok().and_then(Pid::from_raw);
-        let leader = leader.ok_or(ErrorKind::NotFound)?;
-        let (reader, alive) = std::io::pipe()?;
-        let guardian = sys::fork_guardian(&OwnedFd::from(reader), leader, grace)?;
         Ok(Self {
-            leader,
-            guardian,
-            _alive: alive,
+            leader: leader.ok_or(ErrorKind::NotFound)?,
+            guardian: None,
         })
+    }
+
+    /// Puts a guardian into the group of a server that has not been waited for yet.
+    fn guard(&mut self, grace: Duration) -> io::Result<()> {
+        let (reader, alive) = std::io::pipe()?;
+        let pid = sys::fork_guardian(&OwnedFd::from(reader), self.leader, grace)?;
+        self.guardian = Some(Guardian { pid, _alive: alive });
+        Ok(())
     }
 
     fn signal(&self, signal: Signal) {
@@ -136,8 +160,7 @@ impl Group {
 impl Drop for Group {
     /// Dismisses the guardian and ends what the server has left behind.
     fn drop(&mut self) {
-        let _ = rustix::process::kill_process(self.guardian, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.guardian), WaitOptions::empty());
+        self.guardian = None;
         if !self.has_members() {
             return;
         }
@@ -302,7 +325,7 @@ mod tests {
             .unwrap();
         let _in = runtime.enter();
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
-        match Child::spawn(&argv, Duration::ZERO) {
+        match Child::spawn(&argv) {
             Err(ProxyError::Start { reason, code, .. }) => (reason, code),
             other => panic!("expected a refusal, got {other:?}"),
         }

@@ -89,28 +89,52 @@ impl<T> Future for Apart<T> {
     }
 }
 
-/// Runs both futures in turn on one new thread, with the timers and channels of the runtime that this is called in.
-///
-/// One thread for both costs a conversation less than two do: where each has an answer to wait for, the thread that has
-/// passed on a question is often still awake when the answer comes.
-///
-/// # Errors
-/// When there can be no more threads or descriptors.
-pub fn spawn<A: Send + 'static, B: Send + 'static>(
-    name: &str,
-    first: impl Future<Output = A> + Send + 'static,
-    second: impl Future<Output = B> + Send + 'static,
-) -> io::Result<(Apart<A>, Apart<B>)> {
-    let (runtime, (bell, rope)) = (Handle::current(), Bell::hang()?);
-    let (first, second) = (apart(first), apart(second));
-    let (one, other) = (first.0, second.0);
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || {
-            let _context = runtime.enter();
-            block_on(bell, &rope, async { tokio::join!(one, other) });
-        })?;
-    Ok((first.1, second.1))
+/// A thread that waits for what it is to run.
+pub struct Poller {
+    work: oneshot::Sender<Work>,
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Poller {
+    /// Starts a thread, with the timers and channels of the runtime that this is called in.
+    ///
+    /// # Errors
+    /// When there can be no more threads or descriptors.
+    pub fn start(name: &str) -> io::Result<Self> {
+        let (runtime, (bell, rope)) = (Handle::current(), Bell::hang()?);
+        let (work, given) = oneshot::channel::<Work>();
+        let run = async {
+            // Nothing comes where what it should serve could not be started.
+            if let Ok(work) = given.await {
+                work.await;
+            }
+        };
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let _context = runtime.enter();
+                block_on(bell, &rope, run);
+            })?;
+        Ok(Self { work })
+    }
+
+    /// Runs both futures in turn, until both are over.
+    ///
+    /// One thread for both costs a conversation less than two do: where each has an answer to wait for, the thread that
+    /// has passed on a question is often still awake when the answer comes.
+    pub fn run<A: Send + 'static, B: Send + 'static>(
+        self,
+        first: impl Future<Output = A> + Send + 'static,
+        second: impl Future<Output = B> + Send + 'static,
+    ) -> (Apart<A>, Apart<B>) {
+        let ((first, one), (second, other)) = (apart(first), apart(second));
+        // Without a thread the outcomes say that nothing came of it.
+        let _ = self.work.send(Box::pin(async {
+            tokio::join!(first, second);
+        }));
+        (one, other)
+    }
 }
 
 /// What is left to run, and what is told of it.
@@ -291,7 +315,8 @@ mod tests {
 
     /// One future, with another beside it that never ends by itself.
     fn alone<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Apart<T> {
-        let (future, other) = spawn("apart", future, std::future::pending::<()>()).unwrap();
+        let poller = Poller::start("apart").unwrap();
+        let (future, other) = poller.run(future, std::future::pending::<()>());
         drop(other);
         future
     }
@@ -377,7 +402,7 @@ mod tests {
     async fn a_panic_of_one_of_two_leaves_the_other_alone() {
         let (sender, receiver) = oneshot::channel();
         let panicking = async { panic!("as a test wants it") };
-        let (panicked, other) = spawn("apart", panicking, receiver).unwrap();
+        let (panicked, other) = Poller::start("apart").unwrap().run(panicking, receiver);
         let outcome: Option<()> = panicked.await;
         assert!(outcome.is_none());
         sender.send("still here").unwrap();
@@ -410,7 +435,7 @@ mod tests {
             }
         };
         let silent = async move { silent.read(&mut BytesMut::new()).await.map(|_| ()) };
-        let (speaking, silent) = spawn("apart", speaking, silent).unwrap();
+        let (speaking, silent) = Poller::start("apart").unwrap().run(speaking, silent);
         for word in ["one", "two", "three"] {
             writer.write_all(word.as_bytes()).unwrap();
             assert_eq!(heard.recv().await.unwrap(), word);

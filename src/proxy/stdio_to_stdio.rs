@@ -7,7 +7,7 @@ use super::child::{self, Child};
 use super::ending::Ending;
 use super::handshake::Watch;
 use super::live::Live;
-use super::poller::{self, Apart};
+use super::poller::{Apart, Poller};
 use super::pump::{self, Downstream, Injection, Lane, Stopped, Upstream};
 use super::stderr::Forwarder;
 use super::stdio::{Sink, Source};
@@ -107,7 +107,12 @@ pub struct Session {
 impl Session {
     /// Starts the server on the calling thread, and runs until it has ended and its last words are delivered.
     pub async fn run(self) -> Result<Closed, ProxyError> {
-        let (child, pipes) = Child::spawn(&self.command, self.config.grace)?;
+        // It starts while the server does.
+        let poller = Poller::start("traffic").map_err(|source| ProxyError::Io {
+            what: "cannot start a thread",
+            source,
+        })?;
+        let (mut child, pipes) = Child::spawn(&self.command)?;
         self.config.started.cancel();
         let lane = Lane {
             tap: self.tap,
@@ -148,12 +153,8 @@ impl Session {
             exited: exited.clone(),
             client_ended: client_ended.clone(),
         };
-        let starting = |source| ProxyError::Io {
-            what: "cannot start a thread",
-            source,
-        };
-        let (up, down) =
-            poller::spawn("traffic", upstream.run(), downstream.run()).map_err(starting)?;
+        let (up, down) = poller.run(upstream.run(), downstream.run());
+        child.guard(self.config.grace)?;
         Running {
             errors: tokio::spawn(errors(
                 pipes.stderr,

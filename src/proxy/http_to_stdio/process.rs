@@ -6,6 +6,7 @@ use super::Ground;
 use super::outlet::Full;
 use super::refusal::Refusal;
 use super::routed::Routed;
+use crate::proxy::ProxyError;
 use crate::proxy::child::{self, Child, Pipes, READING_SHOWS};
 use crate::proxy::ending::Ending;
 use crate::proxy::gate::{Owner, Split, Verdict};
@@ -64,8 +65,9 @@ impl Process {
     pub fn spawn(ground: &Arc<Ground>) -> Result<(Self, Started), Refusal> {
         let permit = ground.children.clone().try_acquire_owned();
         let permit = permit.map_err(|_| ground.too_many_children())?;
-        let (child, pipes) = Child::spawn(&ground.command, ground.config.grace)
-            .map_err(|error| Refusal::bad_gateway(error.to_string()))?;
+        let not_started = |error: ProxyError| Refusal::bad_gateway(error.to_string());
+        let (mut child, pipes) = Child::spawn(&ground.command).map_err(not_started)?;
+        child.guard(ground.config.grace).map_err(not_started)?;
         ground.config.started.cancel();
         let (live, injections) = ground.roster.open(Owner::Client);
         let lane = Lane {
