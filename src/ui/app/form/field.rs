@@ -198,7 +198,10 @@ fn how_many(schema: &str, choices: usize) -> String {
 /// What is asked of a text.
 fn length(schema: &str) -> String {
     let characters = between(schema, "minLength", "maxLength");
-    let characters = characters.map(|number| format!(", {number} characters"));
+    let characters = characters.map(|number| match number.ends_with(" 1") {
+        true => format!(", {number} character"),
+        false => format!(", {number} characters"),
+    });
     let pattern = object::string_at(schema, &["pattern"]);
     let pattern = pattern.map(|pattern| format!(", like {pattern}"));
     [characters, pattern].into_iter().flatten().collect()
@@ -247,6 +250,8 @@ mod tests {
             (&*name.label, &*name.kind),
             ("Your name", "string, at least 2 characters")
         );
+        let one = field(r#"{"type":"string","minLength":1}"#).kind;
+        assert_eq!(one, "string, at least 1 character");
         let colour =
             field(r#"{"type":"string","enum":["red","green"],"enumNames":["Rot","Grün"]}"#);
         let names: Vec<_> = colour.choices.iter().map(|(_, name)| &**name).collect();
