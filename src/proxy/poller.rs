@@ -24,9 +24,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// With so many bytes read, memory was taken that is worth giving back.
+/// With so many bytes read there is a burst, which takes memory over and over.
 const BURST: usize = 1 << 20;
-/// When nothing has happened for so long after it.
+/// When nothing has happened for so long, it is over.
 const BREATH: Timespec = Timespec {
     tv_sec: 1,
     tv_nsec: 0,
@@ -172,7 +172,11 @@ pub async fn readable(fd: &Arc<OwnedFd>) {
 pub fn took(bytes: usize) {
     TURN.with_borrow_mut(|turn| {
         if let Some(turn) = turn {
-            turn.burst = turn.burst.saturating_add(bytes);
+            let before = turn.burst;
+            turn.burst = before.saturating_add(bytes);
+            if before < BURST && turn.burst >= BURST {
+                sys::keep_heap();
+            }
         }
     });
 }
@@ -209,7 +213,6 @@ fn block_on<F: Future>(bell: Arc<Bell>, rope: &UnixStream, future: F) -> F::Outp
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     TURN.set(Some(Turn::default()));
-    sys::keep_heap();
     loop {
         if let Poll::Ready(outcome) = future.as_mut().poll(&mut context) {
             TURN.set(None);

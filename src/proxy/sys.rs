@@ -27,29 +27,28 @@ pub fn give_back_memory() {
     give_back_heap();
 }
 
-/// Free memory at the end of a heap that the allocator keeps for the next burst, and what it keeps at rest.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const KEPT: (i32, i32) = (32 << 20, 128 << 10);
-
-/// From here on what a burst has freed is kept for the next: to have each page given again costs more than to fill it.
+/// From here on what is freed at the end of a heap is kept for what comes next, up to 32 MiB: to have each page given
+/// again costs more than to fill it.
 pub fn keep_heap() {
+    trim_above(32 << 20);
+}
+
+/// Gives the end of this thread's heap back, and from here on that of any as it becomes free.
+pub fn give_back_heap() {
+    trim_above(128 << 10);
+    // Whoever frees so much looks after the end of its heap.
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(100 << 10)));
+}
+
+/// Has the allocator give the end of a heap back to the system when it is larger.
+fn trim_above(bytes: i32) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: sets a threshold of the allocator's, nothing else.
     unsafe {
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT.0);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, bytes);
     }
-}
-
-/// Gives the end of this thread's heap back, which is soon done.
-pub fn give_back_heap() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        // SAFETY: sets a threshold of the allocator's, nothing else.
-        unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT.1) };
-        // Whoever frees so much looks after the end of its heap.
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(100 << 10)));
-        keep_heap();
-    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = bytes;
 }
 
 /// Gives the pages of the program itself back: what goes on has its own again, from the system's cache, as it comes to
