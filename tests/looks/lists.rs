@@ -401,3 +401,22 @@ fn a_notification_has_the_room_of_what_tells_of_an_answer() {
         assert!(text.contains(words), "{text}");
     }
 }
+
+#[test]
+fn what_is_typed_selects_what_matches_best() {
+    let directory = tempfile::tempdir().unwrap();
+    let definitions = r#"{"name":"cut","description":"not as read_text does"},{"name":"list"},{"name":"read_text"}"#;
+    let path = tools(directory.path(), definitions, "");
+    let selected = |keys: &str| {
+        let mut stage = Stage::open(120, 24, &path, State::Live);
+        stage.press(keys);
+        let tools = &stage.app.tools;
+        tools.selected(&stage.app.world).unwrap().0.key().to_owned()
+    };
+    assert_eq!(selected("2/read_text"), "read_text");
+    assert_eq!(selected("2j/read_text"), "read_text");
+    assert_eq!(selected("2/li<bs><bs>r"), "read_text");
+    // What was chosen by hand stays when the filter goes, and when it is brought back.
+    assert_eq!(selected("2/read_text<enter>j<esc>"), "cut");
+    assert_eq!(selected("2/read_text<esc><esc>gg/<up>"), "read_text");
+}

@@ -393,11 +393,16 @@ impl Inventory {
     /// The filter, being typed.
     fn type_filter(&mut self, action: Action) {
         match action {
-            Action::Earlier => {
-                self.filter.recall();
-            }
+            Action::Earlier if self.filter.recall() => self.forget_selection(),
+            Action::Earlier => {}
             _ => self.typing = false,
         }
+    }
+
+    /// Another filter puts what matches best on top, which is what whoever typed it goes on with.
+    fn forget_selection(&mut self) {
+        self.chosen = None;
+        self.top = 0;
     }
 }
 
@@ -460,10 +465,11 @@ impl Part for Inventory {
         match input {
             Input::Action(action) if self.typing => self.type_filter(action),
             Input::Action(action) => return self.act(world, area, action),
-            Input::Key(key) => {
-                self.filter.key(&key);
+            Input::Key(key) if self.filter.key(&key) => self.forget_selection(),
+            Input::Paste(text) if self.typing => {
+                self.filter.paste(text);
+                self.forget_selection();
             }
-            Input::Paste(text) if self.typing => self.filter.paste(text),
             Input::Click { x, y } if inside(list, x, y) => {
                 self.reading = false;
                 self.select(world, self.top + usize::from(y - list.y), list.height);
