@@ -487,10 +487,17 @@ impl Traffic {
         self.call_of(method, name)
             .map_or_else(Stats::default, |call| self.stats.get(call))
     }
-    /// `took` at the given percentile (0 to 100) over the answered exchanges of this method and name.
-    pub fn percentile(&self, method: &str, name: &str, percentile: u8) -> Option<i64> {
-        self.stats
-            .percentile(self.call_of(method, name)?, percentile)
+    /// `took` at the given percentile (0 to 100) over the answered exchanges of the row's method and name.
+    pub fn percentile_of(&self, row: RowId, percentile: u8) -> Option<i64> {
+        self.stats.percentile(self.call_key(row), percentile)
+    }
+    /// The name of a row as its peer wrote it, which that in the list need not be; at least the start of a long one.
+    pub fn written_name(&self, row: RowId) -> &str {
+        self.store.written(self.call_key(row).1)
+    }
+    /// How the calls of a row's method and name went.
+    pub fn stats_of(&self, row: RowId) -> Stats {
+        self.stats.get(self.call_key(row))
     }
     pub fn inventory(&self) -> &Inventory {
         self.catalogue.inventory()

@@ -8,6 +8,7 @@ use super::{RowId, RowKind, Status, gist};
 use crate::capture::record::{Encoding, Location};
 use crate::tap::Party;
 use hashbrown::HashTable;
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 
 /// "No row", "no part": the links between rows are plain numbers.
@@ -126,7 +127,7 @@ impl Texts {
 }
 
 /// `text` itself when the arena can hold it, otherwise its head and a hash of it all: different texts stay different.
-pub fn abridged(text: &str) -> std::borrow::Cow<'_, str> {
+pub fn abridged(text: &str) -> Cow<'_, str> {
     if text.len() <= Texts::LONGEST {
         return text.into();
     }
@@ -138,14 +139,15 @@ pub fn abridged(text: &str) -> std::borrow::Cow<'_, str> {
     .into()
 }
 
-/// An interned method or name.
+/// An interned method or name: as a peer wrote it, though what is shown of it may look like another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol(pub u32);
 
 /// Method and name symbols. The empty name is symbol 0.
 #[derive(Debug)]
 pub struct Symbols {
-    texts: Chunked<Text>,
+    /// As they are shown, and as they were written.
+    texts: Chunked<(Text, Text)>,
     table: HashTable<u32>,
     hasher: RandomState,
 }
@@ -153,7 +155,7 @@ pub struct Symbols {
 impl Default for Symbols {
     fn default() -> Self {
         let mut texts = Chunked::default();
-        texts.push(Text::default());
+        texts.push((Text::default(), Text::default()));
         Self {
             texts,
             table: HashTable::new(),
@@ -171,30 +173,46 @@ impl Symbols {
         }
         let text = abridged(text);
         let hash = self.hasher.hash_one(text.as_bytes());
-        let same = |&symbol: &u32| arena.bytes(self.text(Symbol(symbol))) == text.as_bytes();
+        let same = |&symbol: &u32| arena.bytes(written(&self.texts, symbol)) == text.as_bytes();
         self.table.find(hash, same).copied().map(Symbol)
     }
     pub fn intern(&mut self, arena: &mut Texts, text: &str) -> Symbol {
         if let Some(symbol) = self.find(arena, text) {
             return symbol;
         }
+        let shown = gist::neutral(text);
         let text = abridged(text);
         let symbol = self.texts.len();
-        self.texts.push(arena.keep(&text));
-        let (texts, hasher) = (&self.texts, &self.hasher);
-        let rehash = |&symbol: &u32| {
-            hasher.hash_one(arena.bytes(texts.get(symbol).copied().unwrap_or_default()))
+        let written_as = arena.keep(&text);
+        let shown_as = match shown {
+            Cow::Borrowed(_) => written_as,
+            Cow::Owned(shown) => arena.keep(&abridged(&shown)),
         };
+        self.texts.push((shown_as, written_as));
+        let (texts, hasher) = (&self.texts, &self.hasher);
+        let rehash = |&symbol: &u32| hasher.hash_one(arena.bytes(written(texts, symbol)));
         self.table
             .insert_unique(hasher.hash_one(text.as_bytes()), symbol, rehash);
         Symbol(symbol)
     }
+    /// As it is shown.
     pub fn text(&self, symbol: Symbol) -> Text {
-        self.texts.get(symbol.0).copied().unwrap_or_default()
+        self.texts
+            .get(symbol.0)
+            .map_or_else(Text::default, |(shown, _)| *shown)
+    }
+    pub fn written(&self, symbol: Symbol) -> Text {
+        written(&self.texts, symbol.0)
     }
     pub fn len(&self) -> u32 {
         self.texts.len()
     }
+}
+
+fn written(texts: &Chunked<(Text, Text)>, symbol: u32) -> Text {
+    texts
+        .get(symbol)
+        .map_or_else(Text::default, |(_, written)| *written)
 }
 
 /// A [`Location`] in 16 bytes: the encoding shares a word with the start, which the recorder keeps small.

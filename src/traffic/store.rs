@@ -306,12 +306,15 @@ impl Store {
     pub fn symbol(&self, symbol: Symbol) -> &str {
         self.texts.get(self.symbols.text(symbol))
     }
+    /// The same as a peer wrote it.
+    pub fn written(&self, symbol: Symbol) -> &str {
+        self.texts.get(self.symbols.written(symbol))
+    }
     pub fn intern(&mut self, text: &str) -> Symbol {
-        self.symbols
-            .intern(&mut self.texts, &super::gist::neutral(text))
+        self.symbols.intern(&mut self.texts, text)
     }
     pub fn find_symbol(&self, text: &str) -> Option<Symbol> {
-        self.symbols.find(&self.texts, &super::gist::neutral(text))
+        self.symbols.find(&self.texts, text)
     }
     /// Why there is no answer.
     pub fn failure(&self, row: &RowData) -> Text {

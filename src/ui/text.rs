@@ -4,7 +4,7 @@
 //! round, characters of no width or two. [`clean`] leaves nothing that a terminal obeys and shows what was there;
 //! [`fit`] and its kin count columns as the terminal does.
 
-use crate::wire::shown::shown;
+use crate::wire::shown::{is_of_emoji, is_tone, shown};
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -25,8 +25,9 @@ fn stand_in(c: char) -> Option<char> {
         '\u{7f}' => '␡',
         // Half of a flag: some terminals give a pair two columns, some four, and some two to each half.
         '\u{1f1e6}'..='\u{1f1ff}' => regional_letter(c),
-        '\u{80}'..='\u{9f}' | '\u{200c}' | '\u{2028}' | '\u{2029}' => '\u{fffd}',
-        _ if shown(c) == Some('\u{fffd}') => '\u{fffd}',
+        '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => '\u{fffd}',
+        // Terminals disagree on their width.
+        _ if is_tone(c) || shown(c) == '\u{fffd}' => '\u{fffd}',
         _ => return None,
     })
 }
@@ -36,12 +37,6 @@ fn regional_letter(c: char) -> char {
     u8::try_from(u32::from(c) - 0x1f1e6).map_or('\u{fffd}', |at| char::from(b'A' + at))
 }
 
-/// Characters that only choose between renderings of their neighbour, such as the tone of a skin; terminals disagree on
-/// their width.
-fn is_selector(c: char) -> bool {
-    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200d}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0100}'..='\u{e01ef}')
-}
-
 /// `text` with nothing left in it that a terminal would obey or measure differently than we do.
 pub fn clean(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -49,8 +44,10 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(text.len());
     let mut marks = MARKS;
-    for c in text.chars() {
-        if is_selector(c) {
+    let mut before = None;
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if is_of_emoji(before.replace(c), c, rest.clone().next()) {
             continue;
         }
         if let Some(stand_in) = stand_in(c) {
@@ -299,6 +296,10 @@ mod tests {
         assert_eq!(
             clean("a\u{202e}b\u{200b}c\u{9b}d\u{feff}"),
             "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}"
+        );
+        assert_eq!(
+            clean("pay\u{200d}m\u{fe0f}e\u{200c}nt🏽"),
+            "pay\u{fffd}m\u{fffd}e\u{fffd}nt\u{fffd}"
         );
         assert!(matches!(clean("plain"), Cow::Borrowed("plain")));
         assert_eq!(clean("día 日本 é"), "día 日本 é");

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
-/// What stands in for `c` on a screen: `None` when it vanishes, a space for white space, U+FFFD for anything that
-/// would move the cursor, turn the writing direction or hide text.
-pub fn shown(c: char) -> Option<char> {
+/// What stands in for `c` on a screen: a space for white space, U+FFFD for anything that would move the cursor, turn
+/// the writing direction, hide text, or not be seen itself.
+pub fn shown(c: char) -> char {
     match c {
-        ' '..='~' => Some(c),
-        '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
-        // Joiners and variation selectors belong to emoji and to honest scripts; nothing is lost without them.
-        '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => None,
+        ' '..='~' => c,
+        '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
         '\u{ad}'
         | '\u{34f}'
         | '\u{61c}'
@@ -18,20 +16,62 @@ pub fn shown(c: char) -> Option<char> {
         | '\u{17b4}'
         | '\u{17b5}'
         | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'
-        | '\u{200e}'
-        | '\u{200f}'
+        | '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
         | '\u{ffa0}'
         | '\u{fff0}'..='\u{fffb}'
         | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e007f}' => Some('\u{fffd}'),
-        c if c.is_control() => Some('\u{fffd}'),
-        c => Some(c),
+        | '\u{e0000}'..='\u{e01ef}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
     }
+}
+
+/// Whether `c` only chooses how the emoji before it is drawn, so that nothing is lost without it: a joiner between two,
+/// a variation selector or the tone of a skin behind one. Anywhere else two texts would differ in it that look the same.
+pub fn is_of_emoji(before: Option<char>, c: char, after: Option<char>) -> bool {
+    let behind = |is: fn(char) -> bool| before.is_some_and(is);
+    match c {
+        '\u{fe0e}' | '\u{fe0f}' => {
+            let is_keycap = after == Some('\u{20e3}');
+            behind(is_emoji) || is_keycap && behind(|c| matches!(c, '0'..='9' | '#' | '*'))
+        }
+        '\u{200d}' => {
+            behind(|c| is_emoji(c) || is_tone(c) || c == '\u{fe0f}') && after.is_some_and(is_emoji)
+        }
+        c => is_tone(c) && behind(is_emoji),
+    }
+}
+
+fn is_emoji(c: char) -> bool {
+    let others = ['©', '®', '‼', '⁉', '™', 'ℹ', '〰', '〽', '㊗', '㊙'];
+    let is_one = matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}');
+    (is_one || others.contains(&c)) && !is_tone(c)
+}
+
+/// The tone of a skin.
+pub fn is_tone(c: char) -> bool {
+    matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
+}
+
+/// The characters of `text`, each as it is [`shown`], without those that only [are of emoji](is_of_emoji).
+pub fn all_shown(text: &str) -> impl Iterator<Item = char> {
+    let mut before = None;
+    let mut rest = text.chars();
+    std::iter::from_fn(move || {
+        loop {
+            let c = rest.next()?;
+            let before = before.replace(c);
+            let stand_in = shown(c);
+            if stand_in == c || !is_of_emoji(before, c, rest.clone().next()) {
+                return Some(stand_in);
+            }
+        }
+    })
 }
 
 /// `text` with everything replaced that could deceive or disturb a screen; borrowed when nothing was.
@@ -39,7 +79,7 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().filter_map(shown).collect())
+    Cow::Owned(all_shown(text).collect())
 }
 
 /// The longest head of `text` of at most `max` bytes.
@@ -138,6 +178,28 @@ mod tests {
             assert_eq!(unstyled(text), text);
         }
         assert_eq!(unstyled("\u{1b}\u{1b}[0m[31m"), "\u{1b}[31m");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_marked_unless_it_belongs_to_an_emoji() {
+        for (text, expected) in [
+            (
+                "ok ✔\u{fe0f} 👩🏿\u{200d}🚀 ❤\u{fe0f}\u{200d}🔥",
+                "ok ✔ 👩🏿🚀 ❤🔥",
+            ),
+            ("1\u{fe0f}\u{20e3} 1\u{fe0f}", "1\u{20e3} 1\u{fffd}"),
+            ("pay\u{200d}ment", "pay\u{fffd}ment"),
+            (
+                "pay\u{200c}m\u{fe0f}e\u{e0100}nt",
+                "pay\u{fffd}m\u{fffd}e\u{fffd}nt",
+            ),
+            (
+                "\u{200d}👍\u{200d} 👍\u{fe0f}\u{fe0f}",
+                "\u{fffd}👍\u{fffd} 👍\u{fffd}",
+            ),
+        ] {
+            assert_eq!(neutral(text), expected, "{}", text.escape_unicode());
+        }
     }
 
     proptest! {

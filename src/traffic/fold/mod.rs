@@ -418,7 +418,7 @@ impl Traffic {
         }
     }
 
-    fn call_key(&self, row: RowId) -> (Symbol, Symbol) {
+    pub(super) fn call_key(&self, row: RowId) -> (Symbol, Symbol) {
         let empty = Symbols::EMPTY;
         self.store
             .row(row)

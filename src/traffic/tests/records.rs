@@ -192,7 +192,8 @@ fn statistics_are_kept_for_each_name() {
         (3, 1, 1, 1)
     );
     assert_eq!((stats.p50, stats.p95), (Some(1000), Some(2000)));
-    assert_eq!(traffic.percentile("tools/call", "u", 50), None);
+    assert_eq!(traffic.percentile_of(0, 95), Some(2000));
+    assert_eq!(traffic.percentile_of(4, 50), None);
     assert_eq!(traffic.calls_of("tools/call", "t", 2), [3, 1]);
     assert_eq!(traffic.stats("tools/call", "never"), Default::default());
 }
@@ -508,4 +509,36 @@ fn fold_bytes(bytes: Vec<u8>) {
     traffic.apply(digest(&record));
     assert!(!traffic.is_empty());
     super::consistent(&traffic);
+}
+
+#[test]
+fn names_that_only_look_the_same_are_counted_for_themselves() {
+    let names = [
+        "payment",
+        "pay\\u200dment",
+        "pay\\u200bment",
+        "pay\\ufe0fment",
+    ];
+    let calls: String = (1..)
+        .zip(names)
+        .map(|(id, name)| {
+            format!("client {{\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"{name}\"}}}}\n")
+        })
+        .collect();
+    let traffic = fold(&calls);
+    let shown: Vec<&str> = (0..4).map(|row| traffic.row(row).unwrap().name).collect();
+    let marked = "pay\u{fffd}ment";
+    assert_eq!(shown, ["payment", marked, marked, marked]);
+    for (row, name) in [
+        (0, "payment"),
+        (1, "pay\u{200d}ment"),
+        (2, "pay\u{200b}ment"),
+    ] {
+        assert_eq!(traffic.stats("tools/call", name).calls, 1, "{name:?}");
+        assert_eq!(traffic.calls_of("tools/call", name, 9), [row]);
+        assert_eq!(
+            (traffic.stats_of(row).calls, traffic.written_name(row)),
+            (1, name)
+        );
+    }
 }

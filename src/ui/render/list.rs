@@ -512,7 +512,7 @@ pub fn took(world: &World, row: &Row<'_>) -> (String, Role) {
     };
     let slow = world
         .traffic
-        .percentile(row.method, row.name, 95)
+        .percentile_of(row.id, 95)
         .is_some_and(|most| micros > most);
     let role = if slow { Role::Warn } else { Role::Text };
     let text = format::duration(micros);

@@ -172,13 +172,13 @@ pub fn length(world: &World, location: Location) -> u64 {
 /// How long calls like this one usually take.
 fn usual(world: &World, row: &Row<'_>) -> String {
     // Of one call, that is this one.
-    if world.traffic.stats(row.method, row.name).timed < 2 {
+    if world.traffic.stats_of(row.id).timed < 2 {
         return String::new();
     }
     let at = |percent| {
         world
             .traffic
-            .percentile(row.method, row.name, percent)
+            .percentile_of(row.id, percent)
             .map(format::duration)
     };
     match (at(50), at(95)) {

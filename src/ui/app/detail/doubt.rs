@@ -71,7 +71,8 @@ impl Doubt {
 
 fn output_schema<'w>(world: &'w World, row: &Row<'_>) -> Option<&'w str> {
     let is_call = row.method == methods::TOOLS_CALL;
-    let tool = subject::tool(world.traffic.inventory(), row.name).filter(|_| is_call);
+    let name = world.traffic.written_name(row.id);
+    let tool = subject::tool(world.traffic.inventory(), name).filter(|_| is_call);
     tool?.output_schema.as_deref()
 }
 

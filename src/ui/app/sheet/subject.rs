@@ -79,7 +79,7 @@ impl Subject {
             Self::Prompt(name) => (methods::PROMPTS_GET, name),
             Self::Message(row) => traffic
                 .row(*row)
-                .map_or(("", ""), |row| (row.method, row.name)),
+                .map_or(("", ""), |row| (row.method, traffic.written_name(row.id))),
         }
     }
 
@@ -132,9 +132,10 @@ impl Subject {
                 })
             }
             Self::Message(row) => {
+                let name = traffic.written_name(*row);
                 let row = traffic.row(*row)?;
                 let called =
-                    (row.method == methods::TOOLS_CALL).then(|| tool(inventory, row.name))??;
+                    (row.method == methods::TOOLS_CALL).then(|| tool(inventory, name))??;
                 input_rule(called, &["params", "arguments"])
             }
         }
