@@ -359,3 +359,22 @@ fn where_sessions_are_many_the_log_says_which_one_began() {
         assert!(read().contains(line), "{}", read());
     }
 }
+
+#[test]
+fn what_is_written_on_stderr_keeps_its_blanks() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = [
+        r#""stderr":"Traceback:\n""#,
+        r#""stderr":"  File \"a.py\"\n""#,
+        r#""stderr":"\tx  = 1\n""#,
+    ];
+    let path = capture(directory.path(), &lines);
+    let mut stage = Stage::open(100, 24, &path, State::Saved);
+    for keys in ["6", "1"] {
+        stage.press(keys);
+        let text = stage.text();
+        for line in ["stderr    Traceback:", "  File \"a.py\"", "        x  = 1"] {
+            assert!(text.contains(line) || keys == "1" && line.contains("Trace"), "{text}");
+        }
+    }
+}

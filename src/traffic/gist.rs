@@ -11,13 +11,18 @@ const LINE_CHARS: usize = 160;
 /// Bytes of a gist: what the arena holds of one text.
 const BYTES: usize = 250;
 
-/// A text under construction that never gets longer than a list can show. White space is collapsed.
+/// A tabulator goes on at the next multiple of so many columns.
+const TAB: usize = 8;
+
+/// A text under construction that never gets longer than a list can show. White space is collapsed, unless it is to stay
+/// as it was written.
 #[derive(Debug)]
 pub struct Gist {
     text: String,
     chars: usize,
     limit: usize,
     full: bool,
+    as_written: bool,
 }
 
 impl Default for Gist {
@@ -37,6 +42,7 @@ impl Gist {
             chars: 0,
             limit,
             full: false,
+            as_written: false,
         }
     }
     /// Whether more text would not be taken.
@@ -65,7 +71,8 @@ impl Gist {
         self
     }
     fn push_char(&mut self, c: char) {
-        if c == ' ' && (self.text.is_empty() || self.text.ends_with(' ')) {
+        let is_more = self.text.is_empty() || self.text.ends_with(' ');
+        if c == ' ' && is_more && !self.as_written {
             return;
         }
         if self.chars + 1 >= self.limit || self.text.len() + c.len_utf8() + '…'.len_utf8() > BYTES
@@ -103,9 +110,21 @@ pub fn gist_of_bytes(bytes: &[u8]) -> Box<str> {
     gist(&head(bytes))
 }
 
-/// A line written for a terminal: its words without their colours.
+/// A line written for a terminal, without its colours: its blanks say what belongs under what.
 pub fn line_of_log(bytes: &[u8]) -> Box<str> {
-    line(&unstyled(&head(bytes)))
+    let head = head(bytes);
+    let mut line = Gist {
+        as_written: true,
+        ..Gist::line()
+    };
+    for (number, piece) in unstyled(&head).trim_end().split('\t').enumerate() {
+        if number > 0 {
+            let columns = TAB - line.chars % TAB;
+            line.push(&" ".repeat(columns));
+        }
+        line.push(piece);
+    }
+    line.finish()
 }
 
 fn head(bytes: &[u8]) -> Cow<'_, str> {
@@ -129,7 +148,22 @@ mod tests {
     fn the_words_of_a_log_line_lose_their_colours() {
         assert_eq!(
             &*line_of_log(b"\x1b[2m12:00\x1b[0m \x1b[32m INFO\x1b[0m up\x1b[3"),
-            "12:00 INFO up�[3"
+            "12:00  INFO up�[3"
+        );
+    }
+
+    #[test]
+    fn the_words_of_a_log_line_stay_where_they_were() {
+        assert_eq!(&*line_of_log(b"    x  = 1 \r\n"), "    x  = 1");
+        assert_eq!(
+            &*line_of_log(b"\tab\t\x1b[1mc\x1b[0m\td\n"),
+            "        ab      c       d"
+        );
+        assert_eq!(&*line_of_log(b" \t \n"), "");
+        assert_eq!(line_of_log(&[b'\t'; 500]).chars().count(), 0);
+        assert_eq!(
+            line_of_log(&[b'\t', b'x'].repeat(500)).chars().count(),
+            LINE_CHARS
         );
     }
 
