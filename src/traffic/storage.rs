@@ -291,6 +291,16 @@ pub struct RowData {
     pub depth: u8,
 }
 
+impl RowData {
+    /// Bytes on the wire, as its place tells them: nearly every line of stderr ends in a line feed, and only that is
+    /// escaped in most.
+    pub fn told_len(&self) -> u64 {
+        let is_text = self.place.location().encoding == Encoding::Text;
+        let escape = u64::from(is_text && self.kind == RowKind::Stderr);
+        self.place.wire_len().saturating_sub(escape)
+    }
+}
+
 /// What only exchanges and a few other rows have.
 #[derive(Debug)]
 pub struct Extra {

@@ -21,6 +21,8 @@ pub struct Store {
     pub texts: Texts,
     pub symbols: Symbols,
     progress: HashMap<RowId, Progress>,
+    /// Bytes on the wire of what stands otherwise in the capture, where its place does not tell them.
+    sizes: HashMap<RowId, u64>,
     pub http: HttpLog,
 }
 
@@ -256,6 +258,16 @@ impl Store {
             .then_some(low)
     }
 
+    /// What a new row had on the wire.
+    pub fn set_wire_len(&mut self, row: RowId, bytes: u64) {
+        if self.row(row).is_some_and(|row| row.told_len() != bytes) {
+            self.sizes.insert(row, bytes);
+        }
+    }
+    fn wire_len(&self, id: RowId, row: &RowData) -> u64 {
+        let known = self.sizes.get(&id).copied();
+        known.unwrap_or_else(|| row.told_len())
+    }
     pub fn set_progress(&mut self, row: RowId, progress: Progress) {
         self.progress.insert(row, progress);
     }
@@ -360,7 +372,7 @@ impl Store {
             .map_or(0, |extra| extra.ended_at);
         let size = match (row.kind, self.http_of(row)) {
             (RowKind::Http, Some(http)) => http.bytes(),
-            _ => row.place.wire_len() + answer.map_or(0, Place::wire_len),
+            _ => self.wire_len(id, row) + answer.map_or(0, Place::wire_len),
         };
         Some(Row {
             id,

@@ -16,6 +16,7 @@ use super::storage::{NONE, Symbol, Symbols, abridged};
 use super::store::Source;
 use super::summary::ACKNOWLEDGED;
 use super::{DAMAGED_LINE, GAP, Progress, Role, RowId, RowKind, SESSION_CLOSED, Status, Traffic};
+use crate::capture::record::Encoding;
 use crate::mcp::methods;
 use crate::tap::{ANSWERS_AGAIN, NO_ANSWER, Party, Timestamp};
 
@@ -58,6 +59,8 @@ impl Traffic {
             } => {
                 let source = Source { from, ..source };
                 let way = Way {
+        let (rows, bytes) = (self.len(), digest.bytes);
+        let is_written_otherwise = digest.location.encoding != Encoding::Verbatim;
                     to,
                     replay_of,
                     http: via.map(|via| self.carried(source, to, via)),
@@ -99,6 +102,9 @@ impl Traffic {
                 let mut summary = Gist::default();
                 summary.push(&opened.by).push(" ").push(&opened.transport);
                 if let Some(pid) = opened.pid {
+        if is_written_otherwise && bytes > 0 && self.len() == rows + 1 {
+            self.store.set_wire_len(rows, bytes);
+        }
                     summary.push(&format!(", process {pid}"));
                 }
                 ("session opened", summary.finish())

@@ -542,3 +542,27 @@ fn names_that_only_look_the_same_are_counted_for_themselves() {
         );
     }
 }
+
+#[test]
+fn the_size_of_what_is_written_otherwise_is_that_on_the_wire() {
+    let sizes = |values: &[&str]| -> Vec<u64> {
+        let mut traffic = Traffic::default();
+        for value in values {
+            let record =
+                format!(r#"{{"seq":1,"at":"2026-11-21T00:00:00.000000Z","session":1,{value}}}"#);
+            traffic.apply(digest(&crate::capture::reader::line(record.as_bytes())));
+        }
+        let rows = 0..traffic.len();
+        rows.map(|row| traffic.row(row).unwrap().size).collect()
+    };
+    let nothing = format!(r#""from":"server","text":"{}""#, "\\u0000".repeat(100));
+    let lines = [
+        nothing.as_str(),
+        r#""from":"server","base64":"//4=""#,
+        r#""stderr":"plain\n""#,
+        r#""stderr":"a \"b\"\r\n""#,
+        r#""stderr":"prompt> ""#,
+        r#""from":"client","text":"{\"jsonrpc\":\"2.0\",\n\"id\":1,\"method\":\"ping\"}""#,
+    ];
+    assert_eq!(sizes(&lines), [100, 2, 6, 7, 8, 41]);
+}
