@@ -21,7 +21,7 @@ fn stage(width: u16, height: u16, name: &str, state: State) -> Stage {
 }
 
 fn with(session: Session, state: State) -> Stage {
-    Stage::with(120, 40, &fixture("live"), state, session)
+    Stage::with(140, 40, &fixture("live"), state, session)
 }
 
 /// What stands left of a sheet.

@@ -238,6 +238,8 @@ pub struct Counters {
     pub streams: u64,
     pub garbage: u64,
     pub stderr_lines: u64,
+    /// Of these, what the server wrote to its standard output.
+    pub on_stdout: u64,
     /// Messages that were forwarded but not recorded.
     pub lost: u64,
     /// Lines of the capture that cannot be read.

@@ -178,6 +178,8 @@ impl Traffic {
         let mut parent = None;
         if let Some(reference) = message.reference.as_deref() {
             let taken = match (&message.detail, &*message.method) {
+                let on_stdout = source.from == Party::Server && way.http.is_none();
+                self.counters.on_stdout += u64::from(on_stdout);
                 (Detail::Progress { done, total }, _) => {
                     let progress = Progress {
                         done: *done,

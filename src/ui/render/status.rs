@@ -271,7 +271,7 @@ fn pieces(app: &App) -> Vec<Piece> {
     }
     let sessions = world.traffic.sessions().len() as u64;
     if sessions > 0 {
-        say(7, Role::Text, plural(sessions, "session"));
+        say(8, Role::Text, plural(sessions, "session"));
     }
     say(4, Role::Text, plural(counters.messages, "message"));
     let role = if counters.errors > 0 {
@@ -291,6 +291,10 @@ fn pieces(app: &App) -> Vec<Piece> {
     if counters.unanswered > 0 {
         let lost = format!("{} lost", count(counters.unanswered));
         say(3, Role::Error, lost);
+    }
+    if counters.on_stdout > 0 {
+        let lines = count(counters.on_stdout);
+        say(7, Role::Warn, format!("{lines} on stdout!"));
     }
     match world.file().map(Path::file_name) {
         None => match &world.kept {
