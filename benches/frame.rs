@@ -58,6 +58,7 @@ fn app(rows: u32) -> App {
 fn record(seq: u64, from: Party, message: &str) -> Record<'_> {
     Record {
         seq,
+        line_number: seq,
         at: Timestamp(1_795_000_000_000_000 + i64::try_from(seq).unwrap() * 1000),
         session: SessionId(1),
         location: Location {

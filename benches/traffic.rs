@@ -79,6 +79,7 @@ fn record_of(seq: u64, from: Party, text: String) -> Record<'static> {
         bytes,
     };
     Record {
+        line_number: 0,
         seq,
         at: Timestamp(seq as i64 * 100),
         session: SessionId(1),

@@ -206,7 +206,7 @@ fn what_is_unfolded_comes_on_the_screen_and_so_does_what_it_is_nested_under() {
         .chain(calls)
         .chain([line(20, "client", 1, call)])
         .chain(asks)
-        .chain([line(50, "server", 1, r#""result":{}"#)])
+        .chain([line(41, "server", 1, r#""result":{}"#)])
         .collect();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nested.jsonl");

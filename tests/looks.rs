@@ -326,7 +326,8 @@ fn a_notice_without_an_end_leaves_the_screen_and_is_marked_as_cut() {
 fn a_capture_that_cannot_be_read_says_why_for_as_long_as_it_is_shown() {
     let reason = "/a/rather/long/path/to/what/somebody/took/for/a/capture.jsonl is not a capture: its first line is not a header";
     let mut stage = stage(80, 24, "empty", State::Loading);
-    stage.send(Event::Fed(Fed::Failed(reason.to_owned())));
+    let (why, from) = (reason.to_owned(), None);
+    stage.send(Event::Fed(Fed::Failed { why, from }));
     stage.press("<esc>");
     let text = stage.text();
     assert!(text.contains("its first line is not a header"), "{text}");
@@ -334,6 +335,11 @@ fn a_capture_that_cannot_be_read_says_why_for_as_long_as_it_is_shown() {
     assert!(stage.status().contains("? help"), "{text}");
     stage.press("6");
     assert!(stage.text().contains("not a header"), "{}", stage.text());
+    let (why, from) = ("the capture is unreadable".to_owned(), Some(13_020));
+    stage.send(Event::Fed(Fed::Failed { why, from }));
+    stage.press("<esc>1");
+    let told = "unreadable from byte 13 020 on: the Log says why";
+    assert!(stage.status().contains(told), "{}", stage.status());
 }
 
 #[test]

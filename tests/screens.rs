@@ -571,7 +571,7 @@ fn damage_is_told_in_a_small_bar_too_and_where_it_is() {
     let told = "1 damaged line, the last line torn (13 bytes)";
     assert!(stage.status().contains(told), "{}", stage.status());
     stage.press(".");
-    let told = "damaged line line 2: key must be a string at column 2";
+    let told = "damaged line 2: it is not JSON from byte 2 on";
     assert!(stage.selected().contains(told), "{}", stage.selected());
 }
 

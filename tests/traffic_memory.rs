@@ -33,6 +33,7 @@ impl Folded {
         };
         self.traffic.apply(digest(&Record {
             seq: self.seq,
+            line_number: self.seq,
             at: Timestamp(self.seq as i64),
             session: SessionId(1),
             location,

@@ -30,7 +30,6 @@ pub(super) fn header(path: &Path) -> Header {
     let name = path.file_stem().unwrap_or_default();
     Header {
         name: name.to_string_lossy().into_owned(),
-        bare: true,
         ..Header::default()
     }
 }
@@ -45,7 +44,7 @@ pub(super) fn is_blank(line: &[u8]) -> bool {
 }
 
 /// Some programs begin a file with a byte order mark.
-fn without_mark(line: &[u8]) -> &[u8] {
+pub(super) fn without_mark(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
@@ -72,6 +71,7 @@ impl Bare {
         };
         Record {
             seq: number,
+            line_number: number,
             at: Timestamp::UNKNOWN,
             session: SESSION,
             location,

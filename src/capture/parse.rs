@@ -9,6 +9,7 @@ use crate::wire::is_json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -27,15 +28,20 @@ impl Parser {
             len: u32::try_from(line.len()).unwrap_or(u32::MAX),
             encoding: Encoding::Verbatim,
         };
-        let known = self.known(line, whole);
-        known.unwrap_or_else(|| match any(line, whole) {
+        let known = self.known(line, whole, line_number);
+        known.unwrap_or_else(|| match any(line, whole, line_number) {
             Ok(record) => record,
             Err(reason) => damaged(whole, line_number, reason),
         })
     }
 
     /// The short way.
-    fn known<'l>(&mut self, line: &'l [u8], whole: Location) -> Option<Record<'l>> {
+    fn known<'l>(
+        &mut self,
+        line: &'l [u8],
+        whole: Location,
+        line_number: u64,
+    ) -> Option<Record<'l>> {
         let mut rest = Rest(line);
         rest.eat(b"{\"seq\":")?;
         let seq = rest.decimal()?;
@@ -50,10 +56,47 @@ impl Parser {
         };
         Some(Record {
             seq,
+            line_number,
             at,
             session,
             location,
             payload,
+        })
+    }
+}
+
+/// Finds out from the numbers of records, which the recorder counts up without a gap, that some are not there.
+#[derive(Debug, Default)]
+pub(super) struct Sequence {
+    /// The number that the next record should have; none where reading begins.
+    next: Option<u64>,
+    /// Lines since the last record that are none: each may have been one.
+    damaged: u64,
+}
+
+impl Sequence {
+    /// What is missing before a record.
+    pub fn missing_before(&mut self, record: &Record<'_>) -> Option<Record<'static>> {
+        if matches!(record.payload, Payload::Damaged { .. }) {
+            self.damaged += 1;
+            return None;
+        }
+        let damaged = std::mem::take(&mut self.damaged);
+        let next = self.next.replace(record.seq.saturating_add(1))?;
+        let count = record.seq.checked_sub(next)?.saturating_sub(damaged);
+        (count > 0).then(|| Record {
+            seq: next,
+            line_number: record.line_number,
+            at: record.at,
+            session: SessionId::NONE,
+            location: Location {
+                line: record.location.line,
+                ..Location::default()
+            },
+            payload: Payload::Missing {
+                count,
+                last: (damaged == 0).then_some(record.seq - 1),
+            },
         })
     }
 }
@@ -65,11 +108,11 @@ pub(super) fn damaged(
 ) -> Record<'static> {
     Record {
         seq: 0,
+        line_number,
         at: Timestamp(0),
         session: SessionId::NONE,
         location,
         payload: Payload::Damaged {
-            line_number,
             reason: reason.into(),
         },
     }
@@ -344,14 +387,25 @@ fn present<'l, D: Deserializer<'l>>(value: D) -> Result<Option<&'l RawValue>, D:
     Deserialize::deserialize(value).map(Some)
 }
 
+/// What is wrong with a line, for whoever never heard of the types that read it.
+fn in_words(line: &[u8], error: &serde_json::Error) -> String {
+    if std::str::from_utf8(line).is_err() {
+        return "it is not UTF-8".into();
+    }
+    match error.classify() {
+        Category::Eof => "it breaks off".into(),
+        Category::Data => "it is no record of a capture".into(),
+        Category::Syntax | Category::Io => {
+            format!("it is not JSON from byte {} on", error.column())
+        }
+    }
+}
+
 /// The long way.
-fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
-    let members: Members<'_> = serde_json::from_slice(line).map_err(|it| {
-        // Which line it is in the capture is told beside it.
-        it.to_string().replace(" at line 1 column ", " at column ")
-    })?;
+fn any(line: &[u8], whole: Location, line_number: u64) -> Result<Record<'_>, String> {
+    let members: Members<'_> = serde_json::from_slice(line).map_err(|it| in_words(line, &it))?;
     let at = chrono::DateTime::parse_from_rfc3339(&members.at)
-        .map_err(|it| format!("the time cannot be read: {it}"))?;
+        .map_err(|_| "the time cannot be read".to_owned())?;
     let from = members.from.as_deref().and_then(|it| party(it.as_bytes()));
     let mut location = whole;
     let mut found = |value: &RawValue, encoding| {
@@ -405,6 +459,7 @@ fn any(line: &[u8], whole: Location) -> Result<Record<'_>, String> {
     };
     Ok(Record {
         seq: members.seq,
+        line_number,
         at: Timestamp(at.timestamp_micros()),
         session: members.session.unwrap_or(SessionId::NONE),
         location,

@@ -3,8 +3,8 @@
 use super::bare::{self, Bare};
 use super::inflate::Inflater;
 use super::lines::{Line, Lines, Source};
-use super::parse::{self, Parser};
-use super::record::{Encoding, Header, Location, Record};
+use super::parse::{self, Parser, Sequence};
+use super::record::{Encoding, Header, Location, Payload, Record};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -19,6 +19,8 @@ const LONGEST_RECORD: usize = 256 << 20;
 /// For [`Reader::pass_over`], where the recording is our own: as far as a [`Location`] reaches.
 pub const ANY_LENGTH: usize = u32::MAX as usize;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// So many lines are looked at for a record, where the first is none.
+const FIRST_LINES: usize = 100;
 /// The newest format that this version reads.
 const FORMAT: u32 = 1;
 
@@ -31,6 +33,12 @@ pub enum ReadError {
     },
     #[error("cannot read capture: {0}")]
     Read(#[from] std::io::Error),
+    #[error("the capture is unreadable from byte {at} of {of} on: {source}")]
+    Broken {
+        at: u64,
+        of: u64,
+        source: std::io::Error,
+    },
     #[error("{path} is not a capture: {reason}")]
     NotACapture { path: PathBuf, reason: String },
 }
@@ -46,7 +54,9 @@ pub struct Reader {
 /// What the lines are.
 #[derive(Debug)]
 enum Format {
-    Capture(Parser),
+    Capture(Parser, Sequence),
+    /// Records of a capture that were chosen by somebody.
+    Part(Parser),
     /// Messages and nothing else.
     Bare(Bare),
 }
@@ -58,34 +68,45 @@ impl Reader {
         Self::open_at(path, 0)
     }
 
-    /// Opens a capture, or a file of bare messages, for somebody to look at.
+    /// Opens a capture, a part of one, or a file of bare messages, for somebody to look at.
     pub fn open_to_show(path: &Path) -> Result<Self, ReadError> {
-        let failed = |source| ReadError::Open {
-            path: path.to_owned(),
-            source,
-        };
         let refused = match Self::open(path) {
             Err(refused @ ReadError::NotACapture { .. }) if path.is_file() => refused,
             opened => return opened,
         };
+        let failed = |source| ReadError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let lines = |longest| io::Result::Ok(Lines::new(source(File::open(path)?)?, longest));
-        let mut first = lines(LONGEST_HEADER).map_err(failed)?;
-        let is_bare = loop {
-            match first.next().map_err(failed)? {
-                Some(line) => match first.text(&line) {
-                    Some(text) if bare::is_blank(text) => {}
-                    text => break text.is_some_and(bare::is_message),
-                },
-                None => break first.rest(bare::is_message).map_err(failed)?.is_some(),
+        let mut lines_read = lines(LONGEST_HEADER).map_err(failed)?;
+        let Some(beginning) = beginning(&mut lines_read).map_err(failed)? else {
+            return Err(refused);
+        };
+        let (lines, format, header) = match beginning {
+            Beginning::Header(header) => {
+                lines_read.longest = LONGEST_RECORD;
+                let format = Format::Capture(Parser::default(), Sequence::default());
+                (lines_read, format, *header)
+            }
+            Beginning::Record | Beginning::Message => {
+                let is_part = matches!(beginning, Beginning::Record);
+                let format = match is_part {
+                    true => Format::Part(Parser::default()),
+                    false => Format::Bare(Bare::default()),
+                };
+                let header = Header {
+                    bare: !is_part,
+                    part: is_part,
+                    ..bare::header(path)
+                };
+                (lines(LONGEST_RECORD).map_err(failed)?, format, header)
             }
         };
-        if !is_bare {
-            return Err(refused);
-        }
         Ok(Self {
-            lines: lines(LONGEST_RECORD).map_err(failed)?,
-            format: Format::Bare(Bare::default()),
-            header: bare::header(path),
+            lines,
+            format,
+            header,
         })
     }
 
@@ -114,7 +135,7 @@ impl Reader {
         lines.skip_to(offset).map_err(failed)?;
         Ok(Self {
             lines,
-            format: Format::Capture(Parser::default()),
+            format: Format::Capture(Parser::default(), Sequence::default()),
             header,
         })
     }
@@ -130,7 +151,8 @@ impl Reader {
         self
     }
 
-    /// Hands at most `limit` complete records to `each`; how many there were. A torn last line stays unread.
+    /// Hands at most `limit` complete records to `each`, and what is missing before one of them; how many there were. A
+    /// torn last line stays unread.
     pub fn read(
         &mut self,
         limit: usize,
@@ -143,12 +165,20 @@ impl Reader {
                 Ok(None) => break,
                 // What was handed out has been read; the error comes again.
                 Err(_) if count > 0 => break,
-                Err(error) => return Err(error.into()),
+                Err(source) => {
+                    let (at, of) = self.progress();
+                    return Err(ReadError::Broken { at, of, source });
+                }
             };
             let record = match self.lines.text(&line) {
                 Some(text) if bare::is_blank(text) => continue,
                 Some(text) => match &mut self.format {
-                    Format::Capture(parser) => parser.read(text, line.offset, line.number),
+                    Format::Capture(parser, _) => parser.read(text, line.offset, line.number),
+                    Format::Part(parser) => {
+                        let unmarked = bare::without_mark(text);
+                        let mark = (text.len() - unmarked.len()) as u64;
+                        parser.read(unmarked, line.offset + mark, line.number)
+                    }
                     Format::Bare(bare) => bare.read(text, line.offset, line.number),
                 },
                 None => {
@@ -160,6 +190,12 @@ impl Reader {
                     parse::damaged(location, line.number, reason)
                 }
             };
+            if let Format::Capture(_, sequence) = &mut self.format
+                && let Some(missing) = sequence.missing_before(&record)
+            {
+                each(missing);
+                count += 1;
+            }
             each(record);
             count += 1;
         }
@@ -190,6 +226,49 @@ impl Reader {
             content: Arc::clone(self.lines.content()),
         })
     }
+}
+
+/// What a file that is no capture from its first byte on begins with.
+enum Beginning {
+    /// Behind a byte order mark.
+    Header(Box<Header>),
+    /// Of a capture, the header of which is missing or damaged.
+    Record,
+    Message,
+}
+
+/// Looked for in the first lines: one that nobody can read does not hide those behind it.
+fn beginning(lines: &mut Lines) -> io::Result<Option<Beginning>> {
+    let mut looked_at = 0;
+    while looked_at < FIRST_LINES {
+        let Some(line) = lines.next()? else {
+            let message = lines.rest(bare::is_message)?;
+            return Ok(message
+                .filter(|_| looked_at == 0)
+                .map(|_| Beginning::Message));
+        };
+        let text = bare::without_mark(lines.text(&line).unwrap_or_default());
+        if bare::is_blank(text) && looked_at == 0 {
+            continue;
+        }
+        let is_first = looked_at == 0;
+        looked_at += 1;
+        match serde_json::from_slice::<Header>(text) {
+            Ok(newer) if is_first && newer.capture > FORMAT => return Ok(None),
+            Ok(header) if is_first && header.capture > 0 => {
+                return Ok(Some(Beginning::Header(Box::new(header))));
+            }
+            _ => {}
+        }
+        if is_first && bare::is_message(text) {
+            return Ok(Some(Beginning::Message));
+        }
+        let record = Parser::default().read(text, line.offset, line.number);
+        if !matches!(record.payload, Payload::Damaged { .. } | Payload::Unknown) {
+            return Ok(Some(Beginning::Record));
+        }
+    }
+    Ok(None)
 }
 
 fn source(file: File) -> io::Result<Source> {

@@ -42,6 +42,9 @@ pub struct Header {
     /// There is none: these are bare messages, and times and directions are not known.
     #[serde(skip)]
     pub bare: bool,
+    /// There is none: these are records that somebody took out of a capture.
+    #[serde(skip)]
+    pub part: bool,
 }
 
 /// Where a payload lies in the capture (in the uncompressed file, for compressed ones). For a record without a payload
@@ -72,6 +75,8 @@ pub enum Encoding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
     pub seq: u64,
+    /// Of its line in the file, counted from 1.
+    pub line_number: u64,
     pub at: Timestamp,
     pub session: SessionId,
     pub location: Location,
@@ -103,11 +108,17 @@ pub enum Payload<'a> {
     Closed(Closed),
     Gap(Gap),
     Note(String),
-    /// A line of the file that is no record: its number, counted from 1, and what is wrong with it. Such a record has
-    /// no seq, time and session of its own: all are 0.
+    /// A line of the file that is no record, and what is wrong with it. Such a record has no seq, time and session of
+    /// its own: all are 0.
     Damaged {
-        line_number: u64,
         reason: String,
+    },
+    /// The record after this one has a number that shows that others stood before it: how many, and, where no damaged
+    /// line may have been one of them, the last of their numbers. The first is that of this record, which stands
+    /// nowhere in the file.
+    Missing {
+        count: u64,
+        last: Option<u64>,
     },
     /// A kind of event that this version does not know.
     Unknown,

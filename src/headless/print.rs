@@ -8,10 +8,10 @@ use super::{Print, Voice};
 use crate::capture::reader::{ANY_LENGTH, ReadError, Reader};
 use crate::capture::record::{Location, Payload, Record};
 use crate::tap::{SessionId, Timestamp};
-use crate::traffic::ANSWERED_AGAIN;
 use crate::traffic::digest::{Content, Detail, Message, MessageKind, Messages, digest};
 use crate::traffic::gist::{gist, neutral};
 use crate::traffic::party_word;
+use crate::traffic::{ANSWERED_AGAIN, missing};
 use answers::{Answered, Answers, Found, Unanswered, Way};
 use chrono::{Local, TimeZone as _};
 use exchanges::Exchanges;
@@ -108,6 +108,8 @@ fn follow(
         let over = ended.is_cancelled();
         let read = reader.read(BATCH, |record| match print {
             Print::Text => lines.extend(text.lines(&record)),
+            // It has no line of its own.
+            Print::Json if matches!(record.payload, Payload::Missing { .. }) => {}
             // A line that can be read once can be read twice.
             Print::Json => lines.extend(
                 bodies
@@ -282,6 +284,7 @@ impl Text {
             } => {
                 format!("line {line_number} of the capture is damaged: {reason}")
             }
+            Content::Missing { count, last } => missing(record.seq, count, last),
             Content::Http(exchange, step) => match self.exchanges.step(exchange, &step) {
                 Some(said) => said,
                 None => return Vec::new(),

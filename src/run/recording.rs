@@ -87,7 +87,7 @@ impl Identity {
             cwd: std::env::current_dir()
                 .map(|path| path.display().to_string())
                 .unwrap_or_default(),
-            bare: false,
+            ..Header::default()
         }
     }
 }

@@ -50,6 +50,11 @@ pub enum Content {
         line_number: u64,
         reason: Box<str>,
     },
+    /// Records that should stand here and do not: how many, and the last of their numbers where that is known.
+    Missing {
+        count: u64,
+        last: Option<u64>,
+    },
     /// An event that a later version of this program knows.
     Unknown,
 }
@@ -220,16 +225,20 @@ pub fn digest(record: &Record<'_>) -> Digest {
                 (bytes, frame) = (alone, wire::parse(alone));
                 location.len = u32::try_from(alone.len()).unwrap_or(location.len);
             }
-            let messages = messages(frame, bytes, location);
-            let content = Content::Line {
-                from: *from,
-                to: *to,
-                replay_of: *replay_of,
-                via: via.as_ref().map(|via| Carrier {
-                    exchange: via.exchange.0,
-                    numbered: via.event.is_some(),
-                }),
-                messages,
+            let is_message = *json && location.encoding == Encoding::Verbatim;
+            let content = match frame {
+                // The recorder writes as a message what is JSON, and nothing else.
+                Frame::NotJson(_) if is_message => damaged(record, "its message is not JSON"),
+                frame => Content::Line {
+                    from: *from,
+                    to: *to,
+                    replay_of: *replay_of,
+                    via: via.as_ref().map(|via| Carrier {
+                        exchange: via.exchange.0,
+                        numbered: via.event.is_some(),
+                    }),
+                    messages: messages(frame, bytes, location),
+                },
             };
             (bytes.len(), content)
         }
@@ -238,14 +247,12 @@ pub fn digest(record: &Record<'_>) -> Digest {
         Payload::Closed(closed) => (0, Content::Closed(closed.clone())),
         Payload::Gap(gap) => (0, Content::Gap(gap.clone())),
         Payload::Note(text) => (0, Content::Note(line(text))),
-        Payload::Damaged {
-            line_number,
-            reason,
-        } => (
+        Payload::Damaged { reason } => (0, damaged(record, reason)),
+        Payload::Missing { count, last } => (
             0,
-            Content::Damaged {
-                line_number: *line_number,
-                reason: gist(reason),
+            Content::Missing {
+                count: *count,
+                last: *last,
             },
         ),
         Payload::Http(HttpRecord { exchange, part }) => {
@@ -260,6 +267,13 @@ pub fn digest(record: &Record<'_>) -> Digest {
         location,
         bytes: bytes as u64,
         content,
+    }
+}
+
+fn damaged(record: &Record<'_>, reason: &str) -> Content {
+    Content::Damaged {
+        line_number: record.line_number,
+        reason: gist(reason),
     }
 }
 

@@ -38,6 +38,7 @@ use crate::capture::record::Location;
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId, Timestamp};
 use catalogue::Catalogue;
+pub use fold::missing;
 use fold::{Again, Challenges};
 use inventory::Inventory;
 pub use links::Side;
@@ -147,7 +148,7 @@ pub struct Row<'a> {
 /// The words for a request that was answered more than once, which the filter finds too.
 pub const ANSWERED_AGAIN: &str = "answered again";
 
-/// The word for messages that were not captured.
+/// The word for messages that were not captured, or are no longer in the capture.
 pub const GAP: &str = "gap";
 const SESSION_CLOSED: &str = "session closed";
 const DAMAGED_LINE: &str = "damaged line";
@@ -237,13 +238,15 @@ pub struct Counters {
     /// Streams of events that are open and carry no call, and subscriptions.
     pub streams: u64,
     pub garbage: u64,
-    pub stderr_lines: u64,
     /// Of these, what the server wrote to its standard output.
     pub on_stdout: u64,
+    pub stderr_lines: u64,
     /// Messages that were forwarded but not recorded.
     pub lost: u64,
     /// Lines of the capture that cannot be read.
     pub damaged: u64,
+    /// Records that are no longer in the capture, as the numbers of the others show.
+    pub missing: u64,
     pub bytes: u64,
 }
 

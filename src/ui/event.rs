@@ -78,7 +78,11 @@ pub enum Fed {
         /// Bytes of a last line that nobody finished.
         torn: u64,
     },
-    Failed(String),
+    Failed {
+        why: String,
+        /// All before this byte has been read.
+        from: Option<u64>,
+    },
 }
 
 /// A message read back from the capture.

@@ -4,7 +4,7 @@
 //! log, and what was not read yet is still there.
 
 use super::event::Fed;
-use crate::capture::reader::{Bodies, Reader};
+use crate::capture::reader::{Bodies, ReadError, Reader};
 use crate::capture::store;
 use crate::traffic::digest::digest;
 use std::path::PathBuf;
@@ -44,8 +44,13 @@ pub fn start(capture: PathBuf, coming: u64, ended: CancellationToken) -> std::io
         .name("feed".to_owned())
         .spawn(move || {
             if let Err(failure) = follow(&capture, coming, &ended, &sender, &opened) {
+                let why = failure.to_string();
+                let from = match failure {
+                    ReadError::Broken { at, .. } => Some(at),
+                    _ => None,
+                };
                 // Nobody listens any more: nothing to say.
-                let _ = sender.blocking_send(Fed::Failed(failure.to_string()));
+                let _ = sender.blocking_send(Fed::Failed { why, from });
             }
         })?;
     Ok(Feed { batches, bodies })
@@ -57,7 +62,7 @@ fn follow(
     ended: &CancellationToken,
     sender: &mpsc::Sender<Fed>,
     opened: &OnceLock<Bodies>,
-) -> Result<(), crate::capture::reader::ReadError> {
+) -> Result<(), ReadError> {
     let mut reader = Reader::open_to_show(capture)?;
     let _ = opened.set(reader.bodies()?);
     let mut listening = sender
@@ -219,7 +224,10 @@ mod tests {
     #[test]
     fn a_capture_that_cannot_be_read_is_told() {
         let mut feed = start("/nowhere/at/all.jsonl".into(), 0, CancellationToken::new()).unwrap();
-        assert!(matches!(messages(&mut feed), (0, Some(Fed::Failed(_)))));
+        assert!(matches!(
+            messages(&mut feed),
+            (0, Some(Fed::Failed { from: None, .. }))
+        ));
         assert!(matches!(messages(&mut feed), (0, None)));
     }
 }

@@ -180,7 +180,7 @@ fn title(app: &App, frame: &mut Frame<'_>, area: Rect) {
 }
 
 /// What stands in the rule under the title as long as the proxy does: where clients can join, and whether the server is
-/// known to be who it says. For bare messages, what is not known of them.
+/// known to be who it says. For bare messages and a part of a capture, what is not known of them.
 fn standing(world: &World, frame: &mut Frame<'_>, rule: Rect) {
     let theme = world.theme;
     let listening = world.listening.as_ref().filter(|_| world.live);
@@ -188,11 +188,14 @@ fn standing(world: &World, frame: &mut Frame<'_>, rule: Rect) {
         listening.map(|url| (format!(" listening on {} ", text::clean(url)), Role::Text));
     let insecure = world.header.as_ref().is_some_and(|header| header.insecure);
     let insecure = insecure.then(|| (" TLS not verified ".to_owned(), Role::Error));
-    let bare = world.header.as_ref().is_some_and(|header| header.bare);
-    let bare = bare.then(|| {
-        let words = " bare messages, without times or directions of their own ";
-        (words.to_owned(), Role::Warn)
+    let said = world.header.as_ref().and_then(|header| {
+        if header.bare {
+            return Some(" bare messages, without times or directions of their own ");
+        }
+        let is_part = " a part of a capture: its header is missing, and perhaps more ";
+        header.part.then_some(is_part)
     });
+    let bare = said.map(|words| (words.to_owned(), Role::Warn));
     let spans: Vec<Span<'_>> = [bare, insecure, listening]
         .into_iter()
         .flatten()

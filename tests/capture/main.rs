@@ -123,7 +123,7 @@ fn owned(record: &Record<'_>) -> Read {
         Payload::Closed(closed) => Read::Closed(closed),
         Payload::Gap(gap) => Read::Gap(gap),
         Payload::Note(note) => Read::Note(note),
-        Payload::Http(_) | Payload::Damaged { .. } | Payload::Unknown => {
+        Payload::Http(_) | Payload::Damaged { .. } | Payload::Missing { .. } | Payload::Unknown => {
             panic!("not what we write: {record:?}")
         }
     }

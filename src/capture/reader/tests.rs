@@ -76,7 +76,7 @@ fn short(record: &Record<'_>) -> String {
         Payload::Line { bytes, .. } | Payload::Stderr(bytes) => {
             String::from_utf8_lossy(bytes).into_owned()
         }
-        Payload::Damaged { line_number, .. } => format!("damaged line {line_number}"),
+        Payload::Damaged { .. } => format!("damaged line {}", record.line_number),
         other => format!("{other:?}"),
     };
     format!("{} {payload}", record.seq)
@@ -405,4 +405,125 @@ fn bare_messages_may_begin_behind_blank_lines_or_a_byte_order_mark() {
     }
     std::fs::write(file.path(), "\n\n").unwrap();
     assert!(Reader::open_to_show(file.path()).is_err());
+}
+
+#[test]
+fn what_is_missing_between_two_records_is_told_before_the_second() {
+    let missing = |seqs: &[u64], damaged_before: u64| {
+        let lines = seqs.iter().map(|seq| match *seq == damaged_before {
+            true => format!("{{\"se\0\n{}\n", message(*seq, "{}")),
+            false => message(*seq, "{}") + "\n",
+        });
+        let mut growing = Growing::new("");
+        let mut told = Vec::new();
+        for line in lines {
+            growing.grow(&line);
+            let read = growing.reader.read(9, |record| {
+                if let Payload::Missing { count, last } = record.payload {
+                    told.push((record.seq, count, last));
+                }
+            });
+            read.unwrap();
+        }
+        told
+    };
+    assert_eq!(
+        missing(&[1, 2, 5, 6, 8], 0),
+        [(3, 2, Some(4)), (7, 1, Some(7))]
+    );
+    assert_eq!(missing(&[1, 2, 3], 0), []);
+    // Where reading begins, and where another recording does.
+    assert_eq!(missing(&[40, 41, 1, 2], 0), []);
+    assert_eq!(missing(&[1, u64::MAX, 2, 3], 0).len(), 1);
+    // A line that is damaged was a record.
+    assert_eq!(missing(&[1, 3], 3), []);
+    assert_eq!(missing(&[1, 5], 5), [(2, 2, None)]);
+}
+
+#[test]
+fn nothing_is_missing_where_reading_goes_on_in_the_middle() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let lines: Vec<String> = (1..=5).map(|seq| message(seq, "{}") + "\n").collect();
+    write!(file, "{HEADER}\n{}", lines.concat()).unwrap();
+    let third = HEADER.len() + 1 + lines[..2].concat().len();
+    let mut reader = Reader::open_at(file.path(), third as u64).unwrap();
+    let mut read = Vec::new();
+    reader.read(9, |record| read.push(short(&record))).unwrap();
+    assert_eq!(read, ["3 {}", "4 {}", "5 {}"]);
+}
+
+#[test]
+fn a_part_of_a_capture_is_read_for_whoever_looks() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let records = format!("{}\n{}\n", message(7, "{}"), message(9, "[]"));
+    let open = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        Reader::open_to_show(file.path())
+    };
+    for beginning in ["", "\u{feff}", "{\"captu\0\0\n", "\n"] {
+        let mut reader = open(&format!("{beginning}{records}")).unwrap();
+        assert!(reader.header().part, "{beginning:?}");
+        let bodies = reader.bodies().unwrap();
+        let mut read = Vec::new();
+        let each = |record: Record<'_>| {
+            if !matches!(record.payload, Payload::Damaged { .. }) {
+                read.push((short(&record), bodies.fetch(record.location).unwrap()));
+            }
+        };
+        reader.read(9, each).unwrap();
+        let expected = [
+            ("7 {}".to_owned(), b"{}".to_vec()),
+            ("9 []".to_owned(), b"[]".to_vec()),
+        ];
+        assert_eq!(read, expected, "{beginning:?}");
+    }
+    let whole = open(&format!("\u{feff}{HEADER}\n{records}")).unwrap();
+    assert_eq!((whole.header().part, &*whole.header().name), (false, "n"));
+    for refused in [format!("{{\"capture\":2}}\n{records}"), "a\nb\n".to_owned()] {
+        assert!(open(&refused).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_broken_in_a_line_is_said_in_plain_words() {
+    let reason = |line: &[u8]| match super::line(line).payload {
+        Payload::Damaged { reason } => reason,
+        other => panic!("{other:?}"),
+    };
+    let whole = message(1, "{}");
+    assert_eq!(reason(&whole.as_bytes()[..40]), "it breaks off");
+    assert_eq!(reason(b"[]"), "it is no record of a capture");
+    assert_eq!(reason(b"{\"x\":1}"), "it is no record of a capture");
+    assert_eq!(reason(b"{x"), "it is not JSON from byte 2 on");
+    assert_eq!(reason(b"\xff"), "it is not UTF-8");
+}
+
+#[test]
+fn a_capture_that_breaks_off_says_from_where_on() {
+    let mut noise = 1_u64;
+    let text = (1..=20_000).map(|seq| {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        message(seq, &format!("[{noise}]")) + "\n"
+    });
+    let text = format!("{HEADER}\n{}", text.collect::<String>());
+    let mut packed = zstd::encode_all(text.as_bytes(), 1).unwrap();
+    assert!(packed.len() > 128 << 10, "more than is unpacked at once");
+    packed.extend([0xff; 64]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &packed).unwrap();
+    let mut reader = Reader::open(file.path()).unwrap();
+    let failed = loop {
+        match reader.read(1000, |_| ()) {
+            Ok(0) => panic!("it was read to its end"),
+            Ok(_) => {}
+            Err(error) => break error.to_string(),
+        }
+    };
+    let of = format!("of {} on: ", packed.len());
+    assert!(
+        failed.contains("unreadable from byte ") && failed.contains(&of),
+        "{failed}"
+    );
 }

@@ -23,6 +23,16 @@ use crate::tap::{ANSWERS_AGAIN, NO_ANSWER, Party, Timestamp};
 /// Why the end of something is not known.
 const CUT_OFF: &str = "the capture ends here";
 
+/// `11 records (49 to 59) are missing here`
+pub fn missing(first: u64, count: u64, last: Option<u64>) -> String {
+    match (count, last) {
+        (1, Some(_)) => format!("1 record ({first}) is missing here"),
+        (1, None) => "1 record is missing here".to_owned(),
+        (_, Some(last)) => format!("{count} records ({first} to {last}) are missing here"),
+        (_, None) => format!("{count} records are missing here"),
+    }
+}
+
 /// How a message came.
 #[derive(Debug, Clone, Copy)]
 struct Way {
@@ -49,6 +59,8 @@ impl Traffic {
             from: Party::Sentinel,
             place: digest.location.into(),
         };
+        let (rows, bytes) = (self.len(), digest.bytes);
+        let is_written_otherwise = digest.location.encoding != Encoding::Verbatim;
         match digest.content {
             Content::Line {
                 from,
@@ -59,8 +71,6 @@ impl Traffic {
             } => {
                 let source = Source { from, ..source };
                 let way = Way {
-        let (rows, bytes) = (self.len(), digest.bytes);
-        let is_written_otherwise = digest.location.encoding != Encoding::Verbatim;
                     to,
                     replay_of,
                     http: via.map(|via| self.carried(source, to, via)),
@@ -92,6 +102,9 @@ impl Traffic {
             }
             other => self.event(source, other),
         }
+        if is_written_otherwise && bytes > 0 && self.len() == rows + 1 {
+            self.store.set_wire_len(rows, bytes);
+        }
     }
 
     /// What is no message.
@@ -102,9 +115,6 @@ impl Traffic {
                 let mut summary = Gist::default();
                 summary.push(&opened.by).push(" ").push(&opened.transport);
                 if let Some(pid) = opened.pid {
-        if is_written_otherwise && bytes > 0 && self.len() == rows + 1 {
-            self.store.set_wire_len(rows, bytes);
-        }
                     summary.push(&format!(", process {pid}"));
                 }
                 ("session opened", summary.finish())
@@ -136,8 +146,11 @@ impl Traffic {
                 self.counters.damaged += 1;
                 // It tells no time: it was written about when the line before it was.
                 source.at = self.latest.0;
-                let summary = format!("line {line_number}: {reason}");
-                (DAMAGED_LINE, line(&summary))
+                (DAMAGED_LINE, line(&format!("{line_number}: {reason}")))
+            }
+            Content::Missing { count, last } => {
+                self.counters.missing = self.counters.missing.saturating_add(count);
+                (GAP, line(&missing(source.seq, count, last)))
             }
             Content::Unknown | Content::Line { .. } | Content::Http(..) | Content::Stderr(_) => {
                 ("unknown event", Box::default())
@@ -165,6 +178,8 @@ impl Traffic {
             MessageKind::Notification => self.notification(source, scope, way, message),
             MessageKind::Garbage => {
                 self.counters.garbage += 1;
+                let on_stdout = source.from == Party::Server && way.http.is_none();
+                self.counters.on_stdout += u64::from(on_stdout);
                 let row =
                     self.store
                         .push(source, RowKind::Garbage, &message.method, "", &message.gist);
@@ -178,8 +193,6 @@ impl Traffic {
         let mut parent = None;
         if let Some(reference) = message.reference.as_deref() {
             let taken = match (&message.detail, &*message.method) {
-                let on_stdout = source.from == Party::Server && way.http.is_none();
-                self.counters.on_stdout += u64::from(on_stdout);
                 (Detail::Progress { done, total }, _) => {
                     let progress = Progress {
                         done: *done,

@@ -71,7 +71,7 @@ fn record(seq: u64, line: &str) -> Record<'static> {
                     event: cut('!').map(|event| number(event).to_string().into()),
                 }),
                 terminated: true,
-                json: true,
+                json: crate::wire::is_json(text.as_bytes()),
                 bytes: Cow::Owned(text.into_bytes()),
             }
         }
@@ -96,10 +96,7 @@ fn record(seq: u64, line: &str) -> Record<'static> {
             reason: what,
         }),
         (None, "note") => Payload::Note(what),
-        (None, "damaged") => Payload::Damaged {
-            line_number: seq,
-            reason: what,
-        },
+        (None, "damaged") => Payload::Damaged { reason: what },
         (None, who) => panic!("who is {who}?"),
     };
     let len = match &payload {
@@ -109,6 +106,7 @@ fn record(seq: u64, line: &str) -> Record<'static> {
     };
     Record {
         seq,
+        line_number: seq,
         at: Timestamp(seq as i64 * 1000),
         session: SessionId(cut('@').map_or(1, |text| number(text) as u32)),
         location: Location {

@@ -36,7 +36,7 @@ fn what_is_no_message_is_shown_as_it_came() {
         server · stderr · warning: deprecated [8]
         sentinel · gap · 14 messages not captured (disk slow) [9]
         sentinel · note · the client went away [10]
-        sentinel · damaged line · line 11: unexpected end [11]
+        sentinel · damaged line · 11: unexpected end [11]
         sentinel · session closed · exit status 0 [12]
         "#,
     );
@@ -348,7 +348,7 @@ fn what_somebody_has_put_behind_a_message_is_not_of_it() {
 }
 
 #[test]
-fn a_message_with_something_broken_behind_it_is_shown_as_no_message() {
+fn a_message_that_is_not_json_is_damage_and_not_its_senders() {
     let broken = |behind: &str| {
         let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
         let record = format!(
@@ -356,8 +356,8 @@ fn a_message_with_something_broken_behind_it_is_shown_as_no_message() {
         );
         let mut traffic = Traffic::default();
         traffic.apply(digest(&crate::capture::reader::line(record.as_bytes())));
-        let counters = traffic.counters();
-        counters.garbage + counters.damaged
+        assert_eq!(traffic.counters().garbage, 0);
+        traffic.counters().damaged
     };
     for whole in [r#","later":{}"#, " , \"later\":[]", " "] {
         assert_eq!(broken(whole), 0, "{whole}");
@@ -371,6 +371,7 @@ fn a_message_with_something_broken_behind_it_is_shown_as_no_message() {
     ] {
         assert_eq!(broken(garbage), 1, "{garbage}");
     }
+    assert_eq!(broken(&format!(",\"later\":\"{}\"}}", "\0".repeat(40))), 1);
 }
 
 /// With this behind each message in its record.
@@ -398,7 +399,7 @@ fn read_back(behind: &str) {
             "{{\"seq\":{seq},\"at\":\"{at}\",\"session\":1,\"from\":\"{from}\",\"message\":{message}{behind}}}\n"
         );
     }
-    text += "{\"seq\":9,\"at\":\"2026-11-21T00:00:09.000000Z\",\"session\":1,\"from\":\"server\",\"text\":\"hi \\\"there\\\"\"}\n";
+    text += "{\"seq\":4,\"at\":\"2026-11-21T00:00:09.000000Z\",\"session\":1,\"from\":\"server\",\"text\":\"hi \\\"there\\\"\"}\n";
     std::fs::write(file.path(), text).unwrap();
 
     let mut traffic = Traffic::default();
@@ -461,6 +462,7 @@ fn a_capture_may_claim_any_number() {
     ] {
         traffic.apply(digest(&Record {
             seq: u64::MAX,
+            line_number: u64::MAX,
             at: Timestamp(at),
             session: SessionId(u32::MAX),
             location,
@@ -501,6 +503,7 @@ fn fold_bytes(bytes: Vec<u8>) {
     let location = Location::default();
     let record = Record {
         seq: 1,
+        line_number: 2,
         at: Timestamp(1),
         session: SessionId(1),
         location,

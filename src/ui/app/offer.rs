@@ -53,6 +53,7 @@ impl App {
                     counters.garbage,
                     counters.lost,
                     counters.damaged,
+                    counters.missing,
                 ];
                 counts.iter().any(|count| *count > 0)
             }
@@ -95,7 +96,7 @@ impl App {
     pub fn grows(&self) -> bool {
         !matches!(
             self.reading,
-            Reading::Saved | Reading::Ended | Reading::Failed(_)
+            Reading::Saved | Reading::Ended | Reading::Failed { .. }
         )
     }
 

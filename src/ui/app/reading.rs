@@ -20,7 +20,11 @@ pub enum Reading {
     Saved,
     /// Nobody told us of a proxy, and yet somebody may write on.
     Growing,
-    Failed(String),
+    Failed {
+        why: String,
+        /// All before this byte has been read.
+        from: Option<u64>,
+    },
 }
 
 impl App {
@@ -68,9 +72,9 @@ impl App {
                     self.log.note(&self.world, notice);
                 }
             }
-            Fed::Failed(reason) => {
-                self.say(Notice::error(reason.clone()));
-                self.reading = Reading::Failed(reason);
+            Fed::Failed { why, from } => {
+                self.say(Notice::error(why.clone()));
+                self.reading = Reading::Failed { why, from };
             }
         }
     }

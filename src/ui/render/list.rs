@@ -107,7 +107,7 @@ fn nothing(app: &App) -> Vec<&str> {
         return NOTHING_MATCHES.to_vec();
     }
     match &app.reading {
-        Reading::Failed(reason) => vec!["This capture cannot be read.", reason],
+        Reading::Failed { why, .. } => vec!["This capture cannot be read.", why],
         Reading::Opening | Reading::Loading(..) => vec!["Reading the capture…"],
         Reading::Live if app.world.is_http() => vec![
             "No messages yet.",

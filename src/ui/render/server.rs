@@ -236,6 +236,14 @@ impl Page {
             &format::count(counters.lost),
             role(counters.lost, Role::Error),
         );
+        for (what, number) in [
+            ("damaged lines", counters.damaged),
+            ("missing records", counters.missing),
+        ] {
+            if number > 0 {
+                self.fact(what, &format::count(number), Role::Error);
+            }
+        }
         self.fact("bytes", &format::size(counters.bytes), Role::Text);
     }
 

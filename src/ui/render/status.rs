@@ -166,7 +166,7 @@ pub fn state_word(app: &App) -> &'static str {
         Reading::Ended => "ended",
         Reading::Saved => "saved",
         Reading::Growing => "growing",
-        Reading::Failed(_) => "unreadable",
+        Reading::Failed { .. } => "unreadable",
     }
 }
 
@@ -198,7 +198,11 @@ fn state(app: &App) -> Piece {
         Reading::Live if word != "live" => (0, Role::Error, format!("■ {word}")),
         Reading::Live | Reading::Growing => (0, Role::Ok, format!("● {word}")),
         Reading::Ended => (0, Role::Warn, format!("■ {word}")),
-        Reading::Failed(_) => (0, Role::Error, format!("✗ {word}: the Log says why")),
+        Reading::Failed { from, .. } => {
+            let from = from.map(|from| format!(" from byte {} on", count(from)));
+            let from = from.unwrap_or_default();
+            (0, Role::Error, format!("✗ {word}{from}: the Log says why"))
+        }
         Reading::Opening | Reading::Saved => (0, Role::Dim, format!("○ {word}")),
     }
 }
@@ -235,6 +239,10 @@ fn pieces(app: &App) -> Vec<Piece> {
             Role::Error,
             format!("{damaged}, the last line torn ({torn})"),
         ),
+    }
+    if counters.missing > 0 {
+        let missing = plural(counters.missing, "record");
+        say(0, Role::Error, format!("{missing} missing in the capture"));
     }
     let is_asked = world.live && !world.traffic.waiting_for_operator().is_empty();
     if is_asked || app.has_unfinished() {
