@@ -374,7 +374,10 @@ fn what_is_written_on_stderr_keeps_its_blanks() {
         stage.press(keys);
         let text = stage.text();
         for line in ["stderr    Traceback:", "  File \"a.py\"", "        x  = 1"] {
-            assert!(text.contains(line) || keys == "1" && line.contains("Trace"), "{text}");
+            assert!(
+                text.contains(line) || keys == "1" && line.contains("Trace"),
+                "{text}"
+            );
         }
     }
 }

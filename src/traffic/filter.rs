@@ -2,12 +2,14 @@
 
 use super::storage::{RowData, Symbol};
 use super::store::Store;
-use super::{ANSWERED_AGAIN, RowId, Status, Traffic, party_word};
+use super::{ANSWERED_AGAIN, RowId, STATUS_WORDS, Traffic, party_word};
 use crate::tap::Party;
 use memchr::memchr2_iter;
 
 /// A text filter over method, name, id, status, sender and summary, and the method, path and status of the
 /// HTTP exchange that was made for it. `!text` negates; several words must all match; case is ignored. An empty filter keeps everything.
+/// A word that is one for a status, as `ok` and `error` are, is about that alone; in quotes it is a text like any other,
+/// and so is what has blanks in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     words: Vec<Word>,
@@ -15,8 +17,51 @@ pub struct Filter {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Word {
-    needle: Needle,
+    wanted: Wanted,
     negated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    Text(Needle),
+    /// A row that stands so.
+    Status(&'static str),
+}
+
+impl Wanted {
+    fn new(word: &str, quoted: bool) -> Self {
+        let status = STATUS_WORDS.iter().find(|it| it.eq_ignore_ascii_case(word));
+        match status.filter(|_| !quoted) {
+            Some(status) => Self::Status(status),
+            None => Self::Text(Needle::new(word)),
+        }
+    }
+}
+
+/// The next word of a filter that is being typed, whether it stands in quotes, and what follows.
+fn next_word(text: &str) -> Option<(&str, bool, &str)> {
+    let text = text.trim_start();
+    let ends = |at: &usize| {
+        text[at + 1..]
+            .chars()
+            .next()
+            .is_none_or(char::is_whitespace)
+    };
+    let closing = |inner: &str| inner.match_indices('"').map(|(at, _)| at + 1).find(ends);
+    if let Some(end) = text
+        .strip_prefix('"')
+        .and_then(closing)
+        .filter(|end| *end > 1)
+    {
+        return Some((&text[1..end], true, &text[end + 1..]));
+    }
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    // An exclamation mark may stand before quotes.
+    let end = match text.starts_with("!\"") {
+        true => 1,
+        false => end,
+    };
+    (end > 0).then(|| (&text[..end], false, &text[end..]))
 }
 
 /// What a search looks for, whatever the case.
@@ -81,19 +126,20 @@ impl Filter {
     pub fn parse(text: &str) -> Self {
         // An exclamation mark that stands by itself is that of the word behind it.
         let mut leaves_out = false;
-        let word = |word: &str| {
-            let text = word.strip_prefix('!');
+        let mut words = Vec::new();
+        let mut rest = text;
+        while let Some((word, quoted, behind)) = next_word(rest) {
+            rest = behind;
+            let text = word.strip_prefix('!').filter(|_| !quoted);
             let negated = std::mem::take(&mut leaves_out) || text.is_some();
             let text = text.unwrap_or(word);
             leaves_out = text.is_empty();
-            (!leaves_out).then(|| Word {
-                needle: Needle::new(text),
-                negated,
-            })
-        };
-        Self {
-            words: text.split_whitespace().filter_map(word).collect(),
+            if !leaves_out {
+                let wanted = Wanted::new(text, quoted);
+                words.push(Word { wanted, negated });
+            }
         }
+        Self { words }
     }
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
@@ -104,23 +150,34 @@ impl Filter {
             .row(row)
             .is_some_and(|row| self.keeps_row(store, row, &mut Verdicts::default()))
     }
-    /// Whether something matches that is no row, by the texts that it is shown with.
+    /// Whether something matches that is no row, by the texts that it is shown with: what says how a row stands is text
+    /// there.
     pub fn keeps_texts(&self, texts: &[&str]) -> bool {
-        let is_in = |word: &Word| texts.iter().any(|text| word.needle.is_in(text.as_bytes()));
+        let has = |needle: &Needle| texts.iter().any(|text| needle.is_in(text.as_bytes()));
+        let is_in = |word: &Word| match &word.wanted {
+            Wanted::Text(needle) => has(needle),
+            Wanted::Status(word) => has(&Needle::new(word)),
+        };
         self.words.iter().all(|word| is_in(word) != word.negated)
     }
-    /// Whether a raw body matches, for the slower pass over bodies. A filter that only excludes finds no bodies.
+    /// Whether a raw body matches, for the slower pass over bodies. A filter without a text that is wanted finds no
+    /// bodies. How the row stands is looked at where that is known.
     pub fn keeps_body(&self, body: &[u8]) -> bool {
-        self.words.iter().any(|word| !word.negated)
-            && self
-                .words
-                .iter()
-                .all(|word| word.needle.is_in(body) != word.negated)
+        let texts = self.words.iter().filter_map(|word| match &word.wanted {
+            Wanted::Text(needle) => Some((needle, word.negated)),
+            Wanted::Status(_) => None,
+        });
+        texts.clone().any(|(_, negated)| !negated) && { texts }
+            .all(|(needle, negated)| needle.is_in(body) != negated)
     }
-    /// Whether the row itself has a word that it must not have, so that no match in its body may bring it back.
+    /// Whether the row itself has a word that it must not have, or stands otherwise than it must, so that no match in its
+    /// body may bring it back.
     pub(super) fn excludes(&self, store: &Store, row: &RowData, verdicts: &mut Verdicts) -> bool {
         let mut words = self.words.iter().enumerate();
-        words.any(|(number, word)| word.negated && word.is_in_row(number, store, row, verdicts))
+        words.any(|(number, word)| {
+            let decides = word.negated || matches!(word.wanted, Wanted::Status(_));
+            decides && word.is_in_row(number, store, row, verdicts) == word.negated
+        })
     }
     pub(super) fn keeps_row(&self, store: &Store, row: &RowData, verdicts: &mut Verdicts) -> bool {
         let mut words = self.words.iter().enumerate();
@@ -136,27 +193,29 @@ impl Word {
         row: &RowData,
         verdicts: &mut Verdicts,
     ) -> bool {
+        let needle = match &self.wanted {
+            Wanted::Text(needle) => needle,
+            // Of `tool error`, which is two words, each.
+            Wanted::Status(word) => return store.status_word(row).split(' ').any(|it| it == *word),
+        };
         let known = verdicts.of_word(number);
-        known.symbol(row.method, store, &self.needle)
-            || known.symbol(row.name, store, &self.needle)
-            || known.status(row.status, &self.needle)
-            || known.party(row.from, &self.needle)
-            || self.needle.is_in(store.texts.bytes(store.summary(row)))
-            || self.needle.is_in(store.id_of(row))
-            || self.needle.is_in(store.texts.bytes(store.failure(row)))
-            || store.is_answered_again(row) && self.needle.is_in(ANSWERED_AGAIN.as_bytes())
-            || store
-                .elicited(row)
-                .is_some_and(|word| self.needle.is_in(word.as_bytes()))
+        known.symbol(row.method, store, needle)
+            || known.symbol(row.name, store, needle)
+            || needle.is_in(store.status_word(row).as_bytes())
+            || known.party(row.from, needle)
+            || needle.is_in(store.texts.bytes(store.summary(row)))
+            || needle.is_in(store.id_of(row))
+            || needle.is_in(store.texts.bytes(store.failure(row)))
+            || store.is_answered_again(row) && needle.is_in(ANSWERED_AGAIN.as_bytes())
             || store.http_of(row).is_some_and(|http| {
-                known.symbol(http.method, store, &self.needle)
-                    || known.symbol(http.path, store, &self.needle)
-                    || self.needle.is_in(http.status.to_string().as_bytes())
+                known.symbol(http.method, store, needle)
+                    || known.symbol(http.path, store, needle)
+                    || needle.is_in(http.status.to_string().as_bytes())
             })
     }
 }
 
-/// What is already known of a filter's words: methods, names, states and senders repeat in every row.
+/// What is already known of a filter's words: methods, names and senders repeat in every row.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
     words: Vec<Known>,
@@ -165,7 +224,6 @@ pub(super) struct Verdicts {
 #[derive(Debug, Default)]
 struct Known {
     symbols: Vec<Option<bool>>,
-    statuses: [Option<bool>; 10],
     parties: [Option<bool>; 4],
 }
 
@@ -190,10 +248,6 @@ impl Known {
             }
             None => false,
         }
-    }
-    fn status(&mut self, status: Status, needle: &Needle) -> bool {
-        *self.statuses[status as usize]
-            .get_or_insert_with(|| needle.is_in(status.word().as_bytes()))
     }
     fn party(&mut self, party: Party, needle: &Needle) -> bool {
         *self.parties[party as usize]
@@ -255,6 +309,43 @@ mod tests {
         assert!(!filter.keeps_body(b"{\"text\":\"hello World\"}"));
         assert!(!Filter::parse("!world").keeps_body(b"anything"));
         assert!(Filter::parse("caf\u{e9}").keeps_body(b"\xff broken CAF\xc3\x89"));
+    }
+
+    #[test]
+    fn what_stands_in_quotes_is_one_text() {
+        let text = |text: &str| Wanted::Text(Needle::new(text));
+        let words = |filter: &str| -> Vec<(Wanted, bool)> {
+            let words = Filter::parse(filter).words.into_iter();
+            words.map(|word| (word.wanted, word.negated)).collect()
+        };
+        assert_eq!(words("OK"), [(Wanted::Status("ok"), false)]);
+        assert_eq!(words("!error"), [(Wanted::Status("error"), true)]);
+        assert_eq!(words("\"ok\""), [(text("ok"), false)]);
+        assert_eq!(
+            words("!\"ok\" tool"),
+            [(text("ok"), true), (text("tool"), false)]
+        );
+        assert_eq!(
+            words("\"tool error\" x"),
+            [(text("tool error"), false), (text("x"), false)]
+        );
+        assert_eq!(words("!\"a b\""), [(text("a b"), true)]);
+        // What is typed so far, and JSON.
+        assert_eq!(words("\"ok"), [(text("\"ok"), false)]);
+        assert_eq!(words("!\"ok"), [(text("\"ok"), true)]);
+        assert_eq!(
+            words("\"isError\":true"),
+            [(text("\"isError\":true"), false)]
+        );
+        assert_eq!(words("\"\""), [(text("\"\""), false)]);
+    }
+
+    #[test]
+    fn the_status_is_no_matter_of_a_body() {
+        assert!(Filter::parse("oslo error").keeps_body(b"in Oslo"));
+        assert!(Filter::parse("oslo !ok").keeps_body(b"Oslo is ok"));
+        assert!(!Filter::parse("error").keeps_body(b"{\"isError\":false}"));
+        assert!(Filter::parse("\"error\"").keeps_body(b"{\"isError\":false}"));
     }
 
     proptest! {

@@ -122,6 +122,8 @@ pub struct Row<'a> {
     /// Raw id token; empty when there is none.
     pub message_id: &'a str,
     pub status: Status,
+    /// The word for that on the screen, which the filter finds.
+    pub status_word: &'static str,
     /// Of the HTTP exchange that carried it; `None` before its response, and without one.
     pub http_status: Option<u16>,
     /// From the request on the wire to its answer, in microseconds; of a call that was asked for input, to the answer of
@@ -144,6 +146,31 @@ pub struct Row<'a> {
     /// The request was answered more than once.
     pub answered_again: bool,
 }
+
+/// What the server wrote to its standard output, and is no message.
+const ON_STDOUT: &str = "on stdout!";
+/// What is no message, and came over HTTP.
+const NO_MESSAGE: &str = "no message";
+/// An answer to nothing that was asked.
+const UNASKED: &str = "unasked";
+/// How a server of the older era answers the newer one's greeting.
+const REFUSED: &str = "refused";
+
+/// Of the words that say how a row stands, those that a filter takes for that alone. Others are words of names and texts
+/// as well.
+const STATUS_WORDS: [&str; 11] = [
+    "ok",
+    "error",
+    "pending",
+    "lost",
+    "late",
+    "cancelled",
+    "accepted",
+    "declined",
+    "streaming",
+    UNASKED,
+    REFUSED,
+];
 
 /// The words for a request that was answered more than once, which the filter finds too.
 pub const ANSWERED_AGAIN: &str = "answered again";

@@ -5,7 +5,10 @@ use super::links::{Scope, Side};
 use super::storage::{
     Chunked, Extra, ExtraPart, Kin, NONE, Place, RowData, Symbol, Symbols, Text, Texts,
 };
-use super::{DAMAGED_LINE, GAP, Part, Progress, Role, Row, RowId, RowKind, Status};
+use super::{
+    DAMAGED_LINE, GAP, NO_MESSAGE, ON_STDOUT, Part, Progress, REFUSED, Role, Row, RowId, RowKind,
+    Status, UNASKED,
+};
 use crate::capture::record::Location;
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId, Timestamp};
@@ -339,6 +342,21 @@ impl Store {
         let extra = self.extras.get(row.extra);
         extra.is_some_and(|extra| extra.answered_again)
     }
+    /// The word for how it stands.
+    pub fn status_word(&self, row: &RowData) -> &'static str {
+        match (row.kind, row.status) {
+            // Only what came over HTTP has more to it.
+            (RowKind::Garbage, _) if row.from == Party::Server => {
+                match self.extras.get(row.extra) {
+                    None => ON_STDOUT,
+                    Some(_) => NO_MESSAGE,
+                }
+            }
+            (RowKind::Orphan, _) => UNASKED,
+            (_, Status::Error) if self.symbol(row.method) == methods::DISCOVER => REFUSED,
+            (_, status) => self.elicited(row).unwrap_or(status.word()),
+        }
+    }
     /// See [`super::elicited`].
     pub fn elicited(&self, row: &RowData) -> Option<&'static str> {
         let extra = self.extras.get(row.extra)?;
@@ -387,6 +405,7 @@ impl Store {
             outcome: extra.map_or("", |extra| self.texts.get(extra.outcome)),
             message_id: extra.map_or("", |extra| self.texts.get(extra.id)),
             status: row.status,
+            status_word: self.status_word(row),
             http_status: self
                 .http_of(row)
                 .map(|http| http.status)

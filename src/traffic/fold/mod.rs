@@ -184,6 +184,9 @@ impl Traffic {
                     self.store
                         .push(source, RowKind::Garbage, &message.method, "", &message.gist);
                 self.sent_with(row, scope, way.http);
+                if way.http.is_some() {
+                    self.store.make_extra(row);
+                }
             }
             _ => self.answer(source, scope, way, message),
         }

@@ -5,7 +5,7 @@ use crate::capture::record::{Payload, Record};
 use crate::traffic::digest::digest;
 use crate::traffic::storage::NONE;
 use crate::traffic::view::{Filter, Hidden, View};
-use crate::traffic::{ANSWERED_AGAIN, Row, RowId, RowKind, Status, Traffic, elicited, party_word};
+use crate::traffic::{ANSWERED_AGAIN, Row, RowId, RowKind, Status, Traffic, party_word};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
@@ -110,6 +110,10 @@ fn step() -> impl Strategy<Value = Step> {
         "/mcp",
         "40",
         "post !401",
+        "!ok",
+        "alpha !error",
+        "refused",
+        "on stdout",
     ];
     prop_oneof![
         4 => prop::collection::vec(line(), 1..15).prop_map(Step::Apply),
@@ -135,7 +139,13 @@ struct Naive {
 }
 
 impl Naive {
+    fn is_status(word: &str) -> bool {
+        crate::traffic::STATUS_WORDS.contains(&word)
+    }
     fn has(traffic: &Traffic, row: &Row<'_>, word: &str) -> bool {
+        if Self::is_status(word) {
+            return row.status_word.split(' ').any(|it| it == word);
+        }
         // Not for what merely came with it. A request of the server's came with one exchange, and with another its
         // answer went.
         let extra = traffic.store.extra(row.id);
@@ -149,8 +159,7 @@ impl Naive {
             row.method,
             row.name,
             row.message_id,
-            row.status.word(),
-            elicited(row.method, row.status, row.outcome).unwrap_or_default(),
+            row.status_word,
             party_word(row.from),
             row.summary,
             if row.answered_again {
@@ -183,8 +192,12 @@ impl Naive {
         let excluded = negated
             .iter()
             .any(|word| Self::has(traffic, row, &word[1..]));
-        let found = wanted.iter().all(|word| Self::has(traffic, row, word))
-            || self.bodies.contains(&row.id);
+        let (status, texts): (Vec<&str>, Vec<&str>) =
+            wanted.into_iter().partition(|word| Self::is_status(word));
+        let stands_so = status.iter().all(|word| Self::has(traffic, row, word));
+        let found = stands_so
+            && (texts.iter().all(|word| Self::has(traffic, row, word))
+                || self.bodies.contains(&row.id));
         !self.hides(row) && !excluded && found
     }
     fn lines(&self, traffic: &Traffic) -> Vec<String> {

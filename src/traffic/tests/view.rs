@@ -1,7 +1,7 @@
 //! The list as shown: filtered, folded, kept up to date.
 
 use super::{fold, record, records, shown};
-use crate::traffic::Traffic;
+use crate::traffic::{RowId, Traffic};
 use crate::traffic::digest::digest;
 use crate::traffic::view::{Filter, Hidden, View};
 
@@ -330,4 +330,40 @@ fn a_request_that_comes_after_its_answer_changes_no_row() {
     before.refresh(&traffic);
     filtered(&mut after, &traffic);
     assert_eq!(shown(&before, &traffic), shown(&after, &traffic));
+}
+
+#[test]
+fn a_word_for_a_status_means_the_status() {
+    let traffic = fold(
+        r#"
+        client {"id":1,"method":"tools/call","params":{"name":"lookup"}}
+        server {"id":1,"result":{"isError":false,"content":[]}}
+        client {"id":2,"method":"tools/call","params":{"name":"book"}}
+        server {"id":2,"result":{"isError":true,"content":[]}}
+        client {"id":3,"method":"tools/call","params":{"name":"token"}}
+        server {"id":3,"error":{"code":-32601,"message":"no"}}
+        client {"id":4,"method":"server/discover"}
+        server {"id":4,"error":{"code":-32601,"message":"no"}}
+        server DEBUG: up
+        client {"id":5,"method":"tools/call","params":{"name":"x","arguments":{"a":"no error"}}}
+        "#,
+    );
+    let kept = |text: &str| -> Vec<RowId> {
+        let filter = Filter::parse(text);
+        (0..traffic.len())
+            .filter(|row| filter.keeps(&traffic, *row))
+            .collect()
+    };
+    assert_eq!(kept("ok"), [0]);
+    assert_eq!(kept("!ok"), [1, 2, 3, 4, 5]);
+    assert_eq!(kept("error"), [1, 2]);
+    assert_eq!(kept("\"error\""), [1, 2, 5]);
+    assert_eq!(kept("tool error"), [1, 2]);
+    assert_eq!(kept("\"tool error\""), [1]);
+    assert_eq!(
+        (kept("refused"), kept("stdout"), kept("\"on stdout\"")),
+        (vec![3], vec![4], vec![4])
+    );
+    assert_eq!(kept("lookup !ok"), [] as [RowId; 0]);
+    assert_eq!(kept("!\"ok\""), [3, 4, 5]);
 }

@@ -226,7 +226,7 @@ fn facts(
                 if let Some(took) = row.took {
                     say(1, Role::Text, format!("+{}", format::duration(took)));
                 }
-                let (word, role) = super::list::status(world, row);
+                let (word, role) = super::list::status(row);
                 say(0, role, word.into_owned());
             }
         } else if !row.message_id.is_empty() {

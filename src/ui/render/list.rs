@@ -104,7 +104,9 @@ fn position(app: &App, frame: &mut Frame<'_>, rule: Rect) {
 /// What an empty list says.
 fn nothing(app: &App) -> Vec<&str> {
     if !app.world.traffic.is_empty() && !app.list.filter.is_empty() {
-        return NOTHING_MATCHES.to_vec();
+        let status =
+            "error, ok and the other words of STATUS find what stands so; in quotes, texts.";
+        return [&NOTHING_MATCHES[..], &[status]].concat();
     }
     match &app.reading {
         Reading::Failed { why, .. } => vec!["This capture cannot be read.", why],
@@ -209,7 +211,7 @@ fn line(
     }
     message(list, world, columns, shown, row, &mut spans);
     if columns.status > 0 {
-        let (word, role) = status(world, row);
+        let (word, role) = status(row);
         let word = match row.status {
             Status::InputRequired if width(&word) > columns.status => "asks input".into(),
             _ => word,
@@ -389,11 +391,7 @@ fn gist<'r>(world: &World, row: &Row<'r>, room: usize) -> Cow<'r, str> {
         return format::plural(events, "event").into();
     }
     // The number stands in a column of its own, where it is how the row stands.
-    if row.kind == RowKind::Http
-        && status(world, row)
-            .0
-            .starts_with(|c: char| c.is_ascii_digit())
-    {
+    if row.kind == RowKind::Http && status(row).0.starts_with(|c: char| c.is_ascii_digit()) {
         let words = row.summary.trim_start_matches(|c: char| c.is_ascii_digit());
         return words.trim_start().into();
     }
@@ -464,36 +462,25 @@ pub fn bar(progress: Progress) -> String {
 }
 
 /// How it stands, in a word, and what the word means.
-pub fn status(world: &World, row: &Row<'_>) -> (Cow<'static, str>, Role) {
+pub fn status(row: &Row<'_>) -> (Cow<'static, str>, Role) {
     let role = match row.status {
-        Status::None if row.kind == RowKind::Garbage && row.from == Party::Server => {
-            let on_stdout = world.traffic.http(row.id).is_none();
-            let word = if on_stdout {
-                "on stdout!"
-            } else {
-                "no message"
-            };
-            return (word.into(), Role::Warn);
-        }
-        Status::None if row.kind == RowKind::Orphan => return ("unasked".into(), Role::Warn),
-        Status::Error if row.method == methods::DISCOVER => return ("refused".into(), Role::Dim),
+        Status::None if row.kind == RowKind::Garbage && row.from == Party::Server => Role::Warn,
+        Status::None if row.kind == RowKind::Orphan => Role::Warn,
+        Status::Error if row.method == methods::DISCOVER => Role::Dim,
         Status::None | Status::Cancelled | Status::Late => Role::Dim,
         Status::Pending | Status::InputRequired => Role::Warn,
         Status::Ok | Status::Streaming => Role::Ok,
         Status::ToolError | Status::Error | Status::Lost => Role::Error,
     };
-    if let Some(word) = elicited(row.method, row.status, row.outcome) {
-        let role = match word {
-            "accepted" => role,
-            _ => Role::Dim,
-        };
-        return (word.into(), role);
-    }
+    let role = match elicited(row.method, row.status, row.outcome) {
+        None | Some("accepted") => role,
+        Some(_) => Role::Dim,
+    };
     match (row.kind, row.status, row.http_status) {
         (RowKind::Http, Status::Ok | Status::Error, Some(status)) => {
             (status.to_string().into(), class(status))
         }
-        _ => (row.status.word().into(), role),
+        _ => (row.status_word.into(), role),
     }
 }
 

@@ -387,7 +387,7 @@ fn state_of_answer(sent: &Sent, world: &World) -> (String, Role) {
             State::Handed | State::Written { .. } => ("on its way".to_owned(), Role::Dim),
         };
     };
-    let (word, role) = list::status(world, &row);
+    let (word, role) = list::status(&row);
     let (took, _) = list::took(world, &row);
     let mut facts = vec![
         if sent.comparison.is_some() {

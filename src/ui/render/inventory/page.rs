@@ -367,11 +367,11 @@ impl Page {
             .collect();
         let took = |row: &Row<'_>| list::took(world, row).0.trim().to_owned();
         let widest = |of: &dyn Fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
-        let statuses = widest(&|row| width(&list::status(world, row).0)).min(14);
+        let statuses = widest(&|row| width(&list::status(row).0)).min(14);
         let times = widest(&|row| width(&took(row)));
         let dim = self.theme.style(Role::Dim);
         for row in &rows {
-            let (status, role) = list::status(world, row);
+            let (status, role) = list::status(row);
             let clock = format::clock(row.at, world.utc_offset_seconds);
             let used = indent + clock.len() + 8 + statuses + times + 5;
             let said = cut(row.summary, self.room().saturating_sub(used)).into_owned();
