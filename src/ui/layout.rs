@@ -14,6 +14,11 @@ const STACKED: u16 = 18;
 /// Below this nothing useful can be shown.
 pub const LEAST: (u16, u16) = (40, 8);
 
+/// Nothing but a few words fits.
+pub fn is_too_small(area: Rect) -> bool {
+    area.width < LEAST.0 || area.height < LEAST.1
+}
+
 /// The places on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Panes {

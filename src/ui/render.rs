@@ -38,7 +38,7 @@ const NOTHING_MATCHES: [&str; 2] = [
 
 pub fn render(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
-    if too_small(area) {
+    if layout::is_too_small(area) {
         return what_matters(app, frame, area);
     }
     let panes = layout::panes(area, app);
@@ -87,11 +87,6 @@ fn over(frame: &mut Frame<'_>, panes: &layout::Panes, area: Rect, theme: Theme) 
     }
 }
 
-/// Nothing but a few words fits.
-fn too_small(area: Rect) -> bool {
-    area.width < LEAST.0 || area.height < LEAST.1
-}
-
 /// A screen that nothing fits on says so, and keeps what matters most.
 fn what_matters(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let counters = app.world.traffic.counters();
@@ -102,15 +97,15 @@ fn what_matters(app: &App, frame: &mut Frame<'_>, area: Rect) {
     ];
     match app.asks_to_quit {
         true => lines.push("quit? y / n".to_owned()),
-        false => lines.extend(ways_out()),
+        false => lines.extend(ways_out(app.is_over_panes())),
     }
     only(&lines, frame, area);
 }
 
-/// Of a screen that is too small.
-fn ways_out() -> [String; 2] {
+/// Of a screen that is too small, or of what is open on it first.
+fn ways_out(closes: bool) -> [String; 2] {
     [
-        "q quits".to_owned(),
+        if closes { "Esc closes" } else { "q quits" }.to_owned(),
         format!("enlarge to {}x{}", LEAST.0, LEAST.1),
     ]
 }

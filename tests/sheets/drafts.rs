@@ -339,3 +339,57 @@ fn a_replay_that_was_edited_again_and_sent_does_not_come_back_as_it_was() {
     stage.press("<esc>e");
     assert!(!stage.text().contains("\"a\": 29"), "{}", stage.text());
 }
+
+#[test]
+fn nothing_is_typed_into_a_draft_that_is_not_on_the_screen() {
+    let mut stage = live(SUM);
+    let resize = |stage: &mut Stage, width, height| stage.send(Event::Resize { width, height });
+    stage.press("<enter>");
+    let draft = |stage: &Stage| stage.app.sheet.as_ref().map(|sheet| sheet.editor.text());
+    let before = draft(&stage);
+    let size = stage.app.size;
+    resize(&mut stage, 20, 5);
+    let text = stage.text();
+    assert!(
+        text.contains("Esc closes") && !text.contains("q quits"),
+        "{text}"
+    );
+    stage.press("Zqq<enter><bs>");
+    stage.send(Event::Paste("pasted".into()));
+    stage.press("<f5>");
+    assert!(
+        stage
+            .app
+            .sheet
+            .as_ref()
+            .is_some_and(|sheet| sheet.sent.is_none())
+    );
+    resize(&mut stage, size.width, size.height);
+    assert_eq!(draft(&stage), before);
+    resize(&mut stage, 20, 5);
+    stage.press("<esc>");
+    assert!(draft(&stage).is_none() && stage.text().contains("q quits"));
+}
+
+#[test]
+fn a_sheet_that_was_small_shows_its_beginning_again() {
+    let mut stage = live(SUM);
+    let size = stage.app.size;
+    stage.press("<enter><down>");
+    for (width, height) in [(40, 8), (20, 5)] {
+        stage.send(Event::Resize { width, height });
+        let (width, height) = (size.width, size.height);
+        stage.send(Event::Resize { width, height });
+        assert_eq!(stage.app.sheet.as_ref().unwrap().editor.top(), 0);
+    }
+}
+
+#[test]
+fn a_draft_that_is_broken_off_is_gone_on_with_where_it_ends() {
+    let mut stage = live(SUM);
+    stage.press("<enter><c-a>");
+    stage.send(Event::Edited(Ok("{\n  \"a\": \"hel\nlo".into())));
+    stage.press("<esc><enter>!");
+    let text = stage.app.sheet.as_ref().unwrap().editor.text();
+    assert!(text.ends_with("lo!"), "{text}");
+}

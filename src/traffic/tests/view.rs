@@ -1,9 +1,9 @@
 //! The list as shown: filtered, folded, kept up to date.
 
 use super::{fold, record, records, shown};
-use crate::traffic::{RowId, Traffic};
 use crate::traffic::digest::digest;
 use crate::traffic::view::{Filter, Hidden, View};
+use crate::traffic::{RowId, Traffic};
 
 const CONVERSATION: &str = r#"
     client {"id":1,"method":"tools/call","params":{"name":"ask","arguments":{"city":"Oslo"}}}

@@ -65,8 +65,10 @@ impl Editor {
     /// Puts the cursor behind the first value, or into the first brackets that are empty: where one starts to type.
     pub fn go_to_first_value(&mut self) {
         let text = self.text();
-        if let Some(value) = first_value(&text) {
-            self.go_to_offset(&text, value.end);
+        match first_value(&text) {
+            Some(value) => self.go_to_offset(&text, value.end),
+            // Broken off in the middle of one: that is where one goes on.
+            None => self.go_to_end(),
         }
     }
 
@@ -181,11 +183,13 @@ impl Editor {
         self.go_to(row, usize::from(column));
     }
 
-    /// Moves what is shown so that the cursor's line is in it.
+    /// Moves what is shown so that the cursor's line is in it, and no room is left below what could be shown above.
     pub fn keep_in_sight(&mut self, height: u16) {
         let (row, _) = self.cursor();
-        let lowest = (row + 1).saturating_sub(usize::from(height).max(1));
-        self.top = self.top.clamp(lowest, row);
+        let height = usize::from(height).max(1);
+        let lowest = (row + 1).saturating_sub(height);
+        let last = self.lines().len().saturating_sub(height);
+        self.top = self.top.min(last).clamp(lowest, row);
     }
 
     fn indent(&self) -> String {

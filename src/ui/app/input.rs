@@ -12,6 +12,18 @@ use ratatui::crossterm::event::{
 const WHEEL: i16 = 3;
 
 impl App {
+    /// Something is open over the panes, or is being typed, which the key closes that goes back.
+    pub fn is_over_panes(&self) -> bool {
+        let types = self.contexts().into_iter().any(Context::is_text);
+        self.overlay_is_open() || self.help.is_some() || types
+    }
+
+    /// What has the keys is not on the screen, which is too small: nothing is to be typed into it, or sent, unseen.
+    fn is_unseen(&self) -> bool {
+        let answers = self.help.is_some() || self.asks_to_quit;
+        layout::is_too_small(self.size) && self.is_over_panes() && !answers
+    }
+
     pub(super) fn key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) {
         let contexts = self.contexts();
         // What is no text means the same wherever one types: Ctrl-C, Ctrl-Z, F1.
@@ -19,6 +31,8 @@ impl App {
         let is_text = !control && !matches!(key.code, KeyCode::F(_));
         let everywhere: &[Context] = if is_text { &[] } else { &[Context::Global] };
         match keymap::lookup(&contexts, key).or_else(|| keymap::lookup(everywhere, key)) {
+            Some(action) if self.is_unseen() && !leaves(action) => {}
+            None if self.is_unseen() => {}
             Some(action) => self.act(action, effects),
             None if contexts.iter().any(|context| context.is_text()) => self.type_key(key, effects),
             None => {}
@@ -44,6 +58,9 @@ impl App {
     }
 
     pub(super) fn paste(&mut self, text: &str, effects: &mut Vec<Effect>) {
+        if self.is_unseen() {
+            return;
+        }
         if self.overlay().is_none() && self.tab == Tab::Traffic {
             if self.list.typing {
                 self.list.filter.paste(text);
@@ -141,4 +158,12 @@ impl App {
             _ => {}
         }
     }
+}
+
+/// What does nothing to what is open but put it away.
+fn leaves(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Back | Action::No | Action::Quit | Action::Suspend
+    )
 }

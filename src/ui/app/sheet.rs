@@ -422,6 +422,8 @@ impl Part for Sheet {
     }
 
     fn sync(&mut self, world: &World, area: Rect, steps: &mut Vec<Step>) -> Vec<Location> {
+        // The screen may be larger than it was.
+        self.editor.keep_in_sight(self.places(area).editor.height);
         // With the proxy gone, nothing goes anywhere.
         if world.live && !Self::routes(world).contains(&self.route) {
             self.route = Route::Operator;

@@ -1,12 +1,13 @@
 //! Draws the hub.
 
-use super::{empty, help, only, put, rule, status, too_small, ways_out};
+use super::{empty, help, only, put, rule, status, ways_out};
 use crate::capture::store::Saved;
 use crate::link::registry::{Counts, Entry};
 use crate::tap::Timestamp;
 use crate::ui::app::hub::{Hub, Item, Line};
 use crate::ui::format;
 use crate::ui::keymap::Binding;
+use crate::ui::layout::is_too_small;
 use crate::ui::text::{clean, cut, fit, fit_right, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
@@ -35,9 +36,9 @@ pub fn render(hub: &Hub, frame: &mut Frame<'_>) {
         .listing
         .as_ref()
         .map_or(0, |listing| listing.saved.len());
-    if too_small(area) {
+    if is_too_small(area) {
         let mut lines = vec![format!("{live} live"), format!("{saved} saved")];
-        lines.extend(ways_out());
+        lines.extend(ways_out(false));
         return only(&lines, frame, area);
     }
     let line_at = |y: u16| Rect {
