@@ -5,6 +5,16 @@ use crate::traffic::gist::neutral;
 use anyhow::Context as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
+/// How many columns stdout has, where it is a terminal.
+pub fn columns() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout
+        .is_terminal()
+        .then(|| rustix::termios::tcgetwinsize(stdout))?;
+    let columns = size.ok()?.ws_col;
+    (columns > 0).then_some(columns.into())
+}
+
 /// Writes it all. Who closes the pipe early has seen enough: that is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();

@@ -9,6 +9,7 @@ use crate::headless;
 use crate::link::registry::{self, Counts, Entry};
 use crate::tap::Timestamp;
 use crate::ui::format;
+use crate::ui::text::{cut, cut_start};
 use crate::wire::shown::{neutral, shortened};
 use anyhow::Context as _;
 use chrono::{DateTime, Local, TimeZone as _, Utc};
@@ -34,6 +35,9 @@ const ENDS: [u64; 2] = [16 << 10, 4 << 20];
 const UPSTREAM: usize = 60;
 /// The same of a name.
 const NAME: usize = 40;
+/// Columns of a capture's path that still say something, and of any other cell.
+const LEAST_PATH: usize = 16;
+const LEAST_CELL: usize = 8;
 
 pub fn run(json: bool) -> Result<u8, Failure> {
     let live = registry::live().context("cannot list the live proxies")?;
@@ -45,7 +49,8 @@ pub fn run(json: bool) -> Result<u8, Failure> {
     if json {
         output::print_foreign(&as_json(&live, &saved))?;
     } else {
-        output::print(&as_tables(&live, &saved, utc(Timestamp::now())))?;
+        let room = output::columns();
+        output::print(&as_tables(&live, &saved, utc(Timestamp::now()), room))?;
     }
     match failure {
         None => Ok(0),
@@ -81,13 +86,14 @@ fn as_json(live: &[Entry], saved: &[Saved]) -> String {
     format!("{all:#}\n")
 }
 
-fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
+/// In lines of at most `room` columns, where that is known.
+fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>, room: Option<usize>) -> String {
     let mut text = String::new();
     if live.is_empty() {
         text.push_str("no proxy is live\n");
     } else {
         let rows = live.iter().map(|entry| live_row(entry, now));
-        table(&mut text, HEADS, rows);
+        table(&mut text, HEADS, rows, room);
     }
     if !saved.is_empty() {
         text.push('\n');
@@ -95,6 +101,7 @@ fn as_tables(live: &[Entry], saved: &[Saved], now: DateTime<Utc>) -> String {
             &mut text,
             ["STARTED", "NAME", "SIZE", "RECORDS", "CAPTURE"],
             saved.iter().take(RECENT).map(saved_row),
+            room,
         );
         let older = saved.len().saturating_sub(RECENT);
         if older > 0 {
@@ -182,11 +189,12 @@ pub fn size(bytes: u64) -> String {
     format!("{size:.1} TB")
 }
 
-/// Columns as wide as their widest cell; the last one as it is.
+/// Columns as wide as their widest cell, as far as there is room.
 fn table<const N: usize>(
     text: &mut String,
     heads: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
+    room: Option<usize>,
 ) {
     let heads = heads.map(str::to_owned);
     let rows: Vec<[String; N]> = std::iter::once(heads)
@@ -198,19 +206,44 @@ fn table<const N: usize>(
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut widths: Vec<usize> = (0..N).map(width).collect();
+    if let Some(room) = room {
+        narrow(&mut widths, room);
+    }
     for row in &rows {
-        for (column, cell) in row.iter().enumerate() {
-            let last = column + 1 == N;
-            let pad = if last {
-                0
-            } else {
-                widths[column] + 2 - cell.width()
+        let mut line = String::new();
+        for (cell, columns) in row.iter().zip(&widths) {
+            let cell = match cell.starts_with('/') || cell.contains("://") {
+                // The end tells addresses and paths from each other.
+                true => cut_start(cell, *columns),
+                false => cut(cell, *columns),
             };
+            let pad = columns + 2 - cell.width();
             // A String takes everything.
-            let _ = write!(text, "{cell}{:pad$}", "");
+            let _ = write!(line, "{cell}{:pad$}", "");
         }
+        text.push_str(line.trim_end());
         text.push('\n');
+    }
+}
+
+/// Takes from the last column what is too much, all of it where little would be left, and then from the widest of the
+/// others.
+fn narrow(widths: &mut Vec<usize>, room: usize) {
+    let all = |widths: &[usize]| widths.iter().map(|width| width + 2).sum::<usize>();
+    let too_much = |widths: &[usize]| all(widths).saturating_sub(room + 2);
+    let Some(last) = widths.last().copied() else {
+        return;
+    };
+    match last.checked_sub(too_much(widths)) {
+        Some(left) if left >= last.min(LEAST_PATH) => *widths.last_mut().unwrap_or(&mut 0) = left,
+        _ => drop(widths.pop()),
+    }
+    while too_much(widths) > 0 {
+        match widths.iter_mut().max_by_key(|width| **width) {
+            Some(widest) if *widest > LEAST_CELL => *widest -= 1,
+            _ => return,
+        }
     }
 }
 
@@ -235,7 +268,7 @@ mod tests {
             ..Entry::default()
         };
         let now = "2026-11-21T02:12:04.900Z".parse().unwrap();
-        let text = as_tables(&[entry], &[], now);
+        let text = as_tables(&[entry], &[], now, None);
         assert_eq!(
             text,
             "PID   NAME      CLIENT          UPTIME    MESSAGES  ERRORS  LISTENING                  UPSTREAM      CAPTURE\n\
@@ -257,7 +290,7 @@ mod tests {
             bytes: 3,
         };
         let now = "2026-11-21T02:00:07.200Z".parse().unwrap();
-        let text = as_tables(&[entry], &vec![saved; RECENT + 3], now);
+        let text = as_tables(&[entry], &vec![saved; RECENT + 3], now, None);
         assert!(text.lines().all(|line| line.width() < 120), "{text}");
         assert!(text.contains("00:00:07"), "{text}");
         assert_eq!(text.lines().count(), 2 + 1 + 1 + RECENT + 1);
@@ -265,8 +298,59 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let entry = Entry {
+            pid: 1_234_567,
+            name: "everything".to_owned(),
+            upstream: vec![
+                "npx".into(),
+                "-y".into(),
+                "a-rather-long-name-of-a-server".into(),
+            ],
+            started: "2026-11-21T02:00:00Z".to_owned(),
+            capture: Some(
+                "/home/me/.local/state/mcp-sentinel/captures/20261121-everything.jsonl".into(),
+            ),
+            client: Some("Inspector 2.12".to_owned()),
+            listening: Some("http://127.0.0.1:7777/mcp".to_owned()),
+            ..Entry::default()
+        };
+        let saved = Saved {
+            path: "/home/me/.local/state/mcp-sentinel/captures/20261120-日本語.jsonl".into(),
+            name: "日本語".into(),
+            started: Timestamp(0),
+            bytes: 3,
+        };
+        let now = "2026-11-21T02:00:07.200Z".parse().unwrap();
+        let tables = |room: usize| {
+            as_tables(
+                std::slice::from_ref(&entry),
+                std::slice::from_ref(&saved),
+                now,
+                Some(room),
+            )
+        };
+        for room in 76..200 {
+            let text = tables(room);
+            assert!(
+                text.lines().all(|line| line.width() <= room),
+                "{room}: {text}"
+            );
+            assert!(
+                text.contains("語.jsonl") && text.contains("00:00:07"),
+                "{room}: {text}"
+            );
+        }
+        assert!(tables(160).contains("everything.jsonl"), "{}", tables(160));
+        assert!(tables(80).contains("1234567  everyt"), "{}", tables(80));
+    }
+
+    #[test]
     fn nothing_live_is_said() {
-        assert_eq!(as_tables(&[], &[], utc(Timestamp(0))), "no proxy is live\n");
+        assert_eq!(
+            as_tables(&[], &[], utc(Timestamp(0)), None),
+            "no proxy is live\n"
+        );
     }
 
     #[test]
