@@ -583,3 +583,16 @@ fn what_the_capture_writes_down_otherwise_has_the_size_that_it_had() {
     let size = format!("  {} bytes", written.len());
     assert!(stage.text().contains(&size), "{}", stage.text());
 }
+
+#[test]
+fn captures_that_began_in_one_minute_are_told_apart_by_the_second() {
+    let mut several = listing();
+    several.saved[1].started = Timestamp(several.saved[0].started.0 - 1_000_000);
+    for (width, height) in [(80, 24), (120, 40)] {
+        let (.., shot) = hub(width, height, Some(several.clone()), "");
+        let saved: Vec<&str> = shot.lines().filter(|line| line.contains("○ ")).collect();
+        let started = |line: &str| line.chars().skip(4).take(18).collect::<String>();
+        assert_eq!(saved.len(), 3, "{shot}");
+        assert_ne!(started(saved[0]), started(saved[1]), "{shot}");
+    }
+}

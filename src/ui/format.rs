@@ -35,17 +35,39 @@ pub fn minute(at: Timestamp, utc_offset_seconds: i32) -> String {
     clock(at, utc_offset_seconds).chars().take(5).collect()
 }
 
-/// `today 17:02`, `yesterday 17:02`, `2026-11-19 17:02`, local.
+/// `today 17:02:31`, `yesterday 17:02:31`, `2026-11-19 17:02:31`, local.
 pub fn day_and_time(at: Timestamp, now: Timestamp, utc_offset_seconds: i32) -> String {
-    let day = |time: Timestamp| {
-        (time.0.div_euclid(SECOND) + i64::from(utc_offset_seconds)).div_euclid(DAY_SECONDS)
-    };
-    let time = minute(at, utc_offset_seconds);
+    let time = clock(at, utc_offset_seconds);
+    let day = |time| day(time, utc_offset_seconds);
     match day(now) - day(at) {
         0 => format!("today {time}"),
         1 => format!("yesterday {time}"),
         _ => format!("{} {time}", date(day(at))),
     }
+}
+
+/// A time as headers say it.
+pub fn parsed(rfc3339: &str) -> Option<Timestamp> {
+    let time = chrono::DateTime::parse_from_rfc3339(rfc3339).ok()?;
+    Some(Timestamp(time.timestamp_micros()))
+}
+
+/// The local day, counted from 1970-01-01.
+pub fn day(at: Timestamp, utc_offset_seconds: i32) -> i64 {
+    (at.0.div_euclid(SECOND) + i64::from(utc_offset_seconds)).div_euclid(DAY_SECONDS)
+}
+
+/// `2026-11-19`, local.
+pub fn date_of(at: Timestamp, utc_offset_seconds: i32) -> String {
+    date(day(at, utc_offset_seconds))
+}
+
+/// `+09:00`
+pub fn offset(utc_offset_seconds: i32) -> String {
+    let minutes = utc_offset_seconds / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let minutes = minutes.unsigned_abs();
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// The civil date of a day counted from 1970-01-01 (proleptic Gregorian, years of 400-year eras starting in March).
@@ -114,12 +136,25 @@ mod tests {
     fn days_are_named_while_they_are_near() {
         let at = Timestamp(1_795_228_441_000_000);
         let later = |hours: i64| Timestamp(at.0 + hours * 3600 * SECOND);
-        assert_eq!(day_and_time(at, later(1), 0), "today 02:34");
-        assert_eq!(day_and_time(at, later(24), 0), "yesterday 02:34");
-        assert_eq!(day_and_time(at, later(100), 0), "2026-11-21 02:34");
+        assert_eq!(day_and_time(at, later(1), 0), "today 02:34:01");
+        assert_eq!(day_and_time(at, later(24), 0), "yesterday 02:34:01");
+        assert_eq!(day_and_time(at, later(100), 0), "2026-11-21 02:34:01");
         assert_eq!(
             day_and_time(Timestamp(951_782_400_000_000), at, 0),
-            "2000-02-29 00:00"
+            "2000-02-29 00:00:00"
+        );
+    }
+
+    #[test]
+    fn a_zone_is_said_as_a_time_says_it() {
+        assert_eq!(
+            [0, 32_400, -12_600].map(offset),
+            ["+00:00", "+09:00", "-03:30"]
+        );
+        let at = Timestamp(1_795_228_441_000_000);
+        assert_eq!(
+            [0, -3 * 3600].map(|it| date_of(at, it)),
+            ["2026-11-21", "2026-11-20"]
         );
     }
 

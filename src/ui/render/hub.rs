@@ -3,7 +3,6 @@
 use super::{empty, help, only, put, rule, status, ways_out};
 use crate::capture::store::Saved;
 use crate::link::registry::{Counts, Entry};
-use crate::tap::Timestamp;
 use crate::ui::app::hub::{Hub, Item, Line};
 use crate::ui::format;
 use crate::ui::keymap::Binding;
@@ -13,6 +12,7 @@ use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
+use std::collections::HashSet;
 
 const NOTHING: &str = "Nothing is live, and nothing was recorded yet.";
 
@@ -192,6 +192,7 @@ struct Columns {
     /// Of a saved capture, which says more before it and less after it.
     saved_name: usize,
     saved_client: usize,
+    started: usize,
     messages: usize,
     errors: usize,
     /// Where it came from, in words: the upstream, the file.
@@ -201,7 +202,8 @@ struct Columns {
 const MARK: usize = 2;
 const PID: usize = 9;
 const UPTIME: usize = 11;
-const STARTED: usize = 17;
+/// When it was started: to the second where several were in one minute, and there is room for it.
+const STARTED: (usize, usize) = (19, 17);
 const SIZE: usize = 7;
 /// Name and client of a saved capture in fewer columns would say nothing.
 const LEAST_FOR_BOTH: usize = 28;
@@ -215,6 +217,8 @@ const LEAST_ORIGIN: usize = 16;
 struct Longest {
     live: usize,
     saved: usize,
+    /// Several saved captures began in one minute.
+    same_minute: bool,
 }
 
 impl Longest {
@@ -226,15 +230,21 @@ impl Longest {
         };
         let live = listing.live.iter().map(|entry| needs(&entry.name)).max();
         let saved = listing.saved.iter().map(|it| needs(&it.name)).max();
+        let mut minutes = HashSet::new();
+        let mut started = listing.saved.iter().map(|it| it.started.0);
+        let same_minute = started.any(|at| !minutes.insert(at.div_euclid(60_000_000)));
         Self {
             live: live.unwrap_or(0),
             saved: saved.unwrap_or(0),
+            same_minute,
         }
     }
 }
 
 impl Columns {
     fn of(width: usize, longest: Longest) -> Self {
+        let to_the_second = longest.same_minute && width >= 72;
+        let started = if to_the_second { STARTED.0 } else { STARTED.1 };
         let (messages, errors) = if width >= 72 { (9, 7) } else { (0, 0) };
         let counts = if messages > 0 {
             messages + errors + 2
@@ -243,7 +253,7 @@ impl Columns {
         };
         let fixed = MARK + MARK + PID + 1 + 1 + UPTIME + counts;
         let left = width.saturating_sub(fixed + 2);
-        let before_saved = MARK + MARK + STARTED + 2 + SIZE;
+        let before_saved = MARK + MARK + started + 2 + SIZE;
         let before_counts =
             |name: usize, client: usize| MARK + MARK + PID + name + 1 + client + 1 + UPTIME;
         let client = (left / 4).clamp(18, 28);
@@ -272,6 +282,7 @@ impl Columns {
             client,
             saved_name: saved - saved_client - usize::from(saved_client > 0),
             saved_client,
+            started,
             messages,
             errors,
             origin,
@@ -292,7 +303,7 @@ impl Columns {
     fn saved_headings(&self) -> String {
         format!(
             "  {} {}{} {}{}",
-            fit("SAVED", MARK + STARTED),
+            fit("SAVED", MARK + self.started),
             fit("NAME", self.saved_name),
             self.client_of_saved("CLIENT"),
             fit_right("SIZE", SIZE),
@@ -351,6 +362,14 @@ impl Columns {
     }
 }
 
+/// A time without its seconds, where they have no room.
+fn cut_seconds(time: &str, columns: usize) -> &str {
+    match (columns < STARTED.0, time.rsplit_once(':')) {
+        (true, Some((minute, _))) => minute,
+        _ => time,
+    }
+}
+
 /// To the last digit where there is room for it.
 fn short_count(number: u64, columns: usize) -> String {
     let exact = format::count(number);
@@ -363,7 +382,7 @@ fn short_count(number: u64, columns: usize) -> String {
 
 fn live(hub: &Hub, columns: &Columns, entry: &Entry) -> Vec<Span<'static>> {
     let theme = hub.theme;
-    let started = parse_time(&entry.started);
+    let started = format::parsed(&entry.started);
     let uptime = started
         .map(|at| format::uptime(hub.now.0 - at.0))
         .unwrap_or_default();
@@ -392,11 +411,12 @@ fn live(hub: &Hub, columns: &Columns, entry: &Entry) -> Vec<Span<'static>> {
 fn saved(hub: &Hub, columns: &Columns, saved: &Saved) -> Vec<Span<'static>> {
     let theme = hub.theme;
     let started = format::day_and_time(saved.started, hub.now, hub.utc_offset_seconds);
+    let started = cut_seconds(&started, columns.started);
     let contents = hub.contents(saved);
     let client = contents.and_then(|it| it.client.as_deref());
     let mut spans = vec![
         Span::styled("○ ", theme.style(Role::Dim)),
-        Span::styled(fit(&started, STARTED), theme.style(Role::Dim)),
+        Span::styled(fit(started, columns.started), theme.style(Role::Dim)),
         Span::raw(" "),
         Span::styled(
             fit(&saved.name, columns.saved_name),
@@ -416,10 +436,4 @@ fn saved(hub: &Hub, columns: &Columns, saved: &Saved) -> Vec<Span<'static>> {
     };
     spans.extend(columns.last(theme, contents.map(|it| it.counts), &origin));
     spans
-}
-
-fn parse_time(rfc3339: &str) -> Option<Timestamp> {
-    chrono::DateTime::parse_from_rfc3339(rfc3339)
-        .ok()
-        .map(|time| Timestamp(time.timestamp_micros()))
 }
