@@ -432,3 +432,51 @@ fn what_the_server_writes_where_messages_should_be_is_counted_where_one_looks() 
     let path = capture(directory.path(), &[OPENED, clients]);
     assert!(!status(&path).contains("stdout"), "{}", status(&path));
 }
+
+/// Calls of three clients, an hour and then a day after each other.
+fn of_days(directory: &Path) -> PathBuf {
+    let header = r#"{"capture":1,"name":"x","started":"2026-11-21T12:04:00.900Z"}"#;
+    let calls = (1..).zip(["21T12", "21T13", "22T13"]).map(|(n, at)| {
+        let of = format!(r#""at":"2026-11-{at}:05:00.000000Z","session":{n}"#);
+        let opened = r#""opened":{"by":"client","transport":"http"}"#;
+        let info = format!(r#"{{"clientInfo":{{"name":"client-{n}","version":"2"}}}}"#);
+        let asks = format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"initialize","params":{info}}}"#);
+        let (first, second) = (2 * n - 1, 2 * n);
+        format!("{{\"seq\":{first},{of},{opened}}}\n{{\"seq\":{second},{of},\"from\":\"client\",\"message\":{asks}}}\n")
+    });
+    let path = directory.join("days.jsonl");
+    std::fs::write(&path, format!("{header}\n{}", calls.collect::<String>())).unwrap();
+    path
+}
+
+#[test]
+fn where_the_day_changes_the_list_says_which_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = of_days(directory.path());
+    let mut stage = Stage::open(120, 24, &path, State::Saved);
+    let text = stage.text();
+    assert_eq!(text.matches("11-22 13:05").count(), 1, "{text}");
+    assert!(!text.contains("11-21 "), "{text}");
+    stage.press("5G");
+    let started = stage.text();
+    assert!(started.contains("2026-11-21 12:04:00 +00:00"), "{started}");
+}
+
+#[test]
+fn which_session_a_call_is_of_is_said_where_there_are_several() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = of_days(directory.path());
+    for (width, height) in [(160, 45), (100, 24), (80, 24)] {
+        let mut stage = Stage::open(width, height, &path, State::Saved);
+        stage.press("G");
+        let text = stage.text();
+        assert!(text.contains(" · session 3"), "{width}: {text}");
+        let wide = width == 160;
+        assert!(!wide || stage.selected().contains("→ 3 "), "{text}");
+        assert!(!wide || text.contains("session 3 · client-3 2"), "{text}");
+    }
+    let one = capture(directory.path(), &[OPENED, GREETED]);
+    let mut stage = Stage::open(160, 45, &one, State::Saved);
+    stage.press("G");
+    assert!(!stage.text().contains(" · session 1"), "{}", stage.text());
+}

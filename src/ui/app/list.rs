@@ -133,6 +133,12 @@ impl List {
             .min(self.view.len().saturating_sub(height))
     }
 
+    /// What stands in the line above the screen.
+    pub fn above(&self, traffic: &Traffic, height: usize) -> Option<RowId> {
+        let top = self.top(traffic, height);
+        self.at(traffic, top.checked_sub(1)?)
+    }
+
     /// The lines on the screen.
     pub fn window(&self, traffic: &Traffic, height: usize) -> Vec<Shown> {
         self.view.window(traffic, self.top(traffic, height), height)

@@ -8,7 +8,7 @@ use crate::ui::format;
 use crate::ui::json::view::View;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
-use crate::ui::text::{cut, cut_start, width};
+use crate::ui::text::{clean, cut, cut_start, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -60,10 +60,7 @@ fn tabs(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, ar
             width: room,
             ..area
         },
-        vec![Span::styled(
-            cut(&name, room.into()).into_owned(),
-            theme.style(role),
-        )],
+        named(world, row, &name, role, room.into()),
     );
     let mut x = area.right().saturating_sub(columns);
     for look in looks {
@@ -83,6 +80,28 @@ fn tabs(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, ar
         );
         x += tab_width(look);
     }
+}
+
+/// What it is, and, where there are several, in which session, and of whose: as much of that as has room.
+fn named(world: &World, row: &Row<'_>, name: &str, role: Role, room: usize) -> Vec<Span<'static>> {
+    let theme = world.theme;
+    let name = cut(name, room).into_owned();
+    let left = room - width(&name);
+    let sessions = world.traffic.sessions();
+    let of = sessions.iter().find(|session| session.id == row.session.0);
+    let said = of.filter(|_| sessions.len() > 1).map(|session| {
+        let who = session.client.as_ref().or(session.agent.as_ref());
+        let who = who.map_or_else(String::new, |who| format!(" · {}", clean(who)));
+        let number = format!(" · session {}", session.id);
+        (format!("{number}{who}"), number)
+    });
+    let said = said.and_then(|(whole, number)| {
+        let fits = |said: &String| width(said) <= left;
+        Some(whole).filter(fits).or(Some(number).filter(fits))
+    });
+    let mut spans = vec![Span::styled(name, theme.style(role))];
+    spans.extend(said.map(|said| Span::styled(said, theme.style(Role::Dim))));
+    spans
 }
 
 /// One message: a line of facts from its envelope, and the JSON.

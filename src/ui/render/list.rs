@@ -6,7 +6,7 @@ use super::{NOTHING_MATCHES, empty, put, rule, standing_rule};
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId};
 use crate::traffic::view::Shown;
-use crate::traffic::{ANSWERED_AGAIN, GAP, Progress, Row, RowKind, Status, elicited};
+use crate::traffic::{ANSWERED_AGAIN, GAP, Progress, Row, RowId, RowKind, Status, elicited};
 use crate::ui::app::detail::http::class;
 use crate::ui::app::list::List;
 use crate::ui::app::{App, Reading, World};
@@ -22,16 +22,25 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 use std::borrow::Cow;
 
+/// In fewer columns an arrow says who wrote it.
+const LEAST_FROM: usize = 7;
+
 pub fn render(app: &App, frame: &mut Frame<'_>, panes: &Panes) {
     let world = &app.world;
     let theme = world.theme;
-    let columns = Columns::of(panes.rows.width.into(), world.traffic.longest_id());
+    let mut columns = Columns::of(panes.rows.width.into(), world.traffic.longest_id());
+    let sessions = world.traffic.sessions();
+    let is_beside = panes.divider.width == 1;
+    if let Some(last) = sessions.last().filter(|_| is_beside && sessions.len() > 1) {
+        columns = columns.with_session(last.id.to_string().len());
+    }
     heading(theme, &columns, frame, panes.heading);
     let height = usize::from(panes.rows.height);
     if app.list.is_empty() {
         empty(theme, frame, panes.rows, &nothing(app));
     }
     let selected = app.list.selected(&world.traffic).map(|(row, _)| row);
+    let mut above = app.list.above(&world.traffic, height);
     for (shown, y) in app
         .list
         .window(&world.traffic, height)
@@ -47,11 +56,11 @@ pub fn render(app: &App, frame: &mut Frame<'_>, panes: &Panes) {
             ..panes.rows
         };
         let is_selected = selected == Some(shown.row);
-        put(
-            frame,
-            place,
-            line(&app.list, world, &columns, shown, &row, is_selected),
-        );
+        let mut spans = line(&app.list, world, &columns, shown, &row, is_selected);
+        if let Some(day) = another_day(world, above.replace(shown.row), &row, columns.time) {
+            spans[1] = Span::styled(day, theme.style(Role::Accent));
+        }
+        put(frame, place, spans);
         if is_selected {
             let focused = !app.detail.focused;
             frame.buffer_mut().set_style(
@@ -135,7 +144,11 @@ fn nothing(app: &App) -> Vec<&str> {
 fn heading(theme: Theme, columns: &Columns, frame: &mut Frame<'_>, area: Rect) {
     let gap = " ".repeat(columns.gap);
     let mut text = "  ".to_owned();
-    let from = if columns.from > 1 { "FROM" } else { "" };
+    let from = if columns.from >= LEAST_FROM {
+        "FROM"
+    } else {
+        ""
+    };
     let cells = [
         ("TIME", columns.time),
         (from, columns.from),
@@ -262,6 +275,27 @@ fn fit_time(time: &str, columns: usize) -> String {
     )
 }
 
+/// The date in the place of the time, in the first row of a day that is another than that of the row above.
+fn another_day(
+    world: &World,
+    above: Option<RowId>,
+    row: &Row<'_>,
+    columns: usize,
+) -> Option<String> {
+    let above = world.traffic.row(above?)?;
+    let zone = world.utc_offset_seconds;
+    let day = |row: &Row<'_>| row.at.is_known().then(|| format::day(row.at, zone));
+    if day(&above)? == day(row)? {
+        return None;
+    }
+    let date = format::date_of(row.at, zone);
+    let (_, date) = date.split_once('-').unwrap_or_default();
+    Some(fit_time(
+        &format!("{date} {}", format::minute(row.at, zone)),
+        columns,
+    ))
+}
+
 /// Who wrote it, and in which session if in any.
 fn from(theme: Theme, columns: &Columns, row: &Row<'_>, spans: &mut Vec<Span<'static>>) {
     let (word, arrow, role) = match (row.kind, row.from) {
@@ -270,13 +304,15 @@ fn from(theme: Theme, columns: &Columns, row: &Row<'_>, spans: &mut Vec<Span<'st
         (_, Party::Server) => ("server", "←", Role::Answer),
         (_, Party::Operator) => ("operator", "»", Role::Operator),
     };
-    if columns.from == 1 {
-        return spans.push(Span::styled(arrow, theme.style(role)));
-    }
     let session = match row.session {
         SessionId::NONE => String::new(),
         session => format!(" {}", session.0),
     };
+    if columns.from < LEAST_FROM {
+        spans.push(Span::styled(arrow, theme.style(role)));
+        let rest = fit(&session, columns.from - 1);
+        return spans.push(Span::styled(rest, theme.style(Role::Dim)));
+    }
     // The number tells sessions from each other, the word is told by its beginning.
     let room = columns.from.saturating_sub(session.len());
     let word = cut(word, room);

@@ -1,6 +1,7 @@
 //! Draws [`crate::ui::app::server`].
 
 use super::lines_below;
+use crate::tap::Timestamp;
 use crate::traffic::Session;
 use crate::ui::app::server::Server;
 use crate::ui::app::{Kept, World};
@@ -259,6 +260,12 @@ impl Page {
         };
         let path = file.display().to_string();
         self.fact("file", &path, Role::Text);
+        if let Some(started) = started(world) {
+            let zone = world.utc_offset_seconds;
+            let (date, time) = (format::date_of(started, zone), format::clock(started, zone));
+            let started = format!("{date} {time} {}", format::offset(zone));
+            self.fact("started", &started, Role::Text);
+        }
         if world.kept != Kept::Here {
             let words =
                 "where the proxy runs; what is shown here is a copy, which goes when you leave";
@@ -267,6 +274,14 @@ impl Page {
         let quoted = shell_words::quote(&path).into_owned();
         self.fact("to delete it", &format!("rm {quoted}"), Role::Dim);
     }
+}
+
+/// When the recording began, or what is known of it.
+fn started(world: &World) -> Option<Timestamp> {
+    let header = world.header.as_ref()?;
+    let first = || world.traffic.row(0).map(|row| row.at);
+    let started = format::parsed(&header.started).or_else(first);
+    started.filter(|at| at.is_known())
 }
 
 /// Number, who opened it, client, protocol, era, transport, opened, ended. What is spare goes to the client's name; the

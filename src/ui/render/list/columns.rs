@@ -11,6 +11,9 @@ const METHOD: usize = 10;
 /// Columns of an id that is a number.
 const SHORT_ID: usize = 5;
 
+/// A message in fewer columns has nothing to spare.
+const LEAST_MESSAGE: usize = 30;
+
 /// Columns of a name that nothing is kept from.
 const NAME: usize = 12;
 
@@ -105,6 +108,19 @@ impl Columns {
             fit.label = (fit.message / 2).clamp(26, 46);
         }
         fit
+    }
+
+    /// The same with room for the number of a session beside the arrow, where there is only that.
+    pub fn with_session(self, digits: usize) -> Self {
+        let room = 1 + digits.clamp(1, 4);
+        if self.from != 1 || self.message < LEAST_MESSAGE + room {
+            return self;
+        }
+        Self {
+            from: 1 + room,
+            message: self.message - room,
+            ..self
+        }
     }
 
     pub fn gap_in_message(&self) -> usize {
