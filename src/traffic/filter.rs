@@ -160,15 +160,20 @@ impl Filter {
         };
         self.words.iter().all(|word| is_in(word) != word.negated)
     }
+    /// Whether there is anything to look for in bodies: a text that is wanted.
+    pub fn finds_bodies(&self) -> bool {
+        let is_wanted = |word: &Word| !word.negated && matches!(word.wanted, Wanted::Text(_));
+        self.words.iter().any(is_wanted)
+    }
     /// Whether a raw body matches, for the slower pass over bodies. A filter without a text that is wanted finds no
     /// bodies. How the row stands is looked at where that is known.
     pub fn keeps_body(&self, body: &[u8]) -> bool {
-        let texts = self.words.iter().filter_map(|word| match &word.wanted {
-            Wanted::Text(needle) => Some((needle, word.negated)),
-            Wanted::Status(_) => None,
-        });
-        texts.clone().any(|(_, negated)| !negated) && { texts }
-            .all(|(needle, negated)| needle.is_in(body) != negated)
+        let mut words = self.words.iter();
+        self.finds_bodies()
+            && words.all(|word| match &word.wanted {
+                Wanted::Text(needle) => needle.is_in(body) != word.negated,
+                Wanted::Status(_) => true,
+            })
     }
     /// Whether the row itself has a word that it must not have, or stands otherwise than it must, so that no match in its
     /// body may bring it back.
@@ -343,6 +348,9 @@ mod tests {
     #[test]
     fn the_status_is_no_matter_of_a_body() {
         assert!(Filter::parse("oslo error").keeps_body(b"in Oslo"));
+        for (filter, finds) in [("ok !x", false), ("!x", false), ("ok x", true), ("", false)] {
+            assert_eq!(Filter::parse(filter).finds_bodies(), finds, "{filter}");
+        }
         assert!(Filter::parse("oslo !ok").keeps_body(b"Oslo is ok"));
         assert!(!Filter::parse("error").keeps_body(b"{\"isError\":false}"));
         assert!(Filter::parse("\"error\"").keeps_body(b"{\"isError\":false}"));

@@ -81,7 +81,7 @@ impl List {
     pub fn is_scanning(&self, traffic: &Traffic) -> bool {
         let scan = &self.scan;
         let more = scan.next < traffic.len() || !scan.again.is_empty();
-        !scan.filter.is_empty() && (scan.busy || more)
+        scan.filter.finds_bodies() && (scan.busy || more)
     }
 
     /// The selected row and its position. The operator's choice, or the nearest row that is shown.
@@ -365,7 +365,7 @@ impl Scan {
     }
 
     fn next(&mut self, traffic: &Traffic) -> Option<Effect> {
-        if self.filter.is_empty() {
+        if !self.filter.finds_bodies() {
             return None;
         }
         self.catch_up(traffic);
