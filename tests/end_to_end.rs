@@ -110,6 +110,24 @@ fn the_port_that_nobody_asked_for_wants_the_token_that_was_given() {
 }
 
 #[test]
+fn a_server_that_runs_is_ended_and_started_again_when_the_operator_says_so() {
+    let home = home();
+    let mut terminal = operator(home.path(), 120, 40);
+    terminal.press("R");
+    terminal.wait_for("End it and start it again?");
+    terminal.press("y");
+    terminal.wait_for("2 sessions");
+    terminal.press("q");
+    assert_eq!(terminal.wait_exit(), 0);
+    let captures = home.path().join("state/mcp-sentinel/captures");
+    let capture = captures.read_dir().unwrap().next().unwrap().unwrap();
+    let capture = std::fs::read_to_string(capture.path()).unwrap();
+    let ended = capture.find(r#""session":1,"closed""#).unwrap();
+    let began = capture.find(r#""session":2,"opened""#).unwrap();
+    assert!(ended < began, "{capture}");
+}
+
+#[test]
 fn a_screen_shows_what_cannot_be_captured_and_says_so() {
     let home = home();
     let nowhere = "XDG_STATE_HOME=/dev/null/nowhere";

@@ -82,13 +82,19 @@ impl Desk {
     /// Opens the operator's own session; how it ended, once it has.
     pub fn open(&mut self) -> oneshot::Receiver<Result<Closed, ProxyError>> {
         let (ended, end) = oneshot::channel();
-        self.start(ended);
+        self.start(ended, None);
         end
     }
 
-    fn start(&mut self, ended: oneshot::Sender<Result<Closed, ProxyError>>) -> Arc<Own> {
+    /// Once the one before it has ended, where there is one: two servers at once may want the same port, or file.
+    fn start(
+        &mut self,
+        ended: oneshot::Sender<Result<Closed, ProxyError>>,
+        before: Option<Arc<Own>>,
+    ) -> Arc<Own> {
         let session = self.floor.roster.open(Owner::Operator);
-        let own = Arc::new(Own::open(session, self.floor.clone(), ended));
+        let own = Own::open(session, self.floor.clone(), before, ended);
+        let own = Arc::new(own);
         self.own.push(own.clone());
         self.current = true;
         own
@@ -101,7 +107,7 @@ impl Desk {
         match self.current().filter(|own| !(is_http && own.is_spent())) {
             Some(own) => Ok(own),
             None if self.leaving => refused("the proxy is ending"),
-            None => Ok(self.start(nobody_waits())),
+            None => Ok(self.start(nobody_waits(), None)),
         }
     }
 
@@ -144,11 +150,22 @@ impl Desk {
                 self.answer_when_ready(outcome);
             }
             Command::Renew => {
-                if let Some(own) = self.current() {
+                let before = self.current();
+                if let Some(own) = &before {
                     own.close();
                 }
+                let is_command = matches!(self.floor.config.upstream, Upstream::Command(_));
                 self.current = false;
-                self.answer_when_ready(outcome);
+                match self.leaving {
+                    true => drop(outcome.send(refused("the proxy is ending"))),
+                    false => {
+                        let own = self.start(nobody_waits(), before.filter(|_| is_command));
+                        answer(
+                            outcome,
+                            async move { own.ready().await.map(|_| Reply::Done) },
+                        );
+                    }
+                }
             }
             Command::CloseOperator => {
                 let Some(own) = self.current() else {

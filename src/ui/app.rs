@@ -52,6 +52,7 @@ pub use reading::Reading;
 use server::Server;
 use sheet::{Drafts, Sheet};
 use std::path::PathBuf;
+pub use stop::Question;
 
 /// How long a notice stands in the place of how things are, if no key takes it away; microseconds.
 const SHORT: i64 = 10_000_000;
@@ -135,8 +136,8 @@ pub struct App {
     pub drafts: Drafts,
     /// When something was typed last that is not kept yet.
     typed: Option<Timestamp>,
-    /// Whether to end a session that somebody waits in.
-    pub asks_to_quit: bool,
+    /// What is done once the operator says yes.
+    pub question: Option<Question>,
     pub help: Option<Help>,
     pub notice: Option<Notice>,
     /// What the clock said first when it was there.
@@ -171,7 +172,7 @@ impl App {
 
     /// Where the keys go, innermost first.
     pub fn contexts(&self) -> Vec<Context> {
-        if self.asks_to_quit {
+        if self.question.is_some() {
             return vec![Context::Question];
         }
         if self.help.is_some() {
@@ -298,10 +299,11 @@ impl App {
     }
 
     fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        if self.asks_to_quit {
-            self.asks_to_quit = false;
-            if action == Action::Yes {
-                effects.push(Effect::Quit);
+        if let Some(question) = self.question.take() {
+            match question {
+                _ if action != Action::Yes => {}
+                Question::Quit => effects.push(Effect::Quit),
+                Question::Renew => self.renew(effects),
             }
             return;
         }
@@ -314,7 +316,9 @@ impl App {
             return;
         }
         match action {
-            Action::Quit if self.quitting_ends().is_some() => self.asks_to_quit = true,
+            Action::Quit if self.quitting_ends().is_some() => {
+                self.question = Some(Question::Quit);
+            }
             Action::Quit => effects.push(Effect::Quit),
             // The proxy in this process would stand still, and its clients with it.
             Action::Suspend if self.clients_here().next().is_some() => self.say(Notice::error(

@@ -281,7 +281,7 @@ const GLOBAL: &[Binding] = &[
     bind(C::Global, &[key(K::Tab)], A::NextPane, "", "next pane"),
     bind(C::Global, &[key(K::BackTab)], A::PreviousPane, "", "previous pane"),
     bind(C::Global, &[ch('a')], A::Answer, "", "answer what the server asks of you"),
-    bind(C::Global, &[ch('R')], A::Restart, "", "start what ended: server or session"),
+    bind(C::Global, &[ch('R')], A::Restart, "", "start again: the server or session"),
     bind(C::Global, &[ch('?'), key(K::F(1))], A::Help, "help", "this help"),
     bind(C::Global, &[ch('m')], A::MouseToggle, "", "mouse: ours, or the terminal's own"),
     bind(C::Global, &[ch('q'), ctrl('c')], A::Quit, "quit", "quit, or back to the hub"),

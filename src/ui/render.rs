@@ -20,7 +20,7 @@ pub mod sheet;
 pub mod status;
 pub mod timing;
 
-use super::app::{App, Tab, World};
+use super::app::{App, Question, Tab, World};
 use super::format;
 use super::layout::{self, LEAST};
 use super::text;
@@ -95,9 +95,10 @@ fn what_matters(app: &App, frame: &mut Frame<'_>, area: Rect) {
         format::plural(counters.messages, "message"),
         format::plural(counters.errors, "error"),
     ];
-    match app.asks_to_quit {
-        true => lines.push("quit? y / n".to_owned()),
-        false => lines.extend(ways_out(app.is_over_panes())),
+    match app.question {
+        Some(Question::Quit) => lines.push("quit? y / n".to_owned()),
+        Some(Question::Renew) => lines.push("start again? y / n".to_owned()),
+        None => lines.extend(ways_out(app.is_over_panes())),
     }
     only(&lines, frame, area);
 }

@@ -121,7 +121,21 @@ fn a_server_that_has_ended_is_shown_as_ended_and_one_key_starts_it_again() {
     let path = capture(directory.path(), LISTED.as_slice());
     let mut stage = Stage::open(120, 40, &path, State::Live);
     assert!(stage.status().contains("● live"), "{}", stage.status());
+    let question = "Your server runs. End it and start it again?";
     stage.press("R");
+    assert!(stage.status().contains(question), "{}", stage.status());
+    stage.press("n");
+    assert!(commands(&stage).is_empty() && !stage.status().contains(question));
+    stage.press("Ry");
+    let (_, command) = commands(&stage).pop().unwrap();
+    assert_eq!(command, Command::Renew);
+
+    let theirs = LISTED.map(|it| it.replace("operator", "client"));
+    let path = capture(directory.path(), &theirs.each_ref().map(String::as_str));
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    stage.press("R");
+    let status = stage.status();
+    assert!(status.contains("where the client is"), "{status}");
     assert!(commands(&stage).is_empty());
 }
 

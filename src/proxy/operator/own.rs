@@ -96,6 +96,8 @@ struct Parts {
     live: Arc<Live>,
     injections: mpsc::Receiver<Injection>,
     floor: Floor,
+    /// Ends first.
+    before: Option<Arc<Own>>,
     close: CancellationToken,
     phase: watch::Sender<Phase>,
     refresh: Arc<Notify>,
@@ -107,6 +109,7 @@ impl Own {
     pub fn open(
         (live, injections): (Arc<Live>, mpsc::Receiver<Injection>),
         floor: Floor,
+        before: Option<Arc<Self>>,
         outcome: oneshot::Sender<Result<Closed, ProxyError>>,
     ) -> Self {
         let (phase, phases) = watch::channel(Phase::ShakingHands);
@@ -122,6 +125,7 @@ impl Own {
             live,
             injections,
             floor,
+            before,
             close: own.close.clone(),
             phase,
             refresh: own.refresh.clone(),
@@ -203,6 +207,9 @@ impl Parts {
             .map_err(starting)?;
         let (ours, theirs) = UnixStream::pair().map_err(starting)?;
         let closed = runtime.block_on(async {
+            if let Some(before) = self.before {
+                before.ended().await;
+            }
             let mut floor = self.floor;
             let lane = Lane {
                 tap: floor.tap.clone(),

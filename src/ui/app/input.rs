@@ -20,7 +20,7 @@ impl App {
 
     /// What has the keys is not on the screen, which is too small: nothing is to be typed into it, or sent, unseen.
     fn is_unseen(&self) -> bool {
-        let answers = self.help.is_some() || self.asks_to_quit;
+        let answers = self.help.is_some() || self.question.is_some();
         layout::is_too_small(self.size) && self.is_over_panes() && !answers
     }
 
@@ -104,7 +104,7 @@ impl App {
                     );
                 }
             }
-        } else if self.asks_to_quit {
+        } else if self.question.is_some() {
         } else if self.overlay().is_some() {
             if layout::within(panes.sheet, x, y) {
                 self.give(input, effects);

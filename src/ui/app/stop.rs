@@ -12,7 +12,22 @@ const NOBODYS: Token = Token {
     number: 0,
 };
 
+/// What takes something from somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    Quit,
+    /// End the server of the operator's own session, and start it again.
+    Renew,
+}
+
 impl App {
+    pub fn question_in_words(&self) -> Option<String> {
+        Some(match self.question? {
+            Question::Quit => self.quitting_ends().unwrap_or_else(|| "Quit?".to_owned()),
+            Question::Renew => "Your server runs. End it and start it again?".to_owned(),
+        })
+    }
+
     /// The call that the sheet shows, or the selected one.
     fn looked_at(&self) -> Option<Row<'_>> {
         match &self.sheet {
@@ -102,9 +117,7 @@ impl App {
             return self.begin_another(effects);
         }
         let Some(why) = self.world.server_gone().map(str::to_owned) else {
-            return self.say(Notice::info(
-                "nothing to start again: no server has ended that somebody used",
-            ));
+            return self.restart_living();
         };
         effects.push(Effect::Command {
             token: NOBODYS,
@@ -113,6 +126,31 @@ impl App {
         self.say(Notice::info(format!(
             "starting the server again, in a new session of yours ({why})"
         )));
+    }
+
+    /// A server that runs is the operator's to end in a session of the operator's own only.
+    fn restart_living(&mut self) {
+        let sessions = self.world.traffic.sessions().iter();
+        let mut open = sessions.filter(|it| it.closed_at.is_none()).peekable();
+        let nobody = open.peek().is_none();
+        if open.any(|it| it.by == "operator") {
+            self.question = Some(Question::Renew);
+            return;
+        }
+        self.say(Notice::info(match nobody {
+            true => "nothing to start again: no server has ended that somebody used",
+            false => "the server runs for its client: it is started again where the client is",
+        }));
+    }
+
+    pub(super) fn renew(&mut self, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Command {
+            token: NOBODYS,
+            command: Command::Renew,
+        });
+        self.say(Notice::info(
+            "ending the server, and starting it again in a new session of yours",
+        ));
     }
 
     /// Over HTTP another session takes nothing from anybody but from the one before it.

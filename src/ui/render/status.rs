@@ -19,11 +19,9 @@ type Piece = (u8, Role, String);
 
 pub fn render(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let theme = app.world.theme;
-    if app.asks_to_quit {
-        let question = app.quitting_ends();
-        let question = question.as_deref().unwrap_or("Quit?");
+    if let Some(question) = app.question_in_words() {
         let hints = hints(app, &[Context::Question]);
-        return sentence(theme, frame, area, (Role::Warn, question), &hints);
+        return sentence(theme, frame, area, (Role::Warn, &question), &hints);
     }
     if let (Some(sheet), None, None) = (&app.sheet, &app.ask, &app.help)
         && sheet.typing
