@@ -4,6 +4,7 @@
 
 mod handshake;
 mod letter;
+mod lists;
 mod opening;
 mod own;
 
@@ -140,10 +141,7 @@ impl Desk {
                 Err(refusal) => drop(outcome.send(Err(refusal))),
             },
             Command::Refresh => {
-                self.current &= self
-                    .own
-                    .last()
-                    .is_some_and(|own| own.live.closed().is_none());
+                self.current &= self.own.last().is_some_and(|own| !own.is_over());
                 if let Some(own) = self.current() {
                     own.refresh();
                 }
@@ -208,7 +206,7 @@ impl Desk {
         if let Some(client) = self.floor.roster.client(id) {
             return Ok(Destination::Client(client));
         }
-        let own = self.own.iter().find(|own| own.live.id == id);
+        let own = self.own.iter().find(|own| own.live().id == id);
         own.cloned()
             .map(Destination::Own)
             .ok_or_else(|| Refused(format!("there is no session {}", id.0)))
@@ -230,7 +228,10 @@ impl Destination {
     /// Waits for the handshake of an own session; a client's handshake is the client's affair.
     async fn ready(&self) -> Result<(Arc<Live>, Option<Era>), Refused> {
         match self {
-            Self::Own(own) => Ok((own.live.clone(), Some(own.ready().await?))),
+            Self::Own(own) => {
+                let era = own.ready().await?;
+                Ok((own.live(), Some(era)))
+            }
             Self::Client(live) => {
                 if live.closed().is_none() && !live.is_ready() {
                     return refused("the client has not finished its handshake yet");

@@ -220,6 +220,9 @@ impl Upstream {
             }
             spoken = true;
         }
+        if let Some(heard) = self.heard.filter(|_| spoken && self.server.is_drained()) {
+            heard.cancel();
+        }
         self.lane.count_rest(&mut self.lines);
         self.lane.push(Body::End {
             from: self.lane.from,

@@ -269,7 +269,8 @@ impl Sink {
         }
     }
 
-    fn is_drained(&self) -> bool {
+    /// Whether all that was written has been read, where that can be known.
+    pub fn is_drained(&self) -> bool {
         match &self.0 {
             Writing::Ready(ready) if ready.kind == Kind::Pipe => {
                 rustix::io::ioctl_fionread(&ready.fd) == Ok(0)

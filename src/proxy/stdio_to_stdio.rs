@@ -104,6 +104,9 @@ pub struct Session {
     pub stop: watch::Receiver<Stop>,
 }
 
+/// Longer than it takes to see that a pipe has been emptied.
+const INSIGHT: Duration = Duration::from_millis(150);
+
 impl Session {
     /// Starts the server on the calling thread, and runs until it has ended and its last words are delivered.
     pub async fn run(self) -> Result<Closed, ProxyError> {
@@ -139,7 +142,7 @@ impl Session {
             lane: traffic.clone(),
             injections: self.injections,
             handshake: Watch::new(self.live.readiness()),
-            heard,
+            heard: heard.clone(),
             lines: LineCounter::default(),
         };
         let downstream = Downstream {
@@ -172,6 +175,7 @@ impl Session {
             lane,
             exited,
             client_ended,
+            heard,
             nobody_listens: false,
             refused: None,
         }
@@ -208,6 +212,7 @@ struct Running {
     ending: Ending,
     exited: CancellationToken,
     client_ended: CancellationToken,
+    heard: Option<CancellationToken>,
     /// The client does not read any more.
     nobody_listens: bool,
     /// Why what takes the client's bytes takes no more.
@@ -221,6 +226,10 @@ impl Running {
             source,
         })?;
         self.exited.cancel();
+        if let Some(heard) = &self.heard {
+            // Whether it has read what it was asked is seen a moment later.
+            let _ = tokio::time::timeout(INSIGHT, heard.cancelled()).await;
+        }
         self.up.abort();
         self.last_words().await;
         // What was changed of descriptors that others have, too, is as it was when we are gone.

@@ -365,6 +365,30 @@ fn what_the_server_asks_back_is_declined_and_said() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_ends_when_it_is_asked_for_its_era_is_started_once_more_as_a_legacy_one() {
+    let house = House::new();
+    let done = r#""result":{"content":[{"type":"text","text":"served"}]}"#;
+    let script = legacy(&[("tools/call", done)]).replace(
+        "case $line in",
+        "echo started >&2; case $line in *discover*) exit 1 ;;",
+    );
+    let ran = house.run(&["call", "x", "--", "sh", "-c", &script]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), "served\n"), "{ran:?}");
+    assert!(ran.stderr.contains("--era legacy"), "{ran:?}");
+
+    // What did not read the question has not ended because of it; what ends at initialize, too, is not started again.
+    for (script, starts) in [
+        ("echo started >&2; exit 1", 1),
+        ("echo started >&2; read -r line; exit 1", 2),
+    ] {
+        let ran = house.run(&["call", "x", "--", "sh", "-c", script]);
+        ran.fails(3, "exited with status 1 before the handshake was over");
+        assert_eq!(ran.stderr.matches("started").count(), starts, "{ran:?}");
+    }
+}
+
 #[test]
 fn a_handshake_that_fails_says_what_to_try() {
     let house = House::new();

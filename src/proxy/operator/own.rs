@@ -6,35 +6,34 @@
 
 use super::handshake::HandshakeError;
 use super::letter::{Letter, News};
+use super::lists::list_everything;
 use super::opening::Opening;
 use super::{EXPLANATION, refused};
 use crate::mcp::{self, methods};
 use crate::proxy::child::READING_SHOWS;
-use crate::proxy::gate::Gate;
+use crate::proxy::gate::{Gate, Owner};
 use crate::proxy::handshake::Spoken;
 use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
 use crate::proxy::{Floor, ProxyError, Upstream};
 use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused};
-use rmcp::model::{
-    ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion,
-};
+use rmcp::RoleClient;
+use rmcp::model::{ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
 use rmcp::service::{
     ClientCacheConfig, ClientLifecycleMode, ClientServiceExt, Peer, RunningService,
 };
 use rmcp::transport::async_rw::AsyncRwTransport;
-use rmcp::{RoleClient, ServiceError};
-use std::collections::HashSet;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// A server that lists more pages than this goes on for ever.
-const PAGES: usize = 1000;
 const LINE_BYTES: usize = 1 << 30;
+const BEGUN_AGAIN: &str = "the server ended when it was asked for its era (server/discover), as some older ones do: it is started once more \
+     and begun with initialize; --era legacy does so at once";
 const LEFT: &str = "the server closed the connection before the handshake was over";
 /// How long a subscription may take to be ended before the session is.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -62,7 +61,7 @@ enum Phase {
 
 #[derive(Debug)]
 pub struct Own {
-    pub live: Arc<Live>,
+    live: Current,
     phase: watch::Receiver<Phase>,
     refresh: Arc<Notify>,
     subscriptions: Subscriptions,
@@ -91,15 +90,17 @@ impl Subscriptions {
     }
 }
 
+/// The session that it is now: a server that ends at the question for its era is started once more, in another.
+type Current = Arc<Mutex<Arc<Live>>>;
+
 /// What the session's thread gets.
 struct Parts {
-    live: Arc<Live>,
-    injections: mpsc::Receiver<Injection>,
+    live: Current,
     floor: Floor,
     /// Ends first.
     before: Option<Arc<Own>>,
     close: CancellationToken,
-    phase: watch::Sender<Phase>,
+    phase: Arc<watch::Sender<Phase>>,
     refresh: Arc<Notify>,
     subscriptions: Subscriptions,
 }
@@ -113,6 +114,7 @@ impl Own {
         outcome: oneshot::Sender<Result<Closed, ProxyError>>,
     ) -> Self {
         let (phase, phases) = watch::channel(Phase::ShakingHands);
+        let live = Arc::new(Mutex::new(live));
         let own = Self {
             live: live.clone(),
             phase: phases,
@@ -123,11 +125,10 @@ impl Own {
         };
         let parts = Parts {
             live,
-            injections,
             floor,
             before,
             close: own.close.clone(),
-            phase,
+            phase: Arc::new(phase),
             refresh: own.refresh.clone(),
             subscriptions: own.subscriptions.clone(),
         };
@@ -137,12 +138,16 @@ impl Own {
             .spawn(move || {
                 let _ended = ended;
                 // Only `run` may ask, and only for the first session.
-                let _ = outcome.send(parts.run());
+                let _ = outcome.send(parts.run(injections));
             });
         if thread.is_err() {
             own.ended.cancel();
         }
         own
+    }
+
+    pub fn live(&self) -> Arc<Live> {
+        current(&self.live)
     }
 
     /// Waits for the handshake; refuses when it failed or the session is over.
@@ -158,7 +163,7 @@ impl Own {
             _ => {}
         }
         let _ = tokio::time::timeout(EXPLANATION, self.ended.cancelled()).await;
-        let end = self.live.closed();
+        let end = self.live().closed();
         match (settled, end) {
             (Ok(Phase::Failed(reason)), Some(end)) => Err(Refused(reason).explained(&end)),
             (Ok(Phase::Failed(reason)), None) => refused(reason),
@@ -170,15 +175,21 @@ impl Own {
         }
     }
 
+    /// It is over, and not about to begin once more.
+    pub fn is_over(&self) -> bool {
+        let begins = matches!(*self.phase.borrow(), Phase::ShakingHands);
+        self.live().closed().is_some() && (!begins || self.ended.is_cancelled())
+    }
+
     /// It is over, and was of use before.
     pub fn is_spent(&self) -> bool {
         let was_ready = matches!(*self.phase.borrow(), Phase::Ready(_));
-        was_ready && self.live.closed().is_some()
+        was_ready && self.live().closed().is_some()
     }
 
     /// Notes what was sent to it: subscriptions are ended before the session is.
     pub fn sent(&self, letter: &Letter) {
-        self.subscriptions.sent(letter, &self.live.gate);
+        self.subscriptions.sent(letter, &self.live().gate);
     }
 
     /// Asks the server for its lists again.
@@ -196,55 +207,94 @@ impl Own {
 }
 
 impl Parts {
-    fn run(self) -> Result<Closed, ProxyError> {
-        let starting = |source| ProxyError::Io {
-            what: "cannot start the operator's session",
-            source,
-        };
+    fn run(mut self, injections: mpsc::Receiver<Injection>) -> Result<Closed, ProxyError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(starting)?;
-        let (ours, theirs) = UnixStream::pair().map_err(starting)?;
         let closed = runtime.block_on(async {
-            if let Some(before) = self.before {
+            if let Some(before) = self.before.take() {
                 before.ended().await;
             }
-            let mut floor = self.floor;
-            let lane = Lane {
-                tap: floor.tap.clone(),
-                session: self.live.id,
-                from: Party::Operator,
-            };
-            let (lifecycle, versions) = lifecycle(floor.config.era, self.live.readiness().spoken());
-            let asks = matches!(lifecycle, ClientLifecycleMode::Auto { .. });
-            let is_child = matches!(floor.config.upstream, Upstream::Command(_));
-            let heard = (asks && is_child && READING_SHOWS).then(CancellationToken::new);
-            let side = Side {
-                identity: identity(floor.config.unattended),
-                unattended: floor.config.unattended,
-                era: floor.config.era,
-                lane,
-                live: self.live.clone(),
-                lifecycle,
-                versions,
-                heard: heard.clone(),
-                subscriptions: self.subscriptions.clone(),
-            };
-            let farewell = unsubscribe(self.live.clone(), self.subscriptions);
-            let operator = tokio::spawn(side.converse(theirs, self.phase, self.refresh));
-            floor.stop = either(floor.stop, self.close, farewell);
-            let client = ClientEnd::Operator {
-                socket: ours,
-                heard,
-            };
-            let closed = floor.session(self.live, self.injections, client).await;
-            operator.abort();
-            closed
+            let heard = CancellationToken::new();
+            let era = self.floor.config.era;
+            let closed = self.converse(injections, era, &heard).await;
+            if !(closed.is_ok() && heard.is_cancelled() && self.may_begin_again()) {
+                return closed;
+            }
+            let (live, injections) = self.floor.roster.open(Owner::Operator);
+            let lane = self.lane(&live);
+            *self.live.lock().unwrap_or_else(PoisonError::into_inner) = live;
+            note(&lane, BEGUN_AGAIN.to_owned());
+            self.converse(injections, Some(mcp::Era::Legacy), &heard)
+                .await
         });
         runtime.shutdown_background();
         closed
     }
+
+    /// Whether nobody wants it to end, and the handshake has come to nothing: no answer that says no, either.
+    fn may_begin_again(&self) -> bool {
+        let is_open = matches!(*self.phase.borrow(), Phase::ShakingHands);
+        is_open && !self.close.is_cancelled() && *self.floor.stop.borrow() == Stop::No
+    }
+
+    fn lane(&self, live: &Live) -> Lane {
+        Lane {
+            tap: self.floor.tap.clone(),
+            session: live.id,
+            from: Party::Operator,
+        }
+    }
+
+    /// One session, until its end; `heard` is cancelled when a server that is asked for its era has read that.
+    async fn converse(
+        &self,
+        injections: mpsc::Receiver<Injection>,
+        era: Option<mcp::Era>,
+        heard: &CancellationToken,
+    ) -> Result<Closed, ProxyError> {
+        let (ours, theirs) = UnixStream::pair().map_err(starting)?;
+        let live = current(&self.live);
+        let mut floor = self.floor.clone();
+        let (lifecycle, versions) = lifecycle(era, live.readiness().spoken());
+        let asks = matches!(lifecycle, ClientLifecycleMode::Auto { .. });
+        let is_child = matches!(floor.config.upstream, Upstream::Command(_));
+        let heard = (asks && is_child && READING_SHOWS).then(|| heard.clone());
+        let side = Side {
+            identity: identity(floor.config.unattended),
+            unattended: floor.config.unattended,
+            era: floor.config.era,
+            lane: self.lane(&live),
+            live: live.clone(),
+            lifecycle,
+            versions,
+            heard: heard.clone(),
+            subscriptions: self.subscriptions.clone(),
+        };
+        let farewell = unsubscribe(live.clone(), self.subscriptions.clone());
+        let (phase, refresh) = (self.phase.clone(), self.refresh.clone());
+        let operator = tokio::spawn(side.converse(theirs, phase, refresh));
+        floor.stop = either(floor.stop, self.close.clone(), farewell);
+        let client = ClientEnd::Operator {
+            socket: ours,
+            heard,
+        };
+        let closed = floor.session(live, injections, client).await;
+        operator.abort();
+        closed
+    }
+}
+
+fn starting(source: io::Error) -> ProxyError {
+    ProxyError::Io {
+        what: "cannot start the operator's session",
+        source,
+    }
+}
+
+fn current(live: &Current) -> Arc<Live> {
+    live.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// A server may wait for the end of its subscriptions before it goes.
@@ -311,10 +361,19 @@ struct Side {
 
 impl Side {
     /// The handshake, then the lists, once and whenever they are asked for; without an operator, the handshake alone.
-    async fn converse(self, socket: UnixStream, phase: watch::Sender<Phase>, refresh: Arc<Notify>) {
+    async fn converse(
+        self,
+        socket: UnixStream,
+        phase: Arc<watch::Sender<Phase>>,
+        refresh: Arc<Notify>,
+    ) {
         let client = match self.shake_hands(socket).await {
             Ok(client) => client,
             Err(error) if error.is_end() => {
+                if self.heard.is_some() {
+                    // Its end, when it comes, decides whether it is started once more.
+                    tokio::time::sleep(EXPLANATION).await;
+                }
                 note(&self.lane, LEFT.to_owned());
                 let _ = phase.send(Phase::Left);
                 return;
@@ -489,85 +548,7 @@ fn identity(unattended: bool) -> ClientConfig {
 
 type Client = RunningService<RoleClient, ClientConfig>;
 
-/// Asks for every page of every list that the server says it has; what it answers is read from the capture.
-async fn list_everything(peer: &Peer<RoleClient>, lane: &Lane) {
-    let Some(server) = peer.peer_info() else {
-        return;
-    };
-    let has = &server.capabilities;
-    // Side by side: a list that never comes holds up no other.
-    tokio::join!(
-        pages(has.tools.is_some(), "tools", lane, |page| async move {
-            peer.list_tools(page).await.map(|list| list.next_cursor)
-        }),
-        pages(
-            has.resources.is_some(),
-            "resources",
-            lane,
-            |page| async move { peer.list_resources(page).await.map(|list| list.next_cursor) }
-        ),
-        pages(
-            has.resources.is_some(),
-            "resource templates",
-            lane,
-            |page| async move {
-                let list = peer.list_resource_templates(page).await;
-                list.map(|list| list.next_cursor)
-            }
-        ),
-        pages(has.prompts.is_some(), "prompts", lane, |page| async move {
-            peer.list_prompts(page).await.map(|list| list.next_cursor)
-        }),
-    );
-}
-
-async fn pages<F>(
-    offered: bool,
-    what: &str,
-    lane: &Lane,
-    list: impl Fn(Option<PaginatedRequestParams>) -> F,
-) where
-    F: Future<Output = Result<Option<String>, ServiceError>>,
-{
-    let mut cursor = None;
-    let mut cursors = HashSet::new();
-    for _ in 0..if offered { PAGES } else { 0 } {
-        let page = cursor
-            .is_some()
-            .then(|| PaginatedRequestParams::default().with_cursor(cursor.take()));
-        match list(page).await {
-            Ok(Some(next)) => {
-                if !cursors.insert(next.clone()) {
-                    let text =
-                        format!("the list of {what} does not end: the server gave a cursor twice");
-                    return note(lane, text);
-                }
-                cursor = Some(next);
-            }
-            Ok(None) => return,
-            // An answer that says no says so in the traffic.
-            Err(ServiceError::McpError(_) | ServiceError::TransportClosed) => return,
-            // What the screen makes of it, it does by itself.
-            Err(ServiceError::UnexpectedResponse) => {
-                return note(
-                    lane,
-                    format!(
-                        "the server's list of {what} is not as the protocol has it (a member is missing, or of \
-                         another type): no further pages were asked for"
-                    ),
-                );
-            }
-            Err(error) => {
-                return note(
-                    lane,
-                    format!("the list of {what} was not asked for to its end: {error}"),
-                );
-            }
-        }
-    }
-}
-
-fn note(lane: &Lane, text: String) {
+pub(super) fn note(lane: &Lane, text: String) {
     lane.push(Body::Note { text });
     lane.tap.wake();
 }
@@ -576,7 +557,6 @@ fn note(lane: &Lane, text: String) {
 mod tests {
     use super::super::letter;
     use super::*;
-    use crate::proxy::gate::Owner;
 
     #[test]
     fn a_subscription_that_the_server_has_ended_is_forgotten() {
