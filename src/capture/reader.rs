@@ -43,6 +43,16 @@ pub enum ReadError {
     NotACapture { path: PathBuf, reason: String },
 }
 
+/// Of a capture whose header nobody has written yet, or not to its end.
+const UNBEGUN: &str = "it has no complete first line";
+
+impl ReadError {
+    /// Whether it may become a capture, if somebody writes it.
+    pub fn is_unbegun(&self) -> bool {
+        matches!(self, Self::NotACapture { reason, .. } if reason == UNBEGUN)
+    }
+}
+
 /// Reads records in order. At the end of a growing file [`Reader::read`] returns 0 and may be called again later.
 #[derive(Debug)]
 pub struct Reader {
@@ -128,7 +138,7 @@ impl Reader {
         let file = File::open(path).map_err(failed)?;
         let mut lines = Lines::new(source(file).map_err(failed)?, LONGEST_HEADER);
         let Some(line) = lines.next().map_err(failed)? else {
-            return Err(no_capture("it has no complete first line".into()));
+            return Err(no_capture(UNBEGUN.into()));
         };
         let header = header(lines.text(&line)).map_err(no_capture)?;
         lines.longest = LONGEST_RECORD;

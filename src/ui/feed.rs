@@ -63,15 +63,24 @@ fn follow(
     sender: &mpsc::Sender<Fed>,
     opened: &OnceLock<Bodies>,
 ) -> Result<(), ReadError> {
-    let mut reader = Reader::open_to_show(capture)?;
+    // Whoever we know of may be gone while a recorder that we do not know of is at work.
+    let over = || ended.is_cancelled() && !store::is_written(capture);
+    let mut reader = loop {
+        let last = over();
+        match Reader::open_to_show(capture) {
+            // On a full disk there is not even a header until there is room.
+            Err(error) if error.is_unbegun() && !last && !sender.is_closed() => {
+                std::thread::sleep(POLL);
+            }
+            opened => break opened?,
+        }
+    };
     let _ = opened.set(reader.bodies()?);
     let mut listening = sender
         .blocking_send(Fed::Opened(Box::new(reader.header().clone())))
         .is_ok();
     let mut limit = FIRST;
     let (mut caught_up, mut told) = (false, false);
-    // Whoever we know of may be gone while a recorder that we do not know of is at work.
-    let over = || ended.is_cancelled() && !store::is_written(capture);
     let mut tail = over();
     while listening {
         // Looked at before reading: what was written before the end is read before the end is told.
@@ -219,6 +228,28 @@ mod tests {
             messages(&mut feed),
             (0, Some(Fed::Ended { torn: 70 }))
         ));
+    }
+
+    #[test]
+    fn a_capture_that_cannot_be_begun_yet_is_read_once_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("full.jsonl");
+        std::fs::write(&path, "").unwrap();
+        let ended = CancellationToken::new();
+        let mut feed = start(path.clone(), 0, ended.clone()).unwrap();
+        std::thread::sleep(POLL * 3);
+        assert!(feed.batches.try_recv().is_err());
+        std::fs::write(&path, "{\"capture\":1}\n".to_owned() + &line(1)).unwrap();
+        assert!(matches!(messages(&mut feed), (0, Some(Fed::Opened(_)))));
+        assert!(matches!(messages(&mut feed), (1, Some(Fed::CaughtUp))));
+
+        let path = directory.path().join("full to the end.jsonl");
+        std::fs::write(&path, "").unwrap();
+        let mut feed = start(path, 0, ended.clone()).unwrap();
+        std::thread::sleep(POLL * 3);
+        assert!(feed.batches.try_recv().is_err());
+        ended.cancel();
+        assert!(matches!(messages(&mut feed), (0, Some(Fed::Failed { .. }))));
     }
 
     #[test]
