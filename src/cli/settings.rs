@@ -65,7 +65,8 @@ pub fn load() -> Result<Settings, String> {
             }
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Settings::default()),
-        Err(error) => unread(format!("cannot read {}: {error}", path.display()), ""),
+        // What is to be masked may stand in it.
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
 }
 
@@ -99,6 +100,10 @@ fn read(text: &str, path: &Path) -> Result<Settings, String> {
                 _ => settings.faults.push(fault),
             }
         }
+    }
+    // It may stand in another table, as in one of these that nobody knows.
+    if !settings.faults.is_empty() && settings.redact.is_empty() && text.contains(REDACT) {
+        return Err(settings.faults.join("\n"));
     }
     Ok(settings)
 }
@@ -233,6 +238,7 @@ mod tests {
             "redact = [7]",
             "[redact]",
             "keep_captures = \nredact = ['x']",
+            "[recording]\nredact = ['x']",
         ] {
             let complaint = settings(text).unwrap_err();
             assert!(complaint.contains("config.toml"), "{complaint}");

@@ -10,6 +10,7 @@
 use super::sys;
 use futures_util::FutureExt as _;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -20,6 +21,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -36,6 +38,9 @@ const AT_ONCE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 0,
 };
+
+/// How long to wait where the system has no means to wait by.
+const SCARCE: Duration = Duration::from_millis(5);
 
 thread_local! {
     /// What the future on this thread waits for, when there is one.
@@ -149,8 +154,13 @@ fn apart<T>(future: impl Future<Output = T>) -> (impl Future<Output = ()>, Apart
     let future = async move {
         // What panics must not take the other with it; what it has left half done goes with it.
         let future = AssertUnwindSafe(future).catch_unwind();
-        let outcome = end.run_until_cancelled_owned(future).await;
-        if let Some(Ok(outcome)) = outcome {
+        // The order first: a future that is looked at once more would ask for its descriptor once more.
+        let outcome = tokio::select! {
+            biased;
+            () = end.cancelled() => return,
+            outcome = future => outcome,
+        };
+        if let Ok(outcome) = outcome {
             // Nobody waiting is nobody to tell.
             let _ = tell.send(outcome);
         }
@@ -280,9 +290,15 @@ impl Bell {
             .is_ok();
         // An interrupted wait is one more look at the futures.
         let looked = rustix::event::poll(&mut fds, if quiet { time } else { Some(&AT_ONCE) });
+        if looked.is_err_and(|error| error != Errno::INTR) {
+            // The next look may find the memory that this one has not got.
+            std::thread::sleep(SCARCE);
+        }
         ready.clear();
         ready.extend(fds[1..].iter().map(|it| !it.revents().is_empty()));
-        if self.state.swap(QUIET, Ordering::AcqRel) == RUNG {
+        // Whoever has rung may pull the rope only later, when nothing tells of it any more but the rope.
+        let pulled = !fds[0].revents().is_empty();
+        if self.state.swap(QUIET, Ordering::AcqRel) == RUNG || pulled {
             let _ = rustix::io::read(rope.as_fd(), &mut [0; 16]);
         }
         quiet && looked == Ok(0)
@@ -308,7 +324,6 @@ mod tests {
     use super::*;
     use bytes::BytesMut;
     use std::io::{PipeWriter, Write as _};
-    use std::time::Duration;
     use tokio::sync::mpsc;
 
     fn pipe() -> (Source, PipeWriter) {
@@ -386,6 +401,32 @@ mod tests {
         });
         future.end().await;
         assert_eq!(left.strong_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_ended_future_holds_no_descriptor_while_the_other_waits_on() {
+        let ((mut source, writer), (mut silent, _kept)) = (pipe(), pipe());
+        let ended = async move { source.read(&mut BytesMut::new()).await.map(|_| ()) };
+        let waiting = async move { silent.read(&mut BytesMut::new()).await.map(|_| ()) };
+        let (ended, _waiting) = Poller::start("apart").unwrap().run(ended, waiting);
+        ended.end().await;
+        // The writer of a pipe is told when its last reader is gone, which a child of another test may have for a moment.
+        let mut watch = [PollFd::new(&writer, PollFlags::empty())];
+        rustix::event::poll(&mut watch, None).unwrap();
+        assert!(watch[0].revents().contains(PollFlags::ERR));
+    }
+
+    #[test]
+    fn a_rope_that_is_pulled_late_wakes_once() {
+        let (bell, rope) = Bell::hang().unwrap();
+        let short = Timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        };
+        (&bell.ring).write_all(&[1]).unwrap();
+        let sleep = || bell.sleep(&rope, &[], &mut Vec::new(), Some(&short));
+        assert!(!sleep(), "the rope was pulled");
+        assert!(sleep(), "only the time ends this sleep");
     }
 
     #[tokio::test]

@@ -43,6 +43,10 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
         let why = "--print writes to stderr, and there the screen is; add --headless, or send stderr elsewhere: 2>FILE";
         return Err(Failure::usage(why));
     }
+    if asked.token.is_some() && asked.listen.is_none() && !screen {
+        let why = "a token is for clients on HTTP; --listen ADDRESS says where they connect";
+        return Err(Failure::usage(why));
+    }
     if screen && !recorded.faults.is_empty() {
         return Err(Failure::usage(recorded.faults.join("\n")));
     }
@@ -59,10 +63,6 @@ pub fn run(asked: cli::Proxy) -> Result<u8, Failure> {
             private: true,
             ..Listen::at("127.0.0.1:0")
         })),
-        None if asked.token.is_some() => {
-            let why = "a token is for clients on HTTP; --listen ADDRESS says where they connect";
-            return Err(Failure::usage(why));
-        }
         None => Client::Stdio,
     };
     let (orders, received) = mpsc::channel(64);

@@ -22,13 +22,13 @@ pub(super) async fn admit(_peer: SocketAddr, _ours: SocketAddr) -> Result<(), St
 
 #[cfg(any(target_os = "linux", test))]
 fn judge(owner: Option<u32>, me: u32) -> Result<(), String> {
-    let who = match owner {
+    let why = match owner {
         Some(owner) if owner == me || owner == 0 => return Ok(()),
-        Some(owner) => format!("uid {owner}"),
-        None => "nobody knows which".to_owned(),
+        Some(owner) => format!("another user of this machine asks (uid {owner})"),
+        None => "the system does not tell who asks".to_owned(),
     };
     Err(format!(
-        "this port is for the user who started the proxy, and another user of this machine asks ({who}); \
+        "this port is for the user who started the proxy, and {why}; \
          start it with --listen ADDRESS if others may use it"
     ))
 }
@@ -106,7 +106,7 @@ mod tests {
     fn only_the_user_who_started_us_and_root_come_in() {
         assert_eq!(judge(Some(1000), 1000), Ok(()));
         assert_eq!(judge(Some(0), 1000), Ok(()));
-        for (owner, who) in [(Some(1001), "uid 1001"), (None, "nobody knows")] {
+        for (owner, who) in [(Some(1001), "uid 1001"), (None, "does not tell")] {
             let why = judge(owner, 1000).unwrap_err();
             assert!(why.contains(who) && why.contains("--listen"), "{why}");
         }

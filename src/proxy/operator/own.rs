@@ -32,8 +32,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 const LINE_BYTES: usize = 1 << 30;
-const BEGUN_AGAIN: &str = "the server ended when it was asked for its era (server/discover), as some older ones do: it is started once more \
-     and begun with initialize; --era legacy does so at once";
+const BEGUN_AGAIN: &str = "the server ended before the handshake was over, as some older ones do that are asked for their era \
+     (server/discover): it is started once more and begun with initialize; --era legacy does so at once";
 const LEFT: &str = "the server closed the connection before the handshake was over";
 /// How long a subscription may take to be ended before the session is.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -216,6 +216,14 @@ impl Parts {
             if let Some(before) = self.before.take() {
                 before.ended().await;
             }
+            if !self.is_wanted() {
+                let reason = "the session is being ended".to_owned();
+                current(&self.live).close(&reason);
+                return Ok(Closed {
+                    reason,
+                    ..Closed::default()
+                });
+            }
             let heard = CancellationToken::new();
             let era = self.floor.config.era;
             let closed = self.converse(injections, era, &heard).await;
@@ -236,7 +244,12 @@ impl Parts {
     /// Whether nobody wants it to end, and the handshake has come to nothing: no answer that says no, either.
     fn may_begin_again(&self) -> bool {
         let is_open = matches!(*self.phase.borrow(), Phase::ShakingHands);
-        is_open && !self.close.is_cancelled() && *self.floor.stop.borrow() == Stop::No
+        is_open && self.is_wanted()
+    }
+
+    /// Whether nobody has told it to end.
+    fn is_wanted(&self) -> bool {
+        !self.close.is_cancelled() && *self.floor.stop.borrow() == Stop::No
     }
 
     fn lane(&self, live: &Live) -> Lane {

@@ -3,7 +3,7 @@
 use super::anew::Anew;
 use super::ledger::Ledger;
 use super::legacy::Legacy;
-use super::outgoing::{self, Ask, Incoming, Unanswered};
+use super::outgoing::{self, Ask, Cut, Incoming, Unanswered};
 use super::outlet::Outlet;
 use crate::mcp::methods;
 use crate::proxy::challenge::Refusal;
@@ -182,7 +182,7 @@ impl Bridge {
                 break;
             }
             let said = incoming.look(&self.lane, abort).await;
-            incoming.over(true);
+            incoming.over(!matches!(said, Err(Cut::Aborted)));
             self.swallow(&incoming.exchange, said.unwrap_or_default(), None);
             let again = next.again();
             incoming = outgoing::ask(&self.client, self.exchange(), again, abort, |_| ()).await?;
