@@ -284,6 +284,21 @@ fn the_mouse_selects_scrolls_and_opens_tabs() {
 }
 
 #[test]
+fn the_mouse_reaches_no_sheet_that_is_not_on_the_screen() {
+    let mut stage = live();
+    stage.press("2<enter>");
+    let resize = |width, height| Event::Resize { width, height };
+    let before = stage.text();
+    stage.send(resize(20, 5));
+    for (x, y) in (0..20).flat_map(|x| (0..5).map(move |y| (x, y))) {
+        stage.click(x, y);
+        stage.wheel(x, y, MouseEventKind::ScrollDown);
+    }
+    stage.send(resize(120, 40));
+    assert_eq!(stage.text(), before);
+}
+
+#[test]
 fn the_control_keys_work_where_one_types() {
     let mut stage = live();
     stage.press("/abc<c-z>");

@@ -82,6 +82,9 @@ impl App {
     }
 
     pub(super) fn mouse(&mut self, mouse: &MouseEvent, effects: &mut Vec<Effect>) {
+        if self.is_unseen() {
+            return;
+        }
         let (x, y) = (mouse.column, mouse.row);
         let input = match mouse.kind {
             MouseEventKind::Down(MouseButton::Left) => Input::Click { x, y },
