@@ -241,7 +241,9 @@ impl Traffic {
     /// The row that the new row replays.
     fn original(&self, row: RowId, replay_of: Option<u64>) -> Option<RowId> {
         let original = self.store.row_of_seq(replay_of?)?;
-        (original < row).then_some(original)
+        // What tells of a gap has the number of the first record that is missing.
+        let is_message = self.store.row(original)?.kind != RowKind::Mark;
+        (original < row && is_message).then_some(original)
     }
 
     fn progress(

@@ -1,7 +1,9 @@
 //! One test for each rule that says which messages belong together.
 
-use super::{check, fold, listing};
+use super::{check, fold, listing, records};
+use crate::capture::record::{Payload, Record};
 use crate::tap::SessionId;
+use crate::traffic::digest::digest;
 use crate::traffic::filter::Filter;
 use crate::traffic::{Role, Status, Traffic};
 
@@ -371,6 +373,26 @@ fn the_end_of_a_session_loses_what_was_pending_in_it() {
         Some("server exited")
     );
     assert_eq!(traffic.counters().pending, 1);
+}
+
+#[test]
+fn a_replay_of_what_is_missing_has_no_original() {
+    let text = r#"operator^1 {"id":"mcpx-1","method":"tools/call","params":{"name":"t"}}"#;
+    let mut replay = records(text).remove(0);
+    replay.seq = 3;
+    let gap = Record {
+        seq: 1,
+        payload: Payload::Missing {
+            count: 2,
+            last: Some(2),
+        },
+        ..replay.clone()
+    };
+    let mut traffic = Traffic::default();
+    for record in [gap, replay] {
+        traffic.apply(digest(&record));
+    }
+    assert_eq!(traffic.row(1).unwrap().replay_of, None);
 }
 
 #[test]
