@@ -19,13 +19,15 @@ pub fn shown(c: char) -> char {
         | '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
+        | '\u{2800}'
         | '\u{3164}'
         | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
         | '\u{ffa0}'
         | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
         | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e01ef}' => '\u{fffd}',
+        | '\u{e0000}'..='\u{e0fff}' => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         c => c,
     }
@@ -200,6 +202,20 @@ mod tests {
         ] {
             assert_eq!(neutral(text), expected, "{}", text.escape_unicode());
         }
+    }
+
+    #[test]
+    fn a_blank_that_is_no_space_is_marked() {
+        for c in [
+            '\u{2800}',
+            '\u{1bca0}',
+            '\u{1bca3}',
+            '\u{e01f0}',
+            '\u{e0fff}',
+        ] {
+            assert_eq!(shown(c), '\u{fffd}', "{}", c.escape_unicode());
+        }
+        assert_eq!(shown('\u{2801}'), '\u{2801}');
     }
 
     proptest! {
