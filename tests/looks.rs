@@ -567,6 +567,27 @@ fn a_screen_that_is_too_small_says_how_to_leave_it() {
 }
 
 #[test]
+fn of_records_that_are_missing_nothing_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let ping = r#""from":"client","message":{"jsonrpc":"2.0","method":"notifications/x"}"#;
+    let path = common_ui::capture(directory.path(), &[ping, ping, ping, ping]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains(r#""seq":2,"#) && !line.contains(r#""seq":3,"#))
+        .collect();
+    std::fs::write(&path, format!("{}\n", kept.join("\n"))).unwrap();
+    let mut stage = Stage::open(120, 40, &path, State::Saved);
+    stage.press("gj<enter>");
+    for (key, said) in [("w", "nothing to save"), ("y", "nothing to copy")] {
+        stage.press(key);
+        assert!(stage.text().contains(said), "{key}: {}", stage.text());
+    }
+    stage.press("5");
+    assert!(stage.text().contains("missing       2"), "{}", stage.text());
+}
+
+#[test]
 fn a_line_of_stderr_is_as_long_as_it_was_written() {
     let mut stage = Stage::open(120, 40, &fixture("live"), State::Saved);
     stage.press("gj<enter>");

@@ -239,7 +239,7 @@ impl Page {
         );
         for (what, number) in [
             ("damaged lines", counters.damaged),
-            ("missing records", counters.missing),
+            ("missing", counters.missing),
         ] {
             if number > 0 {
                 self.fact(what, &format::count(number), Role::Error);

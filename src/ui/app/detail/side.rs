@@ -65,6 +65,9 @@ impl Side {
 
     pub fn copy(&self) -> Vec<Step> {
         vec![match &self.json {
+            Some(json) if json.document().bytes().is_empty() => {
+                Step::Say(Notice::info("there is nothing to copy"))
+            }
             Some(json) => Step::copy(
                 self.what(),
                 String::from_utf8_lossy(json.document().bytes()),

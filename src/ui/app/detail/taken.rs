@@ -4,7 +4,7 @@ use super::{Detail, Look};
 use crate::capture::record::Location;
 use crate::traffic::RowKind;
 use crate::ui::app::World;
-use crate::ui::event::{Effect, Step};
+use crate::ui::event::{Effect, Notice, Step};
 
 impl Detail {
     /// Heads and bodies as HTTP writes them.
@@ -20,6 +20,7 @@ impl Detail {
         let sides: Vec<_> = [&self.request, &self.answer]
             .into_iter()
             .filter_map(|side| Some((side, side.json.as_ref()?.document())))
+            .filter(|(_, document)| !document.bytes().is_empty())
             .collect();
         let texts = sides.iter().map(|(_, document)| {
             let text = String::from_utf8_lossy(document.bytes());
@@ -49,6 +50,11 @@ impl Detail {
             (_, RowKind::Http) => ("message", parts().skip(1).collect()),
             _ => ("message", parts().collect()),
         };
+        // What tells of records that are missing stands nowhere.
+        places.retain(|place| place.len > 0);
+        if places.is_empty() {
+            return vec![Step::Say(Notice::info("there is nothing to save"))];
+        }
         places.sort_by_key(|place| (place.line, place.start));
         vec![Step::Do(Effect::Save { stem, what, places })]
     }
