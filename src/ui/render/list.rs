@@ -290,10 +290,17 @@ fn another_day(
     }
     let date = format::date_of(row.at, zone);
     let (_, date) = date.split_once('-').unwrap_or_default();
-    Some(fit_time(
-        &format!("{date} {}", format::minute(row.at, zone)),
+    Some(date_and_minute(
+        date,
+        &format::minute(row.at, zone),
         columns,
     ))
+}
+
+/// The minute only where it is whole: a lone hour would be taken for a part of the date.
+fn date_and_minute(date: &str, minute: &str, columns: usize) -> String {
+    let both = format!("{date} {minute}");
+    fit_time(if both.len() > columns { date } else { &both }, columns)
 }
 
 /// Who wrote it, and in which session if in any.
@@ -545,6 +552,13 @@ pub fn took(world: &World, row: &Row<'_>) -> (String, Role) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_day_stands_with_its_minute_or_alone() {
+        assert_eq!(date_and_minute("11-22", "13:05", 12), "11-22 13:05 ");
+        assert_eq!(date_and_minute("11-22", "13:05", 11), "11-22 13:05");
+        assert_eq!(date_and_minute("11-22", "13:05", 8), "11-22   ");
+    }
 
     #[test]
     fn progress_is_drawn_whatever_the_server_says() {

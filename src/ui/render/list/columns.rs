@@ -21,7 +21,7 @@ const NAME: usize = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Columns {
     pub time: usize,
-    /// Who, and in which session; one character wide it is an arrow.
+    /// Who, and in which session; below `LEAST_FROM` columns an arrow, and the number where it has room.
     pub from: usize,
     pub id: usize,
     pub kind: usize,
