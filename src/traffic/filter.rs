@@ -47,7 +47,7 @@ fn next_word(text: &str) -> Option<(&str, bool, &str)> {
             .next()
             .is_none_or(char::is_whitespace)
     };
-    let closing = |inner: &str| inner.match_indices('"').map(|(at, _)| at + 1).find(ends);
+    let closing = |inner: &str| inner.find('"').map(|at| at + 1).filter(ends);
     if let Some(end) = text
         .strip_prefix('"')
         .and_then(closing)
@@ -343,6 +343,10 @@ mod tests {
             [(text("\"isError\":true"), false)]
         );
         assert_eq!(words("\"\""), [(text("\"\""), false)]);
+        assert_eq!(
+            words("\"isError\":true \"x\""),
+            [(text("\"isError\":true"), false), (text("x"), false)]
+        );
     }
 
     #[test]
