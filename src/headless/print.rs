@@ -52,6 +52,7 @@ impl Printer {
     ) -> io::Result<Self> {
         // Before anybody takes its name away.
         let reader = Reader::open(capture);
+        let path = capture.to_owned();
         let printed = Arc::new(AtomicU64::new(0));
         let progress = printed.clone();
         let work = move || {
@@ -63,7 +64,8 @@ impl Printer {
             while !begun.is_cancelled() && !ended.is_cancelled() {
                 std::thread::sleep(PAUSE);
             }
-            let followed = reader.and_then(|reader| follow(reader, print, tame, &ended, &mut out));
+            let followed = once_begun(reader, &path, &ended)
+                .and_then(|reader| follow(reader, print, tame, &ended, &mut out));
             if let Err(error) = followed {
                 let voice = Voice::from(Some(print));
                 voice.complain(&format!("cannot print the traffic: {error}"));
@@ -87,6 +89,22 @@ impl Printer {
             }
         }
     }
+}
+
+/// Waits for the header: on a full disk there is none until there is room.
+fn once_begun(
+    mut reader: Result<Reader, ReadError>,
+    capture: &Path,
+    ended: &CancellationToken,
+) -> Result<Reader, ReadError> {
+    let mut over = false;
+    while reader.as_ref().is_err_and(ReadError::is_unbegun) && !over {
+        std::thread::sleep(PAUSE);
+        // What was written before the end is there to be read after it.
+        over = ended.is_cancelled();
+        reader = Reader::open(capture);
+    }
+    reader
 }
 
 /// `tame` leaves nothing in the capture's own lines that a terminal would obey.
@@ -401,6 +419,24 @@ mod tests {
         let reader = Reader::open(file.path()).unwrap();
         follow(reader, print, tame, &ended, &mut out).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_capture_that_is_begun_later_is_printed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let first = Reader::open(file.path());
+        assert!(first.is_err());
+        let (path, ended) = (file.path().to_owned(), CancellationToken::new());
+        let end = ended.clone();
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(PAUSE * 3);
+            std::fs::write(path, CAPTURE).unwrap();
+            end.cancel();
+        });
+        assert!(once_begun(first, file.path(), &ended).is_ok());
+        writer.join().unwrap();
+        std::fs::write(file.path(), "").unwrap();
+        assert!(once_begun(Reader::open(file.path()), file.path(), &ended).is_err());
     }
 
     #[test]
