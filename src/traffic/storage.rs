@@ -55,6 +55,19 @@ impl<T> Chunked<T> {
             .get_mut(index as usize / CHUNK)?
             .get_mut(index as usize % CHUNK)
     }
+    /// The first element that is not as those are that come first.
+    pub fn first_not(&self, comes_first: impl Fn(&T) -> bool) -> u32 {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(&comes_first) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
     /// The elements from `first` on, in order.
     pub fn iter_from(&self, first: u32) -> impl Iterator<Item = &T> {
         let (chunk, skip) = (first as usize / CHUNK, first as usize % CHUNK);
@@ -269,6 +282,11 @@ impl Place {
             Encoding::Base64 => len.saturating_sub(2) / 4 * 3,
         }
     }
+    /// The same for stderr: nearly every line of it ends in a line feed, and only that is escaped in most.
+    pub fn stderr_len(self) -> u64 {
+        let escape = u64::from(self.location().encoding == Encoding::Text);
+        self.wire_len().saturating_sub(escape)
+    }
 }
 
 /// What every row has.
@@ -292,12 +310,12 @@ pub struct RowData {
 }
 
 impl RowData {
-    /// Bytes on the wire, as its place tells them: nearly every line of stderr ends in a line feed, and only that is
-    /// escaped in most.
+    /// Bytes on the wire, as its place tells them.
     pub fn told_len(&self) -> u64 {
-        let is_text = self.place.location().encoding == Encoding::Text;
-        let escape = u64::from(is_text && self.kind == RowKind::Stderr);
-        self.place.wire_len().saturating_sub(escape)
+        match self.kind {
+            RowKind::Stderr => self.place.stderr_len(),
+            _ => self.place.wire_len(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     DAMAGED_LINE, GAP, NO_MESSAGE, ON_STDOUT, Part, Progress, REFUSED, Role, Row, RowId, RowKind,
     Status, UNASKED,
 };
-use crate::capture::record::Location;
+use crate::capture::record::{Encoding, Location};
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId, Timestamp};
 use std::collections::HashMap;
@@ -24,8 +24,8 @@ pub struct Store {
     pub texts: Texts,
     pub symbols: Symbols,
     progress: HashMap<RowId, Progress>,
-    /// Bytes on the wire of what stands otherwise in the capture, where its place does not tell them.
-    sizes: HashMap<RowId, u64>,
+    /// Where the lines of the capture begin whose place does not tell the bytes on the wire, in order, and these.
+    sizes: Chunked<(u64, u64)>,
     pub http: HttpLog,
 }
 
@@ -247,29 +247,26 @@ impl Store {
     /// The first row of the message with this sequence number.
     pub fn row_of_seq(&self, seq: u64) -> Option<RowId> {
         // Rows come in the order of the capture, whose numbers ascend; in one where they do not, some are not found.
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.row(middle).is_some_and(|row| row.seq < seq) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        self.row(low)
+        let first = self.rows.first_not(|row| row.seq < seq);
+        self.row(first)
             .is_some_and(|row| row.seq == seq)
-            .then_some(low)
+            .then_some(first)
     }
 
-    /// What a new row had on the wire.
-    pub fn set_wire_len(&mut self, row: RowId, bytes: u64) {
-        if self.row(row).is_some_and(|row| row.told_len() != bytes) {
-            self.sizes.insert(row, bytes);
-        }
+    /// What the one payload of the newest line had on the wire, other than its place tells.
+    pub fn set_wire_len(&mut self, place: Place, bytes: u64) {
+        self.sizes.push((place.location().line, bytes));
     }
-    fn wire_len(&self, id: RowId, row: &RowData) -> u64 {
-        let known = self.sizes.get(&id).copied();
-        known.unwrap_or_else(|| row.told_len())
+    /// Bytes on the wire of what lies there, where its place tells `told`.
+    fn wire_len(&self, place: Place, told: u64) -> u64 {
+        let place = place.location();
+        if place.encoding == Encoding::Verbatim {
+            return told;
+        }
+        let first = self.sizes.first_not(|(line, _)| *line < place.line);
+        let known = self.sizes.get(first);
+        let known = known.filter(|(line, _)| *line == place.line);
+        known.map_or(told, |(_, bytes)| *bytes)
     }
     pub fn set_progress(&mut self, row: RowId, progress: Progress) {
         self.progress.insert(row, progress);
@@ -390,7 +387,10 @@ impl Store {
             .map_or(0, |extra| extra.ended_at);
         let size = match (row.kind, self.http_of(row)) {
             (RowKind::Http, Some(http)) => http.bytes(),
-            _ => self.wire_len(id, row) + answer.map_or(0, Place::wire_len),
+            _ => {
+                let answered = answer.map_or(0, |it| self.wire_len(it, it.wire_len()));
+                self.wire_len(row.place, row.told_len()) + answered
+            }
         };
         Some(Row {
             id,

@@ -59,8 +59,19 @@ impl Traffic {
             from: Party::Sentinel,
             place: digest.location.into(),
         };
-        let (rows, bytes) = (self.len(), digest.bytes);
+        // The messages of a batch share their line.
+        let told = match &digest.content {
+            Content::Line {
+                messages: Messages::One(_),
+                ..
+            } => Some(source.place.wire_len()),
+            Content::Stderr(_) => Some(source.place.stderr_len()),
+            _ => None,
+        };
         let is_written_otherwise = digest.location.encoding != Encoding::Verbatim;
+        if is_written_otherwise && told.is_some_and(|told| told != digest.bytes) {
+            self.store.set_wire_len(source.place, digest.bytes);
+        }
         match digest.content {
             Content::Line {
                 from,
@@ -101,9 +112,6 @@ impl Traffic {
                     .push(source, RowKind::Stderr, "stderr", "", &text);
             }
             other => self.event(source, other),
-        }
-        if is_written_otherwise && bytes > 0 && self.len() == rows + 1 {
-            self.store.set_wire_len(rows, bytes);
         }
     }
 

@@ -550,10 +550,12 @@ fn names_that_only_look_the_same_are_counted_for_themselves() {
 fn the_size_of_what_is_written_otherwise_is_that_on_the_wire() {
     let sizes = |values: &[&str]| -> Vec<u64> {
         let mut traffic = Traffic::default();
-        for value in values {
+        for (offset, value) in (0..).zip(values) {
             let record =
                 format!(r#"{{"seq":1,"at":"2026-11-21T00:00:00.000000Z","session":1,{value}}}"#);
-            traffic.apply(digest(&crate::capture::reader::line(record.as_bytes())));
+            let mut record = crate::capture::reader::line(record.as_bytes());
+            record.location.line = offset;
+            traffic.apply(digest(&record));
         }
         let rows = 0..traffic.len();
         rows.map(|row| traffic.row(row).unwrap().size).collect()
@@ -566,6 +568,8 @@ fn the_size_of_what_is_written_otherwise_is_that_on_the_wire() {
         r#""stderr":"a \"b\"\r\n""#,
         r#""stderr":"prompt> ""#,
         r#""from":"client","text":"{\"jsonrpc\":\"2.0\",\n\"id\":1,\"method\":\"ping\"}""#,
+        // Its answer has no row.
+        r#""from":"server","text":"{\"jsonrpc\":\"2.0\",\n\"id\":1,\"result\":{}}""#,
     ];
-    assert_eq!(sizes(&lines), [100, 2, 6, 7, 8, 41]);
+    assert_eq!(sizes(&lines), [100, 2, 6, 7, 8, 41 + 37]);
 }
