@@ -2,6 +2,7 @@
 
 use super::app::sheet::Drafts;
 use super::app::sheet::drafts::{Kept, News};
+use crate::capture::reader::Reader;
 use crate::capture::record::Header;
 use crate::capture::store;
 use std::fs::{self, OpenOptions};
@@ -9,7 +10,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Where the drafts for one server are kept.
 #[derive(Debug, Clone)]
@@ -86,6 +87,36 @@ impl Keeper {
     }
 }
 
+/// The keeper for the server of a capture, which on a full disk may not be begun yet.
+#[derive(Debug, Clone, Default)]
+pub struct Keeping {
+    /// None where nothing is drafted.
+    capture: Option<PathBuf>,
+    /// Set once it is known; none where there cannot be one.
+    keeper: Arc<OnceLock<Option<Keeper>>>,
+}
+
+impl Keeping {
+    pub fn of(capture: Option<PathBuf>) -> Self {
+        let keeper = Arc::default();
+        Self { capture, keeper }
+    }
+
+    pub fn keeper(&self) -> Option<&Keeper> {
+        if self.keeper.get().is_none() {
+            let keeper = match Reader::open(self.capture.as_ref()?) {
+                Err(error) if error.is_unbegun() => return None,
+                opened => opened
+                    .ok()
+                    .and_then(|capture| Keeper::of(capture.header()).ok()),
+            };
+            // Who was faster looked at the same file.
+            let _ = self.keeper.set(keeper);
+        }
+        self.keeper.get()?.as_ref()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +172,16 @@ mod tests {
         let keeper = Keeper::within(directory.path(), &header("one"));
         fs::write(&keeper.path, "{").unwrap();
         assert_eq!(keeper.load(), Drafts::default());
+    }
+
+    #[test]
+    fn a_capture_that_is_begun_later_gets_its_keeper() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let keeping = Keeping::of(Some(file.path().to_owned()));
+        assert!(keeping.keeper().is_none());
+        let header = r#"{"capture":1,"program":"mcp-sentinel 0","name":"n"}"#;
+        fs::write(file.path(), format!("{header}\n")).unwrap();
+        assert!(keeping.keeper().is_some());
+        assert!(Keeping::default().keeper().is_none());
     }
 }

@@ -20,7 +20,6 @@ pub mod text;
 pub mod theme;
 mod work;
 
-use crate::capture::reader::Reader;
 use crate::link::registry::Entry;
 use crate::tap::{Orders, Pulse, Timestamp};
 use anyhow::Context as _;
@@ -29,7 +28,7 @@ use chrono::TimeZone as _;
 use clipboard::Clipboard;
 use event::{Effect, Event, Fed, Notice};
 use futures_util::StreamExt as _;
-use keep::Keeper;
+use keep::Keeping;
 use keymap::{Action, Context};
 use ratatui::Frame;
 use ratatui::crossterm::event::{Event as Input, EventStream, KeyEventKind, MouseEventKind};
@@ -206,7 +205,7 @@ struct Behind {
     bodies: Arc<OnceLock<crate::capture::reader::Bodies>>,
     orders: Option<Orders>,
     pulse: Pulse,
-    keeper: Option<Keeper>,
+    keeping: Keeping,
 }
 
 impl Default for Behind {
@@ -217,7 +216,7 @@ impl Default for Behind {
             bodies: Arc::default(),
             orders: None,
             pulse: Pulse::none(),
-            keeper: None,
+            keeping: Keeping::default(),
         }
     }
 }
@@ -279,11 +278,8 @@ impl Stage {
 
     async fn conversation(&mut self, source: Source, from_hub: bool) -> anyhow::Result<Left> {
         // Where nothing can be sent, nothing is drafted.
-        let keeper = source
-            .orders
-            .as_ref()
-            .and_then(|_| Reader::open(&source.capture).ok())
-            .and_then(|capture| Keeper::of(capture.header()).ok());
+        let drafted = source.orders.as_ref().map(|_| source.capture.clone());
+        let keeping = Keeping::of(drafted);
         let coming = source.copy.as_ref().map_or(0, |copy| copy.size);
         let feed = feed::start(source.capture.clone(), coming, source.ended)
             .context("cannot start a thread")?;
@@ -296,7 +292,7 @@ impl Stage {
             from_hub,
             theme: self.theme,
         });
-        if let Some(keeper) = &keeper {
+        if let Some(keeper) = keeping.keeper() {
             app.drafts = keeper.load();
         }
         let behind = Behind {
@@ -305,10 +301,10 @@ impl Stage {
             bodies: feed.bodies,
             orders: source.orders,
             pulse: source.pulse,
-            keeper: keeper.clone(),
+            keeping: keeping.clone(),
         };
         let exit = self.drive(&mut app, behind).await;
-        if let Some(keeper) = keeper {
+        if let Some(keeper) = keeping.keeper() {
             if let Some(news) = app.leave() {
                 keeper.hand_over(news);
             }
@@ -335,7 +331,7 @@ impl Stage {
             answers,
             bodies: behind.bodies,
             orders: behind.orders,
-            keeper: behind.keeper,
+            keeping: behind.keeping,
         };
         let mut clock = interval(Duration::from_millis(200));
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -5,7 +5,7 @@ use super::app::hub::Listing;
 use super::event::{Body, Effect, Event, Notice};
 use super::format;
 use super::json::Document;
-use super::keep::Keeper;
+use super::keep::Keeping;
 use super::tally;
 use crate::capture::reader::Bodies;
 use crate::capture::record::Location;
@@ -33,7 +33,7 @@ pub struct Worker {
     pub answers: mpsc::Sender<Event>,
     pub bodies: Arc<OnceLock<Bodies>>,
     pub orders: Option<Orders>,
-    pub keeper: Option<Keeper>,
+    pub keeping: Keeping,
 }
 
 impl Worker {
@@ -69,7 +69,7 @@ impl Worker {
                 }
             }),
             Effect::Keep(news) => {
-                if let Some(keeper) = worker.keeper.clone() {
+                if let Some(keeper) = worker.keeping.keeper().cloned() {
                     keeper.hand_over(*news);
                     tokio::task::spawn_blocking(move || {
                         if let Err(error) = keeper.save() {
