@@ -1,10 +1,11 @@
 //! `call` and `list`: one conversation with a server, for a script.
 
+use super::Stop;
 use super::recorded::EraArgument;
+use super::recorded::capture_file;
 use super::settings::Settings;
 use super::time::some_seconds;
 use super::upstream::{self, Environment, Invocation, RemoteArguments, Upstream};
-use super::{Stop, capture_file};
 use crate::mcp::Era;
 use clap::Args;
 use std::ffi::OsString;

@@ -1,13 +1,14 @@
 //! How a proxy shows and records what it forwards.
 
-use super::capture_file;
 use super::settings::{self, Settings};
 use super::time::seconds;
 use crate::capture::store::Retention;
 use crate::headless::Print;
 use crate::mcp::Era;
 use crate::tap::Overflow;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -162,5 +163,74 @@ impl RecordedArguments {
             redact: settings.redact,
             faults: settings.faults,
         }
+    }
+}
+
+/// A file to record into.
+pub(super) fn capture_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        let packed = path.extension().and_then(OsStr::to_str);
+        match packed {
+            _ if path.as_os_str() == "-" => {
+                Err("a capture goes into a file; ./- is one that is called -".to_owned())
+            }
+            Some("gz" | "bz2" | "xz" | "zip") => {
+                Err("a capture is compressed as .zst, or not at all".to_owned())
+            }
+            _ => Ok(path),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{complaint, proxy};
+    use super::super::{Environment, Mode, mode};
+    use super::*;
+    use std::ffi::OsString;
+
+    #[test]
+    fn print_takes_its_form_after_an_equals_sign_only() {
+        assert_eq!(
+            proxy(&["--print", "--", "x"]).recorded.print,
+            Some(Print::Text)
+        );
+        assert_eq!(
+            proxy(&["--print=json", "--", "x"]).recorded.print,
+            Some(Print::Json)
+        );
+        assert!(complaint(&["--print=xml", "--", "x"]).contains("text, json"));
+    }
+
+    #[test]
+    fn a_capture_goes_into_a_file_of_any_name_but_none() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let name = OsString::from_vec(vec![b'a', 0xff]);
+        let arguments = [
+            "s".into(),
+            "--capture".into(),
+            name.clone(),
+            "--".into(),
+            "x".into(),
+        ];
+        let asked = mode(arguments, &Environment::default(), &|| {
+            Ok(Settings::default())
+        });
+        match asked {
+            Ok(Mode::Proxy(proxy)) => {
+                assert_eq!(proxy.recorded.capture, CaptureTo::File(name.into()));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(complaint(&["--capture", "-", "--", "x"]).contains("./- is one"));
+        assert!(complaint(&["--capture", "", "--", "x"]).contains("a value is required"));
+        assert!(complaint(&["--capture", "a.jsonl.gz", "--", "x"]).contains("as .zst"));
+    }
+
+    #[test]
+    fn two_places_for_one_capture_contradict_each_other() {
+        assert!(
+            complaint(&["--capture", "a", "--no-capture", "--", "x"]).contains("cannot be used")
+        );
     }
 }
