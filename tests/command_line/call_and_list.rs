@@ -379,11 +379,15 @@ fn a_server_that_ends_when_it_is_asked_for_its_era_is_started_once_more_as_a_leg
     assert!(ran.stderr.contains("--era legacy"), "{ran:?}");
 
     // What did not read the question has not ended because of it; what ends at initialize, too, is not started again.
-    for (script, starts) in [
-        ("echo started >&2; exit 1", 1),
-        ("echo started >&2; read -r line; exit 1", 2),
-    ] {
-        let ran = house.run(&["call", "x", "--", "sh", "-c", script]);
+    // Nor is what has answered the question, and ends at the initialize that follows.
+    let answers = legacy(&[(
+        "server/discover",
+        r#""error":{"code":-32601,"message":"no"}"#,
+    )])
+    .replace("case $line in", "case $line in *initialize*) exit 1 ;;");
+    for (script, starts) in [("exit 1", 1), ("read -r line; exit 1", 2), (&*answers, 1)] {
+        let script = format!("echo started >&2; {script}");
+        let ran = house.run(&["call", "x", "--", "sh", "-c", &script]);
         ran.fails(3, "exited with status 1 before the handshake was over");
         assert_eq!(ran.stderr.matches("started").count(), starts, "{ran:?}");
     }

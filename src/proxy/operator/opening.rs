@@ -29,12 +29,30 @@ use tokio_util::sync::CancellationToken;
 /// follows it. Servers answer within milliseconds, on a busy machine within a few hundred.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// What became of the question for the era.
+#[derive(Debug, Default)]
+pub struct Question {
+    /// Cancelled when the server has read it.
+    pub heard: CancellationToken,
+    /// Cancelled when `initialize` has gone out after it.
+    pub begun: CancellationToken,
+}
+
+impl Question {
+    /// Whether it was the last that the server was asked before its end.
+    pub fn was_last_heard(&self) -> bool {
+        self.heard.is_cancelled() && !self.begun.is_cancelled()
+    }
+}
+
 /// The way to a server whose era is to be found out.
 #[derive(Debug)]
 pub struct Opening<T> {
     server: T,
     /// Cancelled when the server has read what it was sent; none where that cannot be known.
     heard: Option<CancellationToken>,
+    /// Cancelled when `initialize` goes out.
+    begun: CancellationToken,
     silence: Duration,
     versions: Vec<ProtocolVersion>,
     stage: Stage,
@@ -95,11 +113,13 @@ impl<T> Opening<T> {
     pub fn new(
         server: T,
         heard: Option<CancellationToken>,
+        begun: CancellationToken,
         versions: Vec<ProtocolVersion>,
     ) -> Self {
         Self {
             server,
             heard,
+            begun,
             silence: SILENCE,
             versions,
             stage: Stage::Through,
@@ -115,7 +135,13 @@ impl<T> Opening<T> {
                     self.since = None;
                     self.stage = Stage::Asked(it.id.clone());
                 }
-                ClientRequest::InitializeRequest(_) => return self.overtake(&it.id, message),
+                ClientRequest::InitializeRequest(_) => {
+                    let goes_out = self.overtake(&it.id, message);
+                    if goes_out {
+                        self.begun.cancel();
+                    }
+                    return goes_out;
+                }
                 _ => {}
             },
             ClientJsonRpcMessage::Notification(it) => {
@@ -280,6 +306,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Opening<T> {
             };
             let message = match self.let_go(silent) {
                 Some(initialize) => {
+                    self.begun.cancel();
                     self.server.send(initialize).await.ok()?;
                     None
                 }
@@ -335,7 +362,8 @@ mod tests {
         let (read, write) = tokio::io::split(ours);
         let versions = vec![ProtocolVersion::LATEST];
         let way = AsyncRwTransport::new_client(read, write);
-        let mut opening = Opening::new(way, Some(heard), versions.clone());
+        let mut opening =
+            Opening::new(way, Some(heard), CancellationToken::new(), versions.clone());
         opening.silence = Duration::from_millis(100);
         let client = ClientConfig::new(
             ClientCapabilities::default(),
@@ -424,7 +452,12 @@ mod tests {
 
     /// What a client says that asks, and says `initialize` before an answer has come; whether that went out.
     fn overtaken(heard: Option<CancellationToken>) -> (Opening<()>, bool) {
-        let mut opening = Opening::new((), heard, vec![ProtocolVersion::LATEST]);
+        let mut opening = Opening::new(
+            (),
+            heard,
+            CancellationToken::new(),
+            vec![ProtocolVersion::LATEST],
+        );
         let ask = json!({"jsonrpc": "2.0", "id": 0, "method": ASKED, "params": {}});
         let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}
@@ -451,7 +484,12 @@ mod tests {
         let (ours, mut server) = tokio::io::duplex(1 << 16);
         let (read, write) = tokio::io::split(ours);
         let way = AsyncRwTransport::new_client(read, write);
-        let mut opening = Opening::new(way, Some(heard), vec![ProtocolVersion::LATEST]);
+        let mut opening = Opening::new(
+            way,
+            Some(heard),
+            CancellationToken::new(),
+            vec![ProtocolVersion::LATEST],
+        );
         opening.silence = Duration::from_millis(200);
         let ask = json!({"jsonrpc": "2.0", "id": 0, "method": ASKED, "params": {}});
         opening

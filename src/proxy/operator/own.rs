@@ -7,7 +7,7 @@
 use super::handshake::HandshakeError;
 use super::letter::{Letter, News};
 use super::lists::list_everything;
-use super::opening::Opening;
+use super::opening::{Opening, Question};
 use super::{EXPLANATION, refused};
 use crate::mcp::{self, methods};
 use crate::proxy::child::READING_SHOWS;
@@ -32,8 +32,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 const LINE_BYTES: usize = 1 << 30;
-const BEGUN_AGAIN: &str = "the server ended before the handshake was over, as some older ones do that are asked for their era \
-     (server/discover): it is started once more and begun with initialize; --era legacy does so at once";
+const BEGUN_AGAIN: &str = "the server ended when it was asked for its era (server/discover), as some older ones do: it is started once more \
+     and begun with initialize; --era legacy does so at once";
 const LEFT: &str = "the server closed the connection before the handshake was over";
 /// How long a subscription may take to be ended before the session is.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -224,17 +224,17 @@ impl Parts {
                     ..Closed::default()
                 });
             }
-            let heard = CancellationToken::new();
+            let question = Question::default();
             let era = self.floor.config.era;
-            let closed = self.converse(injections, era, &heard).await;
-            if !(closed.is_ok() && heard.is_cancelled() && self.may_begin_again()) {
+            let closed = self.converse(injections, era, &question).await;
+            if !(closed.is_ok() && question.was_last_heard() && self.may_begin_again()) {
                 return closed;
             }
             let (live, injections) = self.floor.roster.open(Owner::Operator);
             let lane = self.lane(&live);
             *self.live.lock().unwrap_or_else(PoisonError::into_inner) = live;
             note(&lane, BEGUN_AGAIN.to_owned());
-            self.converse(injections, Some(mcp::Era::Legacy), &heard)
+            self.converse(injections, Some(mcp::Era::Legacy), &question)
                 .await
         });
         runtime.shutdown_background();
@@ -260,12 +260,12 @@ impl Parts {
         }
     }
 
-    /// One session, until its end; `heard` is cancelled when a server that is asked for its era has read that.
+    /// One session, until its end, and what becomes of the question for the era when it is asked.
     async fn converse(
         &self,
         injections: mpsc::Receiver<Injection>,
         era: Option<mcp::Era>,
-        heard: &CancellationToken,
+        question: &Question,
     ) -> Result<Closed, ProxyError> {
         let (ours, theirs) = UnixStream::pair().map_err(starting)?;
         let live = current(&self.live);
@@ -273,7 +273,7 @@ impl Parts {
         let (lifecycle, versions) = lifecycle(era, live.readiness().spoken());
         let asks = matches!(lifecycle, ClientLifecycleMode::Auto { .. });
         let is_child = matches!(floor.config.upstream, Upstream::Command(_));
-        let heard = (asks && is_child && READING_SHOWS).then(|| heard.clone());
+        let heard = (asks && is_child && READING_SHOWS).then(|| question.heard.clone());
         let side = Side {
             identity: identity(floor.config.unattended),
             unattended: floor.config.unattended,
@@ -283,6 +283,7 @@ impl Parts {
             lifecycle,
             versions,
             heard: heard.clone(),
+            begun: question.begun.clone(),
             subscriptions: self.subscriptions.clone(),
         };
         let farewell = unsubscribe(live.clone(), self.subscriptions.clone());
@@ -369,6 +370,8 @@ struct Side {
     versions: Vec<ProtocolVersion>,
     /// Cancelled when the server has read the question for its era, where it is asked and that can be known.
     heard: Option<CancellationToken>,
+    /// Cancelled when `initialize` goes out.
+    begun: CancellationToken,
     subscriptions: Subscriptions,
 }
 
@@ -478,7 +481,12 @@ impl Side {
         socket.set_nonblocking(true)?;
         let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
         let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(LINE_BYTES);
-        let transport = Opening::new(transport, self.heard.clone(), self.versions.clone());
+        let transport = Opening::new(
+            transport,
+            self.heard.clone(),
+            self.begun.clone(),
+            self.versions.clone(),
+        );
         let client = self.identity.clone();
         let client = client
             .serve_with_lifecycle(transport, self.lifecycle.clone())
