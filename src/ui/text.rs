@@ -149,6 +149,20 @@ pub fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("…{}", &text[start..]))
 }
 
+/// As [`cut`], but keeps the beginning and the end.
+pub fn cut_middle(text: &str, columns: usize) -> Cow<'_, str> {
+    let whole = cut(text, columns);
+    // The two differ in what is not whole.
+    if whole == cut_start(text, columns) {
+        return whole;
+    }
+    let kept = (columns - 1) / 2;
+    let start = cut(text, columns - kept);
+    let end = cut_start(text, kept + 1);
+    let end = end.strip_prefix('…').unwrap_or_default();
+    Cow::Owned(format!("{start}{end}"))
+}
+
 /// Exactly `columns` wide, text at the left.
 pub fn fit(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns).into_owned();
@@ -353,6 +367,7 @@ mod tests {
         ] {
             for columns in 0..30 {
                 assert!(width(&cut_start(text, columns)) <= columns, "{text:.20}");
+                assert!(width(&cut_middle(text, columns)) <= columns, "{text:.20}");
                 assert_eq!(
                     width(&fit(text, columns)),
                     columns,
@@ -370,6 +385,12 @@ mod tests {
         assert_eq!(cut_start("日本語", 4), "…語");
         assert_eq!(cut_start("request-42", 5), "…t-42");
         assert_eq!(cut_start("a\u{1b}[2J", 4), "…[2J");
+        assert_eq!(cut_middle("customer_create", 9), "cust…eate");
+        assert_eq!(cut_middle("customer_create", 8), "cust…ate");
+        assert_eq!(cut_middle("customer_create", 15), "customer_create");
+        assert_eq!(cut_middle("customer_create", 1), "…");
+        assert_eq!(cut_middle("日本語日本語", 6), "日…語");
+        assert_eq!(cut_middle("a\u{1b}[2Jb", 5), "a␛…Jb");
     }
 
     #[test]

@@ -53,6 +53,42 @@ fn what_is_said_of_a_tool_never_costs_its_name() {
 }
 
 #[test]
+fn names_that_differ_at_their_end_are_told_apart_and_stand_whole_on_their_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = |end: &str| format!("a_workflow_of_all_customers_of_the_harbour_office_{end}");
+    let tools = ["create", "delete"].map(|end| format!(r#"{{"name":"{}"}}"#, name(end)));
+    let path = self::tools(directory.path(), &tools.join(","), "");
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut stage = Stage::open(width, height, &path, State::Live);
+        stage.press("2");
+        let text = stage.text();
+        let (list, page): (Vec<_>, Vec<_>) = text
+            .lines()
+            .filter_map(|line| line.split_once('│'))
+            .map(|(list, page)| (list.trim_end(), page.trim()))
+            .unzip();
+        assert!(
+            list[1].starts_with("▌ a_workflow_") && list[1].ends_with("_create"),
+            "{text}"
+        );
+        assert!(
+            list[2].starts_with("  a_workflow_") && list[2].ends_with("_delete"),
+            "{text}"
+        );
+        assert!(page.concat().contains(&name("create")), "{text}");
+        // A mark comes in front where it is read, and the name stays whole.
+        stage.press("l");
+        let text = stage.text();
+        let page: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split_once('│'))
+            .collect();
+        let page: String = page.iter().map(|(_, page)| page.trim()).collect();
+        assert!(page.contains(&format!("▌ {}", name("create"))), "{text}");
+    }
+}
+
+#[test]
 fn an_empty_list_of_a_server_that_is_not_reached_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let path = capture(
@@ -205,9 +241,10 @@ fn tools(directory: &Path, definitions: &str, more: &str) -> PathBuf {
 #[test]
 fn a_tool_that_is_listed_twice_is_marked_and_explained() {
     let directory = tempfile::tempdir().unwrap();
-    let definitions = r#"{"name":"add"},{"name":"sum"},{"name":"sum","description":"other"}"#;
+    let definitions =
+        r#"{"name":"add"},{"name":"product"},{"name":"product","description":"other"}"#;
     let path = tools(directory.path(), definitions, "");
-    for (width, mark) in [(120, "sum (listed 2 times)"), (60, "sum ×2")] {
+    for (width, mark) in [(120, "product (listed 2 times)"), (60, "product ×2")] {
         let mut stage = Stage::open(width, 24, &path, State::Live);
         stage.press("2");
         let text = stage.text();

@@ -8,7 +8,7 @@ use crate::ui::format;
 use crate::ui::json::view::View;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
-use crate::ui::text::{clean, cut, cut_start, width};
+use crate::ui::text::{clean, cut_middle, cut_start, width};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -85,7 +85,7 @@ fn tabs(detail: &Detail, world: &World, row: &Row<'_>, frame: &mut Frame<'_>, ar
 /// What it is, and, where there are several, in which session, and of whose: as much of that as has room.
 fn named(world: &World, row: &Row<'_>, name: &str, role: Role, room: usize) -> Vec<Span<'static>> {
     let theme = world.theme;
-    let name = cut(name, room).into_owned();
+    let name = cut_middle(name, room).into_owned();
     let left = room - width(&name);
     let sessions = world.traffic.sessions();
     let of = sessions.iter().find(|session| session.id == row.session.0);

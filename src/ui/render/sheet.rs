@@ -88,7 +88,8 @@ fn title(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     let names = route_names(sheet.route, world);
     let fits = names.iter().find(|name| wanted + width(name) <= room);
     let through = fits.or(names.last()).cloned().unwrap_or_default();
-    let name = fit(called, room.saturating_sub(width(&through)));
+    let room = room.saturating_sub(width(&through));
+    let name = fit(&list::cut_name(called, room), room);
     let spans = vec![
         Span::raw(" "),
         Span::styled(format!("{verb} "), theme.style(Role::Accent)),

@@ -42,12 +42,17 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
         (Some((long, ..)), ..) => long.to_owned(),
         (None, 0, _) if template => "template".to_owned(),
         (None, 0, true) => "never called".to_owned(),
-        (None, 0, false) => "–".to_owned(),
+        (None, 0, false) => String::new(),
         (None, calls, true) => format!("{}  {took:>7}", format::plural(calls.into(), "call")),
         (None, calls, false) => format!("{} {took:>7}", format::count(calls.into())),
     };
     let columns = usize::from(area.width);
-    let room = columns.saturating_sub(width(&right) + 4);
+    // Where nothing stands at the right, the name has its room.
+    let right = match right.is_empty() {
+        true => right,
+        false => format!(" {right}"),
+    };
+    let room = columns.saturating_sub(width(&right) + 3);
     // A mark that is not cut away: what it means stands beside it, once the item is selected.
     let times = item.times_listed(world);
     let (long, short) = match (item.unlisted(), times) {
@@ -77,7 +82,7 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
         ),
         Span::styled(name, theme.style(role)),
         Span::styled(
-            format!(" {right} "),
+            format!("{right} "),
             theme.style(news.map_or(Role::Dim, |(.., role)| role)),
         ),
     ];

@@ -82,18 +82,23 @@ impl Page {
         let room = self.room().saturating_sub(width(&hints) + 4);
         // A name is worth more than what is said of it.
         let beside = room >= width(item.shown_label()).max(12);
-        let name = if beside {
-            fit(item.shown_label(), room)
-        } else {
-            cut(item.shown_label(), self.room()).into_owned()
-        };
-        let mut spans = vec![Span::styled(name, self.theme.style(Role::Accent))];
         let role = self.theme.style(hint_role(item));
         if beside {
-            spans.extend([Span::raw("  "), Span::styled(hints, role)]);
-        }
-        self.lines.push(Line::from(spans));
-        if !beside {
+            let name = fit(item.shown_label(), room);
+            self.lines.push(Line::from(vec![
+                Span::styled(name, self.theme.style(Role::Accent)),
+                Span::raw("  "),
+                Span::styled(hints, role),
+            ]));
+        } else {
+            // One column less: where it is read, a mark stands in front.
+            let name = wrap(
+                &shortened(item.shown_label()),
+                self.room().saturating_sub(1),
+            );
+            let style = self.theme.style(Role::Accent);
+            self.lines
+                .extend(name.into_iter().map(|line| Line::styled(line, style)));
             let lines = filled(&self::hints(item), self.room());
             let lines = lines.into_iter().map(|line| Line::styled(line, role));
             self.lines.extend(lines);

@@ -1,7 +1,7 @@
 //! How wide the columns of the traffic list are, and how a message shares its column between what it is and what a
 //! person would say of it. Knows nothing of colours.
 
-use crate::ui::text::{cut, cut_start, fit, width};
+use crate::ui::text::{cut, cut_middle, cut_start, fit, width};
 use crate::wire;
 use std::borrow::Cow;
 
@@ -16,6 +16,9 @@ const LEAST_MESSAGE: usize = 30;
 
 /// Columns of a name that nothing is kept from.
 const NAME: usize = 12;
+
+/// In fewer columns a beginning says more of a name than both its ends.
+const BOTH_ENDS: usize = 10;
 
 /// Columns, in characters. Those without a width are not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -193,17 +196,13 @@ pub fn cut_id(id: &str, columns: usize) -> Cow<'_, str> {
     cut_start(bare.unwrap_or(id), columns)
 }
 
-/// The end of a URI tells it from others, the beginning of any other name does.
-pub fn cut_name(name: &str, columns: usize) -> String {
-    let too_long = width(name) > columns;
-    let is_plain = || name.bytes().all(|byte| byte.is_ascii_graphic());
-    if !(too_long && name.contains("://") && is_plain()) {
-        return cut(name, columns).into_owned();
+/// The end of a URI tells it from others; of any other name it may be the beginning or the end.
+pub fn cut_name(name: &str, columns: usize) -> Cow<'_, str> {
+    match columns {
+        _ if name.contains("://") => cut_start(name, columns),
+        BOTH_ENDS.. => cut_middle(name, columns),
+        _ => cut(name, columns),
     }
-    format!(
-        "…{}",
-        &name[name.len() - columns.saturating_sub(1).min(name.len())..]
-    )
 }
 
 #[cfg(test)]
@@ -211,8 +210,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uri_keeps_its_end_unless_there_is_something_in_it_that_is_not_shown() {
+    fn a_uri_keeps_its_end_and_another_name_both_ends() {
         assert_eq!(cut_name("file:///folder/end.txt", 9), "…/end.txt");
+        assert_eq!(cut_name("file:///höhe/end.txt", 9), "…/end.txt");
+        assert_eq!(cut_name("workflow_customer_delete", 11), "workf…elete");
+        assert_eq!(cut_name("workflow_customer_delete", 9), "workflow…");
         let hostile = cut_name("file:///folder/\x1b[2J\x07end.txt", 12);
         assert!(!hostile.contains(char::is_control), "{hostile:?}");
     }
