@@ -89,6 +89,20 @@ fn names_that_differ_at_their_end_are_told_apart_and_stand_whole_on_their_page()
 }
 
 #[test]
+fn names_of_templates_are_whole_where_the_word_would_cut_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked =
+        r#""from":"client","message":{"jsonrpc":"2.0","id":2,"method":"resources/templates/list"}"#;
+    let listed = r#""from":"server","message":{"jsonrpc":"2.0","id":2,"result":{"resourceTemplates":[{"name":"dynamic-text-resource","uriTemplate":"x://{a}"},{"name":"short","uriTemplate":"y://{a}"}]}}"#;
+    let path = capture(directory.path(), &[OPENED, asked, listed]);
+    let mut stage = Stage::open(80, 24, &path, State::Live);
+    stage.press("3");
+    let text = stage.text();
+    assert!(text.contains("▌ dynamic-text-resource  {} │"), "{text}");
+    assert!(text.contains("  short            template │"), "{text}");
+}
+
+#[test]
 fn an_empty_list_of_a_server_that_is_not_reached_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let path = capture(

@@ -32,7 +32,9 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
     let template = matches!(item, Item::Resource(Resource { template: true, .. }));
     let took = stats.p50.map(format::duration).unwrap_or_default();
     // A name that would be cut is worth more than words.
-    let words = area.width >= 34 && width(&clean(item.shown_label())) + 18 <= area.width.into();
+    let columns = usize::from(area.width);
+    let named = width(&clean(item.shown_label()));
+    let words = columns >= 34 && named + 18 <= columns;
     let news = match item {
         Item::Resource(resource) if !template => news(world, resource),
         Item::Resource(_) | Item::Tool(_) | Item::Prompt(_) => None,
@@ -40,13 +42,13 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
     let right = match (news, stats.calls, words) {
         (Some((_, short, _)), _, false) => short.to_owned(),
         (Some((long, ..)), ..) => long.to_owned(),
-        (None, 0, _) if template => "template".to_owned(),
+        (None, 0, _) if template && named + 12 <= columns => "template".to_owned(),
+        (None, 0, _) if template => "{}".to_owned(),
         (None, 0, true) => "never called".to_owned(),
         (None, 0, false) => String::new(),
         (None, calls, true) => format!("{}  {took:>7}", format::plural(calls.into(), "call")),
         (None, calls, false) => format!("{} {took:>7}", format::count(calls.into())),
     };
-    let columns = usize::from(area.width);
     // Where nothing stands at the right, the name has its room.
     let right = match right.is_empty() {
         true => right,
@@ -63,7 +65,7 @@ pub fn render(item: Item<'_>, selected: bool, world: &World, frame: &mut Frame<'
             (format!(" (listed {times} times)"), format!(" ×{times}"))
         }
     };
-    let note = match width(&clean(item.shown_label())) + width(&long) <= room {
+    let note = match named + width(&long) <= room {
         true => long,
         false => short,
     };
