@@ -116,7 +116,7 @@ pub struct Message {
     pub kind: MessageKind,
     /// Empty for an answer; a word for what is no message.
     pub method: Box<str>,
-    /// The raw id token.
+    /// The raw id token; of a line that is no message, that of the answer that seems to stand in it.
     pub id: Option<Box<str>>,
     /// The tool, prompt, URI or task it is about, exactly as the peer wrote it.
     pub name: Box<str>,
@@ -352,7 +352,12 @@ fn messages(frame: Frame<'_>, bytes: &[u8], location: Location) -> Messages {
             Messages::Batch(envelopes.into_iter().map(place).collect())
         }
         Frame::NotJsonRpc => Messages::One(garbage("not JSON-RPC", bytes)),
-        Frame::NotJson(_) => Messages::One(garbage("not JSON", bytes)),
+        Frame::NotJson(_) => Messages::One(Message {
+            id: wire::answer_within(bytes)
+                .and_then(|answer| answer.id)
+                .map(Box::from),
+            ..garbage("not JSON", bytes)
+        }),
         Frame::Blank => Messages::One(garbage("blank line", bytes)),
     }
 }

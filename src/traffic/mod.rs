@@ -46,7 +46,7 @@ use links::{Links, Scope};
 use sessions::Sessions;
 use stats::AllStats;
 pub use stats::Stats;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use storage::{NONE, RowData, Symbol};
 use store::Store;
 use subscriptions::Updates;
@@ -363,6 +363,8 @@ pub struct Traffic {
     again: Again,
     latest: Timestamp,
     longest_id: usize,
+    /// Lines that are no message and seem to hold the answer to a request, and such requests: each by the other.
+    glued: HashMap<RowId, RowId>,
     /// Why the server at the address cannot be reached, in a sentence.
     unreachable: Option<Box<str>>,
 }
@@ -385,6 +387,10 @@ impl Traffic {
     /// The messages of a row, oldest first.
     pub fn parts(&self, id: RowId) -> Vec<Part> {
         self.store.parts_of(id)
+    }
+    /// The request whose answer seems to stand in this row, which is no message; or the other way round.
+    pub fn glued(&self, id: RowId) -> Option<Row<'_>> {
+        self.row(*self.glued.get(&id)?)
     }
     /// Where the newest progress of a row lies.
     pub fn newest_progress(&self, id: RowId) -> Option<Location> {

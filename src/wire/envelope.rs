@@ -63,6 +63,11 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// Whether it is an answer and says so, as no other document does by chance.
+    fn is_answer(&self) -> bool {
+        self.version.is_some() && matches!(self.kind(), Kind::Result | Kind::Error)
+    }
+
     /// Whether it is meant for JSON-RPC. OAuth has an `error` member, too, and other documents have an `id`.
     pub fn speaks(&self) -> bool {
         match self.kind() {
@@ -142,6 +147,23 @@ pub fn parse(frame: &[u8]) -> Frame<'_> {
         },
         Err(Fault { at, expected }) => Frame::NotJson(in_words(text, start + at, expected)),
     }
+}
+
+/// An answer that stands among other text, as where a line break is missing.
+pub fn answer_within(line: &[u8]) -> Option<Envelope<'_>> {
+    // Many braces must not cost as many readings.
+    const TRIED: usize = 8;
+    let text = std::str::from_utf8(line).ok()?;
+    let mut at = 0;
+    for _ in 0..TRIED {
+        at += text[at..].find('{')?;
+        at += match message(&text[at..]) {
+            Ok((Frame::Message(found), _)) if found.is_answer() => return Some(found),
+            Ok((_, length)) => length,
+            Err(_) => 1,
+        };
+    }
+    None
 }
 
 /// The object at the start of `text`, and its length.
@@ -391,6 +413,32 @@ mod tests {
                 parse(format!("{opening}0{closing}").as_bytes()),
                 Frame::NotJsonRpc
             );
+        }
+    }
+
+    #[test]
+    fn an_answer_is_found_among_other_text() {
+        let answer = r#"{"jsonrpc":"2.0","id":3,"result":{}}"#;
+        let id = |line: &str| {
+            answer_within(line.as_bytes()).and_then(|found| found.id.map(str::to_owned))
+        };
+        for line in [
+            format!("DEBUG x{answer}"),
+            format!("DEBUG {{x}} {{\"a\":1}}{answer}"),
+            format!("{answer}DEBUG"),
+            format!("é{{{answer}"),
+        ] {
+            assert_eq!(id(&line).as_deref(), Some("3"), "{line}");
+        }
+        for line in [
+            "DEBUG {}".to_owned(),
+            format!(r#"DEBUG {{"sent":{answer}}}"#),
+            r#"DEBUG {"id":3,"result":1}"#.to_owned(),
+            r#"DEBUG {"jsonrpc":"2.0","id":3,"method":"ping"}"#.to_owned(),
+            format!("{}{answer}", "{".repeat(9)),
+            format!("DEBUG {}", &answer[..30]),
+        ] {
+            assert_eq!(id(&line), None, "{line}");
         }
     }
 }

@@ -15,4 +15,4 @@ pub mod splice;
 pub mod sse;
 pub mod token;
 
-pub use envelope::{Envelope, Frame, Kind, is_json, parse};
+pub use envelope::{Envelope, Frame, Kind, answer_within, is_json, parse};

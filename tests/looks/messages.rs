@@ -436,3 +436,34 @@ fn a_change_at_a_time_that_nobody_noted_is_said_without_one() {
     let (_, changed) = text.split_once("CHANGED").expect(&text);
     assert!(changed.trim_start().starts_with("not read since"), "{text}");
 }
+
+#[test]
+fn an_answer_among_other_text_is_told_by_its_row_and_by_the_call_that_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = r#""from":"client","message":{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"add"}}"#;
+    let glued = r#""from":"server","text":"DEBUG x{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}""#;
+    let path = capture(directory.path(), &[asked, glued]);
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut stage = Stage::open(width, height, &path, State::Live);
+        let said = |stage: &Stage| {
+            let text = stage.text();
+            let answers = text
+                .lines()
+                .map(|line| line.rsplit('│').next().unwrap_or(line));
+            let words: Vec<&str> = answers.flat_map(str::split_whitespace).collect();
+            words.join(" ")
+        };
+        stage.press("g");
+        assert!(stage.selected().contains("pending"), "{}", stage.text());
+        let waits = "a line on stdout (12:05:02.000) looks like the answer among other text: a message has to be a line of its own";
+        stage.press("<enter>l");
+        assert!(said(&stage).contains("no answer yet"), "{}", stage.text());
+        assert!(said(&stage).contains(waits), "{}", stage.text());
+        stage.press("<esc>j");
+        assert!(stage.selected().contains("on stdout!"), "{}", stage.text());
+        stage.press("<enter>");
+        let holds = "this looks like the answer to request 3 among other text: a message has to be a line of its own";
+        assert!(said(&stage).contains(holds), "{}", stage.text());
+        assert!(said(&stage).contains("DEBUG x{"), "{}", stage.text());
+    }
+}

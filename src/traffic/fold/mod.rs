@@ -192,11 +192,28 @@ impl Traffic {
                     self.store
                         .push(source, RowKind::Garbage, &message.method, "", &message.gist);
                 self.sent_with(row, scope, way.http);
+                if let Some(id) = message.id.filter(|_| on_stdout) {
+                    self.tie_glued(row, scope, &id);
+                }
                 if way.http.is_some() {
                     self.store.make_extra(row);
                 }
             }
             _ => self.answer(source, scope, way, message),
+        }
+    }
+
+    /// What is no message seems to hold the answer with this id. The request goes on being waited for: the client
+    /// waits, too.
+    fn tie_glued(&mut self, row: RowId, scope: Scope, id: &str) {
+        let asked = Scope {
+            side: scope.side.other(),
+            ..scope
+        };
+        let request = self.links.by_id(&self.store, asked, id);
+        if let Some(request) = request.filter(|request| self.store.is_open(*request)) {
+            self.glued.insert(row, request);
+            self.glued.insert(request, row);
         }
     }
 

@@ -479,3 +479,22 @@ fn what_a_greeting_proposes_is_no_version_until_the_server_agrees() {
     ));
     assert_eq!(told(&refused), (false, None));
 }
+
+#[test]
+fn an_answer_among_other_text_is_tied_to_its_request_and_leaves_it_waiting() {
+    let traffic = fold(
+        r#"
+        client {"id":3,"method":"tools/call","params":{"name":"t"}}
+        client {"id":4,"method":"ping"}
+        server {"id":4,"result":{}}
+        server DEBUG x{"jsonrpc":"2.0","id":3,"result":{}}
+        server DEBUG x{"jsonrpc":"2.0","id":4,"result":{}}
+        client DEBUG x{"jsonrpc":"2.0","id":3,"result":{}}
+        "#,
+    );
+    let glued = |row| traffic.glued(row).map(|row| row.id);
+    let all: Vec<_> = (0..traffic.len()).map(glued).collect();
+    assert_eq!(all, [Some(2), None, Some(0), None, None]);
+    assert_eq!(traffic.row(0).unwrap().status, Status::Pending);
+    assert_eq!(traffic.counters().on_stdout, 2);
+}

@@ -61,7 +61,7 @@ pub struct Detail {
     pub parts: Vec<Part>,
     pub request: Side,
     pub answer: Side,
-    pub doubt: Doubt,
+    doubt: Doubt,
     /// Other rows, to come back to.
     before: Before,
     /// Whether the row has two sides: a request and what answers it.
@@ -243,7 +243,8 @@ impl Detail {
 
     fn sync_sides(&mut self, world: &World, texts: bool) {
         let sides = self.sides();
-        self.request.sync(world, layout::json(sides.request), texts);
+        self.request
+            .sync(world, self.text(sides.request, false), texts);
         self.answer
             .sync(world, self.text(sides.answer, true), texts);
     }
@@ -275,13 +276,18 @@ impl Detail {
         }
     }
 
+    /// What is to be said above the JSON of a side, in this place for both: of an answer, or of what stands alone.
+    pub fn doubts(&self, place: Rect, is_answer: bool) -> Vec<String> {
+        match is_answer == self.two {
+            true => self.doubt.lines(place),
+            false => Vec::new(),
+        }
+    }
+
     /// The JSON of a side.
     pub fn text(&self, side: Rect, is_answer: bool) -> Rect {
         let text = layout::json(side);
-        let doubts = match is_answer {
-            true => self.doubt.lines(text).len() as u16,
-            false => 0,
-        };
+        let doubts = self.doubts(text, is_answer).len() as u16;
         Rect {
             y: text.y + doubts,
             height: text.height - doubts,

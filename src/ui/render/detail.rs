@@ -125,20 +125,18 @@ fn side(
     let looked_at = detail.focused && detail.on_answer() == is_answer;
     facts(detail, world, row, side, frame, area, is_answer);
     let text = detail.text(area, is_answer);
-    if is_answer {
-        let place = layout::json(area);
-        for (line, y) in detail.doubt.lines(place).into_iter().zip(place.y..) {
-            let place = Rect {
-                y,
-                height: 1,
-                ..place
-            };
-            put(
-                frame,
-                place,
-                vec![Span::styled(line, theme.style(Role::Warn))],
-            );
-        }
+    let place = layout::json(area);
+    for (line, y) in detail.doubts(place, is_answer).into_iter().zip(place.y..) {
+        let place = Rect {
+            y,
+            height: 1,
+            ..place
+        };
+        put(
+            frame,
+            place,
+            vec![Span::styled(line, theme.style(Role::Warn))],
+        );
     }
     if let Some(json) = &side.json {
         super::json::render(json, looked_at, theme, frame, text);

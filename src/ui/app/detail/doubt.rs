@@ -1,12 +1,14 @@
-//! What is wrong with an answer whose row says `ok`: nobody may use it as it is.
+//! What is wrong with an answer whose row says `ok`: nobody may use it as it is. Or with one that seems to stand in a
+//! line that is no message: nobody gets it.
 //!
 //! Looked for when the answer is shown, not when it comes: a check against a schema takes time.
 
 use crate::mcp::{methods, schema};
 use crate::traffic::gist::gist;
-use crate::traffic::{Row, Status};
+use crate::traffic::{Row, RowKind, Status};
 use crate::ui::app::World;
 use crate::ui::app::sheet::subject;
+use crate::ui::format;
 use crate::ui::json::Document;
 use crate::ui::text::{cut, wrap};
 use crate::wire::object;
@@ -27,7 +29,7 @@ struct Looked {
     schema: Option<String>,
 }
 
-/// The doubt about the answer that is shown.
+/// The doubt about the answer that is shown, or missed.
 #[derive(Debug, Default)]
 pub struct Doubt {
     looked: Option<Looked>,
@@ -37,6 +39,11 @@ pub struct Doubt {
 impl Doubt {
     /// Looks at an answer, unless it has.
     pub fn look(&mut self, world: &World, row: &Row<'_>, answer: Option<(u64, &Document)>) {
+        if let Some(text) = glued(world, row) {
+            self.looked = None;
+            self.text = Some(text);
+            return;
+        }
         let Some((line, document)) = answer.filter(|_| row.status == Status::Ok) else {
             *self = Self::default();
             return;
@@ -54,7 +61,7 @@ impl Doubt {
         }
     }
 
-    /// What is to be said above the answer, in this place for it and its JSON.
+    /// What is to be said above it, in this place for it and its JSON.
     pub fn lines(&self, place: Rect) -> Vec<String> {
         let columns = place.width.into();
         let mut lines = match (&self.text, place.height) {
@@ -67,6 +74,29 @@ impl Doubt {
         }
         lines
     }
+}
+
+/// Of a line that is no message and seems to hold an answer, or of the request that goes without.
+fn glued(world: &World, row: &Row<'_>) -> Option<String> {
+    let other = world.traffic.glued(row.id)?;
+    let looks = match (row.kind, row.answer) {
+        (RowKind::Garbage, _) => {
+            format!("this looks like the answer to request {}", other.message_id)
+        }
+        (_, None) => {
+            let at = format::time_of_day(other.at, world.utc_offset_seconds);
+            let at = if at.is_empty() {
+                at
+            } else {
+                format!(" ({at})")
+            };
+            format!("a line on stdout{at} looks like the answer")
+        }
+        (_, Some(_)) => return None,
+    };
+    Some(format!(
+        "{looks} among other text: a message has to be a line of its own"
+    ))
 }
 
 fn output_schema<'w>(world: &'w World, row: &Row<'_>) -> Option<&'w str> {
