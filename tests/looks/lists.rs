@@ -531,3 +531,14 @@ fn which_session_a_call_is_of_is_said_where_there_are_several() {
     stage.press("G");
     assert!(!stage.text().contains(" · session 1"), "{}", stage.text());
 }
+
+#[test]
+fn the_help_says_which_words_of_a_filter_are_more_than_texts() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut stage = Stage::open(width, height, &fixture("live"), State::Live);
+        stage.press("?");
+        let text = stage.text();
+        let line = "ok error pending …  with that STATUS; \"ok\" as a text";
+        assert!(text.contains(line), "{text}");
+    }
+}

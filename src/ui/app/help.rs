@@ -6,6 +6,9 @@ use crate::ui::keymap::{self, Action, Binding, Context};
 /// Columns of the screen that a line of help takes.
 pub const COLUMN: u16 = 60;
 
+/// Words that a filter of Traffic takes for more than texts.
+const WORDS: [(&str, &str); 1] = [("ok error pending …", "with that STATUS; \"ok\" as a text")];
+
 #[derive(Debug, Clone)]
 pub struct Help {
     /// In which order the contexts stand.
@@ -18,6 +21,8 @@ pub struct Help {
 pub enum Line {
     Title(Context),
     Key(&'static Binding),
+    /// What can be typed, and what it finds.
+    Word(&'static str, &'static str),
     Blank,
 }
 
@@ -47,7 +52,12 @@ impl Help {
                 lines.push(Line::Blank);
             }
             lines.push(Line::Title(*context));
-            lines.extend(keys.map(Line::Key));
+            for binding in keys {
+                lines.push(Line::Key(binding));
+                if (*context, binding.action) == (Context::Traffic, Action::Filter) {
+                    lines.extend(WORDS.map(|(word, finds)| Line::Word(word, finds)));
+                }
+            }
         }
         lines
     }

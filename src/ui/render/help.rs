@@ -45,19 +45,27 @@ fn spans(line: &Line, columns: usize, theme: Theme) -> Vec<Span<'static>> {
             format!("  {}", context.title()),
             theme.style(Role::Accent),
         )],
-        Line::Key(binding) => {
-            let keys = keymap::labels(binding);
-            // In few columns what a key does is worth more than that all begin below each other.
-            let least = columns.saturating_sub(width(binding.help) + 5);
-            let keys = fit(&keys, least.clamp(width(&keys).min(19), 19));
-            let room = columns.saturating_sub(width(&keys) + 5);
-            vec![
-                Span::raw("    "),
-                Span::styled(keys, theme.style(Role::Strong)),
-                Span::raw(" "),
-                Span::raw(cut(binding.help, room)),
-            ]
-        }
+        Line::Key(binding) => explained(
+            Span::styled(keymap::labels(binding), theme.style(Role::Strong)),
+            binding.help,
+            columns,
+        ),
+        Line::Word(word, finds) => explained(Span::raw(*word), finds, columns),
         Line::Blank => Vec::new(),
     }
+}
+
+/// What can be pressed or typed, and beside it what that does.
+fn explained(what: Span<'static>, does: &'static str, columns: usize) -> Vec<Span<'static>> {
+    // In few columns what a key does is worth more than that all begin below each other.
+    let least = columns.saturating_sub(width(does) + 5);
+    let wide = what.width();
+    let keys = fit(&what.content, least.clamp(wide.min(19), 19));
+    let room = columns.saturating_sub(width(&keys) + 5);
+    vec![
+        Span::raw("    "),
+        Span::styled(keys, what.style),
+        Span::raw(" "),
+        Span::raw(cut(does, room)),
+    ]
 }
