@@ -8,8 +8,8 @@ use memchr::memchr2_iter;
 
 /// A text filter over method, name, id, status, sender and summary, and the method, path and status of the
 /// HTTP exchange that was made for it. `!text` negates; several words must all match; case is ignored. An empty filter keeps everything.
-/// A word that is one for a status, as `ok` and `error` are, is about that alone; in quotes it is a text like any other,
-/// and so is what has blanks in it.
+/// A word that is one for a status, as `ok` and `error` are, is about that alone, and `#2` about session 2; in quotes it
+/// is a text like any other, and so is what has blanks in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     words: Vec<Word>,
@@ -26,14 +26,18 @@ enum Wanted {
     Text(Needle),
     /// A row that stands so.
     Status(&'static str),
+    /// A row of this session.
+    Session(u32),
 }
 
 impl Wanted {
     fn new(word: &str, quoted: bool) -> Self {
         let status = STATUS_WORDS.iter().find(|it| it.eq_ignore_ascii_case(word));
-        match status.filter(|_| !quoted) {
-            Some(status) => Self::Status(status),
-            None => Self::Text(Needle::new(word)),
+        let session = word.strip_prefix('#').and_then(|word| word.parse().ok());
+        match (status, session) {
+            (Some(status), _) if !quoted => Self::Status(status),
+            (_, Some(session)) if !quoted => Self::Session(session),
+            _ => Self::Text(Needle::new(word)),
         }
     }
 }
@@ -150,13 +154,14 @@ impl Filter {
             .row(row)
             .is_some_and(|row| self.keeps_row(store, row, &mut Verdicts::default()))
     }
-    /// Whether something matches that is no row, by the texts that it is shown with: what says how a row stands is text
-    /// there.
+    /// Whether something matches that is no row, by the texts that it is shown with: what tells of a row's status or
+    /// session is text there.
     pub fn keeps_texts(&self, texts: &[&str]) -> bool {
         let has = |needle: &Needle| texts.iter().any(|text| needle.is_in(text.as_bytes()));
         let is_in = |word: &Word| match &word.wanted {
             Wanted::Text(needle) => has(needle),
             Wanted::Status(word) => has(&Needle::new(word)),
+            Wanted::Session(number) => has(&Needle::new(&format!("#{number}"))),
         };
         self.words.iter().all(|word| is_in(word) != word.negated)
     }
@@ -166,21 +171,21 @@ impl Filter {
         self.words.iter().any(is_wanted)
     }
     /// Whether a raw body matches, for the slower pass over bodies. A filter without a text that is wanted finds no
-    /// bodies. How the row stands is looked at where that is known.
+    /// bodies. What is asked of the row is looked at where that is known.
     pub fn keeps_body(&self, body: &[u8]) -> bool {
         let mut words = self.words.iter();
         self.finds_bodies()
             && words.all(|word| match &word.wanted {
                 Wanted::Text(needle) => needle.is_in(body) != word.negated,
-                Wanted::Status(_) => true,
+                Wanted::Status(_) | Wanted::Session(_) => true,
             })
     }
-    /// Whether the row itself has a word that it must not have, or stands otherwise than it must, so that no match in its
-    /// body may bring it back.
+    /// Whether the row itself has a word that it must not have, or has another status or session than it must, so that
+    /// no match in its body may bring it back.
     pub(super) fn excludes(&self, store: &Store, row: &RowData, verdicts: &mut Verdicts) -> bool {
         let mut words = self.words.iter().enumerate();
         words.any(|(number, word)| {
-            let decides = word.negated || matches!(word.wanted, Wanted::Status(_));
+            let decides = word.negated || !matches!(word.wanted, Wanted::Text(_));
             decides && word.is_in_row(number, store, row, verdicts) == word.negated
         })
     }
@@ -202,6 +207,7 @@ impl Word {
             Wanted::Text(needle) => needle,
             // Of `tool error`, which is two words, each.
             Wanted::Status(word) => return store.status_word(row).split(' ').any(|it| it == *word),
+            Wanted::Session(number) => return row.session == *number,
         };
         let known = verdicts.of_word(number);
         known.symbol(row.method, store, needle)
@@ -325,6 +331,10 @@ mod tests {
         };
         assert_eq!(words("OK"), [(Wanted::Status("ok"), false)]);
         assert_eq!(words("!error"), [(Wanted::Status("error"), true)]);
+        assert_eq!(words("!#19"), [(Wanted::Session(19), true)]);
+        assert_eq!(words("#"), [(text("#"), false)]);
+        assert_eq!(words("#19a"), [(text("#19a"), false)]);
+        assert_eq!(words("\"#19\""), [(text("#19"), false)]);
         assert_eq!(words("\"ok\""), [(text("ok"), false)]);
         assert_eq!(
             words("!\"ok\" tool"),

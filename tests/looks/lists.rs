@@ -538,7 +538,7 @@ fn the_help_says_which_words_of_a_filter_are_more_than_texts() {
         let mut stage = Stage::open(width, height, &fixture("live"), State::Live);
         stage.press("?");
         let text = stage.text();
-        let line = "ok error pending …  with that STATUS; \"ok\" as a text";
+        let line = "ok error … #2       that STATUS; session 2; \"ok\" a text";
         assert!(text.contains(line), "{text}");
     }
 }

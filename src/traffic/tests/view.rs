@@ -168,6 +168,31 @@ fn a_filter_looks_at_everything_that_a_row_shows() {
 }
 
 #[test]
+fn a_filter_leaves_the_rows_of_one_session_or_those_of_all_others() {
+    let traffic = fold(
+        r#"
+        client@1 {"id":1,"method":"tools/call","params":{"name":"beta"}}
+        client@2 {"id":1,"method":"tools/call","params":{"name":"beta"}}
+        client@12 {"id":1,"method":"tools/call","params":{"name":"gamma"}}
+        "#,
+    );
+    for (text, rows) in [
+        ("#2", vec!["0:1"]),
+        ("#12 beta", vec![]),
+        ("!#2", vec!["0:0", "0:2"]),
+        ("beta !#2", vec!["0:0"]),
+        ("#3", vec![]),
+    ] {
+        assert_eq!(filtered(&traffic, text), rows, "{text}");
+    }
+    // What a body has in it is no matter where the session is another.
+    let mut view = viewed(&traffic);
+    view.set_filter(&traffic, Filter::parse("delta #2"));
+    view.add_body_matches(&traffic, &[0, 1]);
+    assert_eq!(shown(&view, &traffic), ["0:1"]);
+}
+
+#[test]
 fn what_matches_inside_a_call_that_does_not_is_a_line_of_its_own() {
     let traffic = fold(CONVERSATION);
     assert_eq!(filtered(&traffic, "weather"), ["0:1"]);

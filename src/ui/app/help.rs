@@ -7,7 +7,7 @@ use crate::ui::keymap::{self, Action, Binding, Context};
 pub const COLUMN: u16 = 60;
 
 /// Words that a filter of Traffic takes for more than texts.
-const WORDS: [(&str, &str); 1] = [("ok error pending …", "with that STATUS; \"ok\" as a text")];
+const WORDS: (&str, &str) = ("ok error … #2", "that STATUS; session 2; \"ok\" a text");
 
 #[derive(Debug, Clone)]
 pub struct Help {
@@ -22,7 +22,7 @@ pub enum Line {
     Title(Context),
     Key(&'static Binding),
     /// What can be typed, and what it finds.
-    Word(&'static str, &'static str),
+    Words(&'static str, &'static str),
     Blank,
 }
 
@@ -55,7 +55,7 @@ impl Help {
             for binding in keys {
                 lines.push(Line::Key(binding));
                 if (*context, binding.action) == (Context::Traffic, Action::Filter) {
-                    lines.extend(WORDS.map(|(word, finds)| Line::Word(word, finds)));
+                    lines.push(Line::Words(WORDS.0, WORDS.1));
                 }
             }
         }

@@ -50,7 +50,7 @@ fn spans(line: &Line, columns: usize, theme: Theme) -> Vec<Span<'static>> {
             binding.help,
             columns,
         ),
-        Line::Word(word, finds) => explained(Span::raw(*word), finds, columns),
+        Line::Words(words, find) => explained(Span::raw(*words), find, columns),
         Line::Blank => Vec::new(),
     }
 }

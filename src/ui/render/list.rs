@@ -113,8 +113,7 @@ fn position(app: &App, frame: &mut Frame<'_>, rule: Rect) {
 /// What an empty list says.
 fn nothing(app: &App) -> Vec<&str> {
     if !app.world.traffic.is_empty() && !app.list.filter.is_empty() {
-        let status =
-            "error, ok and the other words of STATUS find what stands so; in quotes, texts.";
+        let status = "error, ok and the other words of STATUS find what stands so, #2 finds session 2; in quotes, texts.";
         return [&NOTHING_MATCHES[..], &[status]].concat();
     }
     match &app.reading {

@@ -165,7 +165,7 @@ impl Page {
             return;
         }
         let head = [
-            "", "BY", "CLIENT", "PROTOCOL", "ERA", "THROUGH", "OPENED", "ENDED",
+            "#", "BY", "CLIENT", "PROTOCOL", "ERA", "THROUGH", "OPENED", "ENDED",
         ];
         let head = session_line(head, self.room);
         self.lines
