@@ -192,6 +192,11 @@ impl Lines {
         line.text.clone().map(|range| &self.window[range])
     }
 
+    /// What has been read behind the line handed out last: the beginning of the next, usually.
+    pub fn ahead(&self) -> &[u8] {
+        &self.window[self.unread.clone()]
+    }
+
     /// Bytes of the stored file that were read, and how many there are.
     pub fn progress(&self) -> (u64, u64) {
         let read = match &self.source {

@@ -70,14 +70,19 @@ impl Parser {
 pub(super) struct Sequence {
     /// The number that the next record should have; none where reading begins.
     next: Option<u64>,
-    /// Lines since the last record that are none: each may have been one.
+    /// Lines since the last record that are none, or have a number that does not fit: each may have been one.
     damaged: u64,
 }
 
 impl Sequence {
-    /// What is missing before a record.
-    pub fn missing_before(&mut self, record: &Record<'_>) -> Option<Record<'static>> {
-        if matches!(record.payload, Payload::Damaged { .. }) {
+    /// What is missing before a record, which one with the number `following` comes after, as far as that is known.
+    pub fn missing_before(
+        &mut self,
+        record: &Record<'_>,
+        following: impl FnOnce() -> Option<u64>,
+    ) -> Option<Record<'static>> {
+        let is_damaged = matches!(record.payload, Payload::Damaged { .. });
+        if is_damaged || self.is_alone(record.seq, following) {
             self.damaged += 1;
             return None;
         }
@@ -99,6 +104,22 @@ impl Sequence {
             },
         })
     }
+
+    /// Whether the numbers go on behind a record as if its own were another.
+    fn is_alone(&self, seq: u64, following: impl FnOnce() -> Option<u64>) -> bool {
+        let Some(next) = self.next.filter(|next| *next != seq) else {
+            return false;
+        };
+        following().is_some_and(|following| following >= next && (seq < next || following <= seq))
+    }
+}
+
+/// The number of the record whose line begins so.
+pub(super) fn seq(beginning: &[u8]) -> Option<u64> {
+    let mut rest = Rest(beginning);
+    rest.eat(b"{\"seq\":")?;
+    let seq = rest.decimal()?;
+    rest.eat(b",").map(|()| seq)
 }
 
 pub(super) fn damaged(

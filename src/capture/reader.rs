@@ -201,7 +201,8 @@ impl Reader {
                 }
             };
             if let Format::Capture(_, sequence) = &mut self.format
-                && let Some(missing) = sequence.missing_before(&record)
+                && let Some(missing) =
+                    sequence.missing_before(&record, || parse::seq(self.lines.ahead()))
             {
                 each(missing);
                 count += 1;

@@ -441,6 +441,32 @@ fn what_is_missing_between_two_records_is_told_before_the_second() {
 }
 
 #[test]
+fn a_lone_number_that_does_not_fit_tells_of_nothing_that_is_missing() {
+    let missing = |seqs: &[u64]| {
+        let lines: String = seqs.iter().map(|seq| message(*seq, "{}") + "\n").collect();
+        let mut growing = Growing::new(&lines);
+        let mut told = Vec::new();
+        let read = growing.reader.read(99, |record| {
+            if let Payload::Missing { count, .. } = record.payload {
+                told.push((record.seq, count));
+            }
+        });
+        read.unwrap();
+        told
+    };
+    assert_eq!(missing(&[48, 9000, 50, 51]), []);
+    assert_eq!(missing(&[48, 3, 50, 51]), []);
+    assert_eq!(missing(&[48, 48, 50]), []);
+    assert_eq!(missing(&[48, 49, 49, 50]), []);
+    // It is one of those that should stand here, whatever its number.
+    assert_eq!(missing(&[48, 9000, 53]), [(49, 3)]);
+    // Where the numbers go on from it, and where another recording begins.
+    assert_eq!(missing(&[48, 60, 61]), [(49, 11)]);
+    assert_eq!(missing(&[2, 5, 8]), [(3, 2), (6, 2)]);
+    assert_eq!(missing(&[48, 1, 2, 4]), [(3, 1)]);
+}
+
+#[test]
 fn nothing_is_missing_where_reading_goes_on_in_the_middle() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let lines: Vec<String> = (1..=5).map(|seq| message(seq, "{}") + "\n").collect();
