@@ -253,7 +253,7 @@ impl Store {
             .then_some(first)
     }
 
-    /// What the one payload of the newest line had on the wire, other than its place tells.
+    /// What the payload of the newest line had on the wire, other than its place tells.
     pub fn set_wire_len(&mut self, place: Place, bytes: u64) {
         self.sizes.push((place.location().line, bytes));
     }

@@ -59,12 +59,8 @@ impl Traffic {
             from: Party::Sentinel,
             place: digest.location.into(),
         };
-        // The messages of a batch share their line.
         let told = match &digest.content {
-            Content::Line {
-                messages: Messages::One(_),
-                ..
-            } => Some(source.place.wire_len()),
+            Content::Line { .. } => Some(source.place.wire_len()),
             Content::Stderr(_) => Some(source.place.stderr_len()),
             _ => None,
         };

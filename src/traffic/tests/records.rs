@@ -572,4 +572,7 @@ fn the_size_of_what_is_written_otherwise_is_that_on_the_wire() {
         r#""from":"server","text":"{\"jsonrpc\":\"2.0\",\n\"id\":1,\"result\":{}}""#,
     ];
     assert_eq!(sizes(&lines), [100, 2, 6, 7, 8, 41 + 37]);
+    // Of a batch, that of the line which its messages share.
+    let batch = r#""from":"client","text":"[{\"jsonrpc\":\"2.0\",\"method\":\"a\"},\n{\"jsonrpc\":\"2.0\",\"method\":\"b\"}]""#;
+    assert_eq!(sizes(&[batch]), [64, 64]);
 }
