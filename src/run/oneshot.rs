@@ -411,16 +411,27 @@ impl Conversation {
 
     /// Says what helps the next time.
     fn advise(&self, failed: bool) {
-        let never_answered = |row: Row<'_>| row.method == methods::DISCOVER && row.answer.is_none();
         if self.is_shaking_hands() {
             if failed {
                 self.show_babble();
             }
-        } else if self.patience.finds_era && self.rows().any(never_answered) {
-            headless::complain(
-                "the server never answered server/discover; with --era legacy nobody waits for that",
-            );
+            return;
         }
+        let never_answered =
+            |row: &Row<'_>| row.method == methods::DISCOVER && row.answer.is_none();
+        let asked = self.rows().find(never_answered);
+        let Some(asked) = asked.filter(|_| self.patience.finds_era) else {
+            return;
+        };
+        let newest = self.traffic.sessions().last();
+        headless::complain(match newest.is_some_and(|it| it.id == asked.session.0) {
+            true => {
+                "the server never answered server/discover; with --era legacy nobody waits for that"
+            }
+            false => {
+                "the server ended at server/discover, and was started once more; with --era legacy it is started once"
+            }
+        });
     }
 
     /// Says what a program wrote that turned out to be no server: often how it wants to be used.
