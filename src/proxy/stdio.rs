@@ -281,9 +281,11 @@ impl Sink {
 
     /// Returns when nobody can read any more what is written here; never, where that cannot be known.
     pub async fn abandoned(&self) {
+        // A pipe without a reader is an error. A socket whose peer has gone is only closed, which is told unasked; that it
+        // can be written to is not.
         if let Writing::Ready(ready) = &self.0
             && let Ok(fd) = sys::watch_borrowed(ready.fd.as_fd(), Interest::ERROR)
-            && fd.ready(Interest::ERROR).await.is_ok()
+            && fd.ready(Interest::ERROR | Interest::WRITABLE).await.is_ok()
         {
             return;
         }
@@ -371,4 +373,41 @@ fn writing_thread(fd: OwnedFd) -> io::Result<Acknowledged> {
             }
         })?;
     Ok((chunks, written))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
+    /// Nobody comes back from `abandoned` before that.
+    const MOMENT: Duration = Duration::from_millis(50);
+    const TOO_LONG: Duration = Duration::from_secs(300);
+
+    async fn is_abandoned_after(sink: Sink, goes: impl FnOnce()) {
+        let abandoned = sink.abandoned();
+        tokio::pin!(abandoned);
+        let early = tokio::time::timeout(MOMENT, abandoned.as_mut()).await;
+        assert!(early.is_err(), "its reader is there");
+        goes();
+        tokio::time::timeout(TOO_LONG, abandoned).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_pipe_whose_reader_has_gone_is_abandoned() {
+        let (reader, writer) = io::pipe().unwrap();
+        let sink = Sink::pipe(writer.into()).unwrap();
+        is_abandoned_after(sink, || drop(reader)).await;
+    }
+
+    /// Node.js gives the programs that it starts sockets.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_socket_whose_reader_has_gone_is_abandoned_and_not_one_that_only_says_no_more() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"a word").unwrap();
+        theirs.shutdown(Shutdown::Write).unwrap();
+        is_abandoned_after(Sink::socket(ours.into()), || drop(theirs)).await;
+    }
 }
