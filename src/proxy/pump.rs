@@ -265,7 +265,8 @@ impl Downstream {
     /// Runs until the server has said its last, or nobody hears it; on return both ends are closed.
     pub async fn run(mut self) -> Stopped {
         let mut buf = BytesMut::new();
-        let (mut sieve, mut lines) = (Sieve::default(), LineCounter::default());
+        let mut sieve = Sieve::new(self.lane.clone(), self.gate.clone());
+        let mut lines = LineCounter::default();
         let mut client_ended = false;
         let mut tail = Tail::new(self.exited.clone());
         let ending = self.client_ended.clone();
@@ -296,7 +297,7 @@ impl Downstream {
                 }
             };
             let chunk = if self.gate.is_closed() {
-                sieve.sift(chunk, &self.lane, &self.gate)
+                sieve.sift(chunk)
             } else {
                 sieve.passed(&chunk);
                 self.lane.stream(&chunk);
@@ -309,8 +310,8 @@ impl Downstream {
                 return self.client_is_deaf(&error);
             }
         }
-        let rest = sieve.finish(&self.lane, &self.gate);
-        let written = self.client.write(&rest).await;
+        let rest = sieve.finish();
+        let written = self.lane.deliver(self.client.write(&rest)).await;
         self.lane.count(&mut lines, &rest);
         self.lane.count_rest(&mut lines);
         self.lane.push(Body::End {
@@ -344,8 +345,10 @@ fn refusal(error: &io::Error) -> Option<String> {
 }
 
 /// Cuts the server's stream into lines and takes out those that are not for the client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sieve {
+    lane: Lane,
+    gate: Arc<Gate>,
     lines: LineSplitter,
     /// The line that is under way has been forwarded in part: the rest of it follows unseen.
     mid_line: bool,
@@ -353,47 +356,64 @@ struct Sieve {
 }
 
 impl Sieve {
+    fn new(lane: Lane, gate: Arc<Gate>) -> Self {
+        Self {
+            lane,
+            gate,
+            lines: LineSplitter::default(),
+            mid_line: false,
+            patience: Patience::default(),
+        }
+    }
+
     /// Notes that a chunk went by unsifted.
     fn passed(&mut self, chunk: &[u8]) {
         self.mid_line = chunk.last() != Some(&b'\n');
     }
 
     /// Records every complete line of `chunk`, and returns what the client gets of them.
-    fn sift(&mut self, mut chunk: Bytes, lane: &Lane, gate: &Gate) -> Bytes {
+    fn sift(&mut self, mut chunk: Bytes) -> Bytes {
         let mut passing = BytesMut::new();
         if self.mid_line {
             let end = memchr::memchr(b'\n', &chunk).map_or(chunk.len(), |end| end + 1);
             let begun = chunk.split_to(end);
             self.passed(&begun);
-            lane.stream(&begun);
+            self.lane.stream(&begun);
             passing.extend_from_slice(&begun);
         }
         self.lines.push(chunk, |line| {
-            let verdict = gate.judge(&line);
-            deliver(line, verdict, lane, &mut passing);
+            let verdict = self.gate.judge(&line);
+            deliver(line, verdict, &self.lane, &mut passing);
         });
-        if self.patience.ends(self.lines.begun(), gate) {
-            passing.extend_from_slice(&self.let_through(lane));
+        if self.patience.ends(self.lines.begun(), &self.gate) {
+            passing.extend_from_slice(&self.let_through());
         }
         passing.freeze()
     }
 
     /// Gives up on an unfinished line: it is nothing of the operator's.
-    fn let_through(&mut self, lane: &Lane) -> Bytes {
+    fn let_through(&mut self) -> Bytes {
         let begun = self.lines.finish().unwrap_or_default();
         self.mid_line = !begun.is_empty();
-        lane.stream(&begun);
+        self.lane.stream(&begun);
         begun
     }
 
     /// What the client gets of a last line without a line end.
-    fn finish(&mut self, lane: &Lane, gate: &Gate) -> Bytes {
+    fn finish(&mut self) -> Bytes {
         let mut passing = BytesMut::new();
         if let Some(line) = self.lines.finish() {
-            let verdict = gate.judge_last(&line);
-            deliver(line, verdict, lane, &mut passing);
+            let verdict = self.gate.judge_last(&line);
+            deliver(line, verdict, &self.lane, &mut passing);
         }
         passing.freeze()
+    }
+}
+
+impl Drop for Sieve {
+    /// What was held for a client that is gone has come nevertheless.
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -446,6 +466,7 @@ pub async fn stderr(
 mod tests {
     use super::super::gate::Owner;
     use super::*;
+    use crate::tap::{Overflow, Queued, queue};
     use proptest::prelude::*;
     use std::io::Write as _;
     use std::os::unix::net::UnixStream;
@@ -459,12 +480,12 @@ mod tests {
     }
 
     /// What the client gets of a stream that arrives in these chunks.
-    fn sifted<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, gate: &Gate) -> Vec<u8> {
-        let (mut sieve, mut passed) = (Sieve::default(), Vec::new());
+    fn sifted<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, gate: &Arc<Gate>) -> Vec<u8> {
+        let (mut sieve, mut passed) = (Sieve::new(lane(), gate.clone()), Vec::new());
         for chunk in chunks {
-            passed.extend(sieve.sift(Bytes::copy_from_slice(chunk), &lane(), gate));
+            passed.extend(sieve.sift(Bytes::copy_from_slice(chunk)));
         }
-        passed.extend(sieve.finish(&lane(), gate));
+        passed.extend(sieve.finish());
         passed
     }
 
@@ -474,14 +495,14 @@ mod tests {
             stream in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'{'), any::<u8>()], 0..400),
             size in 1_usize..50,
         ) {
-            let gate = Gate::new(Owner::Client);
+            let gate = Arc::new(Gate::new(Owner::Client));
             gate.fresh_id();
             prop_assert_eq!(sifted(stream.chunks(size), &gate), stream);
         }
 
         #[test]
         fn an_answer_to_the_operator_is_taken_out_however_it_is_cut(size in 1_usize..120) {
-            let gate = Gate::new(Owner::Client);
+            let gate = Arc::new(Gate::new(Owner::Client));
             let id = gate.fresh_id();
             let (before, after) = ("{\"id\":1,\"result\":{}}\r\nnot json\n", "{\"id\":2,\"result\":1.0}");
             let stream = format!("{before}{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n{after}");
@@ -490,44 +511,72 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_last_line_is_counted_although_nobody_takes_it() {
+    /// From a server that has said this, and is there, to a client.
+    fn downstream(said: &str, tap: Tap) -> (Downstream, UnixStream, UnixStream) {
         let (mut server, source) = UnixStream::pair().unwrap();
         let (sink, client) = UnixStream::pair().unwrap();
-        let lane = Lane {
-            tap: Tap::counting(),
-            ..lane()
-        };
-        let counts = lane.tap.counts().unwrap().clone();
         let downstream = Downstream {
             server: Source::socket(source.into()),
             client: Sink::socket(sink.into()),
-            lane,
+            lane: Lane { tap, ..lane() },
             gate: Arc::new(Gate::new(Owner::Client)),
             exited: CancellationToken::new(),
             client_ended: CancellationToken::new(),
         };
-        server.write_all(b"{}\nhalf").unwrap();
+        server.write_all(said.as_bytes()).unwrap();
+        (downstream, server, client)
+    }
+
+    #[tokio::test]
+    async fn a_last_line_is_counted_although_nobody_takes_it() {
+        let tap = Tap::counting();
+        let counts = tap.counts().unwrap().clone();
+        let (downstream, _server, client) = downstream("{}\nhalf", tap);
         drop(client);
         assert_eq!(downstream.run().await, Stopped::NoReader(None));
         assert_eq!(counts.from(Party::Server), 2);
     }
 
+    #[tokio::test]
+    async fn what_is_held_for_a_client_that_is_gone_is_recorded() {
+        for has_left in [false, true] {
+            let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+            let said = if has_left { "half" } else { "{}\nhalf" };
+            let (downstream, _server, client) = downstream(said, tap);
+            downstream.gate.fresh_id();
+            if has_left {
+                downstream.client_ended.cancel();
+            }
+            drop(client);
+            assert_eq!(downstream.run().await, Stopped::NoReader(None));
+            let mut batch = VecDeque::new();
+            drain.take(&mut batch);
+            let streamed = batch.iter().filter_map(|item| match item {
+                Queued::Event(event, _) => match &event.body {
+                    Body::Stream { bytes, .. } => Some(&bytes[..]),
+                    _ => None,
+                },
+                Queued::Lost(_) => None,
+            });
+            assert_eq!(streamed.collect::<Vec<_>>().concat(), said.as_bytes());
+        }
+    }
+
     #[test]
     fn the_rest_of_a_line_that_is_half_forwarded_follows_at_once() {
-        let gate = Gate::new(Owner::Client);
+        let gate = Arc::new(Gate::new(Owner::Client));
         gate.fresh_id();
-        let mut sieve = Sieve::default();
+        let mut sieve = Sieve::new(lane(), gate.clone());
         sieve.passed(b"{\"half\":");
         let chunk = Bytes::from_static(b"true");
-        assert_eq!(sieve.sift(chunk, &lane(), &gate), &b"true"[..]);
+        assert_eq!(sieve.sift(chunk), &b"true"[..]);
         let chunk = Bytes::from_static(b"}\n{\"held");
-        assert_eq!(sieve.sift(chunk, &lane(), &gate), &b"}\n"[..]);
+        assert_eq!(sieve.sift(chunk), &b"}\n"[..]);
     }
 
     #[test]
     fn a_long_answer_to_the_operator_is_taken_out_also_when_it_comes_again() {
-        let gate = Gate::new(Owner::Client);
+        let gate = Arc::new(Gate::new(Owner::Client));
         let id = gate.fresh_id();
         let long = "x".repeat(2 << 16);
         let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":\"{long}\"}}\n");
@@ -540,7 +589,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_the_operator_that_breaks_off_is_kept_from_the_client() {
-        let gate = Gate::new(Owner::Client);
+        let gate = Arc::new(Gate::new(Owner::Client));
         let id = gate.fresh_id();
         let theirs = "{\"id\":1,\"result\":{}}\n{\"id\":2,\"res";
         assert_eq!(sifted([theirs.as_bytes()], &gate), theirs.as_bytes());
@@ -551,15 +600,15 @@ mod tests {
 
     #[test]
     fn a_long_line_is_held_back_only_while_an_answer_is_due() {
-        let gate = Gate::new(Owner::Client);
+        let gate = Arc::new(Gate::new(Owner::Client));
         let id = gate.fresh_id();
-        let mut sieve = Sieve::default();
+        let mut sieve = Sieve::new(lane(), gate.clone());
         let long = Bytes::from(vec![b'x'; 1 << 17]);
-        assert!(sieve.sift(long.clone(), &lane(), &gate).is_empty());
+        assert!(sieve.sift(long.clone()).is_empty());
         gate.forget(&id);
-        let passed = sieve.sift(Bytes::from_static(b"y"), &lane(), &gate);
+        let passed = sieve.sift(Bytes::from_static(b"y"));
         assert_eq!(passed.len(), long.len() + 1);
         let rest = Bytes::from_static(b"z\n");
-        assert_eq!(sieve.sift(rest, &lane(), &gate), &b"z\n"[..]);
+        assert_eq!(sieve.sift(rest), &b"z\n"[..]);
     }
 }
