@@ -17,7 +17,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const MARK: &str = "mcpx-";
 /// How much of an unfinished message is held back when nothing of the operator's is due.
 const LATECOMER: usize = 64 << 10;
-/// The same of one that may be an answer which comes once more, because its id has not come.
+/// The same of one that may be an answer which comes once more, because its id has not come; more of it where such a long
+/// one has come.
 const NAMELESS: usize = 16 << 20;
 const SUBSCRIPTION: &[&str] = &["_meta", "io.modelcontextprotocol/subscriptionId"];
 
@@ -94,6 +95,8 @@ struct State {
     unanswered: HashSet<String>,
     /// Raw ids of the server's requests that wait for the operator.
     asked: HashSet<String>,
+    /// The bytes of the longest answer to the operator so far.
+    longest: usize,
 }
 
 impl Gate {
@@ -127,6 +130,11 @@ impl Gate {
         state.unanswered.insert(id.clone());
         self.closed.store(true, Ordering::Release);
         id
+    }
+
+    /// How long an answer can be that comes once more, with what an event says around it.
+    fn longest_again(&self) -> usize {
+        NAMELESS.max(self.state().longest.saturating_add(LATECOMER))
     }
 
     /// The request with this id was not sent after all.
@@ -173,7 +181,10 @@ impl Gate {
         }
         let mut state = self.state();
         match parse(line) {
-            Frame::Message(envelope) if state.is_for_operator(&envelope) => Verdict::Operator,
+            Frame::Message(envelope) if state.is_for_operator(&envelope) => {
+                state.longest = state.longest.max(line.len());
+                Verdict::Operator
+            }
             Frame::Message(envelope) if self.owner == Owner::Operator => {
                 state.note_asked(&envelope)
             }
@@ -223,6 +234,7 @@ impl Gate {
                     aside.pings.push(id.to_owned());
                 }
                 (Kind::Result | Kind::Error, _) if state.is_for_operator(envelope) => {
+                    state.longest = state.longest.max(message.len());
                     aside.answers = true;
                 }
                 _ => {
@@ -322,7 +334,7 @@ impl Patience {
             return false;
         }
         self.looked = begun.len();
-        let may_be_ours = begun.len() <= NAMELESS && is_nameless(begun);
+        let may_be_ours = begun.len() <= gate.longest_again() && is_nameless(begun);
         !may_be_ours && !may_name_ours(begun) && !gate.is_named_in(begun)
     }
 }
@@ -499,6 +511,20 @@ mod tests {
         ] {
             assert!(ends(&theirs), "{}", &theirs[..40]);
         }
+    }
+
+    #[test]
+    fn an_answer_longer_than_that_is_waited_for_when_it_comes_once_more() {
+        let gate = Gate::new(Owner::Client);
+        let id = gate.fresh_id();
+        let answer = format!(r#"{{"result":"{}","id":{id}}}"#, "x".repeat(NAMELESS));
+        assert_eq!(judge(&gate, &answer), Verdict::Operator);
+        let ends = |begun: &str| Patience::default().ends(begun.as_bytes(), &gate);
+        let begun = &answer[..=NAMELESS];
+        assert!(!ends(begun));
+        assert!(!ends(&format!("event: message\ndata: {begun}")));
+        assert!(ends(&format!("{begun}{}", "x".repeat(2 * LATECOMER))));
+        assert!(ends(&begun.replacen('{', "{\"id\":1,", 1)));
     }
 
     #[test]
