@@ -81,7 +81,7 @@ impl Sieve {
             self.endpoint = None;
         }
         let gate = &self.visit.session.live.gate;
-        if self.patience.ends(&self.held, gate) {
+        if !self.looks() || self.patience.ends(&self.held, gate) {
             self.let_through(witness, &mut passing);
         }
         (!passing.is_empty()).then(|| passing.freeze())
@@ -258,6 +258,7 @@ mod tests {
     use super::*;
     use crate::proxy::exchange::Exchange;
     use crate::tap::{ExchangeId, Half, SessionId, Tap};
+    use http::HeaderMap;
 
     fn cut(chunks: &[&str]) -> Vec<String> {
         let (mut cutter, mut events, mut held) = (Cutter::default(), Vec::new(), String::new());
@@ -316,6 +317,20 @@ mod tests {
             assert_eq!(sieve.finish(&witness).as_deref(), passes);
             assert_eq!(sieve.finish(&witness), None);
         }
+    }
+
+    #[tokio::test]
+    async fn a_first_event_that_is_no_endpoint_is_not_held_for_nothing() {
+        let (_, witness, _) = sieve();
+        let places = Places::of(&Arc::new("http://h/".parse().unwrap()), &HeaderMap::new());
+        let visit = post(&sessions(), 2);
+        let mut sieve = Sieve::new(visit, Some(places));
+        let begun = Bytes::from(format!("data: {{\"result\":\"{}", "x".repeat(FIRST)));
+        assert_eq!(sieve.sift(begun.slice(..100), &witness), None);
+        let passed = sieve.sift(begun.slice(100..), &witness);
+        assert!(passed == Some(begun));
+        let rest = Bytes::from("\"}\n\n");
+        assert_eq!(sieve.sift(rest.clone(), &witness), Some(rest));
     }
 
     #[tokio::test]
