@@ -4,6 +4,7 @@ use super::http_client::{Origin, SendError, in_words};
 use crate::tap::{
     self, Body, ExchangeId, Half, Http, Party, Request, Response, ServerSent, SessionId, Tap, Via,
 };
+use crate::wire::sse;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 
@@ -39,6 +40,21 @@ impl Exchange {
     /// A server-sent event that carried no message.
     pub fn event(&self, event: ServerSent) {
         self.http(Http::Event(event));
+    }
+
+    /// What a server-sent event says beside its message; all of it, when it has none.
+    pub fn beside(&self, event: &sse::Event) {
+        let said = match event.message() {
+            None => event.clone().into(),
+            Some(_) => ServerSent {
+                retry: event.retry,
+                comment: event.comment.clone(),
+                ..ServerSent::default()
+            },
+        };
+        if said != ServerSent::default() {
+            self.event(said);
+        }
     }
 
     /// A response's body that is no message, for whoever takes messages out of bodies.

@@ -2,6 +2,7 @@
 //!
 //! Knows the wire, the tap and as much of MCP as operator calls need. Never sees the model or a screen.
 
+mod arriving;
 mod challenge;
 pub mod child;
 mod compact;

@@ -18,6 +18,7 @@ mod mirroring;
 mod operator;
 mod rewriting;
 mod sessions;
+mod torn;
 
 use common::http::{Inside, Upstream};
 use serde_json::{Value, json};

@@ -121,6 +121,32 @@ async fn an_answer_that_breaks_off_is_none() {
 }
 
 #[tokio::test]
+async fn what_came_before_an_answer_broke_off_is_on_record() {
+    const TORN: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"torn"#;
+    let upstream = legacy(|mut call, message| async move {
+        match message["method"].as_str().unwrap() {
+            "events" => {
+                call.open_stream(&[]).await.unwrap();
+                call.chunk(format!("data: {TORN}")).await.unwrap();
+            }
+            _ => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+                call.send(format!("{head}{TORN}")).await.unwrap();
+            }
+        }
+        call.hang_up();
+    })
+    .await;
+    for (method, rest) in [("x", TORN.to_owned()), ("events", format!("data: {TORN}"))] {
+        let mut client = Client::ready(&upstream).await;
+        assert!(client.ask(request(1, method)).await["error"].is_object());
+        let told = |it: &Value| it["http"]["body"]["text"] == rest;
+        let capture = client.proxy.captured(&rest, |all| all.iter().any(told));
+        capture.await;
+    }
+}
+
+#[tokio::test]
 async fn a_packed_answer_is_not_taken_for_text() {
     let (_, got) = answered_with(|mut call| async move {
         let packed = [

@@ -6,18 +6,18 @@ use super::forward::put_on;
 use super::mended::Call;
 use super::sessions::{Session, is_event_stream};
 use crate::mcp::{headers, methods};
+use crate::proxy::arriving::{Arriving, ArrivingEvents};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{Client, Outgoing, OutgoingBody, UpstreamBody, in_words};
 use crate::proxy::live::Roster;
 use crate::proxy::mirror::{self, Tools};
 use crate::proxy::pump::Injection;
 use crate::tap::{self, CLIENT_GONE, Half, Party, Tap};
+use crate::wire::object;
 use crate::wire::{Envelope, Frame, Kind, parse};
-use crate::wire::{object, sse};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body, Frame as Part, SizeHint};
-use http_body_util::BodyExt as _;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -162,6 +162,8 @@ pub(super) struct Heard {
     pub answer: Option<Bytes>,
     /// What refuses a call for the headers that it was sent with: neither it nor its end is on record.
     pub refusal: Option<Bytes>,
+    /// So much of it has come.
+    bytes: u64,
     /// It was taken, and is answered on another stream, if at all.
     accepted: bool,
     /// Where the stream can be taken up again.
@@ -179,6 +181,7 @@ impl Heard {
             is_call: false,
             answer: None,
             refusal: None,
+            bytes: 0,
             accepted: false,
             last_event: None,
             pause: None,
@@ -319,17 +322,16 @@ impl Desk {
         exchange.response(tap::Response::new(Party::Server, status, headers));
         heard.accepted = response.status() == StatusCode::ACCEPTED;
         let is_stream = is_event_stream(response.headers());
-        let read = if is_stream {
+        let read = if is_packed(response.headers()) {
+            self.packed(exchange, response, &mut heard).await
+        } else if is_stream {
             self.events(session, exchange, response, &mut heard).await
         } else {
             self.document(session, exchange, response, &mut heard).await
         };
-        let (bytes, broken) = match read {
-            Ok(bytes) => (bytes, None),
-            Err(error) => (0, Some(in_words(&error))),
-        };
+        let broken = read.err().map(|error| in_words(&error));
         if heard.refusal.is_none() {
-            exchange.end(Half::Response, Some(bytes), broken);
+            exchange.end(Half::Response, Some(heard.bytes), broken);
         }
         self.bell.ring();
         self.answer_pings(session, &mut heard);
@@ -342,27 +344,44 @@ impl Desk {
         exchange: &Exchange,
         response: http::Response<UpstreamBody>,
         heard: &mut Heard,
-    ) -> Result<u64, hyper::Error> {
-        let (mut decoder, mut bytes) = (sse::Decoder::default(), 0);
+    ) -> Result<(), hyper::Error> {
+        let mut events = ArrivingEvents::of(exchange);
         let mut body = response.into_body();
         while let Some(chunk) = body.chunk().await? {
-            bytes += chunk.len() as u64;
-            decoder.push(&chunk, |event| {
+            heard.bytes += chunk.len() as u64;
+            events.push(&chunk);
+            while let Some(event) = events.next() {
                 if let Some(id) = event.id.as_ref().filter(|id| !id.is_empty()) {
                     heard.last_event = Some(id.clone());
                 }
                 if let Some(retry) = event.retry {
                     heard.pause = Some(Duration::from_millis(retry).min(LONGEST));
                 }
-                match event.message() {
-                    Some(data) => heard.message(session, exchange, data, event.id.as_deref()),
-                    None => exchange.event(event.into()),
+                exchange.beside(&event);
+                if let Some(data) = event.message() {
+                    heard.message(session, exchange, data, event.id.as_deref());
                 }
-            });
+            }
             self.bell.ring();
             self.answer_pings(session, heard);
         }
-        Ok(bytes)
+        Ok(())
+    }
+
+    /// Asked not to be, a server has packed its answer: the recorder can unpack it.
+    async fn packed(
+        &self,
+        exchange: &Exchange,
+        response: http::Response<UpstreamBody>,
+        heard: &mut Heard,
+    ) -> Result<(), hyper::Error> {
+        let mut body = response.into_body();
+        while let Some(chunk) = body.chunk().await? {
+            heard.bytes += chunk.len() as u64;
+            exchange.body(Half::Response, chunk);
+            self.bell.ring();
+        }
+        Ok(())
     }
 
     async fn document(
@@ -371,8 +390,13 @@ impl Desk {
         exchange: &Exchange,
         response: http::Response<UpstreamBody>,
         heard: &mut Heard,
-    ) -> Result<u64, hyper::Error> {
-        let bytes = response.into_body().collect().await?.to_bytes();
+    ) -> Result<(), hyper::Error> {
+        let (mut arriving, mut body) = (Arriving::of(exchange), response.into_body());
+        while let Some(chunk) = body.chunk().await? {
+            heard.bytes += chunk.len() as u64;
+            arriving.pieces.push(chunk);
+        }
+        let bytes = arriving.pieces.take();
         match parse(&bytes) {
             _ if heard.is_call && mirror::is_header_mismatch(&bytes) => {
                 heard.refusal = Some(bytes.clone());
@@ -381,7 +405,7 @@ impl Desk {
             Frame::Blank => {}
             _ => exchange.body(Half::Response, bytes.clone()),
         }
-        Ok(bytes.len() as u64)
+        Ok(())
     }
 
     /// On a stream which the client does not see nobody else does.
@@ -467,6 +491,11 @@ impl Heard {
         self.pings.extend(aside.pings);
         exchange.message(Party::Server, self.to, data.clone(), event);
     }
+}
+
+fn is_packed(headers: &HeaderMap) -> bool {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    coding.is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn without_line_end(line: &Bytes) -> Bytes {

@@ -2,8 +2,9 @@
 
 use super::refusal::Refusal;
 use crate::mcp::headers::{self, METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
+use crate::proxy::arriving::Pieces;
 use crate::proxy::listener::RequestBody;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -110,7 +111,7 @@ pub async fn whole(mut body: RequestBody, limit: usize) -> Result<Bytes, Refusal
     if body.size_hint().lower() > limit as u64 {
         return Err(too_long());
     }
-    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    let mut all = Pieces::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let status = match error.kind() {
@@ -122,17 +123,12 @@ pub async fn whole(mut body: RequestBody, limit: usize) -> Result<Bytes, Refusal
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if first.len() + all.len() + data.len() > limit {
+        if all.len() + data.len() > limit {
             return Err(too_long());
         }
-        if first.is_empty() && all.is_empty() {
-            first = data;
-            continue;
-        }
-        all.extend_from_slice(&std::mem::take(&mut first));
-        all.extend_from_slice(&data);
+        all.push(data);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(all.take())
 }
 
 /// What lets a page that the listener has let in read the response.

@@ -301,7 +301,7 @@ impl Bridge {
         }
         let (mut events, mut cursor) = (Events::of(incoming), Cursor::default());
         while let Ok(Some(event)) = events.next(&mut cursor, &self.lane, abort).await {
-            events.record(&event);
+            events.exchange().beside(&event);
             let Some(message) = event.message() else {
                 continue;
             };

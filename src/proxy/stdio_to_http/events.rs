@@ -3,11 +3,10 @@
 //! Knows events and where a stream can be taken up again; must not know what their data means.
 
 use super::outgoing::{Cut, Incoming};
+use crate::proxy::arriving::ArrivingEvents;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::pump::Lane;
-use crate::tap::ServerSent;
-use crate::wire::sse::{Decoder, Event};
-use std::collections::VecDeque;
+use crate::wire::sse::Event;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -55,16 +54,14 @@ impl Cursor {
 #[derive(Debug)]
 pub struct Events {
     incoming: Incoming,
-    decoder: Decoder,
-    waiting: VecDeque<Event>,
+    arriving: ArrivingEvents,
 }
 
 impl Events {
     pub fn of(incoming: Incoming) -> Self {
         Self {
+            arriving: ArrivingEvents::of(&incoming.exchange),
             incoming,
-            decoder: Decoder::default(),
-            waiting: VecDeque::new(),
         }
     }
 
@@ -80,41 +77,20 @@ impl Events {
         abort: &CancellationToken,
     ) -> Result<Option<Event>, Cut> {
         loop {
-            if let Some(event) = self.waiting.pop_front() {
+            if let Some(event) = self.arriving.next() {
                 cursor.note(&event);
                 return Ok(Some(event));
             }
             let Some(chunk) = self.incoming.chunk(lane, abort).await? else {
                 return Ok(None);
             };
-            let waiting = &mut self.waiting;
-            self.decoder.push(&chunk, |event| waiting.push_back(event));
+            self.arriving.push(&chunk);
         }
     }
 
     /// Nobody wants the rest of the stream.
     pub fn leave(self, why: &str) {
         self.incoming.leave(why);
-    }
-
-    /// Records an event that is no message, or what a message's event says besides.
-    pub fn record(&self, event: &Event) {
-        let mut rest = ServerSent {
-            id: None,
-            name: None,
-            retry: event.retry,
-            data: None,
-            comment: event.comment.clone(),
-        };
-        if event.message().is_none() {
-            rest.id = event.id.clone();
-            rest.name = event.name.clone();
-            let data = event.data.as_ref();
-            rest.data = data.map(|data| String::from_utf8_lossy(data).into_owned());
-        }
-        if rest != ServerSent::default() {
-            self.exchange().event(rest);
-        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Bridge {
         let first = async {
             let mut cursor = Cursor::default();
             while let Ok(Some(event)) = events.next(&mut cursor, &self.lane, abort).await {
-                events.record(&event);
+                events.exchange().beside(&event);
                 if let Some(data) = event.data {
                     let is_endpoint = event.name.as_deref() == Some("endpoint");
                     return is_endpoint.then(|| String::from_utf8_lossy(&data).into_owned());

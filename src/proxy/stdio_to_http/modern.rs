@@ -62,7 +62,7 @@ impl Bridge {
     ) -> Option<String> {
         let (mut events, mut cursor) = (Events::of(incoming), Cursor::default());
         while let Ok(Some(event)) = events.next(&mut cursor, &self.lane, abort).await {
-            events.record(&event);
+            events.exchange().beside(&event);
             if let Some(message) = event.message() {
                 self.swallow(events.exchange(), message.clone(), event.id.as_deref());
                 if let Some(result) = mirror::result(message, id) {

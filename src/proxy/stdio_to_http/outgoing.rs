@@ -3,6 +3,7 @@
 //! Knows HTTP; must not know what bodies mean.
 
 use crate::mcp::headers::LAST_EVENT_ID;
+use crate::proxy::arriving::Arriving;
 use crate::proxy::challenge::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::http_client::{self, Client, Outgoing, OutgoingBody, UpstreamBody};
@@ -306,25 +307,15 @@ impl Incoming {
         lane: &Lane,
         abort: &CancellationToken,
     ) -> Result<Bytes, Cut> {
-        let Some(first) = self.chunk(lane, abort).await? else {
-            return Ok(Bytes::new());
-        };
-        let mut whole = Vec::new();
-        while whole.len() < limit {
-            let Some(more) = self.chunk(lane, abort).await? else {
-                return Ok(if whole.is_empty() {
-                    first
-                } else {
-                    whole.into()
-                });
-            };
-            if whole.is_empty() {
-                whole.extend_from_slice(&first);
+        let mut body = Arriving::of(&self.exchange);
+        while body.pieces.len() < limit {
+            match self.chunk(lane, abort).await? {
+                Some(chunk) => body.pieces.push(chunk),
+                None => return Ok(body.pieces.take()),
             }
-            whole.extend_from_slice(&more);
         }
         self.end(Some(format!("only {limit} bytes of it were read")));
-        Ok(whole.into())
+        Ok(body.pieces.take())
     }
 
     /// Nobody wants the rest of the body.

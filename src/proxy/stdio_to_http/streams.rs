@@ -47,7 +47,7 @@ impl Bridge {
     ) -> Result<(), Cut> {
         let exchange = events.exchange().clone();
         while let Some(event) = events.next(cursor, &self.lane, abort).await? {
-            events.record(&event);
+            events.exchange().beside(&event);
             if let Some(message) = event.message() {
                 let (message, id) = (message.clone(), event.id.as_deref());
                 self.deliver(&exchange, Party::Server, message, id).await;
