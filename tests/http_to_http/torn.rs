@@ -93,3 +93,23 @@ async fn an_answer_to_the_operator_that_is_packed_is_read_nevertheless() {
     let id = called(&proxy).await;
     answer_to(&proxy, &id).await;
 }
+
+#[tokio::test]
+async fn what_breaks_off_of_a_document_that_is_read_first_goes_on_to_the_client() {
+    const TORN: &str = r#"{"resource":"#;
+    let upstream = Upstream::start(|mut call| async move {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n";
+        call.send(format!("{head}{TORN}")).await.unwrap();
+        call.hang_up();
+    })
+    .await;
+    let proxy = before(&upstream).await;
+    let mut client = Client::connect(proxy.address).await;
+    let target = "/.well-known/oauth-protected-resource";
+    client.request("GET", target, &[], "").await.unwrap();
+    client.head().await;
+    let piece = client.piece().await.unwrap().unwrap();
+    assert_eq!(piece, TORN.as_bytes());
+    client.rest().await.unwrap_err();
+    told(&proxy, TORN).await;
+}

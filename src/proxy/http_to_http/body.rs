@@ -219,13 +219,13 @@ impl<B> Drop for Download<B> {
     }
 }
 
-/// A body that breaks off at once.
+/// A body that breaks off after what is at hand.
 #[derive(Debug)]
-pub struct Broken(Option<io::Error>);
+pub struct Broken(Bytes, Option<io::Error>);
 
 impl Broken {
-    pub fn off(words: String) -> Self {
-        Self(Some(io::Error::other(words)))
+    pub fn off(came: Bytes, words: String) -> Self {
+        Self(came, Some(io::Error::other(words)))
     }
 }
 
@@ -237,7 +237,11 @@ impl Body for Broken {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Poll::Ready(self.0.take().map(Err))
+        if !self.0.is_empty() {
+            let came = std::mem::take(&mut self.0);
+            return Poll::Ready(Some(Ok(Frame::data(came))));
+        }
+        Poll::Ready(self.1.take().map(Err))
     }
 }
 

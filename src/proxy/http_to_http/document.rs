@@ -1,7 +1,7 @@
 //! Bodies of responses that are at hand whole before they are handed on.
 
 use super::body::broken_off;
-use crate::proxy::http_client::{UpstreamBody, in_words};
+use crate::proxy::http_client::UpstreamBody;
 use crate::tap::LITTLE;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
@@ -22,8 +22,8 @@ pub enum Document {
         /// What the client gets instead.
         replaced: Option<Bytes>,
     },
-    /// It broke off.
-    Broken(String),
+    /// It broke off after this.
+    Broken(Bytes, String),
 }
 
 impl Document {
@@ -36,7 +36,8 @@ impl Document {
                 let bytes = match frame.await {
                     Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
                     Poll::Ready(Some(Err(error))) => {
-                        return Self::Broken(broken_off("the server", &error));
+                        let nothing = Bytes::new();
+                        return Self::Broken(nothing, broken_off("the server", &error));
                     }
                     Poll::Ready(None) | Poll::Pending => None,
                 };
@@ -58,7 +59,9 @@ impl Document {
             match frame.map(http_body::Frame::into_data) {
                 Ok(Ok(bytes)) => read.extend_from_slice(&bytes),
                 Ok(Err(_)) => {}
-                Err(error) => return Self::Broken(in_words(&error)),
+                Err(error) => {
+                    return Self::Broken(read.freeze(), broken_off("the server", &error));
+                }
             }
             if read.len() > LENGTH {
                 return Self::Unread(Some(read.freeze()), body);

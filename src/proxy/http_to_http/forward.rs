@@ -368,9 +368,12 @@ impl Passage {
                 witness.saw_last(&bytes);
                 whole(replaced.unwrap_or(bytes))
             }
-            Document::Broken(words) => {
+            Document::Broken(came, words) => {
+                if !came.is_empty() {
+                    witness.saw(&came);
+                }
                 witness.end(Some(words.clone()));
-                Broken::off(words).boxed_unsync()
+                Broken::off(came, words).boxed_unsync()
             }
         }
     }
