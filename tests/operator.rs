@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         a_ping_of_the_server_is_answered_by_itself,
         a_handshake_that_fails_is_told_with_its_reason,
         a_closed_session_is_opened_again_by_the_next_order,
+        a_session_that_was_begun_once_more_is_told_by_its_first_number,
         a_command_that_cannot_start_ends_the_proxy_at_once,
     ])
 }
@@ -574,6 +575,24 @@ fn a_closed_session_is_opened_again_by_the_next_order() {
     assert_eq!(gone, "session 1 is over: the server exited with status 0");
     let id = alone.operator.send(Route::Operator, &call("x")).unwrap();
     assert_eq!(recorded(&alone.capture, &[&id, "\"result\""]).0, 2);
+    alone.end().unwrap();
+}
+
+fn a_session_that_was_begun_once_more_is_told_by_its_first_number() {
+    // Elsewhere nobody knows that the server has read what ended it.
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let script = r#"read -r line; case $line in *discover*) exit 1 ;; esac; { echo "$line"; cat; } | "$0" peer helpful"#;
+    let command = ["sh", "-c", script, this.to_str().unwrap()];
+    let alone = alone_with(command.map(Into::into).to_vec(), None);
+    alone.operator.send(Route::Operator, &call("x")).unwrap();
+    let gone = alone.operator.send(SESSION, &call("x")).unwrap_err();
+    let told = "session 1 is over: the server was started once more, in session 2";
+    assert_eq!(gone, told);
+    let second = Route::Session(SessionId(2));
+    alone.operator.send(second, &call("x")).unwrap();
     alone.end().unwrap();
 }
 

@@ -206,10 +206,16 @@ impl Desk {
         if let Some(client) = self.floor.roster.client(id) {
             return Ok(Destination::Client(client));
         }
-        let own = self.own.iter().find(|own| own.live().id == id);
-        own.cloned()
-            .map(Destination::Own)
-            .ok_or_else(|| Refused(format!("there is no session {}", id.0)))
+        let is_it = |own: &&Arc<Own>| own.first == id || own.live().id == id;
+        match self.own.iter().find(is_it) {
+            Some(own) if own.live().id == id => Ok(Destination::Own(own.clone())),
+            Some(own) => refused(format!(
+                "session {} is over: the server was started once more, in session {}",
+                id.0,
+                own.live().id.0
+            )),
+            None => refused(format!("there is no session {}", id.0)),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
 use crate::proxy::stdio_to_stdio::{ClientEnd, Stop};
 use crate::proxy::{Floor, ProxyError, Upstream};
-use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused};
+use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused, SessionId};
 use rmcp::RoleClient;
 use rmcp::model::{ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
 use rmcp::service::{
@@ -61,6 +61,8 @@ enum Phase {
 
 #[derive(Debug)]
 pub struct Own {
+    /// The number that it began with.
+    pub first: SessionId,
     live: Current,
     phase: watch::Receiver<Phase>,
     refresh: Arc<Notify>,
@@ -114,8 +116,10 @@ impl Own {
         outcome: oneshot::Sender<Result<Closed, ProxyError>>,
     ) -> Self {
         let (phase, phases) = watch::channel(Phase::ShakingHands);
+        let first = live.id;
         let live = Arc::new(Mutex::new(live));
         let own = Self {
+            first,
             live: live.clone(),
             phase: phases,
             refresh: Arc::default(),
