@@ -5,6 +5,7 @@
 mod arguments;
 pub mod auth;
 mod explain;
+mod later;
 mod listen;
 mod oneshot;
 mod recorded;
@@ -20,6 +21,7 @@ use crate::proxy::listener::{Listen, Token};
 use arguments::{Arguments, ModeArguments};
 use clap::Parser as _;
 use explain::explained;
+use later::Later;
 use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -154,9 +156,11 @@ fn mode(
         ModeArguments::Attach { target } => Mode::Attach { target },
         ModeArguments::Ps { json } => Mode::Ps { json },
         ModeArguments::Open { file } => Mode::Open { file },
-        ModeArguments::Call { tool, oneshot, .. }
-            if tool.starts_with('-') && oneshot.has_stray_words() =>
-        {
+        ModeArguments::Call {
+            tool,
+            oneshot: Later(oneshot),
+            ..
+        } if tool.starts_with('-') && oneshot.has_stray_words() => {
             return Err(Stop::mistake(format!(
                 "call has no option {tool}, and more follows than a tool of that name can have; see mcp-sentinel call --help"
             )));
@@ -164,18 +168,23 @@ fn mode(
         ModeArguments::Call {
             tool,
             args,
-            oneshot,
+            oneshot: Later(oneshot),
         } => Mode::Call(Call {
             arguments: oneshot::arguments_from(&args).map_err(Stop::mistake)?,
             oneshot: oneshot.resolve(environment, &Invocation::new(&["call", &tool]), sound)?,
             tool,
         }),
-        ModeArguments::List { oneshot } => Mode::List(List {
+        ModeArguments::List {
+            oneshot: Later(oneshot),
+        } => Mode::List(List {
             oneshot: oneshot.resolve(environment, &Invocation::new(&["list"]), sound)?,
         }),
-        ModeArguments::Auth { what } => Mode::Auth(what.into()),
+        ModeArguments::Auth { what: Later(what) } => Mode::Auth(what.into()),
         ModeArguments::Demo { server: true, .. } => Mode::DemoServer,
-        ModeArguments::Demo { recorded, .. } => Mode::Demo(recorded.resolve(sound()?)),
+        ModeArguments::Demo {
+            recorded: Later(recorded),
+            ..
+        } => Mode::Demo(recorded.resolve(sound()?)),
     })
 }
 

@@ -2,6 +2,7 @@
 //! share is said where it is made plain.
 
 use super::auth::AuthArguments;
+use super::later::Later;
 use super::listen::ListenArguments;
 use super::oneshot::{self, OneshotArguments};
 use super::recorded::RecordedArguments;
@@ -110,18 +111,18 @@ pub(super) enum ModeArguments {
         #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}")]
         args: OsString,
         #[command(flatten)]
-        oneshot: OneshotArguments,
+        oneshot: Later<OneshotArguments>,
     },
     /// List a server's tools, resources and prompts
     #[command(after_help = oneshot::LIST_HELP)]
     List {
         #[command(flatten)]
-        oneshot: OneshotArguments,
+        oneshot: Later<OneshotArguments>,
     },
     /// Log in to servers that ask for OAuth
     Auth {
         #[command(subcommand)]
-        what: AuthArguments,
+        what: Later<AuthArguments>,
     },
     /// Watch a built-in client and server talk through the proxy
     Demo {
@@ -129,6 +130,6 @@ pub(super) enum ModeArguments {
         #[arg(long, conflicts_with = "RecordedArguments")]
         server: bool,
         #[command(flatten)]
-        recorded: RecordedArguments,
+        recorded: Later<RecordedArguments>,
     },
 }
