@@ -122,6 +122,10 @@ impl Plan {
     ) {
         // Also where nothing comes to be said: somebody waits for it.
         let _announced = self.announced.clone().drop_guard();
+        // A server that starts needs the processor more than what is made ready for the rest.
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
+            runtime.block_on(self.is_running(&over));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -155,11 +159,8 @@ impl Plan {
         over: &CancellationToken,
         recorded: &CancellationToken,
     ) -> Option<TaskTracker> {
-        tokio::select! {
-            biased;
-            // Also of one that has ended already.
-            () = self.started.cancelled() => {}
-            () = over.cancelled() => return None,
+        if !self.is_running(over).await {
+            return None;
         }
         self.entry.listening = self.doorplate.as_ref().and_then(Doorplate::url);
         if let Some(voice) = self.voice {
@@ -179,6 +180,16 @@ impl Plan {
             copies = self.receive(over, recorded) => copies,
             () = self.report_health() => None,
             () = settle() => None,
+        }
+    }
+
+    /// Waits until the server runs; whether it ever does.
+    async fn is_running(&self, over: &CancellationToken) -> bool {
+        tokio::select! {
+            biased;
+            // Also of one that has ended already.
+            () = self.started.cancelled() => true,
+            () = over.cancelled() => false,
         }
     }
 
