@@ -29,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 /// How long what is left may take to be recorded, and to be read by a client that is being left.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How often the others go first: so that a server can start, be told what has been said already, and answer.
+const FIRST_WORDS: usize = 3;
+
 /// How a session is told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -110,13 +113,12 @@ const INSIGHT: Duration = Duration::from_millis(150);
 impl Session {
     /// Starts the server on the calling thread, and runs until it has ended and its last words are delivered.
     pub async fn run(self) -> Result<Closed, ProxyError> {
+        let (mut child, pipes) = Child::spawn(&self.command)?;
         // It starts while the server does.
         let poller = Poller::start("traffic").map_err(|source| ProxyError::Io {
             what: "cannot start a thread",
             source,
         })?;
-        let (mut child, pipes) = Child::spawn(&self.command)?;
-        self.config.started.cancel();
         let lane = Lane {
             tap: self.tap,
             session: self.live.id,
@@ -127,7 +129,6 @@ impl Session {
             transport: "stdio".into(),
             pid: Some(child.pid),
         }));
-        lane.tap.wake();
         let traffic = Lane {
             tap: lane.tap.on_another_thread(),
             ..lane.clone()
@@ -158,6 +159,12 @@ impl Session {
         };
         let (up, down) = poller.run(upstream.run(), downstream.run());
         child.guard(self.config.grace)?;
+        // What has been said already goes first, where there is one core for all.
+        for _ in 0..FIRST_WORDS {
+            std::thread::yield_now();
+        }
+        self.config.started.cancel();
+        lane.tap.wake();
         Running {
             errors: tokio::spawn(errors(
                 pipes.stderr,
