@@ -242,6 +242,7 @@ impl App {
             }
             Event::Mouse(mouse) => self.mouse(&mouse, &mut effects),
             Event::Fed(fed) => self.feed(fed),
+            Event::Recalled(drafts) => self.drafts = *drafts,
             Event::Health(health) => self.feel(health),
             Event::Body { location, body } => self.world.bodies.arrived(location, body),
             Event::Outcome { token, outcome } => {

@@ -2,6 +2,7 @@
 //! this border as data: that is what makes a screen a pure function of the events before it.
 
 use super::app::hub::Listing;
+use super::app::sheet::Drafts;
 use super::app::sheet::drafts::News;
 use super::json::Document;
 use super::tally::Contents;
@@ -32,6 +33,8 @@ pub enum Event {
         utc_offset_seconds: i32,
     },
     Fed(Fed),
+    /// The drafts that an earlier screen has kept; before anything of the capture that they could be for.
+    Recalled(Box<Drafts>),
     /// How recording goes, when it has changed.
     Health(Health),
     /// The answer to [`Effect::Load`].

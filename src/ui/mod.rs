@@ -292,9 +292,6 @@ impl Stage {
             from_hub,
             theme: self.theme,
         });
-        if let Some(keeper) = keeping.keeper() {
-            app.drafts = keeper.load();
-        }
         let behind = Behind {
             feed: Some(feed.batches),
             copy: source.copy,
@@ -368,7 +365,10 @@ impl Stage {
                 Some(event) = answered.recv() => event,
                 health = pulse.next() => Event::Health(health),
                 Some(warning) = warning(&mut copy) => Event::CutOff(warning),
-                fed = next(&mut feed) => Event::Fed(fed),
+                fed = next(&mut feed) => {
+                    waiting.extend(recalled(&fed, &worker.keeping));
+                    Event::Fed(fed)
+                }
                 _ = clock.tick(), if face.ages() => tick(),
             };
             let soonest = drawn + pace;
@@ -479,6 +479,15 @@ async fn next(feed: &mut Option<mpsc::Receiver<Fed>>) -> Fed {
     std::future::pending().await
 }
 
+/// What an earlier screen has kept, once the capture tells of which server: on a full disk that may be late.
+fn recalled(fed: &Fed, keeping: &Keeping) -> Option<Event> {
+    let keeper = match fed {
+        Fed::Opened(_) => keeping.keeper(),
+        _ => None,
+    };
+    keeper.map(|keeper| Event::Recalled(Box::new(keeper.load())))
+}
+
 /// Why a copy of a capture lacks something.
 async fn warning(copy: &mut Option<attach::Transfer>) -> Option<String> {
     copy.as_mut()?.warnings.recv().await
@@ -507,4 +516,23 @@ fn understood(input: Input) -> Option<Event> {
         Input::Resize(width, height) => Event::Resize { width, height },
         Input::Key(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drafts_come_with_the_beginning_of_a_capture_that_is_begun_later() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let keeping = Keeping::of(Some(file.path().to_owned()));
+        assert!(keeping.keeper().is_none());
+        std::fs::write(file.path(), "{\"capture\":1,\"name\":\"n\"}\n").unwrap();
+        let opened = Fed::Opened(Box::default());
+        assert!(recalled(&Fed::CaughtUp, &keeping).is_none());
+        let recalled = |keeping| recalled(&opened, keeping);
+        assert!(matches!(recalled(&keeping), Some(Event::Recalled(_))));
+        // Where nothing is drafted.
+        assert!(recalled(&Keeping::default()).is_none());
+    }
 }

@@ -131,7 +131,7 @@ fn a_spoiled_draft_makes_room_for_a_fresh_start() {
     let kept = stage.app.drafts.clone();
     let mut stage = never_called(directory.path());
     stage.press("<esc>");
-    stage.app.drafts = kept;
+    stage.send(Event::Recalled(Box::new(kept)));
     stage.press("<enter>");
     let text = stage.text();
     assert!(text.contains("nonsense"), "{text}");
