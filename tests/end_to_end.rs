@@ -69,6 +69,27 @@ fn traffic_is_printed_beside_a_screen_where_it_does_not_spoil_it() {
 }
 
 #[test]
+fn a_terminal_that_changes_its_size_while_the_screen_is_suspended_is_filled_afterwards() {
+    let home = home();
+    let jobs = "set -m; \"$@\"; echo stopped; read -r word; fg";
+    let line = ["-c", jobs, "sh", PROGRAM, "--", PROGRAM, "demo", "--server"];
+    let mut terminal = Terminal::start("sh", &line, home.path(), 120, 40);
+    terminal.wait_for("prompts/list");
+    terminal.press("\x1a");
+    terminal.wait_for("stopped");
+    terminal.resize(80, 24);
+    terminal.press("\r");
+    // What stands at the right end of the detail's first line.
+    terminal.wait("the detail to fit", |screen| {
+        screen
+            .rows(0, 80)
+            .any(|row| row.trim_end().ends_with("Raw"))
+    });
+    terminal.press("q");
+    assert_eq!(terminal.wait_exit(), 0);
+}
+
+#[test]
 fn the_demo_is_alive_can_be_filtered_and_leaves_the_terminal_as_it_was() {
     let home = home();
     let mut terminal = Terminal::start(PROGRAM, &["demo"], home.path(), 120, 40);

@@ -427,7 +427,7 @@ impl Stage {
                     Err(error) => Err(error),
                 };
                 self.signals = Signals::listen()?;
-                self.back()?;
+                self.back(worker)?;
                 self.answer(
                     worker,
                     Event::Edited(edited.map_err(|error| format!("{error:#}"))),
@@ -440,16 +440,20 @@ impl Stage {
                     rustix::process::Signal::TSTP,
                 )
                 .context("cannot suspend")?;
-                self.back()?;
+                self.back(worker)?;
             }
             _ => {}
         }
         Ok(None)
     }
 
-    fn back(&mut self) -> anyhow::Result<()> {
+    /// Takes the terminal again, which may have another size now: nobody told us while it was not ours.
+    fn back(&mut self, worker: &Worker) -> anyhow::Result<()> {
         self.input = EventStream::new();
-        self.screen.resume().context("cannot use the terminal")
+        self.screen.resume().context("cannot use the terminal")?;
+        let (width, height) = self.screen.size()?;
+        self.answer(worker, Event::Resize { width, height });
+        Ok(())
     }
 
     fn answer(&self, worker: &Worker, event: Event) {
