@@ -95,10 +95,11 @@ fn collect<'a>(node: Node<'a>, prefix: &str, above: &[&'a str], rows: &mut Vec<A
             return;
         }
         let name = format!("{prefix}{}", property.name);
+        let (mut type_name, choices) = property.says();
         let Property { node, stated, .. } = property;
-        let items = node.child("items");
-        let recursive = node.is_among(&above) || items.is_some_and(|it| it.is_among(&above));
-        let mut type_name = node.type_name(0);
+        let items = node.innermost();
+        let recursive =
+            node.is_among(&above) || items.as_ref().is_some_and(|(it, _)| it.is_among(&above));
         if recursive {
             type_name.push_str(", recursive");
         }
@@ -109,7 +110,7 @@ fn collect<'a>(node: Node<'a>, prefix: &str, above: &[&'a str], rows: &mut Vec<A
                 .get("default")
                 .or(node.get("default"))
                 .map(str::to_owned),
-            choices: node.choices(),
+            choices,
             // What stands beside a reference was written for this place.
             description: stated
                 .text("description")
@@ -118,16 +119,16 @@ fn collect<'a>(node: Node<'a>, prefix: &str, above: &[&'a str], rows: &mut Vec<A
             limits: node.limits(),
             name: name.clone(),
         });
-        let within = |node: Node<'_>| !node.properties().is_empty() || node.others().is_some();
+        let within = |node: Node<'_>| !node.properties().is_empty() || !node.others().is_empty();
         match above.len() <= MAX_DEPTH {
             _ if recursive => {}
             true => {
                 collect(node, &format!("{name}."), &above, rows);
-                if let Some(items) = items {
-                    collect(items, &format!("{name}[]."), &above, rows);
+                if let Some((items, brackets)) = items {
+                    collect(items, &format!("{name}{brackets}."), &above, rows);
                 }
             }
-            false if within(node) || items.is_some_and(within) => {
+            false if within(node) || items.is_some_and(|(it, _)| within(it)) => {
                 rows.push(Argument::left_out(format!("{name}.…"), "deeper"));
             }
             false => {}
@@ -151,6 +152,63 @@ struct Property<'a> {
     /// As it stands there, its reference not followed.
     stated: Node<'a>,
     required: bool,
+    /// What other alternatives say of it, where one of several says the first.
+    also: Option<Vec<Node<'a>>>,
+}
+
+impl<'a> Property<'a> {
+    fn new(name: String, node: Node<'a>, raw: &'a str, required: bool) -> Self {
+        Self {
+            name,
+            node: node.at(raw),
+            stated: Node { raw, ..node },
+            required,
+            also: None,
+        }
+    }
+
+    /// Its type in words, and the values that are listed for it: what any alternative permits.
+    fn says(&self) -> (String, Vec<String>) {
+        let nodes = || [&self.node].into_iter().chain(self.also.iter().flatten());
+        let only = || (self.node.type_name(0), self.node.choices());
+        if nodes().count() == 1 {
+            return only();
+        }
+        let listed: Vec<_> = nodes().map(|node| node.choices()).collect();
+        if listed.iter().any(Vec::is_empty) {
+            let names = nodes().map(|node| node.type_name(0));
+            return (either(names.collect()), Vec::new());
+        }
+        let choices = unique(listed.concat());
+        match choices.len() {
+            1 => only(),
+            many => {
+                let kinds = choices.iter().map(|raw| kind_of(raw).to_owned());
+                let kinds = either(kinds.collect());
+                (format!("{kinds} ({many} choices)"), choices)
+            }
+        }
+    }
+}
+
+/// Names of types as one, each once, and not too many.
+fn either(names: Vec<String>) -> String {
+    let mut names = unique(names);
+    if names.len() > MAX_ALTERNATIVES {
+        names.truncate(MAX_ALTERNATIVES);
+        names.push("…".to_owned());
+    }
+    names.join(" or ")
+}
+
+fn unique(texts: Vec<String>) -> Vec<String> {
+    let mut unique: Vec<String> = Vec::new();
+    for text in texts {
+        if !unique.contains(&text) {
+            unique.push(text);
+        }
+    }
+    unique
 }
 
 impl<'a> Node<'a> {
@@ -253,11 +311,18 @@ impl<'a> Node<'a> {
     /// none of theirs is needed, unless there is only one that is not null.
     fn properties(self) -> Vec<Property<'a>> {
         let mut found = Vec::new();
-        self.gather(true, 0, &mut found);
+        self.gather(false, true, 0, &mut found);
         found
     }
 
-    fn gather(self, counts: bool, depth: usize, found: &mut Vec<Property<'a>>) {
+    /// Those that it has when the first alternative is taken.
+    fn first_choice(self) -> Vec<Property<'a>> {
+        let mut found = Vec::new();
+        self.gather(true, true, 0, &mut found);
+        found
+    }
+
+    fn gather(self, first: bool, counts: bool, depth: usize, found: &mut Vec<Property<'a>>) {
         if depth > MAX_DEPTH {
             return;
         }
@@ -273,35 +338,59 @@ impl<'a> Node<'a> {
             }
             let required = counts && required.contains(&name);
             match found.iter_mut().find(|known| known.name == name) {
-                Some(known) => known.required |= required,
-                None => found.push(Property {
-                    node: self.at(raw),
-                    stated: Self { raw, ..self },
-                    name: name.into_owned(),
-                    required,
-                }),
+                Some(known) => {
+                    known.required |= required;
+                    if let Some(also) = known.also.as_mut().filter(|it| it.len() < MAX_TYPES) {
+                        also.push(self.at(raw));
+                    }
+                }
+                None => {
+                    let also = (!counts).then(Vec::new);
+                    let property = Property::new(name.into_owned(), self, raw, required);
+                    found.push(Property { also, ..property });
+                }
             }
         }
         for part in self.list("allOf") {
-            part.gather(counts, depth + 1, found);
+            part.gather(first, counts, depth + 1, found);
         }
         let mut alternatives = self.alternatives();
         alternatives.retain(|alternative| !alternative.is_null());
+        if first {
+            alternatives.truncate(1);
+        }
         let only = alternatives.len() == 1;
         for alternative in alternatives {
-            alternative.gather(counts && only, depth + 1, found);
+            alternative.gather(first, counts && only, depth + 1, found);
         }
     }
 
-    /// What the properties that have no name of their own have to be, as a property `*`.
-    fn others(self) -> Option<Property<'a>> {
-        let raw = self.get("additionalProperties")?;
-        raw.starts_with('{').then(|| Property {
-            name: "*".to_owned(),
-            node: self.at(raw),
-            stated: Self { raw, ..self },
-            required: false,
-        })
+    /// What the properties that have no name of their own have to be: those that match a pattern, as a property
+    /// `/pattern/`, and the rest, as a property `*`.
+    fn others(self) -> Vec<Property<'a>> {
+        let matching = self.get("patternProperties").into_iter();
+        let matching = matching.flat_map(object::members);
+        let rest = self.get("additionalProperties");
+        let rest = rest.filter(|raw| raw.starts_with('{'));
+        matching
+            .take(MAX_ARGUMENTS)
+            .map(|(pattern, raw)| Property::new(format!("/{pattern}/"), self, raw, false))
+            .chain(rest.map(|raw| Property::new("*".to_owned(), self, raw, false)))
+            .collect()
+    }
+
+    /// The items of this array, of the arrays in it and so on, with a pair of brackets for each.
+    fn innermost(self) -> Option<(Self, String)> {
+        let mut items = self.child("items")?;
+        let mut brackets = "[]".to_owned();
+        for _ in 0..MAX_DEPTH {
+            let Some(inner) = items.child("items") else {
+                break;
+            };
+            items = inner;
+            brackets.push_str("[]");
+        }
+        Some((items, brackets))
     }
 
     /// Whether it is one of these schemas, or leaves the choice of one.
@@ -374,23 +463,14 @@ impl<'a> Node<'a> {
         if names.is_empty() {
             names.push(self.implied_type(depth));
         }
-        let mut unique: Vec<String> = Vec::new();
-        for name in names {
-            if !unique.contains(&name) {
-                unique.push(name);
-            }
-        }
-        if unique.len() > MAX_ALTERNATIVES {
-            unique.truncate(MAX_ALTERNATIVES);
-            unique.push("…".to_owned());
-        }
+        let names = either(names);
         let choices = self
             .get("enum")
             .map_or(0, |list| object::elements(list).count());
         match choices {
-            0 => unique.join(" or "),
-            1 => format!("{} (1 choice)", unique.join(" or ")),
-            n => format!("{} ({n} choices)", unique.join(" or ")),
+            0 => names,
+            1 => format!("{names} (1 choice)"),
+            n => format!("{names} ({n} choices)"),
         }
     }
 

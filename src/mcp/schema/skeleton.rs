@@ -9,11 +9,37 @@ use std::fmt::Write;
 /// example. Values are the schema's own where it gives any (default, const, example, first choice), else empty ones.
 pub fn skeleton(schema: &str) -> String {
     let mut text = String::new();
-    write_object(Node::root(schema, &Cell::new(MAX_WORK)), 0, &mut text);
+    let place = Place::default();
+    write_object(Node::root(schema, &Cell::new(MAX_WORK)), place, &mut text);
     text
 }
 
-fn write_value(node: Node<'_>, depth: usize, text: &mut String) {
+/// Where a value is written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// How many schemas it lies in.
+    depth: usize,
+    /// How many objects it lies in.
+    indent: usize,
+}
+
+impl Place {
+    /// One schema further in, on the same line.
+    fn within(self) -> Self {
+        let depth = self.depth + 1;
+        Self { depth, ..self }
+    }
+
+    fn line_within(self) -> Self {
+        let indent = self.indent + 1;
+        Self {
+            indent,
+            ..self.within()
+        }
+    }
+}
+
+fn write_value(node: Node<'_>, place: Place, text: &mut String) {
     if let Some(value) = given(node) {
         text.push_str(&value.replace(['\n', '\r'], " "));
         return;
@@ -25,15 +51,17 @@ fn write_value(node: Node<'_>, depth: usize, text: &mut String) {
         Some("number" | "integer") => text.push_str(node.get("minimum").unwrap_or("0")),
         Some("boolean") => text.push_str("false"),
         Some("null") => text.push_str("null"),
-        Some("array") => write_array(node, depth, text),
-        Some("object") => write_object(node, depth, text),
+        Some("array") => write_array(node, place, text),
+        Some("object") => write_object(node, place, text),
         _ => match node
             .alternatives()
             .into_iter()
             .find(|alternative| !alternative.is_null())
         {
-            Some(alternative) if depth < MAX_DEPTH => write_value(alternative, depth + 1, text),
-            _ if !node.properties().is_empty() => write_object(node, depth, text),
+            Some(alternative) if place.depth < MAX_DEPTH => {
+                write_value(alternative, place.within(), text);
+            }
+            _ if !node.properties().is_empty() => write_object(node, place, text),
             _ => text.push_str("null"),
         },
     }
@@ -55,35 +83,36 @@ fn given(node: Node<'_>) -> Option<&str> {
 }
 
 /// One element where the schema wants at least one, else none.
-fn write_array(node: Node<'_>, depth: usize, text: &mut String) {
+fn write_array(node: Node<'_>, place: Place, text: &mut String) {
     let wanted = node.get("minItems").is_some_and(|least| least != "0");
     match node.child("items") {
-        Some(items) if wanted && depth < MAX_DEPTH => {
+        Some(items) if wanted && place.depth < MAX_DEPTH => {
             text.push('[');
-            write_value(items, depth + 1, text);
+            write_value(items, place.within(), text);
             text.push(']');
         }
         _ => text.push_str("[]"),
     }
 }
 
-fn write_object(node: Node<'_>, depth: usize, text: &mut String) {
-    let mut properties = node.properties();
+/// Of several alternatives the first.
+fn write_object(node: Node<'_>, place: Place, text: &mut String) {
+    let mut properties = node.first_choice();
     properties.retain(|property| property.required || has_sample(property.node));
-    if properties.is_empty() || depth > MAX_DEPTH {
+    if properties.is_empty() || place.depth > MAX_DEPTH {
         text.push_str("{}");
         return;
     }
-    let indent = "  ".repeat(depth + 1);
+    let indent = "  ".repeat(place.indent + 1);
     text.push('{');
     for (index, property) in properties.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
         let name = serde_json::Value::from(property.name.as_str());
         // Writing to a String cannot fail.
         let _ = write!(text, "{comma}\n{indent}{name}: ");
-        write_value(property.node, depth + 1, text);
+        write_value(property.node, place.line_within(), text);
     }
-    let _ = write!(text, "\n{}}}", "  ".repeat(depth));
+    let _ = write!(text, "\n{}}}", "  ".repeat(place.indent));
 }
 
 fn has_sample(node: Node<'_>) -> bool {
@@ -121,6 +150,26 @@ mod tests {
     fn nested_objects_are_indented() {
         let schema = r#"{"required":["p"],"properties":{"p":{"type":"object","required":["x"],"properties":{"x":{"type":"number"}}}}}"#;
         assert_eq!(skeleton(schema), "{\n  \"p\": {\n    \"x\": 0\n  }\n}");
+    }
+
+    #[test]
+    fn of_alternatives_the_first_is_taken_wherever_they_stand() {
+        let circle = r#"{"properties":{"r":{"type":"number"}},"required":["r"]}"#;
+        let square = r#"{"properties":{"w":{"type":"number","default":1}},"required":["w"]}"#;
+        let either = format!(r#"{{"oneOf":[{circle},{square}]}}"#);
+        assert_eq!(skeleton(&either), "{\n  \"r\": 0\n}");
+        let within = format!(r#"{{"required":["shape"],"properties":{{"shape":{either}}}}}"#);
+        let shape = "{\n  \"shape\": {\n    \"r\": 0\n  }\n}";
+        assert_eq!(skeleton(&within), shape);
+        let typed = within.replace("oneOf", r#"type":"object","oneOf"#);
+        assert_eq!(skeleton(&typed), shape);
+    }
+
+    #[test]
+    fn what_stands_in_an_array_is_indented_by_the_objects_around_it() {
+        let schema = r#"{"required":["l"],"properties":{"l":{"type":"array","minItems":1,
+            "items":{"type":"object","required":["x"],"properties":{"x":{"type":"string"}}}}}}"#;
+        assert_eq!(skeleton(schema), "{\n  \"l\": [{\n    \"x\": \"\"\n  }]\n}");
     }
 
     #[test]

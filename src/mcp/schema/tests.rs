@@ -172,6 +172,42 @@ fn parts_of_all_of_and_alternatives_are_arguments_too() {
 }
 
 #[test]
+fn what_several_alternatives_name_may_be_what_any_of_them_says() {
+    let schema = |first: &str, second: &str| {
+        format!(
+            r#"{{"oneOf":[{{"properties":{{"x":{first}}}}},{{"properties":{{"x":{second}}}}}]}}"#
+        )
+    };
+    let kinds = row(&schema(r#"{"const":"circle"}"#, r#"{"const":"box"}"#), "x");
+    assert_eq!(kinds.type_name, "string (2 choices)");
+    assert_eq!(kinds.choices, [r#""circle""#, r#""box""#]);
+    let same = row(&schema(r#"{"const":1}"#, r#"{"const":1}"#), "x");
+    assert_eq!(same.type_name, "always 1");
+    let types = row(&schema(r#"{"type":"string"}"#, r#"{"type":"number"}"#), "x");
+    assert_eq!(types.type_name, "string or number");
+    // What stands beside the alternatives holds for each of them.
+    let beside = r#"{"properties":{"x":{"type":"string"}},"anyOf":[{"properties":{"x":{}}}]}"#;
+    assert_eq!(row(beside, "x").type_name, "string");
+}
+
+#[test]
+fn what_lies_in_arrays_of_arrays_has_a_row() {
+    let object = r#"{"properties":{"x":{"type":"number"}}}"#;
+    let schema = format!(
+        r#"{{"properties":{{"m":{{"type":"array","items":{{"type":"array","items":{object}}}}}}}}}"#
+    );
+    assert_eq!(row(&schema, "m").type_name, "array of array of object");
+    assert_eq!(row(&schema, "m[][].x").type_name, "number");
+}
+
+#[test]
+fn members_whose_names_match_a_pattern_have_a_row() {
+    let schema = r#"{"patternProperties":{"^x-":{"type":"string"}},"additionalProperties":{"type":"integer"}}"#;
+    assert_eq!(row(schema, "/^x-/").type_name, "string");
+    assert_eq!(row(schema, "*").type_name, "integer");
+}
+
+#[test]
 fn what_is_no_schema_has_no_arguments() {
     for hostile in [
         "",
