@@ -190,7 +190,7 @@ impl Document {
         ]
     }
 
-    /// What a string in base64 holds, when a member beside it says `mimeType`.
+    /// What a string in base64 holds: one beside a `mimeType`, or the `blob` of a resource.
     fn blob(&self, row: &Row) -> Option<String> {
         const MEMBERS: usize = 20;
         if row.shape != Shape::Scalar || row.ink != Ink::String {
@@ -205,10 +205,14 @@ impl Document {
             .take_while(|member| *member < parent.pair)
             .take(MEMBERS)
             .map(|member| &self.rows[member as usize])
-            .find(|member| self.slice(member.key) == r#""mimeType""#)?;
+            .find(|member| self.slice(member.key) == r#""mimeType""#);
+        let size = plural(bytes, "byte");
+        let Some(kind) = kind else {
+            return (self.slice(row.key) == r#""blob""#).then_some(size);
+        };
         let kind = object::unescape(self.slice(kind.value))?;
         let kind: String = kind.chars().take(60).collect();
-        Some(format!("{kind}, {}", plural(bytes, "byte")))
+        Some(format!("{kind}, {size}"))
     }
 
     /// What a row stands for, as it stands in the document.

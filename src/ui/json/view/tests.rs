@@ -192,6 +192,14 @@ fn base64_beside_its_type_says_what_it_is() {
 }
 
 #[test]
+fn the_blob_of_a_resource_without_a_type_says_how_large_it_is() {
+    let data = "iVBORw0KGgo".repeat(100);
+    let mut view = view(&format!(r#"{{"uri":"a:b","blob":"{data}=="}}"#));
+    view.unfold_texts();
+    assert_eq!(screen(&view)[2], r#"  ▸ "blob": 825 bytes"#);
+}
+
+#[test]
 fn every_occurrence_in_a_long_text_is_a_match_of_its_own() {
     let lines: Vec<String> = (0..500).map(|line| format!("line {line} needle")).collect();
     let mut view = view(&format!(r#"{{"text":"{}","z":1}}"#, lines.join("\\n")));
