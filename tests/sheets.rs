@@ -134,6 +134,21 @@ fn text_that_is_no_json_is_never_sent() {
 }
 
 #[test]
+fn a_quote_too_many_is_not_taken_for_a_line_break_in_a_string() {
+    let said = |keys: &str| {
+        let mut stage = live("2/echo<enter><enter>");
+        stage.press(keys);
+        stage.press("<f5>");
+        assert!(commands(&stage).is_empty());
+        stage.text()
+    };
+    let quote = said("a\"b");
+    assert!(quote.contains("not one JSON object"), "{quote}");
+    let line_break = said("a<enter>b");
+    assert!(line_break.contains("holds a line break"), "{line_break}");
+}
+
+#[test]
 fn what_says_that_it_destroys_asks_in_any_session() {
     let mut stage = live("2/delete<enter><enter><f5>");
     assert!(commands(&stage).is_empty());
