@@ -88,6 +88,13 @@ pub enum Body {
     Unknown,
 }
 
+/// An answer to fill in, with the cursor where one starts to.
+fn editor_at(answer: &str, member: &str) -> Editor {
+    let mut editor = Editor::new(answer);
+    editor.go_to_value_of(member);
+    editor
+}
+
 impl Form {
     /// For a request with this method and these raw params.
     pub fn new(method: &str, params: &str) -> Self {
@@ -106,8 +113,7 @@ impl Form {
                 ),
             },
             methods::SAMPLING => {
-                let mut editor = Editor::new(SAMPLED);
-                editor.go_to_value_of("text");
+                let editor = editor_at(SAMPLED, "text");
                 let title = "The server asks for a completion";
                 (
                     title,
@@ -119,7 +125,7 @@ impl Form {
                 "The server asks for your roots",
                 "The directories that it may work in, as file:// URIs. An empty list is an answer."
                     .into(),
-                Body::Json(Box::new(Editor::new(ROOTS))),
+                Body::Json(Box::new(editor_at(ROOTS, "roots"))),
             ),
             other => (
                 "The server sends a request",
@@ -518,9 +524,15 @@ mod tests {
 
     #[test]
     fn roots_may_be_none_and_what_nobody_knows_is_not_found() {
+        let mut form = Form::new(methods::ROOTS, "{}");
         assert_eq!(
-            Form::new(methods::ROOTS, "{}").answer(Choice::Accept),
+            form.answer(Choice::Accept),
             Some(Answer::Result(r#"{"roots":[]}"#.into()))
+        );
+        type_text(&mut form, r#"{"uri":"file:///a"}"#);
+        assert_eq!(
+            form.answer(Choice::Accept),
+            Some(Answer::Result(r#"{"roots":[{"uri":"file:///a"}]}"#.into()))
         );
         assert!(matches!(
             Form::new("vendor/thing", "").answer(Choice::Accept),
