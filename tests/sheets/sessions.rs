@@ -182,6 +182,11 @@ fn with_the_proxy_gone_a_sheet_does_not_say_where_it_sends() {
         let text = stage.text();
         let said = text.contains("this goes through the operator's own");
         assert_eq!(said, live, "{text}");
+        stage.app.world.live = false;
+        stage.send(Event::Fed(Fed::CaughtUp));
+        let text = stage.text();
+        assert!(!text.contains("the operator's own"), "{text}");
+        assert_eq!(text.contains("nothing can be sent"), live, "{text}");
     }
 }
 

@@ -98,6 +98,9 @@ pub struct Sheet {
     sends: u64,
 }
 
+/// Said until the proxy is gone, too.
+const STRAYED: &str = "the client's session has ended: this goes through the operator's own";
+
 impl Sheet {
     /// Opens the sheet. `drafts` brings back what was being typed for the same call.
     ///
@@ -427,9 +430,10 @@ impl Part for Sheet {
         // With the proxy gone, nothing goes anywhere.
         if world.live && !Self::routes(world).contains(&self.route) {
             self.route = Route::Operator;
-            self.trouble = Some(
-                "the client's session has ended: this goes through the operator's own".to_owned(),
-            );
+            self.trouble = Some(STRAYED.to_owned());
+        }
+        if !world.live && self.trouble.as_deref() == Some(STRAYED) {
+            self.trouble = Some(sending::cannot_send(world));
         }
         let mut wanted: Vec<Location> = self.sync_original(world).into_iter().collect();
         wanted.extend(self.sync_earlier(world));
