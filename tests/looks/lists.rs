@@ -477,7 +477,7 @@ fn what_the_server_writes_where_messages_should_be_is_counted_where_one_looks() 
     let directory = tempfile::tempdir().unwrap();
     let rubbish = r#""from":"server","text":"DEBUG: ready""#;
     let path = capture(directory.path(), &[OPENED, rubbish, rubbish]);
-    let status = |path: &Path| Stage::open(120, 24, path, State::Live).status();
+    let status = |path: &Path| Stage::open(80, 24, path, State::Live).status();
     assert!(status(&path).contains("2 on stdout!"), "{}", status(&path));
     let clients = r#""from":"client","text":"hello""#;
     let path = capture(directory.path(), &[OPENED, clients]);

@@ -279,7 +279,9 @@ fn pieces(app: &App) -> Vec<Piece> {
     if sessions > 0 {
         say(8, Role::Text, plural(sessions, "session"));
     }
-    say(4, Role::Text, plural(counters.messages, "message"));
+    // A server that spoils its own stdout may never be understood: that must be seen before how much was said.
+    let rank = if counters.on_stdout > 0 { ELSEWHERE } else { 4 };
+    say(rank, Role::Text, plural(counters.messages, "message"));
     let role = if counters.errors > 0 {
         Role::Error
     } else {
@@ -300,7 +302,7 @@ fn pieces(app: &App) -> Vec<Piece> {
     }
     if counters.on_stdout > 0 {
         let lines = count(counters.on_stdout);
-        say(7, Role::Warn, format!("{lines} on stdout!"));
+        say(3, Role::Warn, format!("{lines} on stdout!"));
     }
     match world.file().map(Path::file_name) {
         None => match &world.kept {
