@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         a_session_of_its_own_stands_beside_the_clients,
         a_session_of_its_own_speaks_what_the_server_was_seen_to_speak,
         without_a_client_the_operator_lists_what_there_is,
+        an_entry_that_is_wrong_is_named_and_hides_no_further_pages,
         a_server_of_the_modern_era_gets_what_every_request_needs,
         subscriptions_are_ended_before_their_session_is,
         a_request_of_the_server_waits_for_the_operators_answer,
@@ -445,6 +446,40 @@ fn without_a_client_the_operator_lists_what_there_is() {
     assert_eq!(alone.operator.order(Command::Refresh), Ok(Reply::Done));
     until("it is listed again", || lists(&alone) == 2);
     assert_eq!(alone.end().unwrap().code, 0);
+}
+
+/// A server that reads a line for each of these, and writes it.
+fn scripted(answers: &[&str], era: Option<mcp::Era>) -> Alone {
+    let script =
+        r#"for answer; do read -r line; [ -z "$answer" ] || echo "$answer"; done; cat >/dev/null"#;
+    alone_with(
+        unhurried(&[&["sh", "-c", script, "sh"], answers].concat()),
+        era,
+    )
+}
+
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"x","version":"1"}}}"#;
+
+fn an_entry_that_is_wrong_is_named_and_hides_no_further_pages() {
+    let pages = [
+        INITIALIZED,
+        "",
+        r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"good","inputSchema":{}},{"name":"bare"}],"nextCursor":"2"}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"last","inputSchema":{}}]}}"#,
+    ];
+    let alone = scripted(&pages, Some(mcp::Era::Legacy));
+    recorded(&alone.capture, &["\"last\""]);
+    let mut notes = Vec::new();
+    let mut reader = Reader::open(&alone.capture).unwrap();
+    let read = reader.read(usize::MAX, |record| {
+        if let Payload::Note(text) = record.payload {
+            notes.push(text.to_string());
+        }
+    });
+    read.unwrap();
+    let said = "(entry 2, bare: missing field `inputSchema`)";
+    assert!(notes.len() == 1 && notes[0].contains(said), "{notes:?}");
+    alone.end().unwrap();
 }
 
 fn a_server_of_the_modern_era_gets_what_every_request_needs() {
