@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         a_session_of_its_own_speaks_what_the_server_was_seen_to_speak,
         without_a_client_the_operator_lists_what_there_is,
         an_entry_that_is_wrong_is_named_and_hides_no_further_pages,
+        a_result_that_says_nothing_of_eras_comes_from_a_server_of_old,
         a_server_of_the_modern_era_gets_what_every_request_needs,
         subscriptions_are_ended_before_their_session_is,
         a_request_of_the_server_waits_for_the_operators_answer,
@@ -479,6 +480,14 @@ fn an_entry_that_is_wrong_is_named_and_hides_no_further_pages() {
     read.unwrap();
     let said = "(entry 2, bare: missing field `inputSchema`)";
     assert!(notes.len() == 1 && notes[0].contains(said), "{notes:?}");
+    alone.end().unwrap();
+}
+
+fn a_result_that_says_nothing_of_eras_comes_from_a_server_of_old() {
+    let answers = [r#"{"jsonrpc":"2.0","id":0,"result":{}}"#, INITIALIZED];
+    let initialized = INITIALIZED.replace("\"id\":0", "\"id\":1");
+    let alone = scripted(&[answers[0], &initialized], None);
+    recorded(&alone.capture, &["\"notifications/initialized\""]);
     alone.end().unwrap();
 }
 

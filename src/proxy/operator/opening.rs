@@ -250,7 +250,14 @@ impl<T> Opening<T> {
         let answers = match &mut self.stage {
             Stage::Asked(_) => {
                 self.stage = Stage::Through;
-                return Some(message);
+                return Some(match message {
+                    ServerJsonRpcMessage::Response(it) if !tells_versions(&it.result) => {
+                        let beside = "what it answers to server/discover names no versions";
+                        let beside = ErrorData::invalid_request(beside, None);
+                        ServerJsonRpcMessage::error(beside, Some(it.id))
+                    }
+                    message => message,
+                });
             }
             Stage::Overtaken(answers) => answers,
             Stage::Through | Stage::Modern => return Some(message),
@@ -280,6 +287,16 @@ impl<T> Opening<T> {
             Stage::Overtaken(it) if it.is_answered() => self.give_up(),
             _ => None,
         }
+    }
+}
+
+/// Whether it is meant for an answer to the question. Servers of old may have the same empty one to whatever they do not
+/// know.
+fn tells_versions(result: &ServerResult) -> bool {
+    match result {
+        ServerResult::DiscoverResult(_) => true,
+        ServerResult::CustomResult(it) => it.0.get("supportedVersions").is_some(),
+        _ => false,
     }
 }
 
