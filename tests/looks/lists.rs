@@ -542,3 +542,17 @@ fn the_help_says_which_words_of_a_filter_are_more_than_texts() {
         assert!(text.contains(line), "{text}");
     }
 }
+
+#[test]
+fn the_number_of_a_session_is_whole_however_many_there_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), &[OPENED]);
+    let many = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, many.replace("\"session\":1", "\"session\":12345")).unwrap();
+    for width in [80, 120] {
+        let mut stage = Stage::open(width, 40, &path, State::Saved);
+        stage.press("5");
+        let text = stage.text();
+        assert!(text.contains("  12345 operator"), "{text}");
+    }
+}

@@ -167,12 +167,15 @@ impl Page {
         let head = [
             "#", "BY", "CLIENT", "PROTOCOL", "ERA", "THROUGH", "OPENED", "ENDED",
         ];
-        let head = session_line(head, self.room);
+        let sessions = world.traffic.sessions();
+        let highest = sessions.iter().map(|session| session.id).max();
+        let digits = highest.unwrap_or(0).to_string().len().max(3);
+        let head = session_line(head, digits, self.room);
         self.lines
             .push(Line::styled(head, self.theme.style(Role::Dim)));
-        for session in world.traffic.sessions() {
+        for session in sessions {
             let cells = session_cells(session, world);
-            let line = session_line(cells.each_ref().map(String::as_str), self.room);
+            let line = session_line(cells.each_ref().map(String::as_str), digits, self.room);
             let role = match session.closed_at {
                 Some(_) => Role::Dim,
                 None => Role::Text,
@@ -286,16 +289,17 @@ fn started(world: &World) -> Option<Timestamp> {
 
 /// Number, who opened it, client, protocol, era, transport, opened, ended. What is spare goes to the client's name; the
 /// era, which the protocol tells as well, goes first.
-fn session_line(cells: [&str; 8], room: usize) -> String {
+fn session_line(cells: [&str; 8], digits: usize, room: usize) -> String {
     let [id, by, client, version, era, through, opened, ended] = cells;
     let era = match room >= 90 {
         true => fit(era, 7),
         false => String::new(),
     };
-    let client = fit(client, room.saturating_sub(58 + era.len()).clamp(10, 24));
+    let others = 55 + digits + era.len();
+    let client = fit(client, room.saturating_sub(others).clamp(10, 24));
     let line = format!(
         "  {} {} {client} {} {era}{} {}  {ended}",
-        fit(id, 3),
+        fit(id, digits),
         fit(by, 8),
         fit(version, 10),
         fit(through, 14),
