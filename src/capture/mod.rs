@@ -15,6 +15,7 @@
 //! [`scratch`] hides those that nobody asked to keep. Nothing here knows what a message means, beyond counting
 //! messages and failures, and who sends which.
 
+pub mod again;
 mod bare;
 mod http;
 mod inflate;

@@ -318,6 +318,10 @@ impl HttpLog {
     pub fn take_asked(&mut self, number: u64) -> Option<Asked> {
         self.open.get_mut(&number)?.asked.take()
     }
+    /// Who asked, until it has a row.
+    pub fn asked_by(&self, number: u64) -> Option<Party> {
+        Some(self.open.get(&number)?.asked.as_ref()?.by)
+    }
     /// It is over. A bridge may still have a message to tell of that came with it.
     pub fn leave(&mut self, number: u64) {
         self.over.push_back(number);

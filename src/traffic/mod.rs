@@ -34,12 +34,13 @@ mod summary;
 mod tests;
 pub mod view;
 
+use crate::capture::again::Again;
 use crate::capture::record::Location;
 use crate::mcp::methods;
 use crate::tap::{Party, SessionId, Timestamp};
 use catalogue::Catalogue;
+use fold::Challenges;
 pub use fold::missing;
-use fold::{Again, Challenges};
 use inventory::Inventory;
 pub use links::Side;
 use links::{Links, Scope};

@@ -263,6 +263,24 @@ async fn what_needs_no_answer_is_sent_again_too() {
     assert!(errors.contains(", 0 errors,"), "{errors}");
 }
 
+#[tokio::test]
+async fn what_needs_no_answer_and_is_refused_twice_is_one_error() {
+    let (upstream, _) = scripted(|mut call, message, memory| async move {
+        match message["method"] == "note" {
+            true => unknown(&mut call).await,
+            false => plain(call, message, memory).await,
+        }
+    })
+    .await;
+    let mut client = ready(&upstream).await;
+    client.send(r#"{"jsonrpc":"2.0","method":"note"}"#).await;
+    client.rest().await;
+    let notes = posted(&upstream).into_iter().filter(|(it, _)| it == "note");
+    assert_eq!(notes.count(), 2);
+    let errors = client.proxy.errors();
+    assert!(errors.contains(", 1 error,"), "{errors}");
+}
+
 /// A server that asks for roots with the answer to `ask`, once a session, always with the same id.
 async fn asking() -> (Upstream, Arc<Memory>) {
     scripted(|mut call, message, memory| async move {

@@ -15,6 +15,7 @@ mod masked;
 mod outcome;
 mod pieces;
 
+use super::again::Again;
 use super::record::{HttpPart, HttpRecord};
 use super::redact;
 use super::spool::Spooled;
@@ -62,6 +63,8 @@ pub(super) enum Content {
 #[derive(Default)]
 pub(super) struct Exchanges {
     going: HashMap<ExchangeId, Exchange>,
+    /// Of bridges.
+    again: Again,
     heads: Heads,
     /// Where long bodies wait for their ends.
     directory: PathBuf,
@@ -122,6 +125,7 @@ impl Exchanges {
     pub fn new(secret: Vec<Regex>, directory: PathBuf) -> Self {
         Self {
             going: HashMap::new(),
+            again: Again::default(),
             heads: Heads::new(secret),
             directory,
         }
@@ -223,7 +227,16 @@ impl Exchanges {
         each: &mut impl FnMut(Entry<'_>),
     ) {
         if let Some(exchange) = self.going.get_mut(&id) {
-            exchange.outcome.is_settled |= broken.as_deref() == Some(ASKED_AGAIN);
+            let outcome = &mut exchange.outcome;
+            if of == Half::Request && outcome.repeats() {
+                outcome.repeats_notification = self.again.repeats(exchange.session);
+            }
+            if broken.as_deref() == Some(ASKED_AGAIN) {
+                outcome.is_settled = true;
+                if let Some(is_notification) = outcome.is_bridged_notification() {
+                    self.again.note(exchange.session, is_notification);
+                }
+            }
         }
         let ended = self.end_half(id, of, each);
         let reasons: Vec<_> = broken.into_iter().chain(ended.trouble).collect();

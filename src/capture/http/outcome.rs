@@ -22,6 +22,8 @@ pub(super) struct Outcome {
     says_so_itself: bool,
     /// It is asked again, or we cancelled it: what comes of it is told elsewhere.
     pub is_settled: bool,
+    /// It is a bridge's, and sends a notification again that was refused before.
+    pub repeats_notification: bool,
     requests: u64,
     /// As in a [`Tally`].
     asked: Vec<u64>,
@@ -74,6 +76,17 @@ impl Outcome {
         }
     }
 
+    /// Whether a bridge sends something again with it, now that all of it is sent.
+    pub fn repeats(&self) -> bool {
+        self.is_on_behalf && self.is_ours && !self.says_so_itself
+    }
+
+    /// Whether it was a notification that a bridge sent with it, if a bridge did.
+    pub fn is_bridged_notification(&self) -> Option<bool> {
+        let is_one = self.notifications > 0 || self.repeats_notification;
+        self.is_on_behalf.then_some(is_one)
+    }
+
     fn sent(&mut self, tally: Tally) {
         self.requests += tally.requests;
         self.notifications += tally.notifications;
@@ -97,7 +110,7 @@ impl Outcome {
         let is_silent = self.answers == 0;
         let errors = match self.requests + self.notifications {
             _ if self.is_settled || !self.is_refusal() => 0,
-            _ if self.is_on_behalf => self.notifications,
+            _ if self.is_on_behalf => self.notifications + u64::from(self.repeats_notification),
             // Ours, and in a client's place: what it says is on record with the exchange that it repeats.
             _ if self.is_ours => u64::from(self.is_post && !self.says_so_itself && is_silent),
             // Of what is no message, a refusal may be how things go: no stream here, a token first.

@@ -1,6 +1,6 @@
 //! HTTP exchanges: which rows they carried, which rows they are, and what their ends mean for what they carried.
 
-use crate::tap::{ASKED_AGAIN, CLIENT_GONE, Half, Party};
+use crate::tap::{ASKED_AGAIN, CLIENT_GONE, Half, Party, SessionId};
 use crate::traffic::digest::{Carrier, HttpStep};
 use crate::traffic::http::{
     Asked, BRIDGED, CUT_OFF, HttpData, HttpEventKind, HttpLog, MODERN, REPEATS, RESUMABLE, STREAM,
@@ -69,6 +69,9 @@ impl Traffic {
                     return;
                 }
                 data.end(of, source.place, bytes);
+                if of == Half::Request {
+                    self.all_asked(source, number, index);
+                }
                 if of == Half::Response {
                     self.response_over(source, index, broken.as_deref());
                 }
@@ -106,9 +109,6 @@ impl Traffic {
                 data.head(Half::Request, source.place);
                 (data.method, data.path) = call;
                 data.mark(BRIDGED, ours);
-                let repeats = by == Party::Sentinel && !ours && &*method == "POST";
-                let repeats = repeats && self.again.repeats(source.session);
-                data.mark(REPEATS, repeats);
             }
             _ => return,
         }
@@ -118,6 +118,21 @@ impl Traffic {
         // A POST is the row of the message that it carries, which comes next.
         if &*method != "POST" {
             self.http_row(source, number, index);
+        }
+    }
+
+    /// All of a request is sent. One of ours that has said nothing itself repeats another.
+    fn all_asked(&mut self, source: Source, number: u64, index: u32) {
+        let Self { store, again, .. } = self;
+        let is_ours = store.http.asked_by(number) == Some(Party::Sentinel);
+        let method = store.http.get(index).map(|data| data.method);
+        let is_post = method.is_some_and(|it| store.symbol(it) == "POST");
+        if let Some(data) = store.http.get_mut(index)
+            && is_ours
+            && is_post
+            && data.row == NONE
+        {
+            data.mark(REPEATS, again.repeats(SessionId(source.session)));
         }
     }
 
@@ -353,10 +368,11 @@ impl Traffic {
         let failed = data.is_some_and(HttpData::is_refused) && is_last_word;
         let is_bridged = data.is_some_and(|data| data.is(BRIDGED));
         let mut told = false;
-        if !is_last_word && !is_bridged {
+        if !is_last_word {
             let is_notification = |&row: &RowId| self.kind(row) == Some(RowKind::Notification);
-            let is_one = rows.iter().any(is_notification);
-            self.again.note(source.session, is_one);
+            let repeats = data.is_some_and(|data| data.is(REPEATS));
+            let is_one = repeats || rows.iter().any(is_notification);
+            self.again.note(SessionId(source.session), is_one);
         }
         for row in rows {
             match self.kind(row) {
@@ -498,7 +514,8 @@ impl Traffic {
         let (code, method) = (data.status, self.store.symbol(data.method));
         // What a bridge sent on, it tells of itself.
         let is_told = is_counted || self.is_ours(row) || data.is(BRIDGED) && method == "POST";
-        let is_repeated_in_vain = code >= 400 && data.is(REPEATS) && !is_counted;
+        let is_last_word = broken != Some(ASKED_AGAIN);
+        let is_repeated_in_vain = code >= 400 && data.is(REPEATS) && is_last_word && !is_counted;
         // That is how a server says that it has no stream to open, or keeps no session to end.
         let usual = code == 405 && matches!(method, "GET" | "DELETE");
         let status = match (code, broken) {

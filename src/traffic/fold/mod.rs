@@ -5,7 +5,7 @@ mod http;
 mod refused;
 mod request;
 
-pub use refused::{Again, Challenges};
+pub use refused::Challenges;
 
 use super::digest::{Content, Detail, Digest, Message, MessageKind, Messages};
 use super::gist::{Gist, line};

@@ -5,10 +5,7 @@ use crate::traffic::http::{HttpData, is_authorization};
 use crate::traffic::storage::{RowData, Symbol};
 use crate::traffic::store::Source;
 use crate::traffic::{Role, RowId, RowKind, Traffic};
-use std::collections::VecDeque;
 
-/// What is to be asked again is asked at once.
-const MOST_AGAIN: usize = 16;
 /// Refusals that may still be followed by what gets the client in.
 const MOST_CHALLENGES: usize = 16;
 
@@ -22,26 +19,6 @@ struct Challenge {
     /// The row that was refused; what follows is nested under it.
     refused: RowId,
     call: (Symbol, Symbol),
-}
-
-/// What was refused and is to be asked again, in an exchange of ours that says nothing itself.
-#[derive(Debug, Default)]
-pub struct Again(VecDeque<(u32, bool)>);
-
-impl Again {
-    /// Notes one, and whether it was a notification.
-    pub(super) fn note(&mut self, session: u32, is_notification: bool) {
-        self.0.truncate(MOST_AGAIN - 1);
-        self.0.push_front((session, is_notification));
-    }
-
-    /// Whether the exchange of ours that begins now repeats a notification.
-    pub(super) fn repeats(&mut self, session: u32) -> bool {
-        let oldest = self.0.iter().rposition(|(of, _)| *of == session);
-        oldest
-            .and_then(|at| self.0.remove(at))
-            .is_some_and(|(_, is_notification)| is_notification)
-    }
 }
 
 impl Traffic {

@@ -214,6 +214,51 @@ fn a_notification_that_a_bridge_is_refused_is_one_error() {
 }
 
 #[test]
+fn a_notification_that_a_bridge_is_refused_again_and_again_is_one_error() {
+    let notification = r#"
+        http#1 POST bridge
+        client#1 {"method":"notifications/x"}
+        http#1 asked
+        http#1 404
+        "#;
+    let again = |number: u64, comes: &str| {
+        format!("http#{number} POST sentinel bridge\nhttp#{number} asked\nhttp#{number} {comes}\n")
+    };
+    let refused = |number| again(number, &format!("404\nhttp#{number} end"));
+    let again_404 = |number| again(number, &format!("404\nhttp#{number} again"));
+    let (first, second) = (refused(2), again_404(2));
+    check(1, 1, &format!("{notification}http#1 again\n{first}"));
+    let third = refused(3);
+    let thrice = format!("{notification}http#1 again\n{second}{third}");
+    check(1, 1, &thrice);
+    // The session is begun anew meanwhile, in an exchange that says itself what it is about.
+    let handshake = r#"
+        http#5 POST sentinel bridge
+        sentinel>server#5 {"id":0,"method":"initialize"}
+        http#5 asked
+        http#5 200
+        http#5 end
+        "#;
+    let anew = format!("{notification}{handshake}http#1 again\n{first}");
+    check(1, 1, &anew);
+    // What the bridge answers itself is told by its answer, and which is which by their order.
+    let request = r#"
+        http#4 POST bridge
+        client#4 {"id":4,"method":"x"}
+        http#4 asked
+        http#4 404
+        http#4 again
+        "#;
+    let answer = r#"sentinel#4 {"id":4,"error":{"code":-32603,"message":"mcp-sentinel: 404"}}"#;
+    check(1, 1, &format!("{request}{first}{answer}"));
+    let taken = again(2, "202\nhttp#2 end");
+    let both = format!("{request}{notification}http#1 again\n{taken}{third}");
+    check(2, 1, &both);
+    let both = format!("{notification}http#1 again\n{request}{taken}{third}{answer}");
+    check(2, 1, &both);
+}
+
+#[test]
 fn a_response_that_ends_twice_has_failed_once() {
     for (sends, messages) in [
         (
