@@ -1,7 +1,9 @@
-//! Who may use the listener: the `Host` and the `Origin` of a request, and the token.
+//! Who may use the listener: the `Host` and the `Origin` of a request, what a browser says of how it came to be, and the
+//! token.
 //!
 //! A page in the operator's browser can send requests to this machine, and by a name server of its own make itself
-//! believe that they go home. `Host` and `Origin` give that away; the token keeps everybody else out.
+//! believe that they go home. `Host` and `Origin` give that away, and where there is no `Origin`, as of an image, what the
+//! browser says besides; the token keeps everybody else out.
 
 use super::address::{Address, is_loopback};
 use super::{Listen, Token};
@@ -12,6 +14,11 @@ use subtle::ConstantTimeEq as _;
 
 /// The token for us, when `Authorization` is meant for the server.
 pub const TOKEN: HeaderName = HeaderName::from_static("x-mcp-sentinel-token");
+
+/// What browsers say of where a request comes from and what for (W3C, Fetch Metadata).
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// As much of what a client says as fits in a reason.
 const QUOTED: usize = 120;
@@ -91,6 +98,7 @@ impl Guard {
             && hosts.next().is_none()
             && request.uri().authority().is_none()
             && !headers.contains_key(header::ORIGIN)
+            && !headers.contains_key(SITE)
     }
 
     /// The host that the client believes to speak to.
@@ -143,7 +151,12 @@ impl Guard {
                 )));
             }
         }
-        Ok(headers.get(header::ORIGIN).cloned())
+        let origin = headers.get(header::ORIGIN).cloned();
+        if origin.is_none() && is_loaded_elsewhere(headers) {
+            let reason = "a page of another site loads this, as an image or in a frame (Sec-Fetch-Site: cross-site): what is here is for MCP clients";
+            return Err(Refusal::forbidden(reason.to_owned()));
+        }
+        Ok(origin)
     }
 
     /// Whether the token was shown, or need not be. It goes no further.
@@ -213,6 +226,12 @@ fn is_ours(origin: &str, host: &Authority) -> bool {
     };
     // `Authority` compares without regard to case.
     is_loopback(authority.host()) || authority == host
+}
+
+/// Whether a page of another site has the browser load it. A link can lead here from anywhere, as the end of a login does.
+fn is_loaded_elsewhere(headers: &HeaderMap) -> bool {
+    let is = |name, value| headers.get(name).is_some_and(|it| it == value);
+    is(SITE, "cross-site") && !is(MODE, "cors") && !is(DESTINATION, "document")
 }
 
 /// A browser asks with it whether it may ask, and cannot show a token yet.
@@ -360,6 +379,39 @@ mod tests {
             ("origin", "http://evil.example"),
         ];
         assert!(admitted(&guard, &two).is_err());
+    }
+
+    #[test]
+    fn a_page_elsewhere_can_lead_its_reader_here_and_load_nothing_from_here() {
+        let guard = guard(|_| {});
+        let (elsewhere, host) = (("sec-fetch-site", "cross-site"), ("host", "10.1.2.3:7777"));
+        for host in [HOST, host] {
+            for (mode, dest) in [("no-cors", "image"), ("navigate", "iframe")] {
+                let fetch = [("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+                let headers = [&[host, elsewhere][..], &fetch].concat();
+                let refusal = admitted(&guard, &headers).unwrap_err();
+                assert_eq!(refusal.status, StatusCode::FORBIDDEN, "{dest}");
+                for site in ["same-origin", "same-site", "none"] {
+                    let headers = [&[host, ("sec-fetch-site", site)][..], &fetch].concat();
+                    assert!(admitted(&guard, &headers).is_ok(), "{site} {dest}");
+                }
+            }
+        }
+        let followed = [
+            HOST,
+            elsewhere,
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert!(admitted(&guard, &followed).is_ok());
+        let allowed = [
+            HOST,
+            ("origin", "http://localhost:6274"),
+            elsewhere,
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-dest", "empty"),
+        ];
+        assert!(admitted(&guard, &allowed).is_ok());
     }
 
     #[test]
