@@ -18,6 +18,7 @@ mod session;
 mod shared;
 
 use super::Config;
+use super::arriving::Pieces;
 use super::exchange::Exchange;
 use super::listener::{Handler, Limits, Listen, RequestBody, Response};
 use super::live::Roster;
@@ -26,7 +27,7 @@ use super::stderr::Forwarder;
 use super::stdio_to_stdio::Stop;
 use crate::mcp::headers::SESSION_ID;
 use crate::mcp::methods;
-use crate::tap::{self, ExchangeId, Half, Party, SessionId, Tap};
+use crate::tap::{self, CLIENT_GONE, ExchangeId, Half, Party, SessionId, Tap};
 use crate::wire::framing::on_one_line;
 use crate::wire::{Envelope, object};
 use answering::Answering;
@@ -325,7 +326,13 @@ struct Visit {
     headers: HeaderMap,
     /// What the response says in any case.
     always: HeaderMap,
+    /// What has come of the body so far.
+    arriving: Pieces,
+    /// What came of it.
     body: Bytes,
+    /// Why that is not all of it.
+    broken: Option<String>,
+    is_on_record: AtomicBool,
 }
 
 impl Visit {
@@ -340,7 +347,10 @@ impl Visit {
             method: head.method,
             always: asked::for_pages(&head.headers),
             headers: head.headers,
+            arriving: Pieces::default(),
             body: Bytes::new(),
+            broken: None,
+            is_on_record: AtomicBool::new(false),
         }
     }
 
@@ -351,12 +361,16 @@ impl Visit {
 
     /// Takes the message out of the body.
     async fn read(&mut self, body: RequestBody, limit: usize) -> Result<Posted, Refusal> {
-        self.body = asked::whole(body, limit).await?;
+        let whole = asked::whole(body, limit, &mut self.arriving).await;
+        self.body = self.arriving.take();
+        self.broken = whole.as_ref().err().map(|it| it.words().to_owned());
+        whole?;
         Posted::read(on_one_line(self.body.clone()))
     }
 
     /// Puts what was asked on record, in the session that it turned out to be for.
     fn at(&self, session: SessionId) -> Answering {
+        self.is_on_record.store(true, Ordering::Relaxed);
         let exchange = Exchange {
             tap: self.ground.tap.clone(),
             session,
@@ -369,11 +383,25 @@ impl Visit {
             &self.target,
             headers,
         ));
-        if !self.body.is_empty() {
-            let body = self.body.clone();
-            exchange.message(Party::Client, Party::Server, body, None);
+        let body = self.body.clone();
+        match &self.broken {
+            _ if body.is_empty() => {}
+            None => exchange.message(Party::Client, Party::Server, body, None),
+            Some(_) => exchange.body(Half::Request, body),
         }
-        exchange.end(Half::Request, Some(self.body.len() as u64), None);
+        let bytes = self.body.len() as u64;
+        exchange.end(Half::Request, Some(bytes), self.broken.clone());
         Answering::new(exchange, self.always.clone())
+    }
+}
+
+impl Drop for Visit {
+    /// A client that went away before it had said all is answered by nobody.
+    fn drop(&mut self) {
+        if !self.is_on_record.load(Ordering::Relaxed) {
+            self.body = self.arriving.take();
+            self.broken = Some(CLIENT_GONE.into());
+            drop(self.at(SessionId::NONE));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What a request must be like, and what a response is like.
 
-use crate::common::http::Client;
+use crate::common::http::{Client, chunk};
 use crate::door::*;
+use serde_json::Value;
 
 pub fn a_pretty_printed_message_reaches_the_server_on_one_line() {
     on(async {
@@ -34,6 +35,42 @@ pub fn what_is_no_message_is_refused_as_such() {
             assert_eq!(answer.json()["error"]["code"], code, "{body}");
             let message = answer.json()["error"]["message"].clone();
             assert!(message.as_str().unwrap().starts_with("mcp-sentinel: "));
+        }
+    });
+}
+
+pub fn what_came_of_a_body_that_is_not_taken_is_on_record() {
+    on(async {
+        let door = counter_with("legacy", &["--max-body", "1000"]).await;
+        let long = "long".repeat(200);
+        let pieces = format!("{long}{long}");
+        let chunks = [chunk(&long), chunk(&long)].concat();
+        let torn = r#"{"torn":"#;
+        for (length, sent, came, refused) in [
+            (("content-length", "100"), torn.as_bytes(), torn, false),
+            (("transfer-encoding", "chunked"), &chunks, &pieces, true),
+        ] {
+            let mut client = Client::connect(door.address).await;
+            let head = [("content-type", "application/json"), length];
+            client.request("POST", "/mcp", &head, "").await.unwrap();
+            client.send(sent).await.unwrap();
+            if refused {
+                assert_eq!(client.head().await.status(), 413);
+            }
+            drop(client);
+            let body = |it: &Value| it["http"]["body"]["text"] == came;
+            let all = door.proxy.captured(came, |all| all.iter().any(body)).await;
+            let exchange = &all.iter().find(|it| body(it)).unwrap()["http"]["exchange"];
+            let is_end = |it: &Value| {
+                it["http"]["exchange"] == *exchange && it["http"]["end"]["of"] == "request"
+            };
+            let all = door
+                .proxy
+                .captured(came, |all| all.iter().any(is_end))
+                .await;
+            let end = &all.iter().find(|it| is_end(it)).unwrap()["http"]["end"];
+            assert_eq!(end["bytes"], came.len());
+            assert!(end["broken"].is_string(), "{end}");
         }
     });
 }

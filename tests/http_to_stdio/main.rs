@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         a_batch_is_answered_as_the_server_does,
         a_pretty_printed_message_reaches_the_server_on_one_line,
         what_is_no_message_is_refused_as_such,
+        what_came_of_a_body_that_is_not_taken_is_on_record,
         what_http_forbids_has_its_status,
         a_page_that_was_let_in_may_read_the_response,
         the_death_of_a_child_is_told_at_once,

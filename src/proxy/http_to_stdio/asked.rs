@@ -4,7 +4,6 @@ use super::refusal::Refusal;
 use crate::mcp::headers::{self, METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
 use crate::proxy::arriving::Pieces;
 use crate::proxy::listener::RequestBody;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -100,8 +99,8 @@ pub fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
     ))
 }
 
-/// The whole body, when it is not longer than `limit`.
-pub async fn whole(mut body: RequestBody, limit: usize) -> Result<Bytes, Refusal> {
+/// Puts the whole body into `all`, when it is not longer than `limit`; what came of any other is there, too.
+pub async fn whole(mut body: RequestBody, limit: usize, all: &mut Pieces) -> Result<(), Refusal> {
     let too_long = || {
         Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -111,7 +110,6 @@ pub async fn whole(mut body: RequestBody, limit: usize) -> Result<Bytes, Refusal
     if body.size_hint().lower() > limit as u64 {
         return Err(too_long());
     }
-    let mut all = Pieces::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let status = match error.kind() {
@@ -123,12 +121,12 @@ pub async fn whole(mut body: RequestBody, limit: usize) -> Result<Bytes, Refusal
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if all.len() + data.len() > limit {
+        all.push(data);
+        if all.len() > limit {
             return Err(too_long());
         }
-        all.push(data);
     }
-    Ok(all.take())
+    Ok(())
 }
 
 /// What lets a page that the listener has let in read the response.

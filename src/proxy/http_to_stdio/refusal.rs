@@ -68,6 +68,10 @@ impl Refusal {
         Self::new(StatusCode::BAD_GATEWAY, words)
     }
 
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
     pub fn to(self, id: Option<&str>) -> Self {
         Self {
             id: id.map(str::to_owned),
