@@ -484,6 +484,20 @@ fn what_the_server_writes_where_messages_should_be_is_counted_where_one_looks() 
     assert!(!status(&path).contains("stdout"), "{}", status(&path));
 }
 
+#[test]
+fn what_keeps_a_capture_from_being_written_hides_no_counts_and_is_not_hidden() {
+    let why = "cannot use the captures directory: /a/place/nobody/may/write/mcp-sentinel/captures";
+    for width in [60, 80, 100, 120, 200] {
+        let mut stage = Stage::open(width, 24, &fixture("live"), State::Live);
+        stage.app.world.kept = Kept::Failed(why.to_owned());
+        let status = stage.status();
+        for said in ["not capturing", "2 errors", "1 pending"] {
+            assert!(width < 80 || status.contains(said), "{width}: {status}");
+        }
+        assert!(status.contains("not captu"), "{width}: {status}");
+    }
+}
+
 /// Calls of three clients, an hour and then a day after each other.
 fn of_days(directory: &Path) -> PathBuf {
     let header = r#"{"capture":1,"name":"x","started":"2026-11-21T12:04:00.900Z"}"#;

@@ -306,11 +306,12 @@ fn pieces(app: &App) -> Vec<Piece> {
     }
     match world.file().map(Path::file_name) {
         None => match &world.kept {
-            Kept::Failed(why) => say(
-                1,
-                Role::Error,
-                format!("not capturing: {}", cut(&clean(why), 70)),
-            ),
+            // The Server pane says it in full.
+            Kept::Failed(why) => {
+                let most = usize::from(app.size.width / 3).min(70);
+                let words = format!("not capturing: {}", clean(why));
+                say(0, Role::Error, cut(&words, most).into_owned());
+            }
             _ => say(9, Role::Dim, "not captured".to_owned()),
         },
         Some(Some(name)) => {
@@ -351,6 +352,9 @@ fn line(theme: Theme, frame: &mut Frame<'_>, area: Rect, mut pieces: Vec<Piece>,
         let worst = (0..pieces.len())
             .max_by_key(|index| pieces[*index].0)
             .unwrap_or(0);
+        if pieces[worst].0 == 0 {
+            break;
+        }
         let wanted = if pieces[worst].0 >= ELSEWHERE {
             least + first
         } else {
@@ -361,12 +365,17 @@ fn line(theme: Theme, frame: &mut Frame<'_>, area: Rect, mut pieces: Vec<Piece>,
         }
         pieces.remove(worst);
     }
+    // A sentence of its own has the way to help on another line.
+    let most = match pieces.len() {
+        1 => room,
+        _ => room.saturating_sub(least),
+    };
     let mut spans = Vec::new();
     let mut used = 0;
     for (_, role, text) in &pieces {
         let text = format!(
             " {} ",
-            cut(text.trim_start(), room.saturating_sub(used + 2))
+            cut(text.trim_start(), most.saturating_sub(used + 2))
         );
         used += width(&text);
         spans.push(Span::styled(text, theme.style(*role)));
