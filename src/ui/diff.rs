@@ -30,7 +30,7 @@ pub struct Diff {
 
 impl Diff {
     pub fn between(original: &Document, new: &Document) -> Self {
-        let (original, new) = (original.pretty(), new.pretty());
+        let (original, new) = laid_out(original, new);
         let is_id = |line: &&str| line.starts_with("  \"id\":");
         let old: Vec<&str> = original.lines().filter(|line| !is_id(line)).collect();
         let new: Vec<&str> = new.lines().filter(|line| !is_id(line)).collect();
@@ -69,6 +69,17 @@ impl Diff {
         (0..row.min(self.rows.len()))
             .rev()
             .find(|row| !matches!(self.rows[*row], Row::Same(_)))
+    }
+}
+
+/// Both in one manner: what is short stands on one line only where that makes as many lines of the one as of the other.
+/// The id has a line of its own in any case.
+fn laid_out(original: &Document, new: &Document) -> (String, String) {
+    let short = (original.pretty(), new.pretty());
+    let lines = short.0.lines().count();
+    match lines > 1 && lines == short.1.lines().count() {
+        true => short,
+        false => (original.one_value_a_line(), new.one_value_a_line()),
     }
 }
 
@@ -188,8 +199,25 @@ mod tests {
     }
 
     #[test]
+    fn one_text_that_differs_is_one_line_however_long_it_is() {
+        let answer = |id: &str, text: &str| {
+            let content = format!(r#"{{"type":"text","text":"{text}"}}"#);
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{content}]}}}}"#)
+        };
+        let long = "long ".repeat(100);
+        let rows = diff(&answer("1", "short"), &answer("2", &long)).rows;
+        let changes: Vec<_> = rows
+            .iter()
+            .filter(|row| !matches!(row, Row::Same(_)))
+            .collect();
+        assert!(matches!(changes[..], [Row::Changed(..)]), "{changes:?}");
+    }
+
+    #[test]
     fn an_answer_that_differs_in_its_id_only_is_the_same() {
         let same = |old: &str, new: &str| diff(old, new).is_same();
+        let empty = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        assert!(same(empty, &empty.replace('1', "2")));
         let old = r#"{"jsonrpc":"2.0","id":1,"result":{"id":1,"text":"a"}}"#;
         assert!(same(old, &old.replacen(r#""id":1"#, r#""id":"x""#, 1)));
         assert!(!same(

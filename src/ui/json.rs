@@ -79,8 +79,18 @@ impl Document {
         self.json
     }
 
-    /// Laid out as text, one line a row, everything unfolded and nothing cut: for editors and comparisons.
+    /// Laid out as text, everything unfolded and nothing cut, what is short on one line: for editors.
     pub fn pretty(&self) -> String {
+        self.laid_out(true)
+    }
+
+    /// The same with each value on a line of its own: for comparisons, in which what is short on one side may be long
+    /// on the other.
+    pub fn one_value_a_line(&self) -> String {
+        self.laid_out(false)
+    }
+
+    fn laid_out(&self, compact: bool) -> String {
         let mut out = String::with_capacity(self.text.len() * 2);
         let mut index = 0;
         while let Some(row) = self.rows.get(index) {
@@ -89,7 +99,7 @@ impl Document {
             }
             self.write_key(row, &mut out);
             match row.shape {
-                Shape::Open if row.short => {
+                Shape::Open if row.short && compact => {
                     for (_, text) in self.compact(row) {
                         out.push_str(&text);
                     }
@@ -103,7 +113,7 @@ impl Document {
                 }
                 Shape::Scalar | Shape::Raw => out.push_str(self.slice(row.value)),
             }
-            let last = if row.shape == Shape::Open && row.short {
+            let last = if row.shape == Shape::Open && row.short && compact {
                 row.pair as usize
             } else {
                 index
