@@ -485,6 +485,21 @@ fn what_the_server_writes_where_messages_should_be_is_counted_where_one_looks() 
 }
 
 #[test]
+fn why_there_is_no_answer_is_read_to_its_end_in_half_a_screen_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = r#""from":"client","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
+    let cancel = r#""from":"client","message":{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"nobody waits for this any longer, truly"}}"#;
+    let path = capture(directory.path(), &[OPENED, call, cancel]);
+    for width in [100, 110, 130] {
+        let mut stage = Stage::open(width, 30, &path, State::Live);
+        stage.press("G");
+        let text = stage.text();
+        assert!(text.contains("cancelled before"), "{width}: {text}");
+        assert!(text.contains("truly"), "{width}: {text}");
+    }
+}
+
+#[test]
 fn what_keeps_a_capture_from_being_written_hides_no_counts_and_is_not_hidden() {
     let why = "cannot use the captures directory: /a/place/nobody/may/write/mcp-sentinel/captures";
     for width in [60, 80, 100, 120, 200] {

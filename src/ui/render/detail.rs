@@ -8,7 +8,7 @@ use crate::ui::format;
 use crate::ui::json::view::View;
 use crate::ui::keymap::{self, Action, Context};
 use crate::ui::layout::{self, below_heading};
-use crate::ui::text::{clean, cut_middle, cut_start, width};
+use crate::ui::text::{clean, cut_middle, cut_start, width, wrap};
 use crate::ui::theme::{Role, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -152,7 +152,12 @@ fn side(
     } else {
         Role::Dim
     };
-    put(frame, text, vec![Span::styled(sentence, theme.style(role))]);
+    for (line, y) in wrap(&sentence, text.width.into())
+        .into_iter()
+        .zip(text.rows())
+    {
+        put(frame, y, vec![Span::styled(line, theme.style(role))]);
+    }
 }
 
 /// Why there is nothing at the answer's place.
