@@ -106,11 +106,25 @@ fn parse(expression: &str) -> (Operator, impl Iterator<Item = (&str, Option<usiz
 
 /// The variables of a template, in order, each once.
 pub fn variables(template: &str) -> Vec<String> {
+    named_in(template, |_| true)
+}
+
+/// Those in its path: a query or a fragment may do without.
+pub fn path_variables(template: &str) -> Vec<String> {
+    named_in(template, |expression| {
+        !expression.starts_with(['?', '&', '#'])
+    })
+}
+
+fn named_in(template: &str, counts: impl Fn(&str) -> bool) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for piece in pieces(template) {
         let Piece::Expression(expression) = piece else {
             continue;
         };
+        if !counts(expression) {
+            continue;
+        }
         for (name, _) in parse(expression).1 {
             if !name.is_empty() && !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
@@ -222,6 +236,7 @@ mod tests {
     fn variables_are_named_once_and_in_order() {
         assert_eq!(variables("note://{id}/{?a,b*}{&a:3}"), ["id", "a", "b"]);
         assert_eq!(variables("note://plain"), Vec::<String>::new());
+        assert_eq!(path_variables("x://{a}{/b*}{?c}{&d}{#e}"), ["a", "b"]);
     }
 
     #[test]

@@ -141,17 +141,20 @@ impl Subject {
         }
     }
 
-    /// What to start typing from.
+    /// What to start typing from. Of a template, what it cannot do without: an empty value is one, too.
     pub fn skeleton(&self, traffic: &Traffic) -> String {
         match self {
             Self::Resource(uri) => pretty(&json!({ "uri": uri }).to_string()),
             Self::Template(uri) => {
-                let names = uri_template::variables(uri);
+                let names = uri_template::path_variables(uri);
                 let members: Vec<String> = names
                     .iter()
                     .map(|name| format!("  {}: \"\"", Value::from(name.as_str())))
                     .collect();
-                format!("{{\n{}\n}}", members.join(",\n"))
+                match members.is_empty() {
+                    true => "{}".to_owned(),
+                    false => format!("{{\n{}\n}}", members.join(",\n")),
+                }
             }
             Self::Message(_) => String::new(),
             Self::Tool(_) | Self::Prompt(_) => self
