@@ -14,6 +14,8 @@ use memchr::memmem::Finder;
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 
+/// How much of what is lost a compressed file has taken, nobody knows.
+const DOUBT: &str = "; the compressed file may hold the first of them";
 /// So many lines are remembered without giving their memory back.
 const KEEP: usize = 1 << 10;
 
@@ -348,12 +350,11 @@ impl<W: Write> Page<W> {
         let lost = self.counted.messages() - self.written.messages();
         self.lost_messages += lost;
         if lost > 0 {
-            let doubt = match left {
-                Some(_) => "",
-                None => "; the compressed file may hold the first of them",
-            };
-            self.why_lost
-                .get_or_insert_with(|| format!("{}{doubt}", self.blame));
+            // What came when the file took no more may be told of already.
+            let why = self.why_lost.get_or_insert_with(|| self.blame.clone());
+            if left.is_none() && !why.ends_with(DOUBT) {
+                why.push_str(DOUBT);
+            }
         }
     }
 
@@ -374,7 +375,7 @@ impl<W: Write> Page<W> {
     }
 
     /// Where all that was written is `lost` as well, because nobody will read it, with the reason for that.
-    pub fn publish(&self, totals: &Totals, lost: Option<&str>) {
+    pub fn publish(&self, totals: &Totals, lost: Option<&str>, at_the_end: bool) {
         let written = self.written;
         let lost_messages = self.lost_messages + lost.map_or(0, |_| written.messages());
         for (total, value) in [
@@ -389,7 +390,11 @@ impl<W: Write> Page<W> {
         ] {
             total.store(value, Ordering::Release);
         }
-        if let Some(reason) = self.why_lost.as_deref().or(lost) {
+        // What a compressed file holds of it is asked at the end.
+        let is_certain = || at_the_end || self.output.lines_left().is_some();
+        if let Some(reason) = self.why_lost.as_deref().or(lost)
+            && is_certain()
+        {
             totals.why_lost.get_or_init(|| reason.to_owned());
         }
     }

@@ -425,7 +425,7 @@ impl<W: Write> Work<W> {
         let name = self.name.as_mut();
         let removed = name.is_some_and(|name| name.is_removed(at_the_end));
         let removed = removed.then_some(REMOVED);
-        self.scribe.page.publish(&self.totals, removed);
+        self.scribe.page.publish(&self.totals, removed, at_the_end);
         let trouble = self.trouble.as_ref().map(|it| it.reason.as_str());
         let trouble = removed.or(trouble).map(str::to_owned);
         let health = Health {
