@@ -26,6 +26,19 @@ fn why_a_form_is_not_sent_is_read_to_its_end() {
 }
 
 #[test]
+fn what_one_types_is_seen_on_the_smallest_screen_too() {
+    let params = r#"{"message":"Who are you, and why do you ask?","requestedSchema":{"type":"object","required":["name"],"properties":{"name":{"type":"string","minLength":5},"age":{"type":"integer"}}}}"#;
+    let mut stage = asked(40, 8, "elicitation/create", params);
+    stage.press("Ann");
+    assert!(stage.text().contains("Ann"), "{}", stage.text());
+    stage.press("<f5>");
+    let text = stage.text();
+    assert!(text.contains("Ann") && text.contains('✗'), "{text}");
+    stage.press("<tab>42");
+    assert!(stage.text().contains("42"), "{}", stage.text());
+}
+
+#[test]
 fn pages_of_fields_are_turned() {
     let fields: Vec<String> = (1..20)
         .map(|n| format!(r#""f{n}":{{"type":"string"}}"#))

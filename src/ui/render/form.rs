@@ -34,21 +34,28 @@ pub fn places(form: &Form, area: Rect) -> Places {
     };
     let needed = u16::try_from(needed).unwrap_or(u16::MAX);
     let trouble = u16::try_from(trouble(form, area.width).len()).unwrap_or(u16::MAX);
-    let foot = trouble.saturating_add(1).min(area.height / 3).max(1);
-    let most = area.height.saturating_sub(needed.saturating_add(1 + foot));
-    let most = most.max(area.height / 3).max(1);
+    // With next to no room, what one types comes first.
+    let spare = u16::from(area.height > 4);
+    let foot = match spare {
+        0 => trouble.min(1),
+        _ => trouble.saturating_add(1).min(area.height / 3),
+    };
+    let most = area
+        .height
+        .saturating_sub(needed.saturating_add(spare + foot));
+    let most = most.max(area.height / 3);
     let words = u16::try_from(said).unwrap_or(u16::MAX).min(most);
     let line = |from: u16, height: u16| Rect {
         y: area.y + from.min(area.height),
         height: height.min(area.height.saturating_sub(from)),
         ..area
     };
-    let body = area.height.saturating_sub(words + 1 + foot);
+    let body = area.height.saturating_sub(words + spare + foot);
     Places {
         words: line(0, words),
-        more: line(words, 1),
-        body: line(words + 1, body),
-        foot: line(words + 1 + body, foot),
+        more: line(words, spare),
+        body: line(words + spare, body),
+        foot: line(words + spare + body, foot),
     }
 }
 
