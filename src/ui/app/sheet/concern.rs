@@ -20,13 +20,6 @@ pub fn is_message(text: &str) -> bool {
     matches!(parse(text.as_bytes()), Frame::Message(_))
 }
 
-/// The tool that a message calls.
-fn called_tool(message: &str) -> Option<String> {
-    let method = object::string_at(message, &["method"])?;
-    let name = object::string_at(message, &["params", "name"])?;
-    (method == methods::TOOLS_CALL).then(|| name.into_owned())
-}
-
 /// `agreed`: somebody was asked about this very call, and said yes. That goes for its repetition where nobody knows what
 /// the tool does, but not where it says that it destroys.
 pub fn concern(inventory: &Inventory, route: Route, message: &str, agreed: bool) -> Concern {
@@ -42,8 +35,15 @@ pub fn concern(inventory: &Inventory, route: Route, message: &str, agreed: bool)
         Replay::Asks(why) => return Concern::Ask(format!("{why}. Send it?")),
         Replay::Refused(_) | Replay::Allowed => {}
     }
-    match called_tool(message) {
+    if method != methods::TOOLS_CALL {
+        return Concern::None;
+    }
+    match object::string_at(message, &["params", "name"]) {
         Some(name) => of_tool(inventory, route, &name, agreed),
+        None if !agreed && matches!(route, Route::Session(_)) => Concern::Ask(
+            "Which tool this calls cannot be read, and it goes into the client's session. Send it?"
+                .to_owned(),
+        ),
         None => Concern::None,
     }
 }
@@ -94,6 +94,20 @@ mod tests {
         assert!(!ask(None, None, own) && ask(None, None, client));
         assert!(!ask(Some(false), None, own) && !ask(Some(false), None, client));
         assert!(!ask(Some(true), Some(true), own) && !ask(None, Some(true), client));
+    }
+
+    #[test]
+    fn a_call_of_nobody_knows_which_tool_is_asked_about_in_a_clients_session() {
+        for params in ["", r#","params":["destroy"]"#, r#","params":{"name":7}"#] {
+            let message = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call"{params}}}"#);
+            let asks = |route, agreed| {
+                let concern = concern(&Inventory::default(), route, &message, agreed);
+                matches!(concern, Concern::Ask(_))
+            };
+            let client = Route::Session(SessionId(1));
+            assert!(asks(client, false) && !asks(client, true), "{params}");
+            assert!(!asks(Route::Operator, false), "{params}");
+        }
     }
 
     #[test]
