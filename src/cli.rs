@@ -229,6 +229,19 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_a_subcommand_says_what_the_list_of_them_says() {
+        let arguments = Arguments::command();
+        let mut built = arguments.clone();
+        built.build();
+        for listed in arguments.get_subcommands() {
+            let of_its_own = built.find_subcommand(listed.get_name()).unwrap();
+            let texts =
+                |it: &clap::Command| [it.get_about(), it.get_long_about()].map(|it| it.cloned());
+            assert_eq!(texts(of_its_own), texts(listed), "{}", listed.get_name());
+        }
+    }
+
+    #[test]
     fn what_stands_after_the_dashes_is_the_servers_whatever_it_looks_like() {
         let line = ["--", "call", "--headless", "x", "--", "-h", ""];
         let proxy = proxy(&line);

@@ -1,11 +1,19 @@
 //! What only a subcommand takes, which clap hears of when that subcommand is meant: a proxy in front of a server starts
 //! sooner without it.
 
+use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Id, Subcommand};
 
 /// The arguments, or subcommands, of a subcommand. To stand last in it.
 #[derive(Debug)]
 pub(super) struct Later<T>(pub(super) T);
+
+/// A subcommand with what it takes, whose own description comes later and would be taken for the subcommand's.
+fn described(command: Command, augment: fn(Command) -> Command) -> Command {
+    let (about, long) = (command.get_about(), command.get_long_about());
+    let [about, long] = [about, long].map(|it| Resettable::from(it.cloned()));
+    augment(command).about(about).long_about(long)
+}
 
 impl<T: FromArgMatches> FromArgMatches for Later<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
@@ -27,21 +35,21 @@ impl<T: Args> Args for Later<T> {
     }
 
     fn augment_args(command: Command) -> Command {
-        command.defer(T::augment_args)
+        command.defer(|command| described(command, T::augment_args))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        command.defer(T::augment_args_for_update)
+        command.defer(|command| described(command, T::augment_args_for_update))
     }
 }
 
 impl<T: Subcommand> Subcommand for Later<T> {
     fn augment_subcommands(command: Command) -> Command {
-        command.defer(T::augment_subcommands)
+        command.defer(|command| described(command, T::augment_subcommands))
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {
-        command.defer(T::augment_subcommands_for_update)
+        command.defer(|command| described(command, T::augment_subcommands_for_update))
     }
 
     fn has_subcommand(name: &str) -> bool {
