@@ -12,6 +12,7 @@ pub use validate::{Verdict, Violation, unusable, validate};
 
 use crate::wire::object;
 use std::cell::Cell;
+use std::collections::HashSet;
 
 /// How many `$ref` hops are followed before a schema counts as circular.
 const MAX_REFS: usize = 16;
@@ -201,14 +202,11 @@ fn either(names: Vec<String>) -> String {
     names.join(" or ")
 }
 
-fn unique(texts: Vec<String>) -> Vec<String> {
-    let mut unique: Vec<String> = Vec::new();
-    for text in texts {
-        if !unique.contains(&text) {
-            unique.push(text);
-        }
-    }
-    unique
+/// Each once. There may be as many as a schema has room for.
+fn unique(mut texts: Vec<String>) -> Vec<String> {
+    let mut known = HashSet::new();
+    texts.retain(|text| known.insert(text.clone()));
+    texts
 }
 
 impl<'a> Node<'a> {

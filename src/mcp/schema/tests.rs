@@ -236,3 +236,21 @@ fn a_schema_that_unfolds_without_end_is_given_up() {
         assert!(serde_json::from_str::<serde_json::Value>(&skeleton(&schema)).is_ok());
     }
 }
+
+/// To look at each for every other would take longer than anybody waits.
+#[test]
+fn values_that_alternatives_list_are_told_apart_however_many_there_are() {
+    let alternative = |from: u32| {
+        let values: Vec<_> = (from..from + 40_000).map(|it| it.to_string()).collect();
+        format!(
+            r#"{{"properties":{{"x":{{"enum":[{}]}}}}}}"#,
+            values.join(",")
+        )
+    };
+    let schema = format!(
+        r#"{{"oneOf":[{},{}]}}"#,
+        alternative(0),
+        alternative(20_000)
+    );
+    assert_eq!(row(&schema, "x").choices.len(), 60_000);
+}
