@@ -91,6 +91,7 @@ impl ArrivingEvents {
 
 impl Drop for ArrivingEvents {
     fn drop(&mut self) {
+        let is_unread = !self.waiting.is_empty();
         for event in self.waiting.drain(..) {
             self.exchange.beside(&event);
             if let Some(message) = event.message() {
@@ -98,6 +99,9 @@ impl Drop for ArrivingEvents {
                 let id = event.id.as_deref();
                 self.exchange.message(from, to, message.clone(), id);
             }
+        }
+        if is_unread {
+            self.exchange.tap.wake();
         }
         leave(&self.exchange, self.decoder.take_rest().into());
     }
@@ -107,5 +111,25 @@ fn leave(exchange: &Exchange, rest: Bytes) {
     if !rest.is_empty() {
         exchange.no_message(rest);
         exchange.tap.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::{ExchangeId, SessionId, Tap};
+
+    #[test]
+    fn a_recorder_that_sleeps_hears_of_events_that_nobody_reads() {
+        let (tap, recorder) = Tap::of_sleeper();
+        let mut events = ArrivingEvents::of(&Exchange {
+            tap: tap.clone(),
+            session: SessionId(1),
+            id: ExchangeId(1),
+        });
+        events.push(b"data: {}\n\n");
+        drop(events);
+        assert!(!tap.is_asleep());
+        recorder.join().unwrap();
     }
 }

@@ -413,7 +413,10 @@ impl Sieve {
 impl Drop for Sieve {
     /// What was held for a client that is gone has come nevertheless.
     fn drop(&mut self) {
-        self.finish();
+        if !self.lines.begun().is_empty() {
+            self.finish();
+            self.lane.tap.wake();
+        }
     }
 }
 
@@ -560,6 +563,22 @@ mod tests {
             });
             assert_eq!(streamed.collect::<Vec<_>>().concat(), said.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_recorder_that_sleeps_hears_of_what_was_held() {
+        let (tap, recorder) = Tap::of_sleeper();
+        let gate = Arc::new(Gate::new(Owner::Client));
+        gate.fresh_id();
+        let lane = Lane {
+            tap: tap.clone(),
+            ..lane()
+        };
+        let mut sieve = Sieve::new(lane, gate);
+        assert!(sieve.sift(Bytes::from_static(b"half")).is_empty());
+        drop(sieve);
+        assert!(!tap.is_asleep());
+        recorder.join().unwrap();
     }
 
     #[test]

@@ -166,6 +166,19 @@ impl Tap {
     }
 }
 
+#[cfg(test)]
+impl Tap {
+    /// With a recorder that sleeps until it is woken, and then ends.
+    pub(crate) fn of_sleeper() -> (Self, std::thread::JoinHandle<()>) {
+        let (tap, mut drain) = queue(1 << 20, Overflow::Wait);
+        let recorder = std::thread::spawn(move || while !drain.park(None) {});
+        while !tap.is_asleep() {
+            std::thread::yield_now();
+        }
+        (tap, recorder)
+    }
+}
+
 /// The recorder's end of the queue. When it is gone the tap takes events and forgets them, and nobody waits for room.
 #[derive(Debug)]
 pub struct Drain {
