@@ -7,6 +7,7 @@ mod letter;
 mod lists;
 mod opening;
 mod own;
+mod subscriptions;
 
 use super::gate::Owner;
 use super::live::Live;

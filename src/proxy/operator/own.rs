@@ -5,13 +5,14 @@
 //! A server of the modern era is asked to say when its lists change.
 
 use super::handshake::HandshakeError;
-use super::letter::{Letter, News};
+use super::letter::Letter;
 use super::lists::list_everything;
 use super::opening::{Opening, Question};
+use super::subscriptions::Subscriptions;
 use super::{EXPLANATION, refused};
-use crate::mcp::{self, methods};
+use crate::mcp;
 use crate::proxy::child::READING_SHOWS;
-use crate::proxy::gate::{Gate, Owner};
+use crate::proxy::gate::Owner;
 use crate::proxy::handshake::Spoken;
 use crate::proxy::live::Live;
 use crate::proxy::pump::{Injection, Lane};
@@ -20,13 +21,11 @@ use crate::proxy::{Floor, ProxyError, Upstream};
 use crate::tap::{Body, CLIENT_LEFT, Closed, Party, Refused, SessionId};
 use rmcp::RoleClient;
 use rmcp::model::{ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
-use rmcp::service::{
-    ClientCacheConfig, ClientLifecycleMode, ClientServiceExt, Peer, RunningService,
-};
+use rmcp::service::{ClientCacheConfig, ClientLifecycleMode, ClientServiceExt, RunningService};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -35,8 +34,6 @@ const LINE_BYTES: usize = 1 << 30;
 const BEGUN_AGAIN: &str = "the server ended when it was asked for its era (server/discover), as some older ones do: it is started once more \
      and begun with initialize; --era legacy does so at once";
 const LEFT: &str = "the server closed the connection before the handshake was over";
-/// How long a subscription may take to be ended before the session is.
-const FAREWELL: Duration = Duration::from_millis(100);
 /// Between two looks at whether the handshake has reached the server, which it does at once.
 const GLANCE: Duration = Duration::from_millis(1);
 
@@ -69,27 +66,6 @@ pub struct Own {
     subscriptions: Subscriptions,
     close: CancellationToken,
     ended: CancellationToken,
-}
-
-/// The raw ids of the requests by which the server tells of changes, as far as they were neither cancelled nor answered,
-/// by which a server ends them.
-#[derive(Debug, Clone, Default)]
-struct Subscriptions(Arc<Mutex<Vec<String>>>);
-
-impl Subscriptions {
-    fn ids(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sent(&self, letter: &Letter, gate: &Gate) {
-        let mut ids = self.ids();
-        ids.retain(|id| gate.is_due(id));
-        match &letter.news {
-            News::More => ids.extend(letter.id.clone()),
-            News::Less(cancelled) => ids.retain(|id| id != cancelled),
-            News::Same => {}
-        }
-    }
 }
 
 /// The session that it is now: a server that ends at the question for its era is started once more, in another.
@@ -290,7 +266,7 @@ impl Parts {
             begun: question.begun.clone(),
             subscriptions: self.subscriptions.clone(),
         };
-        let farewell = unsubscribe(live.clone(), self.subscriptions.clone());
+        let farewell = self.subscriptions.clone().end(live.clone());
         let (phase, refresh) = (self.phase.clone(), self.refresh.clone());
         let operator = tokio::spawn(side.converse(theirs, phase, refresh));
         floor.stop = either(floor.stop, self.close.clone(), farewell);
@@ -313,22 +289,6 @@ fn starting(source: io::Error) -> ProxyError {
 
 fn current(live: &Current) -> Arc<Live> {
     live.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// A server may wait for the end of its subscriptions before it goes.
-async fn unsubscribe(live: Arc<Live>, subscriptions: Subscriptions) {
-    let ids = std::mem::take(&mut *subscriptions.ids());
-    let goodbyes = async {
-        for id in ids.into_iter().filter(|id| live.gate.is_due(id)) {
-            let message = format!(
-                r#"{{"jsonrpc":"2.0","method":"{}","params":{{"requestId":{id}}}}}"#,
-                methods::CANCELLED
-            );
-            let _ = super::send(&live, message, None, None).await;
-        }
-    };
-    // One that does not read is not waited for.
-    let _ = tokio::time::timeout(FAREWELL, goodbyes).await;
 }
 
 /// One receiver for both ways in which an own session is told to end, each after the farewell.
@@ -419,57 +379,16 @@ impl Side {
         // Nobody may be waiting.
         let _ = phase.send(Phase::Ready(era.clone()));
         if !self.unattended {
-            self.subscribe(client.peer(), &era).await;
+            let (peer, subscriptions) = (client.peer(), &self.subscriptions);
+            subscriptions
+                .begin(peer, &self.live, &self.lane, &era)
+                .await;
         }
         loop {
             if !self.unattended {
                 list_everything(client.peer(), &self.lane).await;
             }
             refresh.notified().await;
-        }
-    }
-
-    /// Asks a server of the modern era to say when its lists change, as far as it offers that: it tells nobody else.
-    async fn subscribe(&self, peer: &Peer<RoleClient>, era: &Era) {
-        let Some(server) = peer.peer_info().filter(|_| *era != Era::Legacy) else {
-            return;
-        };
-        let has = &server.capabilities;
-        let (tools, prompts, resources) = (&has.tools, &has.prompts, &has.resources);
-        let offered = [
-            (
-                "toolsListChanged",
-                tools.as_ref().and_then(|it| it.list_changed),
-            ),
-            (
-                "promptsListChanged",
-                prompts.as_ref().and_then(|it| it.list_changed),
-            ),
-            (
-                "resourcesListChanged",
-                resources.as_ref().and_then(|it| it.list_changed),
-            ),
-        ];
-        let offered = offered.iter().filter(|(_, offered)| *offered == Some(true));
-        let wishes: Vec<String> = offered
-            .map(|(wish, _)| format!("\"{wish}\":true"))
-            .collect();
-        if wishes.is_empty() {
-            return;
-        }
-        let message = format!(
-            r#"{{"jsonrpc":"2.0","id":0,"method":"{}","params":{{"notifications":{{{}}}}}}}"#,
-            methods::LISTEN,
-            wishes.join(",")
-        );
-        match super::send(&self.live, message, None, Some(era)).await {
-            Ok(letter) => self.subscriptions.sent(&letter, &self.live.gate),
-            Err(Refused(why)) => {
-                note(
-                    &self.lane,
-                    format!("changes of the lists are not told: {why}"),
-                );
-            }
         }
     }
 
@@ -576,29 +495,4 @@ type Client = RunningService<RoleClient, ClientConfig>;
 pub(super) fn note(lane: &Lane, text: String) {
     lane.push(Body::Note { text });
     lane.tap.wake();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::letter;
-    use super::*;
-
-    #[test]
-    fn a_subscription_that_the_server_has_ended_is_forgotten() {
-        let gate = Gate::new(Owner::Operator);
-        let subscriptions = Subscriptions::default();
-        let sent = || {
-            let listen = format!(
-                r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#,
-                methods::LISTEN
-            );
-            let letter = letter::prepare(listen, &gate, Some(&Era::Legacy)).unwrap();
-            subscriptions.sent(&letter, &gate);
-            letter.id.unwrap()
-        };
-        let ended = sent();
-        gate.judge(format!(r#"{{"jsonrpc":"2.0","id":{ended},"result":{{}}}}"#).as_bytes());
-        let open = sent();
-        assert_eq!(*subscriptions.ids(), [open]);
-    }
 }
