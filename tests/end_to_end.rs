@@ -31,6 +31,12 @@ fn operator(home: &Path, width: u16, height: u16) -> Terminal {
     terminal
 }
 
+/// Waits until all lists have come: before, leaving asks whether their answers may be lost.
+fn wait_listed(terminal: &Terminal) {
+    terminal.wait_for("next page");
+    terminal.wait_for("0 pending");
+}
+
 fn assert_restored(terminal: &Terminal) {
     terminal.look(|screen| {
         assert!(
@@ -55,7 +61,7 @@ fn traffic_is_printed_beside_a_screen_where_it_does_not_spoil_it() {
     let elsewhere = format!("exec '{PROGRAM}' \"$@\" 2>printed");
     let arguments = [&["-c", &elsewhere, "sh"], &printing[..]].concat();
     let mut terminal = Terminal::start("sh", &arguments, home.path(), 120, 40);
-    terminal.wait_for("prompts/list");
+    wait_listed(&terminal);
     terminal.press("q");
     assert_eq!(terminal.wait_exit(), 0);
     let printed = std::fs::read_to_string(home.path().join("printed")).unwrap();
@@ -74,7 +80,7 @@ fn a_terminal_that_changes_its_size_while_the_screen_is_suspended_is_filled_afte
     let jobs = "set -m; \"$@\"; echo stopped; read -r word; fg";
     let line = ["-c", jobs, "sh", PROGRAM, "--", PROGRAM, "demo", "--server"];
     let mut terminal = Terminal::start("sh", &line, home.path(), 120, 40);
-    terminal.wait_for("prompts/list");
+    wait_listed(&terminal);
     terminal.press("\x1a");
     terminal.wait_for("stopped");
     terminal.resize(80, 24);
