@@ -304,26 +304,6 @@ fn the_server_is_answered_in_its_own_form() {
 }
 
 #[test]
-fn the_server_can_be_declined() {
-    let mut stage = open(80, 24, "asked", "a<f8>");
-    let declined = |stage: &Stage, action: &str| match commands(stage).pop() {
-        Some((_, Command::Answer { message, .. })) => {
-            message.contains(&format!(r#"{{"action":"{action}"}}"#))
-        }
-        other => panic!("{other:?}"),
-    };
-    assert!(declined(&stage, "decline"));
-    outcome(&mut stage, Err(Refused("it has gone".to_owned())));
-    assert!(
-        stage.text().contains("not answered: it has gone"),
-        "{}",
-        stage.text()
-    );
-    stage.press("<f9>");
-    assert!(declined(&stage, "cancel"));
-}
-
-#[test]
 fn the_panes_are_walked_with_keys_and_mouse() {
     let mut stage = live("2s");
     insta::assert_snapshot!("tools-schema-120x40", shot(&stage));
@@ -580,31 +560,4 @@ fn a_page_to_visit_is_shown_by_its_host_and_copied_whole() {
     insta::assert_snapshot!("ask-page-80x24", shot(&stage));
     stage.press("y");
     assert!(matches!(stage.effects.pop(), Some(Effect::Copy { text, .. }) if text == url));
-}
-
-#[test]
-fn a_request_is_offered_only_the_answers_that_it_can_have() {
-    let unknown = asked(120, 24, "foo/bar", "{}").status();
-    assert!(
-        unknown.contains("F5 refuse") && !unknown.contains("F8"),
-        "{unknown}"
-    );
-    let directory = tempfile::tempdir().unwrap();
-    let records = [
-        LISTED[0],
-        r#""from":"server","message":{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{"message":"?","requestedSchema":{}}}"#,
-        r#""from":"server","message":{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#,
-    ];
-    let path = capture(directory.path(), &records);
-    let mut stage = Stage::start(120, 24, &path, State::Live, Session::default());
-    stage.read(2);
-    stage.arrive();
-    stage.press("a");
-    assert!(stage.status().contains("F5 accept"), "{}", stage.status());
-    stage.read(1);
-    let withdrawn = stage.status();
-    assert!(
-        withdrawn.contains("Esc close") && !withdrawn.contains("F5"),
-        "{withdrawn}"
-    );
 }

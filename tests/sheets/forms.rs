@@ -187,3 +187,50 @@ fn the_help_says_how_to_decline_only_where_that_can_be() {
     let help = keys_here(&mut stage);
     assert!(!declines(&help), "{help}");
 }
+
+#[test]
+fn the_server_can_be_declined() {
+    let mut stage = open(80, 24, "asked", "a<f8>");
+    let declined = |stage: &Stage, action: &str| match commands(stage).pop() {
+        Some((_, Command::Answer { message, .. })) => {
+            message.contains(&format!(r#"{{"action":"{action}"}}"#))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(declined(&stage, "decline"));
+    outcome(&mut stage, Err(Refused("it has gone".to_owned())));
+    assert!(
+        stage.text().contains("not answered: it has gone"),
+        "{}",
+        stage.text()
+    );
+    stage.press("<f9>");
+    assert!(declined(&stage, "cancel"));
+}
+
+#[test]
+fn a_request_is_offered_only_the_answers_that_it_can_have() {
+    let unknown = asked(120, 24, "foo/bar", "{}").status();
+    assert!(
+        unknown.contains("F5 refuse") && !unknown.contains("F8"),
+        "{unknown}"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let records = [
+        LISTED[0],
+        r#""from":"server","message":{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{"message":"?","requestedSchema":{}}}"#,
+        r#""from":"server","message":{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#,
+    ];
+    let path = capture(directory.path(), &records);
+    let mut stage = Stage::start(120, 24, &path, State::Live, Session::default());
+    stage.read(2);
+    stage.arrive();
+    stage.press("a");
+    assert!(stage.status().contains("F5 accept"), "{}", stage.status());
+    stage.read(1);
+    let withdrawn = stage.status();
+    assert!(
+        withdrawn.contains("Esc close") && !withdrawn.contains("F5"),
+        "{withdrawn}"
+    );
+}
