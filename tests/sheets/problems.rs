@@ -75,6 +75,31 @@ fn what_is_wrong_leaves_room_for_the_arguments() {
 }
 
 #[test]
+fn a_type_has_the_room_of_descriptions_that_nobody_gave() {
+    let kind = "array of array of array of array of string";
+    let inner = r#"{"type":"string"}"#.to_owned();
+    let deep = (0..4).fold(inner, |inner, _| {
+        format!(r#"{{"type":"array","items":{inner}}}"#)
+    });
+    let schema = format!(r#"{{"type":"object","properties":{{"m":{deep}}},"required":["m"]}}"#);
+    let mut stage = with_schema(&schema);
+    stage.send(Event::Resize {
+        width: 80,
+        height: 24,
+    });
+    let text = stage.text();
+    assert!(text.contains(&format!("{kind}, needed")), "{text}");
+    stage.press("<esc>");
+    stage.send(Event::Resize {
+        width: 120,
+        height: 40,
+    });
+    let text = stage.text();
+    assert!(text.contains(&format!("{kind}  yes")), "{text}");
+    assert!(!text.contains("DESCRIPTION"), "{text}");
+}
+
+#[test]
 fn of_many_arguments_the_one_at_the_cursor_is_in_sight_and_the_others_are_counted() {
     let names: Vec<_> = (0..30).map(|n| format!("p{n:02}")).collect();
     let members = names

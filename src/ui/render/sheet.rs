@@ -216,10 +216,13 @@ fn help(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
             .max();
         columns.unwrap_or(0).min(most)
     };
-    let columns = (
-        widest(&|argument| argument.name.clone(), room / 3),
-        widest(&kind, room / 2),
-    );
+    let name = widest(&|argument| argument.name.clone(), room / 3);
+    // What no description needs is for the types.
+    let most = match widest(&description, room) {
+        0 => room.saturating_sub(name + 4),
+        _ => room / 2,
+    };
+    let columns = (name, widest(&kind, most));
     let is_here = |argument: &Argument| here.as_deref() == Some(&argument.name);
     let table = |in_full: &dyn Fn(&Argument) -> bool| -> Vec<Line<'static>> {
         let of = |argument: &Argument| {

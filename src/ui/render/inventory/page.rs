@@ -212,15 +212,20 @@ impl Page {
         };
         let default = |argument: &Argument| argument.default.clone().unwrap_or_default();
         let name = widest(&|argument| argument.name.clone(), 8, 26);
-        let kind = widest(&|argument| argument.type_name.clone(), 4, 24);
         let given = widest(&default, 7, 12);
-        let rest = self.room().saturating_sub(name + kind + given + 14);
         let longest = widest(&description, 0, READABLE);
+        // What no description needs is for the types.
+        let (most, last) = match longest {
+            0 => (self.room().saturating_sub(name + given + 12), ""),
+            _ => (24, "  DESCRIPTION"),
+        };
+        let kind = widest(&|argument| argument.type_name.clone(), 4, most);
+        let rest = self.room().saturating_sub(name + kind + given + 14);
         if rest < longest {
             return self.pairs(arguments);
         }
         let head = format!(
-            "{}  {}  NEEDED  {}  DESCRIPTION",
+            "{}  {}  NEEDED  {}{last}",
             fit("ARGUMENT", name),
             fit("TYPE", kind),
             fit("DEFAULT", given)
