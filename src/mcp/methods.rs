@@ -133,6 +133,14 @@ pub enum Replay {
     Refused(&'static str),
 }
 
+/// Whether a client begins with it, to find out who the server is and what it offers.
+pub fn finds_out(method: &str) -> bool {
+    matches!(
+        method,
+        INITIALIZE | DISCOVER | TOOLS_LIST | RESOURCES_LIST | TEMPLATES_LIST | PROMPTS_LIST
+    )
+}
+
 /// Whether it changes only what its session is told from now on: harmless in a session that nobody else has.
 pub fn changes_own_session_only(method: &str) -> bool {
     matches!(

@@ -469,13 +469,21 @@ impl Traffic {
         let open = greetings.find(|row| self.store.is_open(**row))?;
         self.row(*open)
     }
-    /// Whether a request to the server waits for its answer.
+    /// Whether a request to the server waits for its answer, other than those by which the operator's session finds out
+    /// what there is.
     pub fn has_call_under_way(&self) -> bool {
-        let calls = self
-            .open
-            .iter()
-            .filter(|(scope, _)| scope.side == Side::Client);
-        calls.into_iter().any(|&(_, row)| self.store.waits(row))
+        let finds_out = |row: &RowData| {
+            row.from == Party::Operator && methods::finds_out(self.store.symbol(row.method))
+        };
+        self.someone_waits(Side::Client, |row| !finds_out(row))
+    }
+    /// Whether the server waits for the answer to a request of its own.
+    pub fn has_question_open(&self) -> bool {
+        self.someone_waits(Side::Server, |_| true)
+    }
+    fn someone_waits(&self, side: Side, counts: impl Fn(&RowData) -> bool) -> bool {
+        let mut open = self.open.iter().filter(|(scope, _)| scope.side == side);
+        open.any(|&(_, row)| self.store.waits(row) && self.store.row(row).is_some_and(&counts))
     }
     /// Requests of the server's in the operator's sessions that wait for the operator's answer, oldest first.
     pub fn waiting_for_operator(&self) -> Vec<RowId> {

@@ -154,9 +154,19 @@ fn a_damaged_line_is_counted_and_has_the_time_of_the_one_before_it() {
 #[test]
 fn only_a_request_to_the_server_is_a_call_under_way() {
     let asks = r#"server {"id":1,"method":"roots/list"}"#;
-    assert!(!fold(asks).has_call_under_way());
+    let asked = fold(asks);
+    assert!(!asked.has_call_under_way() && asked.has_question_open());
     let calls = r#"client {"id":1,"method":"tools/list"}"#;
     assert!(fold(&format!("{asks}\n{calls}")).has_call_under_way());
+    assert!(!fold(calls).has_question_open());
+}
+
+#[test]
+fn what_the_operators_session_finds_out_by_itself_is_no_call_under_way() {
+    let begins = r#"operator {"id":1,"method":"tools/list"}"#;
+    assert!(!fold(begins).has_call_under_way());
+    let calls = r#"operator {"id":2,"method":"tools/call","params":{"name":"t"}}"#;
+    assert!(fold(&format!("{begins}\n{calls}")).has_call_under_way());
 }
 
 #[test]

@@ -17,21 +17,23 @@ impl App {
         // Over HTTP a client without a session of its own has nothing to lose but what is under way.
         let holds = |it: &&traffic::Session| it.key.is_some() || it.transport != "http";
         let clients = self.clients_here().filter(holds).count();
-        let counters = self.world.traffic.counters();
-        let streams = counters.streams - self.world.traffic.own_subscriptions();
-        Some(match (clients, counters.pending, streams) {
-            (0, 0, 0) => return None,
-            (0, 0, _) => "A client listens to the server. End its stream and quit?".to_owned(),
-            (0, ..) if !self.world.traffic.has_call_under_way() => {
-                "The server waits for an answer to its own request. End the session and quit?"
-                    .to_owned()
-            }
-            (0, ..) => {
+        let traffic = &self.world.traffic;
+        let streams = traffic.counters().streams - traffic.own_subscriptions();
+        Some(match clients {
+            0 if traffic.has_call_under_way() => {
                 "A call is under way, and its answer would be lost. End the session and quit?"
                     .to_owned()
             }
-            (1, ..) => "A client is connected. End its session and quit?".to_owned(),
-            (more, ..) => format!("{more} clients are connected. End their sessions and quit?"),
+            0 if traffic.has_question_open() => {
+                "The server waits for an answer to its own request. End the session and quit?"
+                    .to_owned()
+            }
+            0 if streams > 0 => {
+                "A client listens to the server. End its stream and quit?".to_owned()
+            }
+            0 => return None,
+            1 => "A client is connected. End its session and quit?".to_owned(),
+            more => format!("{more} clients are connected. End their sessions and quit?"),
         })
     }
 
