@@ -116,7 +116,7 @@ pub struct Message {
     pub kind: MessageKind,
     /// Empty for an answer; a word for what is no message.
     pub method: Box<str>,
-    /// The raw id token; of a line that is no message, that of the answer that seems to stand in it.
+    /// The raw id token; of a line that is no message, that of the answer that it seems to be or to hold.
     pub id: Option<Box<str>>,
     /// The tool, prompt, URI or task it is about, exactly as the peer wrote it.
     pub name: Box<str>,
@@ -404,6 +404,9 @@ impl Message {
     }
 }
 
+/// The word for what is JSON-RPC, and is none of its kinds of messages.
+pub const MALFORMED: &str = "malformed";
+
 fn garbage(what: &str, bytes: &[u8]) -> Message {
     Message::of(MessageKind::Garbage, what, gist_of_bytes(bytes))
 }
@@ -433,7 +436,10 @@ fn message(envelope: &Envelope<'_>, bytes: &[u8]) -> Message {
                 ..Message::of(MessageKind::Error, "", gist)
             }
         }
-        Kind::Malformed => garbage("malformed", bytes),
+        Kind::Malformed => Message {
+            id: id.filter(|_| envelope.method.is_none() && !envelope.method_not_text),
+            ..garbage(MALFORMED, bytes)
+        },
     }
 }
 

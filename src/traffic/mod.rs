@@ -364,7 +364,7 @@ pub struct Traffic {
     again: Again,
     latest: Timestamp,
     longest_id: usize,
-    /// Lines that are no message and seem to hold the answer to a request, and such requests: each by the other.
+    /// Lines that are no message and seem to be or to hold the answer to a request, and such requests: each by the other.
     glued: HashMap<RowId, RowId>,
     /// Why the server at the address cannot be reached, in a sentence.
     unreachable: Option<Box<str>>,

@@ -437,6 +437,16 @@ fn a_change_at_a_time_that_nobody_noted_is_said_without_one() {
     assert!(changed.trim_start().starts_with("not read since"), "{text}");
 }
 
+/// The words of what is on the right, or over the whole width.
+fn said(stage: &Stage) -> String {
+    let text = stage.text();
+    let right = text
+        .lines()
+        .map(|line| line.rsplit('│').next().unwrap_or(line));
+    let words: Vec<&str> = right.flat_map(str::split_whitespace).collect();
+    words.join(" ")
+}
+
 #[test]
 fn an_answer_among_other_text_is_told_by_its_row_and_by_the_call_that_waits() {
     let directory = tempfile::tempdir().unwrap();
@@ -445,14 +455,6 @@ fn an_answer_among_other_text_is_told_by_its_row_and_by_the_call_that_waits() {
     let path = capture(directory.path(), &[asked, glued]);
     for (width, height) in [(80, 24), (120, 40)] {
         let mut stage = Stage::open(width, height, &path, State::Live);
-        let said = |stage: &Stage| {
-            let text = stage.text();
-            let answers = text
-                .lines()
-                .map(|line| line.rsplit('│').next().unwrap_or(line));
-            let words: Vec<&str> = answers.flat_map(str::split_whitespace).collect();
-            words.join(" ")
-        };
         stage.press("g");
         assert!(stage.selected().contains("pending"), "{}", stage.text());
         let waits = "a line on stdout (12:05:02.000) looks like the answer among other text: a message has to be a line of its own";
@@ -466,4 +468,20 @@ fn an_answer_among_other_text_is_told_by_its_row_and_by_the_call_that_waits() {
         assert!(said(&stage).contains(holds), "{}", stage.text());
         assert!(said(&stage).contains("DEBUG x{"), "{}", stage.text());
     }
+}
+
+#[test]
+fn an_answer_without_a_result_is_told_by_its_row_and_by_the_call_that_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = r#""from":"client","message":{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"add"}}"#;
+    let hollow = r#""from":"server","message":{"jsonrpc":"2.0","id":3,"results":{}}"#;
+    let path = capture(directory.path(), &[asked, hollow]);
+    let mut stage = Stage::open(120, 40, &path, State::Live);
+    let why = "and is none: that has either a result or an error";
+    stage.press("g<enter>l");
+    let waits = format!("a line on stdout (12:05:02.000) looks like the answer {why}");
+    assert!(said(&stage).contains(&waits), "{}", stage.text());
+    stage.press("<esc>j<enter>");
+    let holds = format!("this looks like the answer to request 3 {why}");
+    assert!(said(&stage).contains(&holds), "{}", stage.text());
 }

@@ -199,7 +199,7 @@ impl Traffic {
         }
     }
 
-    /// What is no message seems to hold the answer with this id. The request goes on being waited for: the client
+    /// What is no message seems to be or to hold the answer with this id. The request goes on being waited for: the client
     /// waits, too.
     fn tie_glued(&mut self, row: RowId, scope: Scope, id: &str) {
         let asked = Scope {

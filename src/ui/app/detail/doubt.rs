@@ -4,6 +4,7 @@
 //! Looked for when the answer is shown, not when it comes: a check against a schema takes time.
 
 use crate::mcp::{methods, schema};
+use crate::traffic::digest::MALFORMED;
 use crate::traffic::gist::gist;
 use crate::traffic::{Row, RowKind, Status};
 use crate::ui::app::World;
@@ -76,7 +77,7 @@ impl Doubt {
     }
 }
 
-/// Of a line that is no message and seems to hold an answer, or of the request that goes without.
+/// Of a line that is no message and seems to be or to hold an answer, or of the request that goes without.
 fn glued(world: &World, row: &Row<'_>) -> Option<String> {
     let other = world.traffic.glued(row.id)?;
     let looks = match (row.kind, row.answer) {
@@ -94,9 +95,11 @@ fn glued(world: &World, row: &Row<'_>) -> Option<String> {
         }
         (_, Some(_)) => return None,
     };
-    Some(format!(
-        "{looks} among other text: a message has to be a line of its own"
-    ))
+    let malformed = row.method == MALFORMED || other.method == MALFORMED;
+    Some(match malformed {
+        true => format!("{looks} and is none: that has either a result or an error"),
+        false => format!("{looks} among other text: a message has to be a line of its own"),
+    })
 }
 
 fn output_schema<'w>(world: &'w World, row: &Row<'_>) -> Option<&'w str> {
