@@ -14,6 +14,7 @@ pub mod ask;
 pub mod bodies;
 pub mod choices;
 pub mod detail;
+mod doubt;
 pub mod editor;
 pub mod errand;
 pub mod form;

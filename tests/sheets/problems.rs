@@ -133,6 +133,37 @@ fn of_many_arguments_the_one_at_the_cursor_is_in_sight_and_the_others_are_counte
 }
 
 #[test]
+fn an_answer_that_breaks_the_promise_of_its_tool_says_so_where_it_was_called() {
+    let tool = r#"{"name":"book","inputSchema":{"type":"object"},"outputSchema":{"type":"object","properties":{"sum":{"type":"number"}},"required":["sum"]}}"#;
+    let listed = format!(
+        r#""from":"server","message":{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tool}]}}}}"#
+    );
+    let content = vec![r#"{"type":"text","text":"seat"}"#; 20].join(",");
+    let doubt = "/structuredContent/sum: \"5\" is not of type";
+    for (sum, wrong) in [("\"5\"", true), ("5", false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let answer = format!(
+            r#""from":"server","message":{{"jsonrpc":"2.0","id":"sentinel-1","result":{{"content":[{content}],"structuredContent":{{"sum":{sum}}}}}}}"#
+        );
+        let path = capture(
+            directory.path(),
+            &[LISTED[0], LISTED[1], &listed, BOOKED, &answer],
+        );
+        let mut stage = Stage::open(80, 24, &path, State::Live);
+        stage.press("2<enter><f5>");
+        written(&mut stage);
+        let text = stage.text();
+        let at = |what: &str| text.find(what);
+        assert_eq!(at(doubt).is_some(), wrong, "{text}");
+        assert!(at(doubt) < at("\"jsonrpc\""), "{text}");
+        // What is last in the answer is within reach below what is said.
+        stage.press("G");
+        let text = stage.text();
+        assert!(text.contains(&format!("\"sum\": {sum}")), "{text}");
+    }
+}
+
+#[test]
 fn why_nothing_is_checked_is_said_beside_an_answer_too() {
     let mut stage = with_schema(r#"{"type":"objekt","properties":{}}"#);
     stage.press("<f5>");

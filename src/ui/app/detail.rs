@@ -2,7 +2,6 @@
 
 mod before;
 mod compared;
-mod doubt;
 pub mod http;
 mod lines;
 mod raw;
@@ -11,6 +10,7 @@ mod taken;
 mod timing;
 
 use super::World;
+use super::doubt::Doubt;
 use super::prompt::Prompt;
 use crate::capture::record::Location;
 use crate::traffic::{Part, Role, Row, RowId, RowKind};
@@ -19,7 +19,6 @@ use crate::ui::json::view::View;
 use crate::ui::keymap::Action;
 use crate::ui::layout::{self, Sides};
 use before::{Before, Left};
-use doubt::Doubt;
 use http::Http;
 use lines::Lines;
 use ratatui::layout::Rect;

@@ -443,6 +443,11 @@ impl Part for Sheet {
             steps.extend(self.send(world, false));
         }
         wanted.extend(self.sync_sent(world, area, steps));
+        // What is said above the answer takes some of its room.
+        let answer = self.places(area).answer;
+        if let Some(sent) = &mut self.sent {
+            sent.resize(answer);
+        }
         wanted
     }
 }

@@ -104,6 +104,22 @@ fn named(world: &World, row: &Row<'_>, name: &str, role: Role, room: usize) -> V
     spans
 }
 
+/// What is wrong with an answer, above it.
+pub(super) fn doubts(said: Vec<String>, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    for (line, y) in said.into_iter().zip(area.top()..area.bottom()) {
+        let place = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        put(
+            frame,
+            place,
+            vec![Span::styled(line, theme.style(Role::Warn))],
+        );
+    }
+}
+
 /// One message: a line of facts from its envelope, and the JSON.
 fn side(
     detail: &Detail,
@@ -126,18 +142,7 @@ fn side(
     facts(detail, world, row, side, frame, area, is_answer);
     let text = detail.text(area, is_answer);
     let place = layout::json(area);
-    for (line, y) in detail.doubts(place, is_answer).into_iter().zip(place.y..) {
-        let place = Rect {
-            y,
-            height: 1,
-            ..place
-        };
-        put(
-            frame,
-            place,
-            vec![Span::styled(line, theme.style(Role::Warn))],
-        );
-    }
+    doubts(detail.doubts(place, is_answer), theme, frame, place);
     if let Some(json) = &side.json {
         super::json::render(json, looked_at, theme, frame, text);
         return;

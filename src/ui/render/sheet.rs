@@ -1,7 +1,7 @@
 //! Draws [`crate::ui::app::sheet`].
 
 use super::inventory::{READABLE, description};
-use super::{choices, diff, editor, form, json, list, put};
+use super::{choices, detail, diff, editor, form, json, list, put};
 use crate::mcp::schema::Argument;
 use crate::tap::Route;
 use crate::traffic::{Row, RowId, Session, Status};
@@ -50,13 +50,10 @@ pub fn render(sheet: &Sheet, world: &World, frame: &mut Frame<'_>, area: Rect) {
     if let Some(sent) = &sheet.sent {
         let (text, role) = state_of_answer(sent, world);
         heading(&text, "", role, theme, frame, places.answer_rule);
-        answer(
-            sent,
-            sheet.focus == Focus::Answer,
-            world,
-            frame,
-            places.answer,
-        );
+        let said = sent.doubts(places.doubts.union(places.answer));
+        detail::doubts(said, theme, frame, inside(places.doubts));
+        let focused = sheet.focus == Focus::Answer;
+        answer(sent, focused, world, frame, inside(places.answer));
     }
     foot(sheet, theme, frame, places.foot);
     if let Some(offered) = sheet.choices() {
@@ -414,13 +411,17 @@ fn state_of_answer(sent: &Sent, world: &World) -> (String, Role) {
     (facts.join(" · "), role)
 }
 
-fn answer(sent: &Sent, focused: bool, world: &World, frame: &mut Frame<'_>, area: Rect) {
-    let theme = world.theme;
-    let inside = Rect {
+/// A column in.
+fn inside(area: Rect) -> Rect {
+    Rect {
         x: area.x + 1,
         width: area.width.saturating_sub(1),
         ..area
-    };
+    }
+}
+
+fn answer(sent: &Sent, focused: bool, world: &World, frame: &mut Frame<'_>, inside: Rect) {
+    let theme = world.theme;
     match (&sent.comparison, &sent.answer) {
         (Some(comparison), _) => {
             diff::render(&comparison.diff, comparison.top, theme, frame, inside)

@@ -20,6 +20,8 @@ pub struct Places {
     /// What is wrong, and what the arguments mean.
     pub help: Rect,
     pub answer_rule: Rect,
+    /// What is wrong with the answer.
+    pub doubts: Rect,
     pub answer: Rect,
     /// A question, or what stood in the way.
     pub foot: Rect,
@@ -60,13 +62,16 @@ impl Sheet {
         } else {
             0
         };
+        let sent = self.sent.as_ref();
+        let doubts = sent.map_or(0, |sent| sent.doubts(line(below + 1, answer)).len() as u16);
         Places {
             title: line(0, 1),
             editor_rule: line(1, 1),
             editor: line(2, editor),
             help: line(2 + editor, help),
             answer_rule: line(below, rule),
-            answer: line(below + 1, answer),
+            doubts: line(below + 1, doubts),
+            answer: line(below + 1 + doubts, answer - doubts),
             foot: line(area.height - foot, foot),
         }
     }

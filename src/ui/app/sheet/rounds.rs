@@ -94,14 +94,14 @@ impl Sheet {
         area: Rect,
         steps: &mut Vec<Step>,
     ) -> Vec<Location> {
-        let (answer, form) = (self.places(area).answer, self.round_place(area));
+        let form = self.round_place(area);
         let Some(sent) = &mut self.sent else {
             return Vec::new();
         };
         if let Some(round) = &mut sent.round {
             round.form.resize(form.width);
         }
-        let wanted = sent.sync(world, answer);
+        let wanted = sent.sync(world);
         if sent.is_to_repeat() && sent.session_is_over(world) {
             sent.again = None;
             self.trouble = Some(

@@ -1,6 +1,7 @@
 //! A message that was sent: what became of it, its answer, the comparison with an original, another round.
 
 use super::super::World;
+use super::super::doubt::Doubt;
 use super::super::form::{Answer, Choice, Form};
 use crate::capture::record::Location;
 use crate::tap::{Refused, Reply, Route, SessionId, Timestamp};
@@ -41,6 +42,7 @@ pub struct Sent {
     pub answer: Option<View>,
     /// Why the answer cannot be shown.
     pub trouble: Option<String>,
+    doubt: Doubt,
     pub comparison: Option<Comparison>,
     /// What the server wants to know before it goes on.
     pub round: Option<Round>,
@@ -112,6 +114,7 @@ impl Sent {
             progress: None,
             answer: None,
             trouble: None,
+            doubt: Doubt::default(),
             comparison: None,
             round: None,
             again: None,
@@ -139,14 +142,15 @@ impl Sent {
     }
 
     /// Follows the exchange; returns the messages that are needed to show it.
-    pub fn sync(&mut self, world: &World, area: Rect) -> Vec<Location> {
-        if let Some(view) = &mut self.answer {
-            view.resize(area.width.saturating_sub(1), area.height);
-        }
+    pub fn sync(&mut self, world: &World) -> Vec<Location> {
         if let (State::Written { session, id }, None) = (&self.state, self.row) {
             self.row = world.traffic.operator_exchange(*session, id);
         }
-        let Some(answer) = self.row(world).and_then(|row| row.answer) else {
+        let row = self.row(world);
+        let Some(answer) = row.as_ref().and_then(|row| row.answer) else {
+            if let Some(row) = row {
+                self.doubt.look(world, &row, None);
+            }
             return self.sync_progress(world).into_iter().collect();
         };
         if self.answer.is_none() {
@@ -159,10 +163,14 @@ impl Sent {
                     self.again = Again::of(text, &self.message, self.repeated, world.now);
                     let mut view = View::new(document.clone());
                     view.unfold_texts();
-                    view.resize(area.width.saturating_sub(1), area.height);
                     self.answer = Some(view);
                 }
             }
+        }
+        if let Some(row) = row {
+            let shown = self.answer.as_ref();
+            let shown = shown.map(|view| (answer.line, &**view.document()));
+            self.doubt.look(world, &row, shown);
         }
         let mut wanted = vec![answer];
         if self.compare && self.comparison.is_none() {
@@ -181,6 +189,24 @@ impl Sent {
             }
         }
         wanted
+    }
+
+    /// Gives the answer its place.
+    pub fn resize(&mut self, place: Rect) {
+        if let Some(view) = &mut self.answer {
+            view.resize(place.width.saturating_sub(1), place.height);
+        }
+    }
+
+    /// What is to be said above the answer, in this place for both.
+    pub fn doubts(&self, place: Rect) -> Vec<String> {
+        match &self.comparison {
+            Some(_) => Vec::new(),
+            None => self.doubt.lines(Rect {
+                width: place.width.saturating_sub(1),
+                ..place
+            }),
+        }
     }
 
     /// Follows what the server says on its way; the last words stay until the next are there.
