@@ -3,6 +3,10 @@
 //! Knows ids and tokens; must not know how lines travel. While no operator has sent anything in a client's session
 //! the gate is open and no message is looked at.
 
+mod patience;
+
+pub use patience::Patience;
+
 use crate::mcp::methods;
 use crate::wire::envelope::{Envelope, Frame, Kind, is_json, parse};
 use crate::wire::{object, splice, sse};
@@ -15,11 +19,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What every id of ours begins with, so that most lines need no parsing.
 const MARK: &str = "mcpx-";
-/// How much of an unfinished message is held back when nothing of the operator's is due.
-const LATECOMER: usize = 64 << 10;
-/// The same of one that may be an answer which comes once more, because its id has not come; more of it where such a long
-/// one has come.
-const NAMELESS: usize = 16 << 20;
 const SUBSCRIPTION: &[&str] = &["_meta", "io.modelcontextprotocol/subscriptionId"];
 
 /// Whose session the gate stands in.
@@ -132,9 +131,9 @@ impl Gate {
         id
     }
 
-    /// How long an answer can be that comes once more, with what an event says around it.
-    fn longest_again(&self) -> usize {
-        NAMELESS.max(self.state().longest.saturating_add(LATECOMER))
+    /// The bytes of the longest answer to the operator so far.
+    fn longest_answer(&self) -> usize {
+        self.state().longest
     }
 
     /// The request with this id was not sent after all.
@@ -150,15 +149,6 @@ impl Gate {
     /// Whether this raw token is one that we have given out.
     pub fn is_ours(&self, id: &str) -> bool {
         self.state().ours.contains(id)
-    }
-
-    /// Whether the id of a message that begins so is one of ours, spelled with escapes.
-    fn is_named_in(&self, begun: &[u8]) -> bool {
-        let Some(start) = memchr::memchr(b'{', begun).filter(|_| has_escapes(begun)) else {
-            return false;
-        };
-        let id = object::at(readable(&begun[start..]), &["id"]);
-        id.is_some_and(|id| self.is_ours(&plain(id)))
     }
 
     /// Takes the server's open request with this raw id, if there is one, to answer it.
@@ -298,44 +288,11 @@ fn may_name_ours(text: &[u8]) -> bool {
     memchr::memmem::find(text, MARK.as_bytes()).is_some()
 }
 
-/// Whether of an answer that begins so, perhaps as the data of an event, the id is still to come.
-fn is_nameless(begun: &[u8]) -> bool {
-    let Some(start) = memchr::memchr2(b'{', b'[', begun) else {
-        return false;
-    };
-    let mut members = object::members(readable(&begun[start..]));
-    !members.any(|(key, _)| matches!(&*key, "id" | "method"))
-}
-
 /// What is text of what may break off in a character.
 fn readable(begun: &[u8]) -> &str {
     match std::str::from_utf8(begun) {
         Ok(text) => text,
         Err(error) => str::from_utf8(&begun[..error.valid_up_to()]).unwrap_or_default(),
-    }
-}
-
-/// How long the end of a message is waited for, of which nobody knows yet whose it is.
-#[derive(Debug, Default)]
-pub struct Patience {
-    /// So long was it when it was looked at last.
-    looked: usize,
-}
-
-impl Patience {
-    /// Whether what has begun so is let through: it is nothing that is due, nor an answer that comes once more.
-    pub fn ends(&mut self, begun: &[u8], gate: &Gate) -> bool {
-        if begun.len() < self.looked {
-            // It is another one.
-            self.looked = 0;
-        }
-        // To look again when it is twice as long costs no more than to look once at the end.
-        if begun.len() <= LATECOMER.max(2 * self.looked) || gate.awaits() {
-            return false;
-        }
-        self.looked = begun.len();
-        let may_be_ours = begun.len() <= gate.longest_again() && is_nameless(begun);
-        !may_be_ours && !may_name_ours(begun) && !gate.is_named_in(begun)
     }
 }
 
@@ -482,63 +439,6 @@ mod tests {
         assert_eq!(gate.judge_last(&broken), Verdict::Operator);
         let whole = format!(r#"[{{"id":1,"result":{{}}}},{{"id":{id},"result":{{}}}}]"#);
         assert!(matches!(judge(&whole), Verdict::Both(_)));
-    }
-
-    #[test]
-    fn what_may_be_an_answer_that_comes_once_more_is_waited_for_until_its_id_has_come() {
-        let gate = Gate::new(Owner::Client);
-        let id = gate.fresh_id();
-        let long = "x".repeat(LATECOMER + 1);
-        let ends = |begun: &str| Patience::default().ends(begun.as_bytes(), &gate);
-        let nameless = format!(r#"{{"jsonrpc":"2.0","result":"{long}"#);
-        assert!(!ends(&long), "something is due");
-        gate.forget(&id);
-        for held in [
-            nameless.clone(),
-            format!("event: message\ndata: {nameless}"),
-            format!("[{nameless}"),
-            format!(r#"{nameless}","id":{id}"#),
-            r#"{"id":1,"result":{}}"#.to_owned(),
-        ] {
-            assert!(!ends(&held), "{}", &held[..40.min(held.len())]);
-        }
-        for theirs in [
-            long.clone(),
-            format!(r#"{nameless}","id":1,"#),
-            format!(r#"{{"id":1,"result":"{long}"#),
-            format!(r#"{{"method":"notifications/message","params":"{long}"#),
-            format!(r#"{{"result":"{}"#, "x".repeat(NAMELESS)),
-        ] {
-            assert!(ends(&theirs), "{}", &theirs[..40]);
-        }
-    }
-
-    #[test]
-    fn an_answer_longer_than_that_is_waited_for_when_it_comes_once_more() {
-        let gate = Gate::new(Owner::Client);
-        let id = gate.fresh_id();
-        let answer = format!(r#"{{"result":"{}","id":{id}}}"#, "x".repeat(NAMELESS));
-        assert_eq!(judge(&gate, &answer), Verdict::Operator);
-        let ends = |begun: &str| Patience::default().ends(begun.as_bytes(), &gate);
-        let begun = &answer[..=NAMELESS];
-        assert!(!ends(begun));
-        assert!(!ends(&format!("event: message\ndata: {begun}")));
-        assert!(ends(&format!("{begun}{}", "x".repeat(2 * LATECOMER))));
-        assert!(ends(&begun.replacen('{', "{\"id\":1,", 1)));
-    }
-
-    #[test]
-    fn each_message_is_waited_for_by_itself() {
-        let gate = Gate::new(Owner::Client);
-        gate.forget(&gate.fresh_id());
-        let mut patience = Patience::default();
-        let nameless = format!("{{\"result\":\"{}", "x".repeat(4 * LATECOMER));
-        for length in [LATECOMER, LATECOMER + 1, nameless.len()] {
-            assert!(!patience.ends(&nameless.as_bytes()[..length], &gate));
-        }
-        let theirs = format!("{{\"id\":1,{nameless}");
-        assert!(!patience.ends(&theirs.as_bytes()[..LATECOMER], &gate));
-        assert!(patience.ends(&theirs.as_bytes()[..=LATECOMER], &gate));
     }
 
     #[test]
